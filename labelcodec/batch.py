@@ -1,0 +1,270 @@
+"""The data model: one recorded batch, its augmentation and its labels, as numpy arrays.
+
+Symbols in shapes: B samples of the batch, C classes, k kept classes, n RandAugment operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.errors import DataError
+
+Space = Literal["logits", "probabilities"]
+Tail = Literal["zero", "uniform", "floor"]
+Precision = Literal["float16", "bfloat16", "float32"]
+
+MAX_CLASSES = 1 << 20
+MAX_SAMPLES = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """Crop boxes of a batch.
+
+    Attributes:
+        box: (B, 4) top, left, height, width. int32 pixels of the source image when `size`
+            is given; otherwise the dump's own fractions of the image sides, float16 or float32.
+        size: (B, 2) int32 height, width of each source image in pixels, or None.
+        precision: dtype in which the source dump held the fractions (side / image side).
+    """
+
+    box: NDArray[Any]
+    size: NDArray[np.int32] | None
+    precision: Literal["float16", "float32"] = "float32"
+
+    def fractions(self) -> NDArray[Any]:
+        """(B, 4) top/H, left/W, height/H, width/W in `precision`, rounded as the peers do.
+
+        They divide in float64, store float32, and LPQLD halves that (two roundings).
+        """
+        if self.size is None:
+            return self.box
+        sides = self.size[:, [0, 1, 0, 1]].astype(np.float64)
+        return (self.box / sides).astype(np.float32).astype(self.precision)
+
+
+@dataclass(frozen=True, eq=False)
+class Mix:
+    """How the images of a batch were mixed with each other.
+
+    Attributes:
+        kind: 'cutmix' or 'mixup'.
+        partner: (B,) int64 in [0, B), the sample each sample was mixed with.
+        ratio: the raw Beta draw (float64), not corrected for a clipped box.
+        box: (row0, row1, col0, col1) in pixels of the network input for cutmix, else None.
+    """
+
+    kind: Literal["cutmix", "mixup"]
+    partner: NDArray[np.int64]
+    ratio: float
+    box: tuple[int, int, int, int] | None
+
+
+@dataclass(frozen=True, eq=False)
+class RandAugment:
+    """RandAugment's draws as LPQLD records them.
+
+    Attributes:
+        op: (B, n) int64, the operation's number in timm's list.
+        decision: (B, n) float, the uniform draw that decided whether it was applied.
+        magnitude: (B, n) float, the final parameter, -99 where there is none. Column j has the
+            dtype `magnitude_dtypes[j]` in the dump (whole columns of -99 are int64 there).
+        magnitude_dtypes: n dtype names out of 'float16', 'float32', 'int64'.
+    """
+
+    op: NDArray[np.int64]
+    decision: NDArray[Any]
+    magnitude: NDArray[Any]
+    magnitude_dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """The recorded F of a batch; a part that was not recorded is None.
+
+    Attributes:
+        crop: random resized crop.
+        flip: (B,) bool, horizontal flip.
+        mix: CutMix or mixup.
+        cutout: (B, 7) float32 = centre y, centre x, height, width as fractions, then r, g, b.
+        randaugment: RandAugment's draws.
+    """
+
+    crop: Crop | None = None
+    flip: NDArray[np.bool_] | None = None
+    mix: Mix | None = None
+    cutout: NDArray[np.float32] | None = None
+    randaugment: RandAugment | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The teacher's output for the samples of one batch.
+
+    Attributes:
+        classes: C.
+        value: (B, C) when dense, (B, k) when top-k; float16, or float32. Values of a bfloat16
+            source are held in float32, which represents them exactly.
+        index: None when dense; (B, k) int64 classes in [0, C) when top-k, in the source's order.
+        space: 'logits' (before softmax) or 'probabilities' (after it).
+        tail: what stands for the classes a top-k label left out: 'zero' (nothing; logits are
+            softmaxed over the kept ones, probabilities renormalised), 'uniform' (what is missing
+            to 1, shared equally; probabilities only), 'floor' (`floor`; logits only).
+        precision: dtype of the source's values.
+        floor: (B,) smallest logit of each sample, in the dtype of `value`; only with 'floor'.
+    """
+
+    classes: int
+    value: NDArray[Any]
+    index: NDArray[np.int64] | None = None
+    space: Space = "logits"
+    tail: Tail | None = None
+    precision: Precision = "float16"
+    floor: NDArray[Any] | None = None
+
+    def __len__(self) -> int:
+        """B, the number of samples."""
+        return len(self.value)
+
+    @property
+    def k(self) -> int | None:
+        """Kept classes of a top-k label, None when dense."""
+        return None if self.index is None else self.index.shape[1]
+
+    def dense(self) -> NDArray[np.float32]:
+        """(B, C) float32 in `space`, the tail filled in.
+
+        Logits with tail 'zero' have -inf for the classes left out, so that a softmax at any
+        temperature gives them probability 0.
+        """
+        value = self.value.astype(np.float32)
+        if self.index is None:
+            return value
+        full = np.empty((len(value), self.classes), np.float32)
+        full[:] = self._tail_fill(value)
+        np.put_along_axis(full, self.index, value, axis=1)
+        if self.space == "probabilities" and self.tail == "zero":
+            full /= np.maximum(full.sum(axis=1, keepdims=True), 1e-12)
+        return full
+
+    def _tail_fill(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self.tail == "floor" and self.floor is not None:
+            return self.floor.astype(np.float32)[:, None]
+        if self.tail == "uniform":
+            left_out = max(self.classes - value.shape[1], 1)
+            share: NDArray[np.float32] = (1 - value.sum(axis=1, keepdims=True)) / np.float32(
+                left_out
+            )
+            return share
+        missing = -np.inf if self.space == "logits" else 0.0
+        return np.full((len(value), 1), missing, np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelBatch:
+    """One recorded mini-batch: the unit that is stored, sought, pruned and replayed.
+
+    Attributes:
+        number: position among all batches the teacher labelled, counted from 0.
+        epoch: the epoch it belongs to, counted from 0.
+        image_index: (B,) int64, position of each image in the sorted image folder.
+        augmentation: the recorded F.
+        labels: the teacher's output.
+    """
+
+    number: int
+    epoch: int
+    image_index: NDArray[np.int64]
+    augmentation: Augmentation
+    labels: Labels
+
+    def __len__(self) -> int:
+        """B, the number of samples."""
+        return len(self.image_index)
+
+
+def validate(batch: LabelBatch) -> None:
+    """Check that the parts of a batch agree in length and range.
+
+    Raises:
+        DataError: naming the batch and the part that is wrong.
+    """
+    size = len(batch)
+    fail = _Failure(f"batch {batch.number}")
+    if not 0 < size <= MAX_SAMPLES:
+        fail(f"has {size} samples, allowed are 1..{MAX_SAMPLES}")
+    if batch.number < 0 or batch.epoch < 0:
+        fail("has a negative number or epoch")
+    if batch.image_index.ndim != 1 or (batch.image_index < 0).any():
+        fail("image indices must be one-dimensional and not negative")
+    _validate_labels(batch.labels, size, fail)
+    _validate_augmentation(batch.augmentation, size, fail)
+
+
+class _Failure:
+    """Raises DataError with the batch's name in front."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def __call__(self, what: str) -> None:
+        raise DataError(f"{self.where}: {what}")
+
+    def shape(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+        if array.shape != shape:
+            self(f"{name} has shape {array.shape}, expected {shape}")
+
+
+def _validate_labels(labels: Labels, size: int, fail: _Failure) -> None:
+    if not 0 < labels.classes <= MAX_CLASSES:
+        fail(f"{labels.classes} classes, allowed are 1..{MAX_CLASSES}")
+    if labels.value.dtype not in (np.float16, np.float32):
+        fail(f"label values are {labels.value.dtype}, expected float16 or float32")
+    if labels.index is None:
+        fail.shape("dense labels", labels.value, (size, labels.classes))
+        return
+    if labels.index.ndim != 2 or not 0 < labels.index.shape[1] <= labels.classes:
+        fail(f"top-k classes have shape {labels.index.shape}, expected (B, 1..{labels.classes})")
+    fail.shape("top-k classes", labels.index, (size, labels.index.shape[1]))
+    fail.shape("top-k values", labels.value, labels.index.shape)
+    outside = (labels.index < 0) | (labels.index >= labels.classes)
+    if outside.any():
+        row, column = np.argwhere(outside)[0]
+        fail(
+            f"sample {row}: top-k class {labels.index[row, column]} is outside "
+            f"0..{labels.classes - 1}"
+        )
+    if labels.tail is None:
+        fail("top-k labels must say what their tail is")
+    if labels.tail == "uniform" and labels.space == "logits":
+        fail("a 'uniform' tail needs probabilities, these are logits")
+    if (labels.tail == "floor") != (labels.floor is not None):
+        fail("a 'floor' tail and floor values come together")
+    if labels.floor is not None:
+        fail.shape("floor", labels.floor, (size,))
+
+
+def _validate_augmentation(augmentation: Augmentation, size: int, fail: _Failure) -> None:
+    crop, mix, randaugment = augmentation.crop, augmentation.mix, augmentation.randaugment
+    if crop is not None:
+        fail.shape("crop boxes", crop.box, (size, 4))
+        if crop.size is not None:
+            fail.shape("crop source sizes", crop.size, (size, 2))
+    if augmentation.flip is not None:
+        fail.shape("flips", augmentation.flip, (size,))
+    if mix is not None:
+        fail.shape("mix partners", mix.partner, (size,))
+        if (mix.partner < 0).any() or (mix.partner >= size).any():
+            fail(f"mix partners must lie in 0..{size - 1}")
+        if (mix.kind == "cutmix") != (mix.box is not None):
+            fail("cutmix needs a box and mixup has none")
+    if augmentation.cutout is not None:
+        fail.shape("cutout", augmentation.cutout, (size, 7))
+    if randaugment is not None:
+        operations = len(randaugment.magnitude_dtypes)
+        for name in ("op", "decision", "magnitude"):
+            fail.shape(f"randaugment {name}", getattr(randaugment, name), (size, operations))
