@@ -1,0 +1,89 @@
+"""What the container itself puts in front of a batch's codec bytes.
+
+    side number u16 | samples varint | number varint | epoch varint
+
+A varint is unsigned LEB128 (seven bits a byte, lowest first) in its shortest form. The three
+repeat what the index says of the batch, so that a lost index can be rebuilt.
+"""
+
+from __future__ import annotations
+
+from labelcodec.container import layout
+from labelcodec.errors import CorruptError
+
+_VARINT = 9  # bytes of the largest value, 2**63 - 1
+LONGEST = layout.SIDE.size + 3 * _VARINT
+
+
+def encode(side: int, samples: int, number: int, epoch: int) -> bytes:
+    """The prefix; every value in its range (see `problem`)."""
+    return layout.SIDE.pack(side) + _varint(samples) + _varint(number) + _varint(epoch)
+
+
+def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
+    """Side number, samples, number, epoch and the prefix's own size in bytes.
+
+    Raises:
+        ValueError: `payload` does not start with a prefix.
+    """
+    if len(payload) < layout.SIDE.size:
+        raise ValueError("the batch ends inside its prefix")
+    (side,) = layout.SIDE.unpack_from(payload)
+    samples, at = _read_varint(payload, layout.SIDE.size)
+    number, at = _read_varint(payload, at)
+    epoch, at = _read_varint(payload, at)
+    what = problem(samples, number, epoch)
+    if what:
+        raise ValueError(what)
+    return side, samples, number, epoch, at
+
+
+def split(
+    payload: memoryview, expected: tuple[int, int, int], where: str
+) -> tuple[int, memoryview]:
+    """Side number and codec bytes of a batch whose samples, number and epoch are `expected`.
+
+    Raises:
+        CorruptError: the payload says otherwise.
+    """
+    prefix = encode(0, *expected)[layout.SIDE.size :]
+    end = layout.SIDE.size + len(prefix)
+    if payload[layout.SIDE.size : end] != prefix:
+        raise CorruptError(
+            f"{where}: the batch's samples, number and epoch are not the index's {expected}; "
+            "the index belongs to other data"
+        )
+    (side,) = layout.SIDE.unpack_from(payload)
+    return side, payload[end:]
+
+
+def problem(samples: int, number: int, epoch: int) -> str | None:
+    """What is wrong with these values of a batch, if anything."""
+    if not 1 <= samples <= layout.MAX_SAMPLES:
+        return f"{samples} samples, allowed are 1..{layout.MAX_SAMPLES}"
+    if not 0 <= number <= layout.MAX_NUMBER:
+        return f"number {number}, allowed are 0..{layout.MAX_NUMBER}"
+    if not 0 <= epoch <= layout.MAX_NUMBER:
+        return f"epoch {epoch}, allowed are 0..{layout.MAX_NUMBER}"
+    return None
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    value = 0
+    for position in range(at, min(at + _VARINT, len(data))):
+        byte = data[position]
+        value |= (byte & 0x7F) << 7 * (position - at)
+        if byte < 0x80:
+            if byte == 0 and position > at:
+                raise ValueError("a varint is not in its shortest form")
+            return value, position + 1
+    raise ValueError("a varint does not end")

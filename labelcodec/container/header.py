@@ -1,0 +1,85 @@
+"""The header record's payload: a msgpack map, opaque to the container."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgpack
+
+from labelcodec.container import layout
+from labelcodec.errors import DataError, FormatError
+
+
+def encode_header(header: dict[str, Any]) -> bytes:
+    """The msgpack bytes of `header`, keys in the order given.
+
+    Raises:
+        DataError: a value that msgpack lacks, a key that is no string, or above 1 MiB.
+    """
+    try:
+        payload = bytes(msgpack.packb(header))
+        _unpack(payload)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"the header cannot be stored: {error}") from error
+    if len(payload) > layout.limit(layout.HEADER):
+        raise DataError(
+            f"the header takes {len(payload)} bytes, at most "
+            f"{layout.limit(layout.HEADER)} are allowed"
+        )
+    return payload
+
+
+def decode_header(payload: bytes | memoryview, path: Path) -> dict[str, Any]:
+    """The header map.
+
+    Raises:
+        FormatError: not one msgpack map with distinct string keys.
+    """
+    try:
+        return _unpack(payload)
+    except (ValueError, msgpack.UnpackException) as error:
+        raise FormatError(
+            f"{path}: byte {layout.PREAMBLE.size}: the header is not a msgpack map: "
+            f"{str(error) or type(error).__name__}"
+        ) from error
+
+
+def differing(one: dict[str, Any], other: dict[str, Any], ignore: Set[str]) -> list[str]:
+    """Sorted keys, without those in `ignore`, that the two headers do not share byte for byte."""
+    keys = (one.keys() | other.keys()) - ignore
+    return sorted(
+        key
+        for key in keys
+        if key not in one or key not in other or _bytes(one[key]) != _bytes(other[key])
+    )
+
+
+def _bytes(value: object) -> bytes:
+    return bytes(msgpack.packb(value))  # 1, 1.0 and True are equal in Python, and NaN is not
+
+
+def _unpack(payload: bytes | memoryview) -> dict[str, Any]:
+    header = msgpack.unpackb(
+        payload,
+        raw=False,
+        strict_map_key=True,
+        object_pairs_hook=_distinct,
+        ext_hook=_refuse_extension,
+        max_ext_len=0,
+    )
+    if not isinstance(header, dict):
+        raise ValueError(f"it is a {type(header).__name__}")
+    return header
+
+
+def _distinct(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs) or not all(isinstance(key, str) for key in out):
+        raise ValueError("map keys must be distinct strings")
+    return out
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:
+    raise ValueError(f"msgpack extension {code}")

@@ -1,0 +1,168 @@
+"""The index record: where every record lies and which batch it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from labelcodec.container import layout
+from labelcodec.container.index_map import read_map
+from labelcodec.errors import FormatError, UnsupportedError
+
+_LEVEL = 9
+_CELL = np.dtype("<i8")
+COLUMNS = ("offset", "size", "samples", "number", "epoch")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A record that is neither a batch nor the index.
+
+    Attributes:
+        tag: one ASCII letter.
+        offset: byte offset of its tag.
+        size: bytes, frame included.
+    """
+
+    tag: bytes
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """One entry a batch, in file order, in int64 (n,) columns; and the other records.
+
+    Attributes:
+        offset: byte offset of the record's tag.
+        size: bytes of the record, frame included.
+        samples: samples of the batch, 1..2**20.
+        number: batch number, unique, from 0.
+        epoch: epoch, from 0.
+        sections: every record but the batches and the index, in file order; the header is first.
+    """
+
+    offset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    number: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    sections: tuple[Section, ...]
+
+    def __len__(self) -> int:
+        """n, the number of batches."""
+        return len(self.offset)
+
+    def of(self, tag: bytes) -> tuple[Section, ...]:
+        """The sections with this tag, in file order."""
+        return tuple(section for section in self.sections if section.tag == tag)
+
+
+def encode(index: Index) -> bytes:
+    """Payload of the index record."""
+    table = np.stack([getattr(index, name) for name in COLUMNS]).astype(_CELL)
+    deltas = np.diff(table, axis=1, prepend=np.int64(0))
+    payload = msgpack.packb(
+        {
+            "sections": [[part.tag[0], part.offset, part.size] for part in index.sections],
+            "count": len(index),
+            "batches": zstandard.ZstdCompressor(level=_LEVEL).compress(deltas.tobytes()),
+        }
+    )
+    return bytes(payload)
+
+
+def decode(payload: memoryview, start: int, path: Path) -> Index:
+    """The index whose record starts at byte `start` of the file, checked in full.
+
+    Raises:
+        FormatError: malformed, or the records do not tile the file up to `start`.
+        UnsupportedError: a critical section that this library does not know.
+    """
+    where = f"{path}: byte {start}: the index"
+    try:
+        sections, count, packed = read_map(payload)
+        table = _unpack_columns(packed, count, start)
+    except (ValueError, zstandard.ZstdError, msgpack.UnpackException) as error:
+        what = str(error) or type(error).__name__
+        raise FormatError(f"{where} is malformed: {what}") from error
+    table.flags.writeable = False
+    known = tuple(Section(bytes([tag]), offset, size) for tag, offset, size in sections)
+    columns = dict(zip(COLUMNS, table, strict=True))
+    index = Index(**columns, sections=known)
+    wrong = _sections_problem(known) or _tiling_problem(index, start) or _batches_problem(index)
+    if wrong:
+        raise FormatError(f"{where} is wrong: {wrong}")
+    for section in known:
+        if section.tag not in layout.KNOWN and layout.is_critical(section.tag):
+            raise UnsupportedError(
+                f"{path}: byte {section.offset}: the section {section.tag!r} is needed to read "
+                f"the file and this library does not know it; update labelcodec"
+            )
+    return index
+
+
+def _unpack_columns(packed: bytes, count: int, start: int) -> NDArray[np.int64]:
+    if count > start // layout.MIN_BATCH:
+        raise ValueError(f"{count} batches do not fit into the {start} bytes before the index")
+    size = len(COLUMNS) * _CELL.itemsize * count
+    declared = zstandard.frame_content_size(packed)
+    if declared != size:
+        raise ValueError(f"the columns declare {declared} bytes, expected {size}")
+    data = zstandard.ZstdDecompressor().decompress(
+        packed, max_output_size=size, allow_extra_data=False
+    )
+    deltas = np.frombuffer(data, _CELL).reshape(len(COLUMNS), count).astype(np.int64)
+    return np.cumsum(deltas, axis=1, dtype=np.int64)
+
+
+def _sections_problem(sections: tuple[Section, ...]) -> str | None:
+    tags = [section.tag for section in sections]
+    if not tags or tags[0] != layout.HEADER:
+        return "the first section is not the header"
+    for tag, most in ((layout.HEADER, 1), (layout.NAMES, 1), (layout.BATCH, 0), (layout.INDEX, 0)):
+        if tags.count(tag) > most:
+            return f"{tags.count(tag)} sections {tag!r}, expected at most {most}"
+    for tag, offset, size in ((s.tag, s.offset, s.size) for s in sections):
+        if not tag.isalpha():
+            return f"byte {offset}: a section's tag is {tag!r}, expected an ASCII letter"
+        least = layout.SIDE.size if tag == layout.SIDE_INFORMATION else 0
+        if not least <= size - layout.FRAME.size <= layout.limit(tag):
+            return f"byte {offset}: a section {tag!r} of {size} bytes, outside its limits"
+    return None
+
+
+def _tiling_problem(index: Index, start: int) -> str | None:
+    most = layout.FRAME.size + layout.limit(layout.BATCH)
+    if ((index.size < layout.MIN_BATCH) | (index.size > most)).any():
+        return f"a batch's size lies outside {layout.MIN_BATCH}..{most}"
+    sections = np.array([(s.offset, s.size) for s in index.sections], np.int64)
+    offset = np.concatenate([sections[:, 0], index.offset])
+    size = np.concatenate([sections[:, 1], index.size])
+    for column in (sections[:, 0], index.offset):
+        if (column[1:] <= column[:-1]).any():
+            return "records are not listed in file order"
+    order = np.argsort(offset, kind="stable")
+    begin = np.append(offset[order], start)
+    end = np.insert(offset[order] + size[order], 0, layout.PREAMBLE.size)
+    if (begin != end).any():
+        at = int(np.flatnonzero(begin != end)[0])
+        return f"a record ends at byte {end[at]} and the next one starts at byte {begin[at]}"
+    return None
+
+
+def _batches_problem(index: Index) -> str | None:
+    if ((index.samples < 1) | (index.samples > layout.MAX_SAMPLES)).any():
+        return f"samples of a batch lie outside 1..{layout.MAX_SAMPLES}"
+    if (index.number < 0).any() or (index.epoch < 0).any():
+        return "a batch has a negative number or epoch"
+    ascending = np.sort(index.number)
+    repeated = ascending[1:][ascending[1:] == ascending[:-1]]
+    if len(repeated):
+        return f"batch number {repeated[0]} occurs more than once"
+    return None

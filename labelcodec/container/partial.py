@@ -1,0 +1,135 @@
+"""The life of `NAME.partial`: create, claim, resume, publish. Nothing is overwritten unasked."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import reprlib
+from pathlib import Path
+from typing import Any
+
+from labelcodec.container import layout
+from labelcodec.container.header import differing
+from labelcodec.container.ledger import Ledger
+from labelcodec.container.scan import scan_open
+from labelcodec.errors import FormatError, MismatchError
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raise MismatchError if `path` exists and may not be replaced."""
+    if not force and os.path.lexists(path):
+        raise MismatchError(f"{path}: exists already; pass --force to replace it")
+
+
+def create(partial: Path, force: bool) -> int:
+    """File descriptor of a new partial file; with `force` an old one is discarded first.
+
+    Raises:
+        MismatchError: there is an old one, or another process is writing it.
+    """
+    if force and partial.exists():
+        fd = claim(partial)
+        partial.unlink()
+        os.close(fd)
+    try:
+        fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except FileExistsError:
+        raise MismatchError(
+            f"{partial}: an unfinished file exists; pass --resume to continue it or --force to "
+            "start again"
+        ) from None
+    return _lock(fd, partial)
+
+
+def claim(partial: Path) -> int:
+    """File descriptor of the existing partial file, for this process alone.
+
+    Raises:
+        MismatchError: another process is writing it.
+    """
+    return _lock(os.open(partial, os.O_RDWR | os.O_CLOEXEC), partial)
+
+
+def _lock(fd: int, partial: Path) -> int:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise MismatchError(f"{partial}: another process is writing it; wait or stop it") from None
+    except OSError:
+        pass  # a file system without locks: then two writers are the user's own care
+    return fd
+
+
+def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:
+    """The intact records of a partial file; what follows them is cut off.
+
+    Returns:
+        None, with nothing changed, if the file ends inside its header.
+
+    Raises:
+        MismatchError: it was written with another header or version.
+        FormatError: it is not a container.
+        CorruptError: its header is damaged.
+    """
+    if not _has_header(fd, partial):
+        return None
+    found = scan_open(fd, partial, resynchronise=False)
+    version = (layout.MAJOR, layout.MINOR)
+    if found.version != version:
+        raise MismatchError(
+            f"{partial}: was started in version {found.version}, this library writes {version}; "
+            "pass --force to start again"
+        )
+    for key in differing(found.header, header, frozenset()):
+        there, here = (reprlib.repr(h[key]) if key in h else "none" for h in (found.header, header))
+        raise MismatchError(
+            f"{partial}: was started with another header: {key!r} is {there} there and {here} "
+            "now; use the same settings, or pass --force to start again"
+        )
+    os.ftruncate(fd, found.ledger.end)
+    return found.ledger
+
+
+def _has_header(fd: int, partial: Path) -> bool:
+    start = layout.PREAMBLE.size + layout.FRAME.size
+    data = os.pread(fd, start, 0)
+    if data[: len(layout.MAGIC)] != layout.MAGIC[: len(data)]:
+        raise FormatError(f"{partial}: not a labelcodec container; pass --force to replace it")
+    if len(data) < start:
+        return False
+    _, length, _ = layout.FRAME.unpack_from(data, layout.PREAMBLE.size)
+    torn = os.fstat(fd).st_size < start + length
+    return not (torn and length <= layout.limit(layout.HEADER))
+
+
+def publish(partial: Path, path: Path, force: bool) -> None:
+    """Give the complete file its name, durably.
+
+    Raises:
+        MismatchError: the name is taken and `force` is not set.
+    """
+    if force:
+        os.replace(partial, path)
+    else:
+        _rename_to_new(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _rename_to_new(partial: Path, path: Path) -> None:
+    try:
+        os.link(partial, path)  # unlike a rename it fails when the name is taken
+    except FileExistsError:
+        raise MismatchError(
+            f"{path}: appeared while it was being written; the new one is {partial}: rename it, "
+            "or write again with --force"
+        ) from None
+    except OSError:  # a file system without hard links
+        refuse_existing(path, False)
+        os.rename(partial, path)
+    else:
+        os.unlink(partial)
