@@ -1,0 +1,1 @@
+"""How labels and augmentations are turned into bytes and back; one file a codec."""

@@ -1,0 +1,106 @@
+"""Plain columns: integers in as few bits as their range needs, floats as byte planes (SPEC 5.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from labelcodec.entropy import varint
+from labelcodec.entropy.backend import coders
+from labelcodec.errors import CorruptError
+
+MAX_BITS = 62
+STORED, COMPRESSED = 0, 1
+ZSTD_LEVEL = 9
+
+
+def pack_ints(values: NDArray[Any]) -> bytes:
+    """Smallest value (zigzag), bits a value, then the differences to the smallest."""
+    low = int(values.min()) if values.size else 0
+    width = (int(values.max()) - low).bit_length() if values.size else 0
+    if width > MAX_BITS:
+        raise ValueError(f"a range of {width} bits is too wide, allowed are {MAX_BITS}")
+    head = varint.encode(varint.zigzag(low)) + bytes([width])
+    return head + pack_fixed(values.astype(np.int64).ravel() - low, width)
+
+
+def unpack_ints(data: memoryview, count: int) -> tuple[NDArray[np.int64], memoryview]:
+    """`count` integers and the data behind them.
+
+    Raises:
+        CorruptError: the data is too short or a width is impossible.
+    """
+    low, position = varint.decode(data, 0)
+    low = varint.unzigzag(low)
+    width = data[position] if position < len(data) else MAX_BITS + 1
+    if width > MAX_BITS or not -(1 << 62) <= low < 1 << 62:
+        raise CorruptError("a packed column has an impossible width")
+    values, rest = unpack_fixed(data[position + 1 :], count, width)
+    return values.astype(np.int64) + low, rest
+
+
+def pack_fixed(values: NDArray[Any], width: int) -> bytes:
+    """Unsigned integers of `width` (0..62) bits each, low bits first."""
+    return bytes(coders().pack_fixed(values.ravel(), width).tobytes())
+
+
+def unpack_fixed(data: memoryview, count: int, width: int) -> tuple[NDArray[Any], memoryview]:
+    """`count` integers of `width` bits, uint32 or uint64, and the data behind them.
+
+    Raises:
+        CorruptError: the data is too short.
+    """
+    size = (count * width + 7) // 8
+    if len(data) < size:
+        raise CorruptError("a packed column is too short")
+    values = np.empty(count, np.uint32 if width <= 32 else np.uint64)
+    coders().unpack_fixed(np.frombuffer(data[:size], np.uint8), width, values)
+    return values, data[size:]
+
+
+def pack_floats(values: NDArray[Any]) -> bytes:
+    """Byte planes (all lowest bytes first), stored or as one zstd frame, whichever is shorter."""
+    little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    planes = little.view(np.uint8).reshape(-1, values.dtype.itemsize).T.tobytes()
+    packed = zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(planes)
+    if len(packed) < len(planes):
+        return bytes([COMPRESSED]) + packed
+    return bytes([STORED]) + planes
+
+
+def unpack_floats(data: memoryview, dtype: Any, count: int) -> NDArray[Any]:
+    """`count` values of `dtype`; the data must hold exactly them.
+
+    Raises:
+        CorruptError: another size, or a broken zstd frame.
+    """
+    kind = np.dtype(dtype).newbyteorder("<")
+    size = count * kind.itemsize
+    if not data or data[0] not in (STORED, COMPRESSED):
+        raise CorruptError("a float column of unknown form")
+    planes = bytes(data[1:]) if data[0] == STORED else decompress(data[1:], size)
+    if len(planes) != size:
+        raise CorruptError(f"a float column has {len(planes)} bytes, expected {size}")
+    little = np.frombuffer(planes, np.uint8).reshape(kind.itemsize, count).T.copy()
+    values: NDArray[Any] = little.view(kind).reshape(count).astype(dtype, copy=False)
+    return values
+
+
+def decompress(data: memoryview | bytes, size: int) -> bytes:
+    """Content of one zstd frame that must declare and have exactly `size` bytes.
+
+    Raises:
+        CorruptError: it does not, or is broken; nothing is allocated before the check.
+    """
+    try:
+        declared = zstandard.frame_content_size(data)
+        if declared != size:
+            raise CorruptError(f"a zstd frame declares {declared} bytes, expected {size}")
+        if size == 0:
+            return b""
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+    except zstandard.ZstdError as error:
+        raise CorruptError(f"a zstd frame is broken: {error}") from None

@@ -1,0 +1,50 @@
+"""What a codec is to the rest of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from labelcodec.batch import Labels, Tail
+from labelcodec.codecs.streams import Stream
+from labelcodec.entropy.coding import Usage
+
+
+class Codec(Protocol):
+    """A codec's configuration: a frozen dataclass whose fields are the keys of its spec."""
+
+    @property
+    def name(self) -> str:
+        """Name of the byte format; it never changes its meaning once released."""
+
+    @property
+    def lossy(self) -> bool:
+        """Whether stored values differ from the source's."""
+
+    def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
+        """Give k and tail of the stored labels, given those of the source."""
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool) -> Labels:
+        """The labels as they will be stored and given back."""
+
+    def fit(self, samples: Iterable[Labels], classes: int) -> Coder:
+        """A coder with tables for labels like the prepared samples."""
+
+    def load(self, parts: Mapping[str, bytes], classes: int) -> Coder:
+        """The coder whose `dump` gave these parts."""
+
+
+class Coder(Protocol):
+    """A codec with its trained tables."""
+
+    def dump(self) -> dict[str, bytes]:
+        """Named parts for the side information."""
+
+    def encode(self, labels: Labels) -> dict[Stream, bytes]:
+        """Label streams of prepared labels."""
+
+    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+        """Labels of a batch; `blank` says what all labels of the file share."""
+
+    def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
+        """Accounting of the entropy-coded streams, by component."""

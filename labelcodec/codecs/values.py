@@ -1,0 +1,88 @@
+"""Label values as integers: their bits, and integers in the values' own order (SPEC 7.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Precision
+
+
+@dataclass(frozen=True)
+class FloatLayout:
+    """Bits of a floating-point type: total and mantissa; the sign is the highest."""
+
+    width: int
+    mantissa: int
+
+    @property
+    def storage(self) -> Any:
+        """Unsigned type that holds the bits."""
+        return np.uint16 if self.width == 16 else np.uint32
+
+
+LAYOUTS: dict[Precision, FloatLayout] = {
+    "float16": FloatLayout(16, 10),
+    "bfloat16": FloatLayout(16, 7),
+    "float32": FloatLayout(32, 23),
+}
+
+
+def to_bits(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
+    """Bit patterns, uint16 or uint32. bfloat16 is the upper half of the float32 that holds it."""
+    if precision == "bfloat16":
+        upper: NDArray[Any] = (value.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        return upper
+    return np.ascontiguousarray(value, precision).view(LAYOUTS[precision].storage)
+
+
+def from_bits(bits: NDArray[Any], precision: Precision) -> NDArray[Any]:
+    """Inverse of `to_bits`: float16, or float32 for the two others."""
+    if precision == "bfloat16":
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+    return bits.astype(LAYOUTS[precision].storage).view(precision)
+
+
+def trailing_zeros(bits: NDArray[Any]) -> int:
+    """Low bits that are zero in every pattern (half precision kept in float32 has 13)."""
+    seen = int(np.bitwise_or.reduce(bits, axis=None)) if bits.size else 0
+    return (seen & -seen).bit_length() - 1 if seen else 0
+
+
+def to_levels(bits: NDArray[Any], width: int) -> NDArray[np.int64]:
+    """Integers in the order of the values: negatives' bits inverted, positives' sign set."""
+    wide = bits.astype(np.int64)
+    sign, top = wide >> (width - 1), 1 << (width - 1)
+    return np.where(sign == 1, (top << 1) - 1 - wide, wide | top)
+
+
+def from_levels(levels: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """Inverse of `to_levels`."""
+    top = 1 << (width - 1)
+    return np.where(levels >= top, levels & ~top, (top << 1) - 1 - levels)
+
+
+def ranking_keys(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
+    """Integers (B, C) that sort as a ranking: largest value first, then lowest class.
+
+    The class is in the low 16 bits (20 where the values have 32), so that C is at most 2^20;
+    uint32 where everything fits, for the speed of sorting.
+    """
+    layout, classes = LAYOUTS[precision], np.arange(value.shape[1])
+    bits = to_bits(value, precision)
+    sign = layout.storage(1 << (layout.width - 1))
+    bits = np.where(bits == sign, 0, bits)  # -0 ranks like 0
+    inverted = np.where(bits & sign, bits, ~(bits | sign)).astype(layout.storage)
+    if layout.width == 16 and len(classes) <= 1 << 16:
+        return inverted.astype(np.uint32) << np.uint32(16) | classes.astype(np.uint32)
+    return inverted.astype(np.uint64) << np.uint64(20) | classes.astype(np.uint64)
+
+
+def class_of_key(keys: NDArray[Any]) -> NDArray[np.int64]:
+    """The class of a ranking key."""
+    width = 16 if keys.dtype == np.uint32 else 20
+    classes: NDArray[np.int64] = (keys & keys.dtype.type((1 << width) - 1)).astype(np.int64)
+    return classes

@@ -1,0 +1,1 @@
+"""Entropy coding of integer arrays: rANS, tokens, bit packing, varints (SPEC, section 6)."""

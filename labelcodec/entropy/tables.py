@@ -1,0 +1,123 @@
+"""Static frequency tables: fitting, storing, look-up (SPEC, section 6.2).
+
+A table set has one row a context. A row's frequencies sum to 4096. The last symbol of every row
+is the escape: a symbol that fitting never saw is coded as an escape and named in extra bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.entropy import varint
+from labelcodec.errors import CorruptError
+
+BITS = 12
+TOTAL = 1 << BITS
+MAX_CONTEXTS = 1 << 10
+MAX_SYMBOLS = 1 << 8
+
+
+@dataclass(frozen=True, eq=False)
+class TableSet:
+    """Frequencies (K contexts, S symbols) uint16; each row sums to 4096, the escape is last."""
+
+    freqs: NDArray[np.uint16]
+
+    @property
+    def escape(self) -> int:
+        """Number of the escape symbol, S - 1."""
+        return int(self.freqs.shape[1]) - 1
+
+    @cached_property
+    def starts(self) -> NDArray[np.uint16]:
+        """(K, S) uint16 first slot of each symbol."""
+        ends = np.cumsum(self.freqs, axis=1, dtype=np.int64)
+        return (ends - self.freqs).astype(np.uint16)
+
+    @cached_property
+    def lookup(self) -> NDArray[np.uint32]:
+        """(K, 4096) of each slot: symbol, frequency - 1 (bit 8) and slot - start (bit 20)."""
+        symbol = np.arange(self.freqs.shape[1], dtype=np.int64)
+        slots = np.arange(TOTAL)
+        packed = symbol | (self.freqs.astype(np.int64) - 1) << 8
+        rows = [
+            np.repeat(entry, row) | (slots - np.repeat(start.astype(np.int64), row)) << 20
+            for entry, start, row in zip(packed, self.starts, self.freqs, strict=True)
+        ]
+        return np.stack(rows).astype(np.uint32)
+
+
+def fit(counts: NDArray[np.int64]) -> TableSet:
+    """Frequencies from symbol counts, the escape added as a last symbol.
+
+    Args:
+        counts: (K, S - 1) how often each symbol was seen in each context.
+    """
+    return TableSet(np.stack([_normalise(row) for row in counts]))
+
+
+def _normalise(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
+    """Scale one row to a sum of 4096, leaving 1 for the escape and at least 1 for what occurs."""
+    freqs = np.zeros(len(counts) + 1, np.int64)
+    freqs[-1] = 1
+    total = int(counts.sum())
+    if total == 0:
+        freqs[-1] = TOTAL
+        return freqs.astype(np.uint16)
+    room = TOTAL - 1
+    exact = counts * (room / total)
+    freqs[:-1] = np.where(counts > 0, np.maximum(np.floor(exact), 1), 0)
+    while (left := room - int(freqs[:-1].sum())) != 0:
+        # the symbol whose code length changes least per unit of probability
+        step = 1 if left > 0 else -1
+        movable = (counts > 0) & ((freqs[:-1] > 1) | (step > 0))
+        gain = np.where(movable, step * (exact - freqs[:-1]) / np.maximum(freqs[:-1], 1), -np.inf)
+        chosen = np.argsort(-gain, kind="stable")[: min(abs(left), int(movable.sum()))]
+        freqs[chosen] += step
+    return freqs.astype(np.uint16)
+
+
+def dump(tables: TableSet) -> bytes:
+    """Store a table set: K, S, then a row's first symbol, length and frequencies as varints."""
+    contexts, symbols = tables.freqs.shape
+    out = bytearray(varint.encode(contexts) + varint.encode(symbols))
+    for row in tables.freqs[:, :-1].tolist():
+        used = [i for i, freq in enumerate(row) if freq]
+        first, length = (used[0], used[-1] + 1 - used[0]) if used else (0, 0)
+        out += varint.encode(first) + varint.encode(length)
+        for freq in row[first : first + length]:
+            out += varint.encode(freq)
+    return bytes(out)
+
+
+def load(data: bytes) -> TableSet:
+    """Inverse of `dump`; the escape's frequency is what a row leaves of 4096.
+
+    Raises:
+        CorruptError: sizes out of range, or a row that leaves nothing for the escape.
+    """
+    contexts, position = varint.decode(data, 0)
+    symbols, position = varint.decode(data, position)
+    if not (0 < contexts <= MAX_CONTEXTS and 0 < symbols <= MAX_SYMBOLS):
+        raise CorruptError(f"frequency tables of {contexts} contexts and {symbols} symbols")
+    freqs = np.zeros((contexts, symbols), np.uint16)
+    for context in range(contexts):
+        first, position = varint.decode(data, position)
+        length, position = varint.decode(data, position)
+        if first + length > symbols - 1:
+            raise CorruptError(f"frequency table {context} names a symbol past its alphabet")
+        left = TOTAL
+        for symbol in range(first, first + length):
+            freq, position = varint.decode(data, position)
+            left -= freq
+            if left < 1:
+                raise CorruptError(f"frequency table {context} sums to more than {TOTAL - 1}")
+            freqs[context, symbol] = freq
+        freqs[context, -1] = left
+    if position != len(data):
+        raise CorruptError(f"{len(data) - position} bytes too many behind frequency tables")
+    return TableSet(freqs)

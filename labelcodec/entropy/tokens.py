@@ -1,0 +1,42 @@
+"""Integers as a token (entropy-coded) and extra bits (stored as they are) (SPEC, section 6.1).
+
+Values below 8 are their own token. Above, a token names the highest set bit and the two bits
+below it; the remaining bits are the extra bits. So tokens stay few at any range of values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+DIRECT = 8
+LIMIT = 1 << 32
+ALPHABET = 124  # tokens of values below LIMIT
+
+
+def split(
+    values: NDArray[np.int64],
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint64]]:
+    """Token, number of extra bits and extra bits of each value.
+
+    Args:
+        values: any shape, 0 .. 2^32 - 1.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+    if values.size and (values.min() < 0 or values.max() >= LIMIT):
+        raise ValueError("tokens are for integers in 0..2^32-1")
+    high = np.frexp(np.maximum(values, 1))[1].astype(np.int64) - 1
+    big = values >= DIRECT
+    width = np.where(big, high - 2, 0)
+    top = DIRECT + (high - 3) * 4 + ((values >> width) & 3)
+    token = np.where(big, top, values)
+    extra = np.where(big, values & ((1 << width) - 1), 0)
+    return token.astype(np.uint8), width.astype(np.uint8), extra.astype(np.uint64)
+
+
+def bucket(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Half-octave of a positive integer: 1 -> 0, 2 -> 2, 3 -> 3, 4, 5 -> 4, 6, 7 -> 5, ...."""
+    high = np.frexp(values)[1].astype(np.int64) - 1
+    return np.where(high > 0, 2 * high + ((values >> np.maximum(high - 1, 0)) & 1), 0)

@@ -1,0 +1,55 @@
+"""Unsigned LEB128 integers and zigzag (SPEC, section 2)."""
+
+from __future__ import annotations
+
+from labelcodec.errors import CorruptError
+
+Buffer = bytes | bytearray | memoryview
+
+MAX_BYTES = 9  # 63 bits
+
+
+def encode(value: int) -> bytes:
+    """Seven bits a byte, low bits first, high bit set on all but the last.
+
+    Args:
+        value: 0 .. 2^63 - 1.
+
+    Raises:
+        ValueError: the value is out of range.
+    """
+    if not 0 <= value < 1 << 63:
+        raise ValueError(f"{value} is outside 0..2^63-1")
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def decode(data: Buffer, position: int) -> tuple[int, int]:
+    """Read the integer at `position`; return it and the position behind it.
+
+    Raises:
+        CorruptError: the data ends inside it, or it is longer than 9 bytes.
+    """
+    value = 0
+    for i in range(MAX_BYTES):
+        if position + i >= len(data):
+            raise CorruptError("a variable-length integer runs past the end of its data")
+        byte = data[position + i]
+        value |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            return value, position + i + 1
+    raise CorruptError("a variable-length integer is longer than 9 bytes")
+
+
+def zigzag(value: int) -> int:
+    """0, -1, 1, -2, … to 0, 1, 2, 3, …."""
+    return value << 1 if value >= 0 else (-value << 1) - 1
+
+
+def unzigzag(value: int) -> int:
+    """Inverse of `zigzag`."""
+    return (value >> 1) ^ -(value & 1)
