@@ -1,0 +1,215 @@
+"""FKD's dumps: a file an image, at the image's own path, with n crops and their labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import MAX_SAMPLES, Augmentation, LabelBatch
+from labelcodec.dumps.batchfiles import Options, check_classes, check_types
+from labelcodec.dumps.classes import class_count
+from labelcodec.dumps.compose import fractions
+from labelcodec.dumps.crops import to_pixels
+from labelcodec.dumps.fkd_labels import (
+    LABEL_KINDS,
+    TAILS,
+    compose_labels,
+    label_type_of,
+    parse_labels,
+)
+from labelcodec.dumps.fkd_names import SUFFIX, match_images, safe_name
+from labelcodec.dumps.info import DumpInfo
+from labelcodec.dumps.kinds import dtype_of, restore
+from labelcodec.dumps.parts import array, fail
+from labelcodec.dumps.safe_load import load
+from labelcodec.errors import DumpError
+from labelcodec.images import ImageListing, image_sizes
+
+_COORDS = ("numpy.float16", "numpy.float32", "tensor.float16", "tensor.float32")
+_LOOKED_AT = 64
+
+
+@dataclass(frozen=True, eq=False)
+class FkdFiles:
+    """An opened FKD dump.
+
+    Attributes:
+        info: what is known of it.
+        root: its directory.
+        files: (batches,) names relative to `root`, sorted by folder, then name.
+        image: (batches,) image index of each file.
+        listing: the image folder if one was given.
+    """
+
+    info: DumpInfo
+    root: Path
+    files: tuple[str, ...]
+    image: NDArray[np.int64]
+    listing: ImageListing | None
+
+    def __len__(self) -> int:
+        """Number of files."""
+        return len(self.files)
+
+    def read(self, i: int) -> LabelBatch:
+        """The crops of file i as one batch.
+
+        Raises:
+            DumpError: the file is missing, damaged, or differs from the first file's kind.
+        """
+        file = self.root / self.files[i]
+        types, coords, flip, label = _read_parts(file)
+        check_types(types, self.info.types, file)
+        label_type = self.info.types["label_type"]
+        label_type_of(label, label_type, file)
+        labels = parse_labels(label, label_type, self.info.classes, file)
+        if labels.k != self.info.k:
+            fail(file, f"labels have {labels.k} classes, in the first file {self.info.k}")
+        if labels.index is not None:
+            check_classes(labels.index, self.info.classes, file)
+        indices = np.full(len(label), self.image[i], np.int64)
+        sizes = image_sizes(self.listing, indices) if self.listing else None
+        augmentation = Augmentation(to_pixels(coords, sizes, None), flip)
+        return LabelBatch(i, 0, indices, augmentation, labels)
+
+
+def open_fkd(root: Path, options: Options) -> FkdFiles:
+    """Open an FKD dump.
+
+    Raises:
+        DumpError: files and images do not match, or the label type has to be said.
+    """
+    sized = sorted(_files(root, ""), key=lambda one: one[0].rpartition("/")[::2])
+    if not sized:
+        raise DumpError(f"{root}: holds no {SUFFIX} file")
+    files = tuple(name for name, _ in sized)
+    types, _, _, label = _read_parts(root / files[0])
+    label_type = label_type_of(label, options.label_type, root / files[0])
+    classes, guessed = _classes(root, files, label_type, options)
+    if dtype_of(types["label"]) == "float16" and classes >= 2049:
+        raise DumpError(
+            f"{root}: classes are stored in float16, which is exact below 2049 only, and there "
+            f"are {classes} classes: the labels are damaged. Pass --classes if that is wrong."
+        )
+    listing = options.listing
+    if listing is None:
+        image = np.arange(len(files), dtype=np.int64)
+        names = files
+        order = "position of each label file in the sorted listing of the dump; not checked"
+    else:
+        image = match_images(root, files, listing)
+        names = tuple(files[at] for at in np.argsort(image))
+        order = "each label file's path matches the path of one image"
+    first = parse_labels(label, label_type, classes, root / files[0])
+    info = DumpInfo(
+        layout="fkd",
+        classes=classes,
+        classes_guessed=guessed,
+        images=len(files),
+        epochs=1,
+        batches=len(files),
+        samples=None,
+        bytes=sum(size for _, size in sized),
+        files=len(files),
+        mix=None,
+        space="probabilities",
+        tail=TAILS[label_type],
+        k=first.k,
+        precision=first.precision,
+        types={"layout": "fkd", "label_type": label_type, **types},
+        image_order=order,
+        names=names,
+    )
+    return FkdFiles(info, root, files, image, listing)
+
+
+def write_fkd(
+    batches: Iterable[LabelBatch], root: Path, types: Mapping[str, Any], names: Sequence[str] | None
+) -> int:
+    """Write a file an image into an empty directory; returns the file count.
+
+    Raises:
+        DumpError: the labels do not come from an FKD dump, or a name leaves the directory.
+    """
+    import torch
+
+    if types.get("layout") != "fkd" or names is None:
+        raise DumpError(
+            "layout fkd holds the crops of one image a file, as probabilities and under the "
+            "image's name: only labels from an FKD dump can be written in it"
+        )
+    label_type = types.get("label_type")
+    if label_type not in TAILS:
+        raise DumpError(f"types of the source dump: label_type cannot be {label_type!r}")
+    for part in ("coords", "flip", "label"):
+        if types.get(part) is None:
+            raise DumpError(f"types of the source dump: {part} is absent")
+    count = 0
+    for batch in batches:
+        crop, flip = batch.augmentation.crop, batch.augmentation.flip
+        images = np.unique(batch.image_index)
+        if crop is None or flip is None or batch.augmentation.mix or len(images) != 1:
+            raise DumpError(
+                f"batch {batch.number}: an FKD file has crops and flips of one unmixed image"
+            )
+        file = root / safe_name(names, int(images[0]))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            raise DumpError(f"image {images[0]} has two batches, or {file.name} is two images'")
+        coords = fractions(crop, dtype_of(types["coords"]))
+        saved = [
+            restore(coords, types["coords"]),
+            restore(flip, types["flip"]),
+            compose_labels(batch.labels, label_type, types["label"]),
+        ]
+        torch.save(saved, file)
+        count += 1
+    return count
+
+
+def _files(root: Path, below: str) -> Iterator[tuple[str, int]]:
+    """Relative name and size of every label file."""
+    with os.scandir(root / below) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files(root, f"{below}{entry.name}/")
+            elif entry.name.endswith(SUFFIX):
+                yield f"{below}{entry.name}", entry.stat().st_size
+
+
+def _read_parts(file: Path) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Kinds, coords (n, 4), flip (n,) bool and the label array of one file."""
+    saved = load(file)
+    if not isinstance(saved, list) or len(saved) != 3:
+        fail(file, "does not hold FKD's list of coords, flips and labels")
+    types: dict[str, Any] = {}
+    coords = array(saved[0], "coords", _COORDS, (None, 4), types, file)
+    size = len(coords)
+    if not 0 < size <= MAX_SAMPLES:
+        fail(file, f"holds {size} samples")
+    flip = array(saved[1], "flip", ("numpy.bool", "tensor.bool"), (size,), types, file)
+    shape = (size, *[None] * (getattr(saved[2], "ndim", 1) - 1))
+    label = array(saved[2], "label", LABEL_KINDS, shape, types, file)
+    return types, coords, flip, label
+
+
+def _classes(
+    root: Path, files: Sequence[str], label_type: str, options: Options
+) -> tuple[int, bool]:
+    """The class count; one image's labels say little, so a guess looks at many files."""
+    folders = len(options.listing.classes) if options.listing else None
+    looked_at = 1 if options.classes or folders else _LOOKED_AT
+    largest = 0
+    for at in np.unique(np.linspace(0, len(files) - 1, looked_at).astype(int)):
+        file = root / files[at]
+        label = _read_parts(file)[3]
+        label_type_of(label, label_type, file)
+        index = parse_labels(label, label_type, 0, file).index
+        largest = max(largest, 0 if index is None else int(index.max()))
+    return class_count(options.classes, folders, largest)

@@ -1,0 +1,168 @@
+"""Which images a batch holds: written down in a file, or drawn again from the loader's seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.errors import DumpError
+
+LOADER_SEED = 42
+
+
+class Order(Protocol):
+    """Image indices of the batches of a dump."""
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) image indices of batch i."""
+
+
+@dataclass(frozen=True, eq=False)
+class ListedOrder:
+    """Image indices of all batches one after another; batch i is start[i]:start[i + 1]."""
+
+    flat: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) image indices of batch i."""
+        return self.flat[self.start[i] : self.start[i + 1]].astype(np.int64)
+
+
+@dataclass(eq=False)
+class SeedOrder:
+    """The order of torch's `RandomSampler` over a seeded generator.
+
+    It draws two permutations an epoch and uses the first one. The generator's state before
+    each epoch is remembered, so that epochs can be asked for in any order.
+
+    Attributes:
+        seed: of the generator.
+        images: N.
+        batch_size: samples a batch; the last batch of an epoch has what is left.
+        per_epoch: batches an epoch.
+    """
+
+    seed: int
+    images: int
+    batch_size: int
+    per_epoch: int
+    _states: list[Any] = field(default_factory=list, repr=False)
+    _drawn: tuple[int, NDArray[np.int64]] | None = field(default=None, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SeedOrder, (self.seed, self.images, self.batch_size, self.per_epoch)
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) image indices of batch i."""
+        epoch, batch = divmod(i, self.per_epoch)
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = (epoch, self.permutation(epoch))
+        return self._drawn[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
+        """(N,) the images in the order that epoch used them."""
+        import torch
+
+        generator = torch.Generator()
+        if not self._states:
+            self._states.append(generator.manual_seed(self.seed).get_state())
+        generator.set_state(self._states[min(epoch, len(self._states) - 1)])
+        while len(self._states) <= epoch:
+            for _ in range(2):
+                torch.randperm(self.images, generator=generator)
+            self._states.append(generator.get_state())
+        drawn: NDArray[np.int64] = torch.randperm(self.images, generator=generator).numpy()
+        return drawn
+
+
+def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
+    """Lists of image indices from JSON: a list of lists, or a map from number to list.
+
+    Raises:
+        DumpError: the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise DumpError(f"{file}: the file is missing") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DumpError(f"{file}: not a JSON file ({error})") from error
+    if isinstance(content, list):
+        content = dict(enumerate(content))
+    if not isinstance(content, dict) or not content:
+        raise DumpError(f"{file}: expected lists of image indices, one an epoch or one a batch")
+    return {_number(key, file): _index_list(key, value, file) for key, value in content.items()}
+
+
+def _number(key: Any, file: Path) -> int:
+    if not str(key).isascii() or not str(key).isdigit() or str(int(key)) != str(key):
+        raise DumpError(f"{file}: key {key!r} is not the number of an epoch or batch")
+    return int(key)
+
+
+def _index_list(key: Any, value: Any, file: Path) -> NDArray[np.int64]:
+    try:
+        indices = np.asarray(value)
+    except ValueError:
+        indices = np.empty(0, object)
+    if indices.ndim != 1 or indices.dtype.kind != "i" or not isinstance(value, list):
+        raise DumpError(f"{file}: entry {key} is not a list of image indices")
+    if indices.min() < 0 or indices.max() > np.iinfo(np.int32).max:
+        raise DumpError(
+            f"{file}: entry {key} holds the image index "
+            f"{indices.min() if indices.min() < 0 else indices.max()}"
+        )
+    return indices.astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownOrder:
+    """An order, how many images and samples it speaks of, and one sentence about its source."""
+
+    order: Order
+    images: int
+    samples: int
+    sentence: str
+
+
+def listed(order: ListedOrder, file: Path, images: int | None, checked: str) -> KnownOrder:
+    """The order that a file states.
+
+    Args:
+        order: what the file says, a list a batch.
+        file: where it was read from.
+        images: images of the folder, None if it was not given.
+        checked: what the lists were checked against.
+
+    Raises:
+        DumpError: an index is outside the image folder.
+    """
+    largest = int(order.flat.max())
+    if images is not None and largest >= images:
+        outside = int(np.argmax(order.flat >= images))
+        batch = int(np.searchsorted(order.start, outside, side="right")) - 1
+        raise DumpError(
+            f"{file}: batch {batch} of the dump has image index {order.flat[outside]}, but the "
+            f"image folder has {images} images. Pass the folder the labels were made from."
+        )
+    sentence = f"read from {file.name}; {checked}"
+    return KnownOrder(order, images or largest + 1, len(order.flat), sentence)
+
+
+def by_batch(lists: Sequence[NDArray[np.int64]]) -> ListedOrder:
+    """The order that one list a batch stands for."""
+    start = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+    return ListedOrder(np.concatenate(lists).astype(np.int32), start)
+
+
+def by_epoch(lists: Sequence[NDArray[np.int64]], batch_size: int) -> ListedOrder:
+    """The order that one list an epoch stands for, cut into batches."""
+    pieces = [one[at : at + batch_size] for one in lists for at in range(0, len(one), batch_size)]
+    return by_batch(pieces)

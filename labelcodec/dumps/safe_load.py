@@ -1,0 +1,66 @@
+"""The only place that opens a pickle: tensors, numpy arrays and plain values, nothing else."""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelcodec.errors import DumpError, UnsafeError
+
+_DTYPES = ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8")
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)|got <class '([\w.]+)'>")
+# torch keeps the list of allowed globals in one place for the whole process.
+_lock = threading.Lock()
+
+
+def load(path: Path) -> Any:
+    """What a torch-saved file holds, without running any code that it names.
+
+    Raises:
+        UnsafeError: the file names a global outside the allow-list.
+        DumpError: it is missing, truncated, damaged or not a torch file.
+    """
+    import torch
+    from torch import serialization
+
+    with _lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        others = serialization.get_safe_globals()  # torch's own and the calling program's
+        serialization.clear_safe_globals()
+        serialization.add_safe_globals(_allowed())
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except FileNotFoundError as error:
+            raise DumpError(f"{path}: the file is missing") from error
+        except Exception as error:  # a hostile pickle can make torch raise almost anything
+            raise _explained(path, error) from error
+        finally:
+            serialization.clear_safe_globals()
+            serialization.add_safe_globals(others)
+
+
+@lru_cache(maxsize=1)
+def _allowed() -> list[Any]:
+    """Numpy's array and scalar constructors, under the names old and new numpy write."""
+    from numpy._core import multiarray
+
+    functions: list[Any] = []
+    for name in ("scalar", "_reconstruct"):
+        function = getattr(multiarray, name)
+        functions += [(function, f"numpy.{core}.multiarray.{name}") for core in ("core", "_core")]
+    dtypes = {type(np.dtype(name)) for name in _DTYPES}
+    return [*functions, np.ndarray, np.dtype, *dtypes]
+
+
+def _explained(path: Path, error: Exception) -> DumpError:
+    refused = _REFUSED.search(str(error))
+    if refused:
+        name = refused.group(1) or refused.group(2)
+        return UnsafeError(f"{path}: refused, its pickle names {name}, which labels do not need")
+    return DumpError(f"{path}: truncated, damaged or not a file that torch.save wrote")

@@ -1,0 +1,254 @@
+"""Reading label sets: one container, or several shards that together are one set."""
+
+from __future__ import annotations
+
+import glob as _glob
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from labelcodec.batch import LabelBatch
+from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs.columns import decompress
+from labelcodec.codecs.streams import FRAMING, SIDE_INFORMATION
+from labelcodec.container import RecordReader
+from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
+from labelcodec.entropy.coding import Usage
+from labelcodec.errors import CorruptError, LabelcodecError, MismatchError
+from labelcodec.header import Header
+
+PathLike = str | os.PathLike[str]
+MAX_NAMES_BYTES = 1 << 30
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class SetIndex:
+    """One entry a batch, in order of number; int64 (n,) columns.
+
+    Attributes:
+        number: batch number.
+        epoch: its epoch.
+        samples: its samples.
+        size: bytes of its record.
+        shard: which of the reader's paths holds it.
+        position: its place in that shard.
+    """
+
+    number: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    samples: NDArray[np.int64]
+    size: NDArray[np.int64]
+    shard: NDArray[np.int64]
+    position: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """n, the number of batches."""
+        return len(self.number)
+
+
+class Reader:
+    """A label set, read batch by batch, in order of batch number.
+
+    Safe to use from several threads and from forked or spawned processes: a batch is one
+    positioned read, and a pickled reader opens its files again.
+
+    Example:
+        >>> with labelcodec.open("labels.slc") as labels:
+        ...     batch = labels[0]
+        ...     logits = batch.labels.dense()  # float32 (B, C)
+
+    Args:
+        paths: containers; several must be shards of one label set.
+
+    Raises:
+        FormatError: a file is not a container, or is damaged (CorruptError) or too new
+            (VersionError).
+        MismatchError: the shards' headers differ, or two hold the same batch.
+    """
+
+    def __init__(self, paths: Sequence[PathLike]) -> None:
+        self._shards = [RecordReader(path) for path in paths]
+        self._start()
+        self._check_shards()
+
+    def _start(self) -> None:
+        self._coders: dict[tuple[int, int], BatchCoder] = {}
+        self._lock = threading.Lock()
+        self.index = _set_index(self._shards)
+        first = self._shards[0]
+        self.header = _joined([Header.from_map(s.header, str(s.path)) for s in self._shards])
+        self._where = str(first.path)
+
+    def _check_shards(self) -> None:
+        first = Header.from_map(self._shards[0].header, str(self._shards[0].path))
+        for shard in self._shards[1:]:
+            other = Header.from_map(shard.header, str(shard.path))
+            if _shared(other) != _shared(first):
+                raise MismatchError(
+                    f"{shard.path}: its header differs from that of {self._shards[0].path}"
+                )
+        repeated = np.flatnonzero(np.diff(self.index.number) == 0)
+        if len(repeated):
+            number = int(self.index.number[repeated[0]])
+            both = self.index.shard[self.index.number == number]
+            a, b = (self._shards[int(i)].path for i in both[:2])
+            raise MismatchError(f"batch {number} is in both {a} and {b}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shards": self._shards}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._shards = state["shards"]
+        self._start()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files of the set."""
+        return tuple(shard.path for shard in self._shards)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Image names in order of image index, where the set stores them."""
+        packed = self._shards[0].names()
+        if packed is None:
+            return None
+        try:
+            size = zstandard.frame_content_size(packed)
+        except zstandard.ZstdError as error:
+            raise CorruptError(f"{self._where}: broken image names: {error}") from None
+        if not 0 <= size <= MAX_NAMES_BYTES:
+            raise CorruptError(f"{self._where}: {size} bytes of image names")
+        text = decompress(packed, size).decode("utf-8", "replace")
+        return tuple(text.split("\n")) if text else ()
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> LabelBatch:
+        """Batch i, 0..n-1 in order of number; negative from the end.
+
+        Raises:
+            CorruptError: the batch is damaged.
+            IndexError: there is no such batch.
+        """
+        return self._on(i, lambda coder, data, key: coder.decode(data, *key))
+
+    def __iter__(self) -> Iterator[LabelBatch]:
+        return (self[i] for i in range(len(self)))
+
+    def component_bytes(self, i: int) -> dict[str, int]:
+        """Stored bytes of batch i by component; they sum to `index.size[i]`."""
+        sizes = self._on(i, lambda coder, data, _: coder.stream_bytes(data))
+        return sizes | {FRAMING: int(self.index.size[i]) - sum(sizes.values())}
+
+    def overhead_bytes(self) -> dict[str, int]:
+        """Bytes of the files that are in no batch, by component."""
+        side = sum(s.size for shard in self._shards for s in shard.index.of(SIDE_TAG))
+        total = sum(shard.size for shard in self._shards)
+        return {SIDE_INFORMATION: side, FRAMING: total - side - int(self.index.size.sum())}
+
+    def usage(self, i: int) -> dict[str, Usage]:
+        """Accounting of batch i's entropy-coded streams, by component."""
+        return self._on(i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data))
+
+    def close(self) -> None:
+        """Close the files."""
+        for shard in self._shards:
+            shard.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _on(self, i: int, use: Callable[[BatchCoder, memoryview, tuple[int, int, int]], T]) -> T:
+        """What `use` makes of batch i, errors naming file and batch."""
+        index = self.index
+        if not -len(index) <= i < len(index):
+            raise IndexError(f"{self._where}: batch {i} of {len(index)}")
+        shard, position = int(index.shard[i]), int(index.position[i])
+        key = int(index.samples[i]), int(index.number[i]), int(index.epoch[i])
+        side, data = self._shards[shard].batch(position)
+        try:
+            return use(self._coder(shard, side), data, key)
+        except LabelcodecError as error:
+            where = f"{self._shards[shard].path}: batch {key[1]}"
+            raise type(error)(f"{where}: {error}") from None
+
+    def _coder(self, shard: int, side: int) -> BatchCoder:
+        with self._lock:
+            coder = self._coders.get((shard, side))
+            if coder is None:
+                record = self._shards[shard]
+                header = Header.from_map(record.header, str(record.path))
+                coder = BatchCoder.load(header, record.side(side), "side information")
+                self._coders[shard, side] = coder
+            return coder
+
+
+def open(paths: PathLike | Sequence[PathLike]) -> Reader:
+    """Open a label set.
+
+    Args:
+        paths: a container, a glob pattern, or a list of containers that are shards of one set.
+
+    Returns:
+        A `Reader`; use it as a context manager.
+
+    Raises:
+        FileNotFoundError: nothing matches.
+        LabelcodecError: as `Reader`.
+    """
+    if not isinstance(paths, (str, os.PathLike)):
+        if not paths:
+            raise FileNotFoundError("an empty list of containers")
+        return Reader(list(paths))
+    text = os.fspath(paths)
+    if os.path.exists(text) or not _glob.has_magic(text):
+        return Reader([text])
+    found = sorted(_glob.glob(text))
+    if not found:
+        raise FileNotFoundError(f"no file matches {text!r}")
+    return Reader(found)
+
+
+def _set_index(shards: Sequence[RecordReader]) -> SetIndex:
+    columns = {
+        name: np.concatenate([getattr(shard.index, name) for shard in shards])
+        for name in ("number", "epoch", "samples", "size")
+    }
+    lengths = [len(shard) for shard in shards]
+    columns["shard"] = np.repeat(np.arange(len(shards)), lengths)
+    columns["position"] = np.concatenate([np.arange(length) for length in lengths])
+    order = np.argsort(columns["number"], kind="stable")
+    return SetIndex(**{name: column[order] for name, column in columns.items()})
+
+
+def _shared(header: Header) -> dict[str, Any]:
+    """What all shards of a set must agree in."""
+    return replace(header, source=None, version="", creator="").to_map()
+
+
+def _joined(headers: Sequence[Header]) -> Header:
+    """The first header, the sizes of the sources added up."""
+    sources = [header.source for header in headers]
+    if len(headers) == 1 or any(source is None for source in sources):
+        return headers[0]
+    size = sum(int(source.get("bytes", 0)) for source in sources if source is not None)
+    return replace(headers[0], source={**(headers[0].source or {}), "bytes": size})

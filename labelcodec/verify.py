@@ -1,0 +1,77 @@
+"""Is a container whole: every checksum, every batch decoded, the index against the batches."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from labelcodec.batch import validate
+from labelcodec.container import RecordReader
+from labelcodec.errors import CorruptError, LabelcodecError
+from labelcodec.reader import Reader
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What verification found.
+
+    Attributes:
+        batches: batches in the index.
+        samples: labels in the index.
+        problems: one line each; empty when the file is whole.
+    """
+
+    batches: int
+    samples: int
+    problems: tuple[str, ...]
+
+
+def verify(
+    path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
+) -> VerifyReport:
+    """Check one container from end to end; problems are reported, not raised.
+
+    Args:
+        path: the container.
+        progress: called with batches done and batches in all.
+    """
+    problems: list[str] = []
+    try:
+        with RecordReader(path) as records:
+            for section in records.index.sections:
+                _note(problems, partial(records.section, section))
+            for number in range(records.sides):
+                _note(problems, partial(records.side, number))
+        with Reader([path]) as reader:
+            _note(problems, lambda: reader.names)
+            for i in range(len(reader)):
+                _note(problems, partial(_check, reader, i, Path(path)))
+                if progress is not None:
+                    progress(i + 1, len(reader))
+            return VerifyReport(
+                len(reader), int(reader.index.samples.sum()), tuple(dict.fromkeys(problems))
+            )
+    except LabelcodecError as error:
+        return VerifyReport(0, 0, (*dict.fromkeys(problems), str(error)))
+
+
+def _note(problems: list[str], check: Callable[[], object]) -> None:
+    try:
+        check()
+    except LabelcodecError as error:
+        problems.append(str(error))
+
+
+def _check(reader: Reader, i: int, path: Path) -> None:
+    """Batch i decodes, makes sense and belongs to the header's image folder."""
+    batch = reader[i]
+    validate(batch)
+    images = reader.header.images
+    if images is not None and int(batch.image_index.max()) >= images:
+        raise CorruptError(
+            f"{path}: batch {batch.number}: image index {int(batch.image_index.max())}, "
+            f"the header says {images} images"
+        )

@@ -1,0 +1,196 @@
+"""Writing label sets batch by batch: tables are fitted to the first labels, then frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zstandard
+
+from labelcodec.batch import LabelBatch, Labels, validate
+from labelcodec.codecs import registry
+from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs.interface import Codec
+from labelcodec.container import RecordWriter
+from labelcodec.container.layout import NAMES, SIDE_INFORMATION
+from labelcodec.errors import DataError
+from labelcodec.header import Header
+
+FIT_LABELS = 8192
+FIT_BYTES = 48 << 20  # of labels held until the tables are fitted
+
+
+class Writer:
+    """Writes `path` through `path.partial`, which is renamed when all is written.
+
+    A killed writer loses at most the batch in flight, and what it waited for to fit its tables.
+    Used as a context manager: a clean exit finishes the file.
+
+    Example:
+        >>> header = Header(classes=1000)
+        >>> with labelcodec.Writer("labels.slc", header, "topk:k=50") as writer:
+        ...     for batch in batches:
+        ...         writer.add(batch)
+
+    Args:
+        path: the container to make.
+        header: what is true of the labels as they come: classes, space, precision and, for
+            top-k labels, k and tail; the codec's keys are filled in.
+        codec: a codec spec such as 'topk:k=50', or a codec.
+        force: replace an existing container.
+        resume: continue a partial file; `numbers` says which batches it has.
+        names: image names in order of image index, to be stored in the file.
+        allow_nonfinite: let codecs store NaN and infinities that would refuse them.
+
+    Raises:
+        ConfigError: a spec that does not parse.
+        MismatchError: the container or a partial file exists, or the partial file to resume
+            has another header.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: Header,
+        codec: str | Codec,
+        *,
+        force: bool = False,
+        resume: bool = False,
+        names: Sequence[str] | None = None,
+        allow_nonfinite: bool = False,
+    ) -> None:
+        self.codec = registry.parse(codec) if isinstance(codec, str) else codec
+        self.header = with_codec(header, self.codec)
+        self.allow_nonfinite = allow_nonfinite
+        self._waiting: list[LabelBatch] = []
+        self._names = names
+        self._records = RecordWriter(path, self.header.to_map(), force=force, resume=resume)
+        self._coder: BatchCoder | None = None
+        if self._records.written.of(SIDE_INFORMATION):
+            side = self._records.side(0)
+            self._coder = BatchCoder.load(self.header, side, str(self._records.partial))
+
+    @property
+    def path(self) -> Path:
+        """The container being made."""
+        return self._records.path
+
+    @property
+    def numbers(self) -> Set[int]:
+        """Numbers of the batches that are in the file already."""
+        return self._records.numbers
+
+    @property
+    def coder(self) -> BatchCoder | None:
+        """What encodes the batches; None until the tables are fitted."""
+        return self._coder
+
+    def fit(self, samples: Sequence[LabelBatch]) -> BatchCoder:
+        """Fit the tables to these batches now, instead of to the first ones added.
+
+        Returns:
+            The coder, or the one that a resumed file already has.
+        """
+        if self._coder is None:
+            prepared = [self.prepare(batch) for batch in samples]
+            coder = BatchCoder.fit(self.header, prepared)
+            if self._names is not None:
+                text = "\n".join(self._names).encode()
+                self._records.add_section(NAMES, zstandard.compress(text, 9))
+            self._records.add_section(SIDE_INFORMATION, coder.side_information())
+            self._coder = coder
+        return self._coder
+
+    def prepare(self, batch: LabelBatch) -> LabelBatch:
+        """The batch as it will be stored and given back.
+
+        Raises:
+            DataError: parts that disagree, or labels that the codec cannot store.
+        """
+        return prepare(batch, self.codec, self.allow_nonfinite)
+
+    def add(self, batch: LabelBatch) -> None:
+        """Add a batch.
+
+        Raises:
+            DataError: parts that disagree, labels that the codec cannot store, another number
+                of classes than the header's, or a number that is there already.
+        """
+        prepared = self.prepare(batch)
+        if self._coder is None:
+            if any(prepared.number == other.number for other in self._waiting):
+                raise DataError(f"batch {prepared.number} is added twice")
+            self._waiting.append(prepared)
+            if enough(self._waiting):
+                self._flush()
+        else:
+            self.add_encoded(self._coder.encode(prepared), prepared)
+
+    def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:
+        """Add a batch that `coder` encoded, perhaps in another process."""
+        self._records.add_batch(
+            payload, side=0, samples=len(batch), number=batch.number, epoch=batch.epoch
+        )
+
+    def close(self) -> None:
+        """Write what waits, the index and the trailer, and rename the file."""
+        self._flush()
+        self._records.close()
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        coder = self.fit(waiting) if self._coder is None else self._coder
+        for batch in waiting:
+            self.add_encoded(coder.encode(batch), batch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            try:
+                self._flush()
+            except BaseException as failure:
+                self._records.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._records.__exit__(kind, error, trace)
+
+
+def with_codec(header: Header, codec: Codec) -> Header:
+    """The header with the codec's name, its configuration and what it keeps of the labels."""
+    k, tail = codec.kept(header.k, header.tail)
+    return replace(header, codec=codec.name, config=registry.config_of(codec), k=k, tail=tail)
+
+
+def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatch:
+    """The batch as the codec will give it back.
+
+    Raises:
+        DataError: parts that disagree, or labels that the codec cannot store.
+    """
+    validate(batch)
+    try:
+        return replace(batch, labels=codec.prepare(batch.labels, allow_nonfinite))
+    except DataError as error:
+        raise DataError(f"batch {batch.number}: {error}") from None
+
+
+def enough(batches: Sequence[LabelBatch]) -> bool:
+    """Whether these suffice to fit tables."""
+    return (
+        sum(map(len, batches)) >= FIT_LABELS
+        or sum(_label_bytes(batch.labels) for batch in batches) >= FIT_BYTES
+    )
+
+
+def _label_bytes(labels: Labels) -> int:
+    return labels.value.nbytes + (0 if labels.index is None else labels.index.nbytes)

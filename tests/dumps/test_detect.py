@@ -1,0 +1,118 @@
+"""A dump that is incomplete or in no known layout is refused, with the file and what to do."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+
+from labelcodec.dumps import open_dump
+from labelcodec.errors import DumpError
+from tests.dumps.builders import (
+    BATCH_SIDE,
+    EPOCH_SIDE,
+    ORDER_SIDE,
+    epoch_dump,
+    flat_dump,
+    loader_order,
+    read_all,
+)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(DumpError, match="no such folder"):
+        open_dump(tmp_path / "dump")
+    with pytest.raises(DumpError, match="no such folder"):
+        open_dump(tmp_path / "dump", layout="lpqld")
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(DumpError, match=r"empty; expected epoch_N/batch_N\.tar"):
+        open_dump(tmp_path)
+
+
+def test_unknown_layout(tmp_path):
+    (tmp_path / "readme.txt").write_text("")
+    with pytest.raises(DumpError, match=r"found readme\.txt; expected epoch_N"):
+        open_dump(tmp_path)
+    with pytest.raises(DumpError, match="unknown layout 'rded'"):
+        open_dump(tmp_path, layout="rded")
+
+
+def test_mixture_of_layouts(sre2l):
+    shutil.copy(sre2l / "epoch_0" / "batch_0.tar", sre2l / "batch_0.tar")
+    with pytest.raises(DumpError, match="mixture"):
+        open_dump(sre2l)
+
+
+@pytest.mark.parametrize("build", [epoch_dump, flat_dump])
+def test_dump_deeper_down(tmp_path, build):
+    build(tmp_path / "a" / "dump", loader_order(40, 2), 16)
+    with pytest.raises(DumpError, match=r"deeper down; pass .*a/dump$"):
+        open_dump(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["epoch_1/batch_1.tar", "epoch_1/batch_2.tar", "epoch_1"])
+@pytest.mark.parametrize("side", [None, EPOCH_SIDE])
+def test_missing_batch_or_epoch(tmp_path, name, side):
+    root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16, side_file=side)
+    path = root / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with pytest.raises(DumpError, match=rf"{name} is missing"):
+        open_dump(root)
+
+
+@pytest.mark.parametrize("name", ["epoch_2", "epoch_2/batch_2.tar"])
+def test_missing_at_the_end_of_a_listed_dump(lpld, name):
+    shutil.rmtree(lpld / name) if name == "epoch_2" else (lpld / name).unlink()
+    with pytest.raises(DumpError, match=rf"{name} is missing.*sampler_indices_epoch"):
+        open_dump(lpld)
+
+
+def test_surplus_batch(lpld):
+    shutil.copy(lpld / "epoch_0" / "batch_0.tar", lpld / "epoch_2" / "batch_3.tar")
+    with pytest.raises(DumpError, match=r"epoch_2/batch_3\.tar is one too many"):
+        open_dump(lpld)
+
+
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_missing_flat_batch(lpqld, number):
+    (lpqld / f"batch_{number}.tar").unlink()
+    with pytest.raises(DumpError, match=rf"batch_{number}\.tar is missing: sampler_indices_batch"):
+        open_dump(lpqld)
+
+
+def test_surplus_flat_batch(lpqld):
+    shutil.copy(lpqld / "batch_0.tar", lpqld / "batch_9.tar")
+    with pytest.raises(DumpError, match=r"batch_9\.tar is not named in"):
+        open_dump(lpqld)
+
+
+def test_a_file_where_an_epoch_should_be(sre2l):
+    (sre2l / "epoch_3").write_text("")
+    with pytest.raises(DumpError, match="epoch_3: unexpected file"):
+        open_dump(sre2l)
+
+
+@pytest.mark.parametrize("name", ["batch_01.tar", "batch_1.tar.bak", "batch_1 (copy).tar"])
+def test_odd_names(lpqld, name):
+    shutil.copy(lpqld / "batch_0.tar", lpqld / name)
+    with pytest.raises(DumpError, match="unexpected file"):
+        open_dump(lpqld)
+
+
+def test_other_peoples_files_are_left_alone(lpqld):
+    (lpqld / "log.txt").write_text("")
+    (lpqld / ".DS_Store").write_text("")
+    info = open_dump(lpqld).info
+    assert info.files == 7
+    assert info.bytes == sum(p.stat().st_size for p in [*lpqld.glob("*.tar"), lpqld / BATCH_SIDE])
+
+
+def test_batches_sort_by_number(tmp_path):
+    root = epoch_dump(tmp_path / "dump", loader_order(40, 2), 2, side_file=ORDER_SIDE)
+    batches = read_all(open_dump(root))
+    assert [batch.number for batch in batches] == list(range(40))
+    indices = np.concatenate([batch.image_index for batch in batches])
+    assert indices.tolist() == np.concatenate(loader_order(40, 2)).tolist()
