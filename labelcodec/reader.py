@@ -26,7 +26,8 @@ from labelcodec.errors import CorruptError, LabelcodecError, MismatchError
 from labelcodec.header import Header
 
 PathLike = str | os.PathLike[str]
-MAX_NAMES_BYTES = 1 << 30
+MAX_NAMES_BYTES = 1 << 26  # decompressed
+MAX_NAMES = 1 << 21
 T = TypeVar("T")
 
 
@@ -128,6 +129,8 @@ class Reader:
         if not 0 <= size <= MAX_NAMES_BYTES:
             raise CorruptError(f"{self._where}: {size} bytes of image names")
         text = decompress(packed, size).decode("utf-8", "replace")
+        if text.count("\n") >= MAX_NAMES:
+            raise CorruptError(f"{self._where}: more than {MAX_NAMES} image names")
         return tuple(text.split("\n")) if text else ()
 
     def __len__(self) -> int:
@@ -247,8 +250,7 @@ def _shared(header: Header) -> dict[str, Any]:
 
 def _joined(headers: Sequence[Header]) -> Header:
     """The first header, the sizes of the sources added up."""
-    sources = [header.source for header in headers]
-    if len(headers) == 1 or any(source is None for source in sources):
+    sizes = [(header.source or {}).get("bytes") for header in headers]
+    if len(headers) == 1 or not all(isinstance(size, int) for size in sizes):
         return headers[0]
-    size = sum(int(source.get("bytes", 0)) for source in sources if source is not None)
-    return replace(headers[0], source={**(headers[0].source or {}), "bytes": size})
+    return replace(headers[0], source={**(headers[0].source or {}), "bytes": sum(sizes)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
@@ -13,12 +14,13 @@ import zstandard
 
 from labelcodec.batch import LabelBatch, Labels, validate
 from labelcodec.codecs import registry
-from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs.batches import BatchCoder, check
 from labelcodec.codecs.interface import Codec
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.errors import DataError
 from labelcodec.header import Header
+from labelcodec.reader import MAX_NAMES, MAX_NAMES_BYTES
 
 FIT_LABELS = 8192
 FIT_BYTES = 48 << 20  # of labels held until the tables are fitted
@@ -48,6 +50,8 @@ class Writer:
 
     Raises:
         ConfigError: a spec that does not parse.
+        DataError: the codec cannot store such labels, or the names cannot be stored.
+        FormatError: a header whose values are out of range.
         MismatchError: the container or a partial file exists, or the partial file to resume
             has another header.
     """
@@ -66,13 +70,18 @@ class Writer:
         self.codec = registry.parse(codec) if isinstance(codec, str) else codec
         self.header = with_codec(header, self.codec)
         self.allow_nonfinite = allow_nonfinite
+        Header.from_map(self.header.to_map(), os.fspath(path))  # one that can be read again
         self._waiting: list[LabelBatch] = []
-        self._names = names
+        self._names = None if names is None else _pack_names(names)
         self._records = RecordWriter(path, self.header.to_map(), force=force, resume=resume)
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):
-            side = self._records.side(0)
-            self._coder = BatchCoder.load(self.header, side, str(self._records.partial))
+            try:
+                side = self._records.side(0)
+                self._coder = BatchCoder.load(self.header, side, str(self._records.partial))
+            except BaseException:
+                self._records.abort(keep=True)
+                raise
 
     @property
     def path(self) -> Path:
@@ -98,9 +107,8 @@ class Writer:
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
             coder = BatchCoder.fit(self.header, prepared)
-            if self._names is not None:
-                text = "\n".join(self._names).encode()
-                self._records.add_section(NAMES, zstandard.compress(text, 9))
+            if self._names is not None and not self._records.written.of(NAMES):
+                self._records.add_section(NAMES, self._names)
             self._records.add_section(SIDE_INFORMATION, coder.side_information())
             self._coder = coder
         return self._coder
@@ -109,22 +117,24 @@ class Writer:
         """The batch as it will be stored and given back.
 
         Raises:
-            DataError: parts that disagree, or labels that the codec cannot store.
+            DataError: parts that disagree, labels that the codec cannot store, or another number
+                of classes, k or type than the header's.
         """
-        return prepare(batch, self.codec, self.allow_nonfinite)
+        prepared = prepare(batch, self.codec, self.allow_nonfinite)
+        check(self.header, prepared)
+        return prepared
 
     def add(self, batch: LabelBatch) -> None:
         """Add a batch.
 
         Raises:
-            DataError: parts that disagree, labels that the codec cannot store, another number
-                of classes than the header's, or a number that is there already.
+            DataError: as `prepare`, or a number that is there already.
         """
         prepared = self.prepare(batch)
         if self._coder is None:
             if any(prepared.number == other.number for other in self._waiting):
                 raise DataError(f"batch {prepared.number} is added twice")
-            self._waiting.append(prepared)
+            self._waiting.append(copy.deepcopy(prepared))  # the caller may reuse its arrays
             if enough(self._waiting):
                 self._flush()
         else:
@@ -182,6 +192,22 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
         return replace(batch, labels=codec.prepare(batch.labels, allow_nonfinite))
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
+
+
+def _pack_names(names: Sequence[str]) -> bytes:
+    """Payload of the names section (SPEC, section 3.7)."""
+    if broken := next((name for name in names if "\n" in name), None):
+        raise DataError(f"an image name with a line feed: {broken!r}")
+    try:
+        text = "\n".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"an image name that is not UTF-8: {error.object!r:.200}") from None
+    if len(text) > MAX_NAMES_BYTES or len(names) > MAX_NAMES:
+        raise DataError(
+            f"{len(names)} image names of {len(text)} bytes, at most {MAX_NAMES} of "
+            f"{MAX_NAMES_BYTES} bytes can be stored"
+        )
+    return bytes(zstandard.compress(text, 9))
 
 
 def enough(batches: Sequence[LabelBatch]) -> bool:

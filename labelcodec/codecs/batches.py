@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgpack
 import numpy as np
-import zstandard
 
 from labelcodec.batch import MAX_SAMPLES, Augmentation, LabelBatch, Labels
-from labelcodec.codecs import columns, crop, fields, registry, streams
+from labelcodec.codecs import crop, fields, registry, side, streams
 from labelcodec.codecs.crop import CropTables
 from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import CorruptError, DataError
+from labelcodec.errors import CorruptError, DataError, LabelcodecError
 from labelcodec.header import Header
 
 MAX_VALUES = 1 << 23  # label values of a batch
-MAX_SIDE_BYTES = 1 << 28  # of the side information, decompressed
-SIDE_LEVEL = 19
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +44,16 @@ class BatchCoder:
         return cls(header, codec, CropTables.fit(crops), coder)
 
     @classmethod
-    def load(cls, header: Header, side: bytes, where: str) -> BatchCoder:
+    def load(cls, header: Header, data: bytes, where: str) -> BatchCoder:
         """The coder whose `side_information` these bytes are.
 
         Raises:
-            CorruptError: malformed tables.
+            CorruptError: malformed tables, or a header that does not fit its codec.
             UnsupportedError: an unknown codec.
         """
         codec = registry.from_config(header.codec, header.config, where)
-        parts = _unpack_side(side, where)
+        _check_kept(header, codec, where)
+        parts = side.unpack(data, where)
         return cls(
             header,
             codec,
@@ -68,12 +64,15 @@ class BatchCoder:
     def side_information(self) -> bytes:
         """The trained tables as one zstd frame of msgpack (SPEC, section 4.2)."""
         parts = {"crop": self.crops.dump(), "labels": self.labels.dump()}
-        packed = msgpack.packb(parts, use_bin_type=True)
-        return zstandard.ZstdCompressor(level=SIDE_LEVEL).compress(packed)
+        return side.pack(parts)
 
     def encode(self, batch: LabelBatch) -> bytes:
-        """Streams of a batch whose labels are prepared."""
-        self._check(batch)
+        """Streams of a batch whose labels are prepared.
+
+        Raises:
+            DataError: it does not belong to this header, or has what no stream can hold.
+        """
+        check(self.header, batch)
         augmentation, parts = batch.augmentation, self.labels.encode(batch.labels)
         parts[Stream.IMAGE_INDEX] = fields.encode_image_index(batch.image_index)
         if augmentation.crop is not None:
@@ -90,24 +89,6 @@ class BatchCoder:
         if augmentation.randaugment is not None:
             parts[Stream.RANDAUGMENT] = fields.encode_randaugment(augmentation.randaugment)
         return streams.join(parts)
-
-    def _check(self, batch: LabelBatch) -> None:
-        """The batch belongs to this header."""
-        header, labels = self.header, batch.labels
-        for name, found, expected in (
-            ("classes", labels.classes, header.classes),
-            ("kept classes", labels.k, header.k),
-            ("space", labels.space, header.space),
-            ("tail", labels.tail, header.tail),
-            ("precision", labels.precision, header.precision),
-        ):
-            if found != expected:
-                raise DataError(f"batch {batch.number}: {name} {found}, the file has {expected}")
-        if labels.value.size > MAX_VALUES:
-            raise DataError(
-                f"batch {batch.number}: {labels.value.size} label values, at most "
-                f"{MAX_VALUES} fit a batch"
-            )
 
     def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
         """Inverse of `encode`.
@@ -168,28 +149,38 @@ class BatchCoder:
         return used
 
 
+def check(header: Header, batch: LabelBatch) -> None:
+    """Check that a batch with prepared labels belongs to the header.
+
+    Raises:
+        DataError: naming the batch and what differs.
+    """
+    labels = batch.labels
+    for name, found, expected in (
+        ("classes", labels.classes, header.classes),
+        ("kept classes", labels.k, header.k),
+        ("space", labels.space, header.space),
+        ("tail", labels.tail, header.tail),
+        ("precision", labels.precision, header.precision),
+    ):
+        if found != expected:
+            raise DataError(f"batch {batch.number}: {name} {found}, the file has {expected}")
+    if labels.value.size > MAX_VALUES:
+        raise DataError(
+            f"batch {batch.number}: {labels.value.size} label values, at most "
+            f"{MAX_VALUES} fit a batch"
+        )
+
+
+def _check_kept(header: Header, codec: Codec, where: str) -> None:
+    """The header's k is one that the codec can have stored; batches are sized by it."""
+    try:
+        good = codec.kept(header.k, header.tail)[0] == header.k
+    except LabelcodecError:
+        good = False
+    if not good:
+        raise CorruptError(f"{where}: codec {header.codec} with k={header.k} in the header")
+
+
 _NOTHING = np.zeros((0, 0), np.float16)
 _EMPTY = memoryview(b"")
-
-
-def _unpack_side(side: bytes, where: str) -> dict[str, Any]:
-    """Two maps of byte strings: 'crop' and 'labels'."""
-    try:
-        size = zstandard.frame_content_size(side)
-    except zstandard.ZstdError as error:
-        raise CorruptError(f"{where}: broken side information: {error}") from None
-    if not 0 < size <= MAX_SIDE_BYTES:
-        raise CorruptError(f"{where}: side information of {size} bytes, at most {MAX_SIDE_BYTES}")
-    packed = columns.decompress(side, size)
-    try:
-        parts = msgpack.unpackb(packed, raw=False)
-    except (ValueError, msgpack.UnpackException, RecursionError) as error:
-        raise CorruptError(f"{where}: broken side information: {error}") from None
-    good = isinstance(parts, dict) and all(
-        isinstance(parts.get(name), dict)
-        and all(isinstance(value, bytes) for value in parts[name].values())
-        for name in ("crop", "labels")
-    )
-    if not good:
-        raise CorruptError(f"{where}: side information that is not two maps of byte strings")
-    return dict(parts)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelcodec.entropy import varint
 from labelcodec.entropy.backend import coders
-from labelcodec.errors import CorruptError
+from labelcodec.errors import CorruptError, DataError
 
 MAX_BITS = 62
 STORED, COMPRESSED = 0, 1
@@ -21,8 +21,8 @@ def pack_ints(values: NDArray[Any]) -> bytes:
     """Smallest value (zigzag), bits a value, then the differences to the smallest."""
     low = int(values.min()) if values.size else 0
     width = (int(values.max()) - low).bit_length() if values.size else 0
-    if width > MAX_BITS:
-        raise ValueError(f"a range of {width} bits is too wide, allowed are {MAX_BITS}")
+    if width > MAX_BITS or not -(1 << 62) <= low < 1 << 62:
+        raise DataError(f"integers from {low} to {int(values.max())} are too wide a range")
     head = varint.encode(varint.zigzag(low)) + bytes([width])
     return head + pack_fixed(values.astype(np.int64).ravel() - low, width)
 
@@ -101,6 +101,8 @@ def decompress(data: memoryview | bytes, size: int) -> bytes:
             raise CorruptError(f"a zstd frame declares {declared} bytes, expected {size}")
         if size == 0:
             return b""
-        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
+        return zstandard.ZstdDecompressor().decompress(
+            data, max_output_size=size, allow_extra_data=False
+        )
     except zstandard.ZstdError as error:
         raise CorruptError(f"a zstd frame is broken: {error}") from None

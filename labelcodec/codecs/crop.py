@@ -16,7 +16,7 @@ from labelcodec.entropy import coding, tables, tokens, varint
 from labelcodec.entropy.backend import coders
 from labelcodec.entropy.coding import Symbols, Usage
 from labelcodec.entropy.tables import TableSet
-from labelcodec.errors import CorruptError
+from labelcodec.errors import CorruptError, DataError
 
 USUAL_SIZE, MANY_SIZES, FRACTIONS = 0, 1, 2
 HALF = 0x10
@@ -101,13 +101,21 @@ def _symbols(box: NDArray[Any]) -> tuple[Symbols, Symbols]:
 
 def _room(size: NDArray[Any], height: NDArray[Any], width: NDArray[Any]) -> NDArray[np.int64]:
     """(2B,) how many places top and left can have, interleaved."""
-    room = np.stack([size[:, 0] - height + 1, size[:, 1] - width + 1], axis=1)
-    return room.astype(np.int64).ravel()
+    room = np.empty((len(size), 2), np.int64)
+    room[:, 0] = size[:, 0] - height + 1
+    room[:, 1] = size[:, 1] - width + 1
+    return room.ravel()
 
 
 def encode(crop: Crop, table: CropTables) -> bytes:
-    """The crop stream of a batch: heights and widths, then room for top and left as digits."""
+    """The crop stream of a batch: heights and widths, then room for top and left as digits.
+
+    Raises:
+        DataError: fractions of another type than the crop says.
+    """
     half = HALF if crop.precision == "float16" else 0
+    if crop.size is None and crop.box.dtype != crop.precision:
+        raise DataError(f"crop fractions are {crop.box.dtype}, expected {crop.precision}")
     if crop.size is None or not _in_pixels(crop):
         return bytes([FRACTIONS | half]) + columns.pack_floats(crop.fractions())
     parts = [
@@ -150,10 +158,10 @@ def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
         size = sides.reshape(samples, 2).astype(np.int32)
     reader = coding.SymbolReader(data, 2 * samples, "crop sizes")
     height = reader.take(np.zeros(samples, np.int64), table.height)
-    width = reader.take(tokens.split(height)[0].astype(np.int64), table.width)
+    width = reader.take(coders().split_tokens(height)[0], table.width)
     reader.close()
     room = _room(size, height, width)
-    if (room < 1).any() or (height < 1).any() or (width < 1).any():
+    if min(int(room.min()), int(height.min()), int(width.min())) < 1:
         raise CorruptError("a crop box is larger than its image")
     decoded = coders().unpack_digits(reader.bits, reader.position, room)
     box = np.empty((samples, 4), np.int32)

@@ -31,6 +31,7 @@ UNIT = 32  # fixed-point steps a context is wide
 WANTED_CONTEXTS = 64
 MAX_CONTEXTS = 128
 MAX_PLACE = 1 << 24
+FAR = 1e6  # beyond it the size of a value says nothing about like classes
 TOPK_SOURCE = "the dense codec stores full labels, these are top-k: use topk"
 
 
@@ -55,10 +56,11 @@ class Dense:
         """The labels themselves; NaN and infinities are kept.
 
         Raises:
-            DataError: the labels are top-k.
+            DataError: the labels are top-k, or their values are not of their precision.
         """
         if labels.index is not None:
             raise DataError(TOPK_SOURCE)
+        values.check_type(labels)
         return labels
 
     def fit(self, samples: Iterable[Labels], classes: int) -> DenseCoder:
@@ -119,20 +121,18 @@ class Dense:
 
 
 def _finite(value: NDArray[Any]) -> NDArray[np.float32]:
-    """Centred rows; what is not finite counts as the row's mean."""
-    wide = value.astype(np.float32)
-    good = np.isfinite(wide)
-    mean = np.where(good, wide, 0).sum(axis=1, keepdims=True) / np.maximum(
-        good.sum(axis=1, keepdims=True), 1
-    )
+    """Centred rows; what is not finite counts as the row's mean, and nothing as beyond `FAR`."""
+    good = np.isfinite(value)
+    wide = np.clip(np.where(good, value, 0).astype(np.float32), -FAR, FAR)
+    mean = wide.sum(axis=1, keepdims=True) / np.maximum(good.sum(axis=1, keepdims=True), 1)
     return np.where(good, wide - mean, 0)
 
 
 def _middles(known: NDArray[np.int64], shift: int, precision: Precision) -> NDArray[np.float64]:
     """Middle value of each symbol's interval; 0 for symbols of NaN and infinities."""
     bits = (known << shift) + (1 << (shift - 1))
-    value = values.from_bits(bits, precision).astype(np.float64)
-    return np.where(np.isfinite(value), value, 0.0)
+    value = values.from_bits(bits, precision)
+    return np.where(np.isfinite(value), value, 0).astype(np.float64)
 
 
 def _scale(middle: NDArray[np.float64], seen: NDArray[np.int64]) -> float:
@@ -224,17 +224,12 @@ class DenseCoder:
             return {Stream.LABEL_VALUES: bytes([PLAIN]) + columns.pack_floats(bits.ravel())}
         bits = bits[:, self.order]
         high = bits >> self.shift
-        symbols = self.symbols(high)
-        flat = symbols.contexts.astype(np.int32) * self.table.freqs.shape[1] + symbols.symbols
-        freqs = self.table.freqs.ravel()[flat]
-        starts = self.table.starts.ravel()[flat]
-        escaped = (symbols.symbols == self.table.escape) | (freqs == 0)
-        if escaped.any():
-            contexts = symbols.contexts[escaped]
-            freqs[escaped] = self.table.freqs[contexts, -1]
-            starts[escaped] = self.table.starts[contexts, -1]
+        starts, freqs, escaped = coders().dense_intervals(
+            high, self.place_of, self.mean, self.base, self.symbol_of,
+            self.table.starts, self.table.freqs,
+        )  # fmt: skip
         rans = coding.encode_intervals(starts, freqs)
-        escapes = columns.pack_fixed(high.T.ravel()[escaped], self.high_bits)
+        escapes = columns.pack_fixed(high.T[escaped.reshape(high.T.shape)], self.high_bits)
         drop = min(values.trailing_zeros(bits), self.shift)
         low = (bits & ((1 << self.shift) - 1)) >> drop
         stored = columns.pack_fixed(low.ravel(), self.shift - drop)

@@ -11,7 +11,7 @@ from labelcodec.batch import Mix, RandAugment
 from labelcodec.codecs import columns
 from labelcodec.entropy import coding
 from labelcodec.entropy.backend import coders
-from labelcodec.errors import CorruptError
+from labelcodec.errors import CorruptError, DataError
 
 PERMUTATION, PLAIN = 0, 1
 MAX_OPERATIONS = 16
@@ -104,7 +104,13 @@ def decode_mix(partner: memoryview, ratio: memoryview, box: memoryview | None, s
 
 
 def encode_cutout(cutout: NDArray[np.float32]) -> bytes:
-    """Fractions on a pixel grid and whole colours as integers, else the floats themselves."""
+    """Fractions on a pixel grid and whole colours as integers, else the floats themselves.
+
+    Raises:
+        DataError: not float32.
+    """
+    if cutout.dtype != np.float32:
+        raise DataError(f"cutout is {cutout.dtype}, expected float32")
     for grid in (224, 64, 32, 256, 288, 384, 448, 512):
         scale = np.array([grid] * 4 + [1] * 3)
         whole_pixels = np.rint(cutout.astype(np.float64) * scale)
@@ -143,7 +149,21 @@ def decode_cutout(data: memoryview, samples: int) -> NDArray[np.float32]:
 
 
 def encode_randaugment(drawn: RandAugment) -> bytes:
-    """Operations as integers; decisions and magnitudes as floats in their own precision."""
+    """Operations as integers; decisions and magnitudes as floats in their own precision.
+
+    Raises:
+        DataError: a type or a number of operations that cannot be stored.
+    """
+    if not 0 < len(drawn.magnitude_dtypes) <= MAX_OPERATIONS:
+        raise DataError(
+            f"{len(drawn.magnitude_dtypes)} RandAugment operations, allowed are 1..{MAX_OPERATIONS}"
+        )
+    if drawn.decision.dtype not in (np.float16, np.float32):
+        raise DataError(
+            f"RandAugment decisions are {drawn.decision.dtype}, expected float16 or float32"
+        )
+    if unknown := set(drawn.magnitude_dtypes) - _MAGNITUDE.keys():
+        raise DataError(f"RandAugment magnitudes of type {sorted(unknown)[0]!r}")
     decision = _MAGNITUDE[drawn.decision.dtype.name]
     kinds = [_MAGNITUDE[name] for name in drawn.magnitude_dtypes]
     parts = [columns.pack_ints(drawn.op), columns.pack_floats(drawn.decision.T.ravel())]

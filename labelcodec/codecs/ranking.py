@@ -15,6 +15,7 @@ from labelcodec.entropy.plain import gap_contexts
 FIRST_GAP = 16  # context of a row's first gap
 SET_CONTEXTS = 17
 VALUE_CONTEXTS = 33
+TIES_PAY = 8  # neighbours per tie up to which exact ties are worth leaving out
 MAX_K = 4096  # arrangements are coded in 4096ths
 
 
@@ -26,7 +27,7 @@ class Ranking:
         members: gaps between the sorted positions of the kept classes.
         ranks: (B, k) rank of each member, members in order of position.
         levels: (B, k) values as falling integers; equal ones need no arrangement.
-        ties_by_class: whether equal values stand in order of class.
+        ties_by_class: whether equal values stand in order of class and are coded as such.
         gaps: first value and gaps; None where all values are the same.
     """
 
@@ -62,7 +63,9 @@ def rank(
     limit = tokens.LIMIT // 2 if signed else tokens.LIMIT
     if k > MAX_K or repeated or rising or int(np.abs(levels).max()) >= limit:
         return None
-    by_class = bool(((falls > 0) | (index[:, 1:] > index[:, :-1])).all())
+    tied = falls == 0
+    by_class = bool((~tied | (index[:, 1:] > index[:, :-1])).all())
+    pays = int(tied.sum()) * TIES_PAY > tied.size  # a tie saves a few bits but decodes slowly
     same = bool((levels == levels[0, 0]).all())
     first = levels[:, :1]
     if signed:
@@ -72,7 +75,7 @@ def rank(
         coding.tokenise(gaps, _set_contexts(gaps)),
         ranks,
         levels,
-        by_class,
+        by_class and (signed or pays),
         None if same else coding.tokenise(value, value_contexts(k, len(index))),
     )
 
@@ -85,13 +88,13 @@ def _set_contexts(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
     return contexts
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)  # the whole batches' shape and the last one's
 def distinct(shape: tuple[int, int]) -> NDArray[np.int64]:
     """Levels of which no two in a row are equal."""
     return np.ascontiguousarray(np.broadcast_to(-np.arange(shape[1]), shape))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def value_contexts(k: int, rows: int) -> NDArray[np.int64]:
     """(k, B) context of the first value (0) and of the gap at each rank."""
     contexts = np.concatenate([[0], 1 + tokens.bucket(np.arange(1, k))])
@@ -102,5 +105,5 @@ def levels_of(value: NDArray[np.int64], signed: bool) -> NDArray[np.int64]:
     """(B, k) levels from (k, B) first values and falls; changes its argument."""
     if signed:
         value[0] = (value[0] >> 1) ^ -(value[0] & 1)
-    value[1:] = -value[1:]
+    np.negative(value[1:], out=value[1:])
     return np.ascontiguousarray(np.cumsum(value, axis=0).T)

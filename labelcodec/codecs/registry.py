@@ -135,7 +135,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     for kind in kinds:
         try:
             number = kind(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ConfigError(
                 f"{where}={value!r} is not a number of type {kind.__name__}"
             ) from None

@@ -64,10 +64,13 @@ def split(data: memoryview) -> dict[Stream, memoryview]:
     count, position, last = data[0], 1, 0
     directory = []
     for _ in range(count):
-        if position >= len(data):
+        if position + 1 >= len(data):
             raise CorruptError("a stream directory runs past its batch")
-        number = data[position]
-        length, position = varint.decode(data, position + 1)
+        number, length = data[position], data[position + 1]
+        if length < 0x80:  # a varint of one byte, by far the most frequent
+            position += 2
+        else:
+            length, position = varint.decode(data, position + 1)
         if number <= last:
             raise CorruptError(f"stream {number} comes after stream {last}")
         last = number

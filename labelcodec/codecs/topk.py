@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs import classorder, values
 from labelcodec.codecs.ranking import SET_CONTEXTS, VALUE_CONTEXTS
-from labelcodec.codecs.topk_coder import TopKCoder
+from labelcodec.codecs.topk_coder import MAX_CELLS, TopKCoder
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -70,15 +69,20 @@ class TopK:
 
         Raises:
             ConfigError: full labels and no k.
-            DataError: NaN or infinite values, or fewer classes than k.
+            DataError: NaN or infinite values, values not of their precision, fewer classes
+                than k, a tail that does not fit, or too many values for a batch.
         """
+        if labels.index is None or self.step is None:
+            values.check_type(labels)
         if not allow_nonfinite:
-            _check_finite(labels.value)
+            _check_finite(labels)
         if labels.index is None:
             labels = self._select(labels)
         elif self.k is not None and self.k != labels.k:
-            order = np.argsort(-labels.value.astype(np.float64), axis=1, kind="stable")
+            order = np.argsort(-labels.value, axis=1, kind="stable")
             labels = _by_rank(labels, labels.index, order[:, : self.k])
+        if labels.value.size > MAX_CELLS:
+            raise DataError(f"{labels.value.size} kept values, at most {MAX_CELLS} fit a batch")
         return labels if self.step is None else self._round(labels, self.step)
 
     def _select(self, labels: Labels) -> Labels:
@@ -87,6 +91,8 @@ class TopK:
             raise ConfigError(NO_K)
         if self.k > labels.classes:
             raise DataError(f"k={self.k} of {labels.classes} classes")
+        if self.tail == "uniform" and labels.space == "logits":
+            raise DataError("a 'uniform' tail needs probabilities, these are logits")
         keys = values.ranking_keys(labels.value, labels.precision)
         if self.k < labels.classes:
             keys = np.partition(keys, self.k - 1, axis=1)[:, : self.k]
@@ -102,8 +108,10 @@ class TopK:
 
     def _round(self, labels: Labels, step: float) -> Labels:
         assert labels.index is not None
-        steps = np.rint(labels.value.astype(np.float64) / step)
-        rounded = replace(labels, value=(steps * step).astype(np.float32))
+        with np.errstate(invalid="ignore"):
+            steps = np.rint(labels.value.astype(np.float64) / step) + 0.0  # no negative zero
+        floor = None if labels.floor is None else labels.floor.astype(np.float32)
+        rounded = replace(labels, value=(steps * step).astype(np.float32), floor=floor)
         return _by_rank(rounded, labels.index, np.lexsort((labels.index, -steps), axis=1))
 
     def fit(self, samples: Iterable[Labels], classes: int) -> TopKCoder:
@@ -133,10 +141,9 @@ class TopK:
         return TopKCoder(self.step, classes, order, sets, gaps)
 
 
-def _check_finite(value: NDArray[Any]) -> None:
-    bad = ~np.isfinite(value)
-    if bad.any():
-        sample = int(np.argwhere(bad)[0][0])
+def _check_finite(labels: Labels) -> None:
+    if not values.all_finite(labels.value):
+        sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
         raise DataError(f"sample {sample} has NaN or infinite values; see --allow-nonfinite")
 
 

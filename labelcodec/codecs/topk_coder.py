@@ -59,6 +59,8 @@ class TopKCoder:
     def ranking(self, labels: Labels) -> Ranking | None:
         """Symbols of prepared labels; None for what only the plain form can hold."""
         assert labels.index is not None
+        if self.step is not None and not _within(labels.value, self.step):
+            return None
         levels, _ = self._levels(labels)
         return ranking.rank(self.position, labels.index, levels, self.step is not None)
 
@@ -174,7 +176,8 @@ class TopKCoder:
         if self.step is not None:
             return (levels * self.step).astype(np.float32)
         width = values.LAYOUTS[precision].width - drop
-        if width < 1 or (levels < 0).any() or (levels >= 1 << width).any():
+        # levels fall along a row
+        if width < 1 or int(levels[:, -1].min()) < 0 or int(levels[:, 0].max()) >> width:
             raise CorruptError("a top-k value outside its type")
         return values.from_bits(values.from_levels(levels, width) << drop, precision)
 
@@ -198,6 +201,12 @@ class TopKCoder:
                 ranked.gaps, ranking.VALUE_CONTEXTS, tokens.ALPHABET, sizes[Stream.LABEL_VALUES]
             )
         return used
+
+
+def _within(value: NDArray[Any], step: float) -> bool:
+    """Whether all values are finite and few enough steps from zero to be tokens."""
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(value.astype(np.float64) / step) < tokens.LIMIT // 2 - 1).all())
 
 
 def _need(streams: Mapping[Stream, memoryview], stream: Stream) -> memoryview:

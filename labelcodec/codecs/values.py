@@ -1,4 +1,4 @@
-"""Label values as integers: their bits, and integers in the values' own order (SPEC 7.1)."""
+"""Label values as integers: their bits, and integers in the values' own order (SPEC 7.1, 8.4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.batch import Precision
+from labelcodec.batch import Labels, Precision
+from labelcodec.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def to_levels(bits: NDArray[Any], width: int) -> NDArray[np.int64]:
 def from_levels(levels: NDArray[np.int64], width: int) -> NDArray[np.int64]:
     """Inverse of `to_levels`."""
     top = 1 << (width - 1)
-    return np.where(levels >= top, levels & ~top, (top << 1) - 1 - levels)
+    negative = (levels >> (width - 1)) - 1  # all ones, 0 for positives
+    return levels ^ (top | (negative & (top - 1)))
 
 
 def ranking_keys(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
@@ -74,11 +76,14 @@ def ranking_keys(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
     layout, classes = LAYOUTS[precision], np.arange(value.shape[1])
     bits = to_bits(value, precision)
     sign = layout.storage(1 << (layout.width - 1))
-    bits = np.where(bits == sign, 0, bits)  # -0 ranks like 0
-    inverted = np.where(bits & sign, bits, ~(bits | sign)).astype(layout.storage)
+    bits = np.where(bits == sign, 0, bits).astype(layout.storage)  # -0 ranks like 0
+    positive = (bits >> (layout.width - 1)) - layout.storage(1)  # all ones, 0 for negatives
+    inverted = bits ^ (positive & (sign - layout.storage(1)))
     if layout.width == 16 and len(classes) <= 1 << 16:
-        return inverted.astype(np.uint32) << np.uint32(16) | classes.astype(np.uint32)
-    return inverted.astype(np.uint64) << np.uint64(20) | classes.astype(np.uint64)
+        keys: NDArray[Any] = inverted.astype(np.uint32) << np.uint32(16)
+        return keys | classes.astype(np.uint32)
+    keys = inverted.astype(np.uint64) << np.uint64(20)
+    return keys | classes.astype(np.uint64)
 
 
 def class_of_key(keys: NDArray[Any]) -> NDArray[np.int64]:
@@ -86,3 +91,26 @@ def class_of_key(keys: NDArray[Any]) -> NDArray[np.int64]:
     width = 16 if keys.dtype == np.uint32 else 20
     classes: NDArray[np.int64] = (keys & keys.dtype.type((1 << width) - 1)).astype(np.int64)
     return classes
+
+
+def all_finite(value: NDArray[Any]) -> bool:
+    """Whether no value is NaN or infinite: none has all exponent bits set."""
+    precision: Precision = "float16" if value.dtype == np.float16 else "float32"
+    layout = LAYOUTS[precision]
+    exponent = layout.storage((1 << (layout.width - 1)) - (1 << layout.mantissa))
+    return not bool(((to_bits(value, precision) & exponent) == exponent).any())
+
+
+def check_type(labels: Labels) -> None:
+    """Check that values have the type of their precision, so that no bit is lost.
+
+    Raises:
+        DataError: another type, or float32 values that are not bfloat16 where they should be.
+    """
+    expected = "float16" if labels.precision == "float16" else "float32"
+    if labels.value.dtype != expected:
+        raise DataError(
+            f"label values are {labels.value.dtype}, {labels.precision} labels need {expected}"
+        )
+    if labels.precision == "bfloat16" and (labels.value.view(np.uint32) & 0xFFFF).any():
+        raise DataError("label values have more bits than bfloat16 holds")

@@ -58,8 +58,11 @@ class Usage:
 
 def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:
     """Token symbols of non-negative integers below 2^32; flattens in C order."""
-    token, width, extra = tokens.split(values.astype(np.int64).ravel())
-    return Symbols(contexts.astype(np.int64).ravel(), token, width, extra)
+    flat = values.astype(np.int64, copy=False).ravel()
+    if flat.size and (flat.min() < 0 or flat.max() >= tokens.LIMIT):
+        raise ValueError("tokens are for integers in 0..2^32-1")
+    token, width, extra = coders().split_tokens(flat)
+    return Symbols(contexts.ravel(), token, width, extra)
 
 
 def lanes_for(symbols: int) -> int:
@@ -78,14 +81,9 @@ def code_symbols(
     symbols: Symbols, table: TableSet
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int64]]:
     """Intervals (start, freq) and extra bits (values, widths). Unseen symbols are escaped."""
-    escaped = table.freqs[symbols.contexts, symbols.symbols] == 0
-    coded = np.where(escaped, table.escape, symbols.symbols)
-    starts, freqs = table.starts[symbols.contexts, coded], table.freqs[symbols.contexts, coded]
-    widths, extra = symbols.widths.astype(np.int64), symbols.extra
-    if escaped.any():
-        named = symbols.symbols.astype(np.uint64) | extra << np.uint64(8)
-        widths, extra = np.where(escaped, widths + 8, widths), np.where(escaped, named, extra)
-    return starts, freqs, extra, widths
+    return coders().table_intervals(  # type: ignore[no-any-return]
+        symbols.contexts, symbols.symbols, symbols.widths, symbols.extra, table.starts, table.freqs
+    )
 
 
 def encode_symbols(symbols: Symbols, table: TableSet) -> bytes:

@@ -26,16 +26,15 @@ def rans_encode(starts: Any, freqs: Any, lanes: int) -> Any:
     """Twin of `plain.rans_encode`."""
     states = np.full(lanes, LOW, np.uint64)
     words = np.empty(len(starts), np.uint16)
-    used = len(starts)
+    used, lane = len(starts), len(starts) % lanes
     for i in range(len(starts) - 1, -1, -1):
-        lane = i % lanes
-        freq = np.uint64(freqs[i])
-        state = states[lane]
+        lane = (lanes if lane == 0 else lane) - 1
+        freq, state = np.uint64(freqs[i]), states[lane]
         if state >= freq << U(20):
             used -= 1
             words[used] = np.uint16(state & U(0xFFFF))
             state >>= U(16)
-        quotient = state // freq
+        quotient = np.uint64(np.uint32(state) // np.uint32(freq))  # states fit 32 bits
         states[lane] = (quotient << U(12)) + np.uint64(starts[i]) + (state - quotient * freq)
     return states.astype(np.uint32), words[used:]
 
@@ -59,6 +58,44 @@ def _take(data: Any, position: Any, width: Any) -> Any:
     word, offset = position >> U(6), position & U(63)
     upper = (data[word + ONE] << ONE) << (U(63) - offset)
     return ((data[word] >> offset) | upper) & ((ONE << width) - ONE)
+
+
+@njit(cache=True, nogil=True)
+def split_tokens(values: Any) -> Any:
+    """Twin of `plain.split_tokens`."""
+    tokens, widths = np.zeros(len(values), np.uint8), np.zeros(len(values), np.uint8)
+    extra = np.zeros(len(values), np.uint64)
+    for i in range(len(values)):
+        value = np.uint64(values[i])
+        if value < U(8):
+            tokens[i] = value
+            continue
+        width = U(1)
+        while value >> width > U(7):
+            width += U(1)
+        tokens[i] = U(8) + ((width - U(1)) << U(2)) + ((value >> width) & U(3))
+        widths[i] = width
+        extra[i] = value & ((U(1) << width) - U(1))
+    return tokens, widths, extra
+
+
+@njit(cache=True, nogil=True)
+def table_intervals(
+    contexts: Any, symbols: Any, widths: Any, extra: Any, starts: Any, freqs: Any
+) -> Any:
+    """Twin of `plain.table_intervals`."""
+    count, escape = len(symbols), freqs.shape[1] - 1
+    start, freq = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
+    bits, wide = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    for i in range(count):
+        context, symbol = contexts[i], np.int64(symbols[i])
+        bits[i], wide[i] = extra[i], widths[i]
+        if symbol >= escape or freqs[context, symbol] == 0:
+            bits[i] = np.uint64(symbol) | (extra[i] << U(8))
+            wide[i] += 8
+            symbol = escape
+        start[i], freq[i] = starts[context, symbol], freqs[context, symbol]
+    return start, freq, bits, wide
 
 
 @njit(cache=True, nogil=True)
@@ -167,28 +204,62 @@ def set_decode(
 
 
 @njit(cache=True, nogil=True)
+def _reciprocals(k: int) -> Any:
+    """For n < 2^24 and d <= k <= 4096, n // d is n * reciprocals[d] >> 38."""
+    reciprocals = np.zeros(k + 1, np.uint64)
+    for d in range(1, k + 1):
+        reciprocals[d] = (U(1) << U(38)) // np.uint64(d) + U(1)
+    return reciprocals
+
+
+@njit(inline="always")
+def _bound(place: Any, reciprocal: Any) -> Any:
+    """Where in 4096 a place among the remaining ones begins."""
+    return ((np.uint64(place) << U(12)) * reciprocal) >> U(38)
+
+
+@njit(cache=True, nogil=True)
+def _has_ties(levels: Any, row: int) -> bool:
+    tied = False
+    for i in range(1, levels.shape[1]):
+        tied |= levels[row, i] == levels[row, i - 1]
+    return tied
+
+
+@njit(cache=True, nogil=True)
 def order_intervals(ranks: Any, levels: Any) -> Any:
     """Twin of `plain.order_intervals`."""
     rows, k = ranks.shape
     starts, freqs = np.zeros((rows, k), np.uint16), np.zeros((rows, k), np.uint16)
-    remaining = np.zeros(k, np.int64)
+    reciprocals = _reciprocals(k)
+    # without ties, a rank's place among the remaining ones is itself less the smaller ones gone;
+    # all rows at once, so that the compiler makes vector instructions of it
+    rank = np.ascontiguousarray(ranks.T.astype(np.int16))
+    place = rank.copy()
+    for i in range(k):
+        for j in range(i):
+            for row in range(rows):
+                place[i, row] -= np.int16(rank[j, row] < rank[i, row])
+    head, size, run_of = np.zeros(k, np.int64), np.zeros(k, np.int64), np.zeros(k, np.int64)
     for row in range(rows):
+        tied, runs = _has_ties(levels, row), 0
+        for i in range(k if tied else 0):
+            if i == 0 or levels[row, i] != levels[row, i - 1]:
+                head[runs], size[runs] = i, 0
+                runs += 1
+            size[runs - 1] += 1
+            run_of[i] = runs - 1
         for i in range(k):
-            remaining[i] = levels[row, i]
-        for i in range(k):
-            left = k - i
-            level = levels[row, ranks[row, i]]
-            low = 0
-            while remaining[low] != level:
-                low += 1
-            high = low + 1
-            while high < left and remaining[high] == level:
-                high += 1
-            start = np.uint32(low << 12) // np.uint32(left)
+            low, count = np.int64(place[i, row]), np.int64(1)
+            if tied:
+                run = run_of[ranks[row, i]]
+                low, count = head[run], size[run]
+                size[run] -= 1
+                for j in range(run + 1, runs):
+                    head[j] -= 1
+            start = _bound(low, reciprocals[k - i])
             starts[row, i] = start
-            freqs[row, i] = np.uint32(high << 12) // np.uint32(left) - start
-            for j in range(low, left - 1):
-                remaining[j] = remaining[j + 1]
+            freqs[row, i] = _bound(low + count, reciprocals[k - i]) - start
     return starts.ravel(), freqs.ravel()
 
 
@@ -198,24 +269,33 @@ def order_decode(states: Any, words: Any, levels: Any, members: Any) -> Any:
     rows, k = levels.shape
     index = np.zeros((rows, k), np.int64)
     states = states.astype(np.uint64)
-    level, remaining = np.zeros(k, np.int64), np.zeros(k, np.int32)
+    reciprocals = _reciprocals(k)
+    remaining, place = np.zeros(k, np.int64), np.zeros((k, rows), np.int16)
     read, lane, lanes = 0, 0, len(states)
     for row in range(rows):
-        for i in range(k):
-            level[i], remaining[i] = levels[row, i], i
+        tied = _has_ties(levels, row)
+        for i in range(k if tied else 0):
+            remaining[i] = i
         for i in range(k):
             left = k - i
-            slot = states[lane] & MASK
-            low = (np.int64(slot + ONE) * left - 1) >> 12
+            state = states[lane]
+            slot = state & MASK
+            low = np.int64(((slot + U(1)) * np.uint64(left) - U(1)) >> U(12))
             high = low + 1
-            here = level[remaining[low]]
-            while low > 0 and level[remaining[low - 1]] == here:
-                low -= 1
-            while high < left and level[remaining[high]] == here:
-                high += 1
-            start = np.uint64(np.uint32(low << 12) // np.uint32(left))
-            freq = np.uint64(np.uint32(high << 12) // np.uint32(left)) - start
-            state = freq * (states[lane] >> U(12)) + slot - start
+            if tied:
+                level = levels[row, remaining[low]]
+                while low > 0 and levels[row, remaining[low - 1]] == level:
+                    low -= 1
+                while high < left and levels[row, remaining[high]] == level:
+                    high += 1
+                index[row, remaining[low]] = members[row, i]
+                for j in range(low, left - 1):
+                    remaining[j] = remaining[j + 1]
+            else:
+                place[i, row] = low
+            start = _bound(low, reciprocals[left])
+            freq = _bound(high, reciprocals[left]) - start
+            state = freq * (state >> U(12)) + slot - start
             if state < LOW:
                 if read == len(words):
                     return index, 1
@@ -225,15 +305,27 @@ def order_decode(states: Any, words: Any, levels: Any, members: Any) -> Any:
             lane += 1
             if lane == lanes:
                 lane = 0
-            index[row, remaining[low]] = members[row, i]
-            for j in range(low, left - 1):
-                remaining[j] = remaining[j + 1]
-        for i in range(1, k):
-            j = i
-            while j > 0 and level[j - 1] == level[j] and index[row, j - 1] > index[row, j]:
-                index[row, j - 1], index[row, j] = index[row, j], index[row, j - 1]
-                j -= 1
+    for i in range(k - 1, -1, -1):  # from places to ranks, all rows at once; see order_intervals
+        for j in range(i + 1, k):
+            for row in range(rows):
+                place[j, row] += np.int16(place[j, row] >= place[i, row])
+    for row in range(rows):
+        if _has_ties(levels, row):
+            _sort_ties(index, levels, row)
+        else:
+            for i in range(k):
+                index[row, place[i, row]] = members[row, i]
     return index, 0 if _closed(states, words, read) else 1
+
+
+@njit(cache=True, nogil=True)
+def _sort_ties(index: Any, levels: Any, row: int) -> None:
+    """Classes of equal level into rising order."""
+    for i in range(1, levels.shape[1]):
+        j = i
+        while j > 0 and levels[row, j - 1] == levels[row, j] and index[row, j - 1] > index[row, j]:
+            index[row, j - 1], index[row, j] = index[row, j], index[row, j - 1]
+            j -= 1
 
 
 @njit(cache=True, nogil=True)
@@ -251,6 +343,35 @@ def dense_contexts(high: Any, place_of: Any, mean: Any, base: int, last: int) ->
             r4, r3, r2 = r3, r2, r1
             r1 = np.int64(0) if place == UNKNOWN else place - centre
     return contexts
+
+
+@njit(cache=True, nogil=True)
+def dense_intervals(
+    high: Any, place_of: Any, mean: Any, base: int, symbol_of: Any, starts: Any, freqs: Any
+) -> Any:
+    """Twin of `plain.dense_intervals`."""
+    rows, classes = high.shape
+    last, escape = len(freqs) - 1, freqs.shape[1] - 1
+    start = np.zeros((classes, rows), np.uint16)
+    freq = np.zeros((classes, rows), np.uint16)
+    escaped = np.zeros((classes, rows), np.bool_)
+    history = np.zeros((4, rows), np.int64)
+    for c in range(classes):
+        centre = np.int64(mean[c])
+        own, before1 = history[c & 3], history[(c + 3) & 3]
+        before2, before3 = history[(c + 2) & 3], history[(c + 1) & 3]
+        for row in range(rows):
+            weighted = 10 * before1[row] + 5 * before2[row] + 3 * before3[row] + 2 * own[row]
+            predicted = centre + (weighted >> 5)
+            context = min(max((predicted - base) >> 5, 0), last)
+            top = high[row, c]
+            symbol = np.int64(symbol_of[top])
+            if symbol == escape or freqs[context, symbol] == 0:
+                symbol, escaped[c, row] = escape, True
+            start[c, row], freq[c, row] = starts[context, symbol], freqs[context, symbol]
+            place = np.int64(place_of[top])
+            own[row] = np.int64(0) if place == UNKNOWN else place - centre
+    return start.ravel(), freq.ravel(), escaped.ravel()
 
 
 @njit(cache=True, nogil=True)

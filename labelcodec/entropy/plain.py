@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.entropy import tokens
+
 Array = NDArray[Any]
 LOW = 1 << 16
 MASK = 4095
@@ -119,6 +121,30 @@ class _Bits:
         return ((4 + (token - 8) % 4) << width) + self.take(width)
 
 
+def split_tokens(values: Array) -> tuple[Array, Array, Array]:
+    """Tokens, widths and extra bits, as `tokens.split` without its checks."""
+    return tokens.split(values)
+
+
+def table_intervals(
+    contexts: Array, symbols: Array, widths: Array, extra: Array, starts: Array, freqs: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Starts, freqs, extra bits and widths (int64) of symbols; unseen ones are escaped.
+
+    An escaped symbol is named by 8 extra bits before its own.
+    """
+    escape = freqs.shape[1] - 1
+    escaped = (symbols >= escape) | (freqs[contexts, np.minimum(symbols, escape)] == 0)
+    coded = np.where(escaped, escape, symbols)
+    named = symbols.astype(np.uint64) | extra << np.uint64(8)
+    return (
+        starts[contexts, coded],
+        freqs[contexts, coded],
+        np.where(escaped, named, extra),
+        widths.astype(np.int64) + 8 * escaped,
+    )
+
+
 def rans_decode(
     states: Array, words: Array, read: int, first: int, contexts: Array, lookup: Array
 ) -> tuple[Array, int]:
@@ -144,15 +170,15 @@ def rans_decode(
     return symbols.astype(np.uint8), lanes.read
 
 
-def extra_decode(tokens: Array, escape: int, data: Array, first: int) -> tuple[Array, int]:
+def extra_decode(symbols: Array, escape: int, data: Array, first: int) -> tuple[Array, int]:
     """Values of tokens, their extra bits read from bit `first`.
 
     Returns:
         (n,) int64 values and the bit behind the last extra bit, -1 when they ran out.
     """
-    values, bits = np.zeros(len(tokens), np.int64), _Bits(data, first)
+    values, bits = np.zeros(len(symbols), np.int64), _Bits(data, first)
     try:
-        for i, token in enumerate(tokens.tolist()):
+        for i, token in enumerate(symbols.tolist()):
             values[i] = bits.value(token, escape)
     except Exhausted:
         return values, -1
@@ -177,8 +203,8 @@ def set_decode(
         lanes, bits = _Lanes(states, words), _Bits(extra)
         for i in range(k):
             contexts = gap_contexts(gaps[0], gaps[min(i - 1, 1)]) if i else np.full(rows, 16)
-            tokens = lanes.take(lookup, contexts)
-            gap = np.array([bits.value(t, escape) for t in tokens.tolist()], np.int64)
+            taken = lanes.take(lookup, contexts).tolist()
+            gap = np.array([bits.value(token, escape) for token in taken], np.int64)
             last = last + gap + 1
             if (last >= classes).any():
                 raise Exhausted
@@ -282,6 +308,33 @@ def dense_contexts(high: Array, place_of: Array, mean: Array, base: int, last: i
     predicted = mean[:, None] + (weighted >> 5)
     contexts: Array = np.clip((predicted - base) >> 5, 0, last).astype(np.uint8)
     return contexts
+
+
+def dense_intervals(
+    high: Array,
+    place_of: Array,
+    mean: Array,
+    base: int,
+    symbol_of: Array,
+    starts: Array,
+    freqs: Array,
+) -> tuple[Array, Array, Array]:
+    """Starts, freqs (uint16) and whether escaped, (C * B,), of high bits (B, C).
+
+    Args:
+        high: high bits, in the order of coding.
+        place_of: as in `dense_contexts`.
+        mean: as in `dense_contexts`.
+        base: as in `dense_contexts`.
+        symbol_of: symbol of every pattern of high bits; the escape's where there is none.
+        starts: of the table set.
+        freqs: of the table set.
+    """
+    contexts = dense_contexts(high, place_of, mean, base, len(freqs) - 1).ravel()
+    symbols = symbol_of[high.T.ravel()]
+    escaped = (symbols == freqs.shape[1] - 1) | (freqs[contexts, symbols] == 0)
+    coded = np.where(escaped, freqs.shape[1] - 1, symbols)
+    return starts[contexts, coded], freqs[contexts, coded], escaped
 
 
 def dense_decode(

@@ -34,6 +34,8 @@ def decode(data: Buffer, position: int) -> tuple[int, int]:
     Raises:
         CorruptError: the data ends inside it, or it is longer than 9 bytes.
     """
+    if position < len(data) and data[position] < 0x80:
+        return data[position], position + 1
     value = 0
     for i in range(MAX_BYTES):
         if position + i >= len(data):
