@@ -1,0 +1,99 @@
+"""A label set and a batch in plain values, for people and programs that look into a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Augmentation, LabelBatch, Labels
+
+if TYPE_CHECKING:
+    from labelcodec.reader import Reader
+
+SHOWN = 4
+_LARGEST = 5
+
+
+def describe_set(reader: Reader) -> dict[str, Any]:
+    """Header, index summary and files of an opened label set."""
+    index = reader.index
+    samples = index.samples
+    return {
+        "files": [str(path) for path in reader.paths],
+        "header": reader.header.to_map(),
+        "index": {
+            "batches": len(reader),
+            "labels": int(samples.sum(dtype=np.int64)),
+            "batch_numbers": _range(index.number),
+            "batch_sizes": _range(samples),
+            "batch_bytes": _range(index.size),
+            "epochs": len(np.unique(index.epoch)),
+        },
+        "image_names": None if reader.names is None else len(reader.names),
+    }
+
+
+def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
+    """Batch at position i: its counts, its bytes and its first samples."""
+    batch = reader[i]
+    return {
+        "position": i,
+        "number": batch.number,
+        "epoch": batch.epoch,
+        "samples": len(batch),
+        "components": reader.component_bytes(i),
+        "labels": _labels(batch.labels),
+        "augmentation": _whole_batch(batch.augmentation),
+        "first_samples": [_sample(batch, row) for row in range(min(SHOWN, len(batch)))],
+    }
+
+
+def _range(column: NDArray[Any]) -> list[int] | None:
+    """[smallest, largest]."""
+    return [int(column.min()), int(column.max())] if len(column) else None
+
+
+def _labels(labels: Labels) -> dict[str, Any]:
+    return {
+        "classes": labels.classes,
+        "space": labels.space,
+        "precision": labels.precision,
+        "k": labels.k,
+        "tail": labels.tail,
+    }
+
+
+def _whole_batch(augmentation: Augmentation) -> dict[str, Any]:
+    """What holds for the batch as a whole."""
+    mix, drawn = augmentation.mix, augmentation.randaugment
+    return {
+        "mix": mix and {"kind": mix.kind, "ratio": mix.ratio, "box": mix.box and list(mix.box)},
+        "randaugment": None if drawn is None else {"operations": drawn.op.shape[1]},
+    }
+
+
+def _sample(batch: LabelBatch, row: int) -> dict[str, Any]:
+    """One sample: image, augmentation, and its largest label values."""
+    augmentation, labels = batch.augmentation, batch.labels
+    crop, mix = augmentation.crop, augmentation.mix
+    order = np.argsort(-labels.value[row].astype(np.float64), kind="stable")[:_LARGEST]
+    classes = order if labels.index is None else labels.index[row, order]
+    return {
+        "image": int(batch.image_index[row]),
+        "crop": None if crop is None else crop.box[row].tolist(),
+        "image_size": None if crop is None or crop.size is None else crop.size[row].tolist(),
+        "flip": None if augmentation.flip is None else bool(augmentation.flip[row]),
+        "mix_partner": None if mix is None else int(mix.partner[row]),
+        "cutout": None if augmentation.cutout is None else augmentation.cutout[row].tolist(),
+        "largest": [
+            [int(name), _finite(labels.value[row, at])]
+            for name, at in zip(classes, order, strict=True)
+        ],
+    }
+
+
+def _finite(value: Any) -> float | str:
+    """JSON has no NaN and no infinity."""
+    return float(value) if np.isfinite(value) else str(float(value))

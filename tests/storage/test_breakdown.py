@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelcodec.codecs.streams import COMPONENTS
+from labelcodec.header import Header
+from labelcodec.storage import breakdown
+from tests.storage.fakes import FakeReader, FakeUsage
+
+
+def reader(tmp_path: Path, **more) -> FakeReader:
+    path = tmp_path / "labels.slc"
+    path.write_bytes(bytes(1000))
+    header = Header(1000, mix="cutmix", images=232, epochs=10, source={"bytes": 474746})
+    components = [{"crop": 100, "label values": 500}, {"crop": 90, "label values": 210}]
+    overhead = {"side information": 40, "framing and index": 60}
+    return FakeReader(header, [128, 104], components, overhead, (path,), **more)
+
+
+def test_every_byte_is_accounted_for(tmp_path) -> None:
+    seen = []
+    found = breakdown(reader(tmp_path), lambda *done: seen.append(done))
+    assert seen == [(1, 2), (2, 2)]
+    assert tuple(found.components) == COMPONENTS
+    assert sum(found.components.values()) == found.bytes_total == 1000
+    assert found.components["crop"] == 190
+    assert found.components["cutout"] == 0
+
+
+def test_rates(tmp_path) -> None:
+    found = breakdown(reader(tmp_path))
+    assert (found.labels, found.batches, found.classes) == (232, 2, 1000)
+    assert found.bytes_per_label == pytest.approx(1000 / 232)
+    assert found.source_bytes == found.raw_bytes == 474746
+    assert found.actual_rate == pytest.approx(474.746)
+    assert found.actual_rate_kept_epochs == pytest.approx(4747.46)
+    assert found.theoretical_rate == 10
+
+
+def test_entropy_of_known_symbols(tmp_path) -> None:
+    # Context 0: four equally likely symbols, 8 of each in all; context 1: one symbol only.
+    half = np.array([[4, 4, 4, 4], [9, 0, 0, 0]])
+    use = FakeUsage((half,), fixed_bits=32.0, coded_bytes=7)
+    found = breakdown(reader(tmp_path, uses=[{"crop": use}, {"crop": use}]))
+    stream = found.streams["crop"]
+    assert stream.bytes == 14
+    assert stream.entropy_bytes == pytest.approx((32 * 2 + 64) / 8)
+    assert stream.overhead_percent == pytest.approx(100 * (14 / 16 - 1))
+
+
+def test_symbols_are_counted_over_the_whole_file(tmp_path) -> None:
+    # Each batch alone has no entropy; together they have one bit a symbol.
+    uses = [
+        {"flip": FakeUsage((np.array([[8, 0]]),), 0.0, 0)},
+        {"flip": FakeUsage((np.array([[0, 8]]),), 0.0, 3)},
+    ]
+    stream = breakdown(reader(tmp_path, uses=uses)).streams["flip"]
+    assert stream.entropy_bytes == pytest.approx(2.0)
+    assert stream.overhead_percent == pytest.approx(50.0)
+
+
+def test_json_has_the_documented_keys(tmp_path) -> None:
+    keys = (
+        "labels batches classes bytes_total bytes_per_label components source_bytes raw_bytes "
+        "theoretical_rate actual_rate actual_rate_kept_epochs streams"
+    )
+    found = json.loads(json.dumps(breakdown(reader(tmp_path)).to_json(), allow_nan=False))
+    assert list(found) == keys.split()
+
+
+def test_empty_set_has_no_bytes_per_label(tmp_path) -> None:
+    empty = reader(tmp_path)
+    empty.samples, empty.components = [], []
+    found = breakdown(empty)
+    assert found.bytes_per_label is None
+    assert found.actual_rate_kept_epochs is None
+    assert found.actual_rate == 0
