@@ -1,0 +1,89 @@
+"""`encode` and `decode`: dumps into containers and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options
+
+
+@click.command()
+@click.argument("source", metavar="DUMP", type=options.PATH)
+@click.argument("target", metavar="FILE", type=options.PATH)
+@click.option("--codec", help="How to store the labels, see `labelcodec codecs`; exact by default.")
+@options.dump
+@click.option(
+    "--epochs",
+    metavar="T",
+    type=click.IntRange(min=1),
+    help="Epochs the student trains for; with it the rates count pruning.",
+)
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(min=1), default=1, help="Processes to use."
+)
+@click.option("--allow-nonfinite", is_flag=True, help="Let topk store NaN and infinite logits.")
+@options.force
+@click.option("--resume", is_flag=True, help="Go on with an interrupted encode.")
+@options.as_json
+def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
+    """Turn a DUMP of soft labels into one FILE.
+
+    The labels are stored bit for bit unless --codec says otherwise. DUMP is left as it is.
+
+    \b
+    Example:
+      labelcodec encode dump labels.slc
+      labelcodec encode dump small.slc --codec topk:k=50 --workers 2
+    """
+    from labelcodec.dumps.convert import encode as run
+
+    try:
+        with console.progress("encode") as progress:
+            report = run(source, target, progress=progress, **more)
+    except KeyboardInterrupt:
+        message = "interrupted; run the same command with --resume to go on"
+        raise console.Interrupted(message) from None
+    for line in report.notes:
+        console.note(line)
+    if json_:
+        facts = {"file": str(target), "batches": report.batches, "bytes": report.bytes}
+        source_facts = {"source_bytes": report.info.bytes, "notes": list(report.notes)}
+        console.as_json({**facts, **source_facts, "header": report.header.to_map()})
+        return
+    written = f"{console.count(report.batches)} batches in {console.size(report.bytes)}"
+    click.echo(f"{target}: {written}; the dump has {console.size(report.info.bytes)}")
+
+
+@click.command()
+@click.argument("source", metavar="FILE", type=options.PATH)
+@click.argument("target", metavar="DIR", type=options.PATH)
+@click.option(
+    "--layout",
+    type=click.Choice(options.LAYOUTS),
+    help="Layout to write; that of the source by default.",
+)
+@options.force
+@options.as_json
+def decode(source: Path, target: Path, layout: str | None, force: bool, json_: bool) -> None:
+    """Write the labels of FILE as a dump into DIR.
+
+    In the layout the labels came from, every tensor gets its own values, dtype and shape back.
+
+    \b
+    Example:
+      labelcodec decode labels.slc copy
+    """
+    from labelcodec.dumps.convert import decode as run
+
+    with console.progress("decode") as progress:
+        report = run(source, target, layout=layout, force=force, progress=progress)
+    if json_:
+        facts = {"directory": str(target), "layout": report.layout, "files": report.files}
+        console.as_json({**facts, "lossy": report.lossy})
+        return
+    click.echo(f"{target}: {console.count(report.files)} files in layout {report.layout}")
+    if report.lossy:
+        console.note("lossy: the container holds less than the dump it was made from")

@@ -1,0 +1,45 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+LAYOUTS = ("sre2l", "lpld", "lpqld", "fkd")
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+force = click.option("--force", is_flag=True, help="Replace what exists.")
+layout = click.option(
+    "--layout", type=click.Choice(LAYOUTS), help="Layout of the dump; found by itself if left out."
+)
+
+_DUMP = (
+    click.option("--images", type=PATH, help="Image folder the labels were made from."),
+    click.option(
+        "--image-order",
+        type=PATH,
+        help="JSON file with the image indices: a list for every epoch, or a map by batch.",
+    ),
+    click.option(
+        "--loader-seed", type=int, help="Seed of the loader that drew the image order (SRe2L: 42)."
+    ),
+    click.option(
+        "--label-type",
+        type=click.Choice(("hard", "smoothing", "MS", "MR")),
+        help="What FKD's labels are; its files do not tell MS from MR.",
+    ),
+    click.option(
+        "--classes", type=click.IntRange(min=1), help="Number of classes, where no label says it."
+    ),
+)
+
+
+def dump(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a user can say about a dump that its files do not."""
+    for option in reversed((layout, *_DUMP)):
+        command = option(command)
+    return command

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.call import FIXTURE, call
+
+SOURCE_BYTES = sum(path.stat().st_size for path in FIXTURE.rglob("*") if path.is_file())
+
+
+def test_encode_reports_what_it_wrote(capsys, workplace) -> None:
+    found = call(capsys, "encode", "dump", "new.slc", "--epochs", 300, "--json").json()
+    assert found["batches"] == 2
+    assert found["bytes"] == Path("new.slc").stat().st_size
+    assert found["source_bytes"] == SOURCE_BYTES
+    assert found["header"]["epochs"] == 300
+    plain = call(capsys, "encode", "dump", "newer.slc", "--workers", 2)
+    assert plain.out.startswith("newer.slc: 2 batches in ")
+    assert Path("newer.slc").stat().st_size == pytest.approx(found["bytes"], abs=64)
+
+
+def test_encode_keeps_what_exists(capsys, workplace) -> None:
+    before = Path("labels.slc").read_bytes()
+    found = call(capsys, "encode", "dump", "labels.slc", "--codec", "topk:k=5")
+    assert found.status == 1
+    assert "labels.slc" in found.err
+    assert "--force" in found.err
+    assert Path("labels.slc").read_bytes() == before
+    forced = call(capsys, "encode", "dump", "labels.slc", "--codec", "topk:k=5", "--force")
+    assert forced.status == 0
+    assert len(Path("labels.slc").read_bytes()) < len(before) / 5
+
+
+def test_decode_gives_the_dump_back(capsys, workplace) -> None:
+    found = call(capsys, "decode", "labels.slc", "copy", "--json").json()
+    assert found == {"directory": "copy", "layout": "sre2l", "files": 3, "lossy": False}
+    assert call(capsys, "compare", "dump", "copy").out == "identical: 2 batches, bit for bit\n"
+    again = call(capsys, "decode", "labels.slc", "copy")
+    assert again.status == 1
+    assert call(capsys, "decode", "labels.slc", "copy", "--force").status == 0
+
+
+def test_decode_says_that_it_is_lossy(capsys, workplace) -> None:
+    call(capsys, "encode", "dump", "rough.slc", "--codec", "topk:k=10,step=0.5")
+    found = call(capsys, "decode", "rough.slc", "copy", "--layout", "lpqld")
+    assert found.status == 0
+    assert "lossy" in found.err
+
+
+def test_compare_measures_what_differs(capsys, workplace) -> None:
+    found = call(capsys, "compare", "dump", "small.slc", "--json")
+    assert found.status == 1
+    distance = json.loads(found.out)
+    assert not distance["identical"]
+    assert distance["fidelity"]["labels"] == 256
+    assert distance["fidelity"]["max_dz"] == 0
+    assert distance["fidelity"]["kl"]["1"] == "inf"
+    assert 0.3 < distance["fidelity"]["tv"]["1"] < 0.45
+    plain = call(capsys, "compare", "dump", "small.slc").out
+    assert plain.startswith("different: batch 0: ")
+    assert "same top class: 100.00 %" in plain
+
+
+def test_inspect_shows_header_index_and_a_batch(capsys, workplace) -> None:
+    found = call(capsys, "inspect", "labels.slc", "--batch", 1, "--json").json()
+    assert found["header"]["classes"] == 1000
+    assert found["index"]["batches"] == 2
+    assert found["index"]["labels"] == 256
+    assert found["batch"]["number"] == 1
+    order = json.loads((FIXTURE / "image_order.json").read_text())[0]
+    assert [one["image"] for one in found["batch"]["first_samples"]] == order[128:132]
+    plain = call(capsys, "inspect", "small.slc", "--batch", 0)
+    assert "First samples" in plain.out
+    assert "Batch" not in call(capsys, "inspect", "small.slc").out
+
+
+def test_inspect_of_a_batch_that_is_not_there(capsys, workplace) -> None:
+    found = call(capsys, "inspect", "labels.slc", "--batch", 2)
+    assert found.status == 2
+    assert "there are 2 batches" in found.err
+
+
+def test_stats_of_containers_account_for_every_byte(capsys, workplace) -> None:
+    found = call(capsys, "stats", "labels.slc", "small.slc", "--json").json()
+    assert [one["path"] for one in found] == ["labels.slc", "small.slc"]
+    for one in found:
+        assert one["bytes_total"] == Path(one["path"]).stat().st_size
+        assert sum(one["components"].values()) == one["bytes_total"]
+        assert one["source_bytes"] == SOURCE_BYTES
+        assert one["raw_bytes"] == 2 * 261661
+        assert one["actual_rate"] == one["raw_bytes"] / one["bytes_total"]
+    assert found[0]["theoretical_rate"] == 1
+    assert found[1]["theoretical_rate"] == 50
+    assert found[1]["bytes_per_label"] < found[0]["bytes_per_label"] / 10
+
+
+def test_stats_prints_the_same_numbers(capsys, workplace) -> None:
+    found = call(capsys, "stats", "small.slc", "--json").json()
+    plain = call(capsys, "stats", "small.slc").out
+    assert f"{found['bytes_per_label']:.2f}" in plain
+    assert f"{found['bytes_total']:,}".replace(",", " ") in plain
+    values = f"{found['components']['label values']:,}".replace(",", " ")
+    assert f"label values {values}" in " ".join(plain.split())
+    assert "\x1b" not in plain
+
+
+def test_stats_of_a_dump_is_table_vi(capsys, workplace) -> None:
+    found = call(capsys, "stats", "dump", "--json").json()
+    assert found["bytes_total"] == SOURCE_BYTES
+    assert [row["component"] for row in found["parts"]][-1] == "label values"
+    assert "F or z" in call(capsys, "stats", "dump").out
+
+
+def test_stats_draws(capsys, workplace) -> None:
+    assert call(capsys, "stats", "small.slc", "--plot", "a.png").status == 0
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_verify_finds_a_flipped_bit_and_repair_saves_the_rest(capsys, workplace) -> None:
+    assert call(capsys, "verify", "labels.slc", "--json").json()["sound"]
+    damaged = bytearray(Path("labels.slc").read_bytes())
+    damaged[len(damaged) // 4] ^= 4
+    Path("labels.slc").write_bytes(damaged)
+    found = call(capsys, "verify", "labels.slc")
+    assert found.status == 1
+    assert found.err.count("\n") == 1
+    saved = call(capsys, "repair", "labels.slc", "--out", "saved.slc", "--json").json()
+    assert saved["kept"] == 1
+    assert call(capsys, "verify", "saved.slc").status == 0
+
+
+def test_merge_of_shards_is_the_whole(capsys, workplace) -> None:
+    assert call(capsys, "merge", "all.slc", "shard-1.slc", "shard-0.slc").status == 0
+    assert call(capsys, "compare", "all.slc", "dump").status == 0
+    again = call(capsys, "merge", "all.slc", "shard-1.slc", "shard-0.slc")
+    assert again.status == 1
+    assert call(capsys, "merge", "twice.slc", "shard-1.slc", "shard-1.slc").status == 1
+    assert not Path("twice.slc").exists()
+
+
+def test_codecs_are_listed(capsys) -> None:
+    plain = call(capsys, "codecs").out
+    assert "dense" in plain
+    assert "topk" in plain
+    assert call(capsys, "codecs", "--json").json()
+
+
+def test_demo_proves_itself(capsys) -> None:
+    found = call(capsys, "demo", "--json").json()
+    assert [stage["identical"] for stage in found["stages"]] == [True, True]
+    for stage in found["stages"]:
+        assert sum(stage["components"].values()) == stage["bytes_total"]
+        assert stage["bytes_total"] < stage["source_bytes"]
+    assert found["top_k"]["max_dz"] == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "words"),
+    [
+        (["encode", "absent", "x.slc"], 1, "absent"),
+        (["encode", "dump", "x.slc", "--codec", "nope"], 2, "nope"),
+        (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
+        (["encode", "dump", "x.slc", "--workers", "0"], 2, "--workers"),
+        (["encode", "dump", "x.slc", "--layout", "zip"], 2, "--layout"),
+        (["inspect", "absent.slc"], 1, "absent.slc"),
+        (["inspect", "dump/image_order.json"], 1, "image_order.json"),
+        (["stats", "dump/image_order.json"], 1, "image_order.json"),
+        (["verify", "absent.slc"], 1, "absent.slc"),
+        (["repair", "absent.slc"], 1, "absent.slc"),
+        (["merge", "x.slc", "absent.slc"], 1, "absent.slc"),
+        (["decode", "absent.slc", "x"], 1, "absent.slc"),
+        (["compare", "absent.slc", "dump"], 1, "absent.slc"),
+        (["stats"], 2, "Missing argument"),
+    ],
+)
+def test_bad_calls_end_in_one_line(capsys, workplace, args, status: int, words: str) -> None:
+    found = call(capsys, *args)
+    assert found.status == status, found.err
+    assert found.out == ""
+    assert found.err.startswith("labelcodec: error: ")
+    assert found.err.count("\n") == 1
+    assert words in found.err
+    assert not list(workplace.glob("x*"))
+
+
+def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch) -> None:
+    from labelcodec.dumps import convert
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convert, "encode", interrupted)
+    found = call(capsys, "encode", "dump", "x.slc")
+    assert found.status == 130
+    assert "--resume" in found.err

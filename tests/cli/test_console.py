@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+
+import click
+import pytest
+
+from labelcodec import errors
+from labelcodec_cli import console
+
+
+def outcome(error: BaseException) -> int:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return console.run(command, [])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (errors.CorruptError("a.slc: cut"), 1, "labelcodec: error: a.slc: cut"),
+        (errors.UnsafeError("names os.system"), 1, "labelcodec: error: names os.system"),
+        (errors.ConfigError("no codec 'x'"), 2, "labelcodec: error: no codec 'x'"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "out.slc.partial"),
+            1,
+            "labelcodec: error: out.slc.partial: No space left on device",
+        ),
+        (OSError("something"), 1, "labelcodec: error: something"),
+        (MemoryError(), 1, "labelcodec: error: out of memory"),
+        (KeyboardInterrupt(), 130, "labelcodec: error: interrupted"),
+        (console.Interrupted("use --resume"), 130, "labelcodec: error: use --resume"),
+        (click.UsageError("what?"), 2, "labelcodec: error: what? (see labelcodec --help)"),
+        (errors.DumpError("two\nlines"), 1, "labelcodec: error: two lines"),
+    ],
+)
+def test_an_error_is_one_line_and_a_status(capsys, error, status: int, line: str) -> None:
+    assert outcome(error) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.strip().splitlines() == [line]
+
+
+def test_a_mistake_of_ours_is_one_line_that_says_where(capsys) -> None:
+    assert outcome(KeyError("x")) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "please report" in err
+    assert "KeyError: 'x' (test_console.py:" in err
+
+
+def test_status_of_a_command(capsys) -> None:
+    @click.command()
+    @click.argument("status", type=int)
+    @click.pass_context
+    def command(context: click.Context, status: int) -> None:
+        context.exit(status)
+
+    assert console.run(command, ["0"]) == 0
+    assert console.run(command, ["1"]) == 1
+    assert console.run(command, ["--help"]) == 0
+    assert console.run(command, ["x"]) == 2
+    assert capsys.readouterr().err.endswith("(see labelcodec --help)\n")
+
+
+def test_a_reader_that_leaves_is_not_an_error() -> None:
+    script = (
+        "import sys, click\n"
+        "from labelcodec_cli import console\n"
+        "@click.command()\n"
+        "def chatty():\n"
+        "    for _ in range(100_000): click.echo('x' * 50)\n"
+        "sys.exit(console.run(chatty, []))\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    with child:
+        child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+
+
+def test_table_without_a_terminal_is_plain_text(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    rows = [["[red]name[/red] :x:", "1"], ["b" * 300, "22"]]
+    console.table("Title", ["", "bytes"], rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Title"
+    assert lines[1].split() == ["bytes"]
+    assert lines[2].split() == ["[red]name[/red]", ":x:", "1"]
+    assert lines[3].split() == ["b" * 300, "22"]
+    assert "\x1b" not in "".join(lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_progress_is_silent_without_a_terminal(capsys) -> None:
+    with console.progress("work") as progress:
+        assert progress is None
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_on_a_terminal_shows_the_count(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with console.progress("work") as progress:
+        progress(3, 80)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "3/80" in err
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (None, "-"),
+        (0, "0 B"),
+        (9_999, "9999 B"),
+        (10_000, "10.0 kB"),
+        (15_480_000, "15.5 MB"),
+        (3e9, "3.0 GB"),
+        (2.5e12, "2.5 TB"),
+    ],
+)
+def test_sizes(number, text: str) -> None:
+    assert console.size(number) == text
+
+
+def test_counts_and_decimals() -> None:
+    assert console.count(1234567) == "1 234 567"
+    assert console.decimal(None) == "-"
+    assert console.decimal(1.256, 2) == "1.26"

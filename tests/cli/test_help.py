@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from labelcodec_cli.main import COMMANDS
+from tests.cli.call import call
+
+
+def examples(help_text: str) -> list[list[str]]:
+    lines = help_text.split("Example:\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
+    return [shlex.split(line.strip())[1:] for line in lines]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(capsys, name: str) -> None:
+    found = call(capsys, name, "--help")
+    assert found.status == 0
+    assert all(args[0] == name for args in examples(found.out))
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+def test_examples_run_as_they_are_written(capsys, workplace, name: str) -> None:
+    if name == "encode":
+        for path in workplace.glob("*.slc"):
+            path.unlink()
+    for args in examples(call(capsys, name, "--help").out):
+        found = call(capsys, *args)
+        assert found.status == 0, found.err
+        assert found.out
+
+
+def test_first_lines_are_not_cut_in_the_list(capsys) -> None:
+    listed = call(capsys, "--help").out.split("Commands:")[1]
+    assert set(re.findall(r"^  (\w+)  ", listed, re.MULTILINE)) == set(COMMANDS)
+    assert "..." not in listed
+
+
+def test_commands_of_the_readme_are_real_commands() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    quick = text.split("## Quick start")[1].split("```")[1]
+    for line in filter(None, quick.splitlines()):
+        program, name, *args = shlex.split(line, comments=True)
+        assert program == "labelcodec"
+        COMMANDS[name].make_context(name, args, resilient_parsing=False)

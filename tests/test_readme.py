@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOUSE = ("labelcodec", "cli", "spec", "benchmarks", "tests")
+
+
+def annotated_tree() -> dict[str, str]:
+    """Folder -> its note, from the last code block of the README."""
+    block = (ROOT / "README.md").read_text().split("## Folders")[1].split("```")[1]
+    folders: dict[str, str] = {}
+    above = ""
+    for line in block.strip("\n").splitlines():
+        indent, name, note = re.fullmatch(r"( *)(\w+)/ +(\S.*)", line).groups()
+        above = above if indent else name
+        folders[f"{above}/{name}" if indent else name] = note
+    return folders
+
+
+def holds_files(folder: Path) -> bool:
+    return any(
+        path.is_file() and "__pycache__" not in path.parts for path in sorted(folder.rglob("*"))
+    )
+
+
+def test_annotated_tree_lists_every_folder_and_no_other() -> None:
+    library = sorted(path for path in (ROOT / "labelcodec").iterdir() if path.is_dir())
+    existing = {name for name in HOUSE if holds_files(ROOT / name)}
+    existing |= {f"labelcodec/{path.name}" for path in library if holds_files(path)}
+    assert set(annotated_tree()) == existing
+
+
+def test_set_up_is_exactly_two_commands_that_the_makefile_has() -> None:
+    set_up = (ROOT / "README.md").read_text().split("## Set-up")[1].split("## ")[0]
+    commands = re.findall(r"^(make \w+)", set_up.split("```")[1], flags=re.MULTILINE)
+    assert commands == ["make demo", "make test"]
+    makefile = (ROOT / "Makefile").read_text()
+    for command in commands:
+        assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.MULTILINE)
+
+
+def test_every_command_of_the_program_is_in_the_table() -> None:
+    from labelcodec_cli.main import COMMANDS
+
+    table = (ROOT / "README.md").read_text().split("## Commands")[1].split("## ")[0]
+    assert set(re.findall(r"^\| `(\w+)", table, flags=re.MULTILINE)) == set(COMMANDS)
