@@ -89,7 +89,7 @@ def merge(out: Path, files: tuple[Path, ...], force: bool, json_: bool) -> None:
     Example:
       labelcodec merge all.slc shard-0.slc shard-1.slc
     """
-    from labelcodec.container import merge as run
+    from labelcodec.merge import merge as run
 
     run(files, out, force=force)
     size = out.stat().st_size

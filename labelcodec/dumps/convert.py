@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
+import os
 import shutil
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +29,8 @@ from labelcodec.reader import Reader
 from labelcodec.writer import FIT_BYTES, FIT_LABELS, Writer, prepare
 
 Progress = Callable[[int, int], None]
-WAITING_PER_WORKER = 4
+CHUNK = 8  # batches a worker is sent at once
+WAITING_PER_WORKER = 2  # chunks in flight
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,14 +281,18 @@ def _encoded(
     # spawned, not forked: torch's threads do not survive a fork
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,))
-    waiting: deque[Future[_Encoded]] = deque()
+    waiting: deque[Future[list[_Encoded]]] = deque()
     try:
-        for i in todo:
-            waiting.append(pool.submit(_work, i))
-            if len(waiting) >= WAITING_PER_WORKER * workers:
-                yield waiting.popleft().result()
+        for first in range(todo.start, todo.stop, CHUNK):
+            waiting.append(pool.submit(_work, range(first, min(first + CHUNK, todo.stop))))
+            if len(waiting) > WAITING_PER_WORKER * workers:
+                yield from waiting.popleft().result()
         while waiting:
-            yield waiting.popleft().result()
+            yield from waiting.popleft().result()
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "a worker process died, perhaps for lack of memory; try fewer --workers"
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -291,18 +301,25 @@ _worker: list[tuple[Dump, BatchCoder, Codec, bool]] = []  # what a worker proces
 
 
 def _start_worker(job: _Job) -> None:
-    import signal
-
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    threading.Thread(target=_follow_parent, daemon=True).start()
     torch.set_num_threads(1)
     coder = BatchCoder.load(job.header, job.side, "side information")
     _worker.append((job.dump, coder, job.codec, job.allow_nonfinite))
 
 
-def _work(i: int) -> _Encoded:
-    return _encode_one(*_worker[0], i)
+def _follow_parent() -> None:
+    """End with the parent: a pool's workers outlive a parent that is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _work(part: range) -> list[_Encoded]:
+    return [_encode_one(*_worker[0], i) for i in part]
 
 
 def _with_progress(reader: Reader, progress: Progress | None) -> Iterator[LabelBatch]:
