@@ -68,9 +68,11 @@ class CropTables:
         try:
             height, width = tables.load(parts["height"]), tables.load(parts["width"])
             rows, position = varint.decode(parts["size"], 0)
-            columns_, _ = varint.decode(parts["size"], position)
+            columns_, position = varint.decode(parts["size"], position)
         except KeyError as missing:
             raise CorruptError(f"the crop tables lack {missing}") from None
+        if position != len(parts["size"]):
+            raise CorruptError("bytes too many behind the usual image size")
         if len(height.freqs) != 1 or len(width.freqs) != tokens.ALPHABET:
             raise CorruptError("the crop tables have the wrong number of contexts")
         if not (0 < rows < MAX_SIDE and 0 < columns_ < MAX_SIDE):

@@ -117,6 +117,8 @@ class Dense:
         layout = values.LAYOUTS[precision]
         if (known < 0).any() or (known >> (layout.width - layout.mantissa + TOP_MANTISSA)).any():
             raise CorruptError("the dense tables name an impossible symbol")
+        if len(rest) or len(table.freqs) > MAX_CONTEXTS or (np.diff(known) <= 0).any():
+            raise CorruptError("the dense tables are malformed")
         return DenseCoder(precision, order, known, places, mean, int(base[0]), table)
 
 

@@ -57,6 +57,8 @@ def _unpack_maps(packed: bytes) -> Any:
         left -= len(pairs) + 1
         if left < 0:
             raise ValueError(f"more than {MAX_PARTS} map entries")
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a map key that occurs twice")
         return dict(pairs)
 
     return msgpack.unpackb(

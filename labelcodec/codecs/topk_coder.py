@@ -143,7 +143,9 @@ class TopKCoder:
         if len(data) < 3 or data[1] >= 32:
             raise CorruptError("top-k values of impossible shape")
         if data[0] == CONSTANT:
-            level, _ = varint.decode(data, 2)
+            level, position = varint.decode(data, 2)
+            if position != len(data):
+                raise CorruptError("bytes too many behind the label values")
             return np.full((samples, k), varint.unzigzag(level), np.int64)
         if data[0] != CODED:
             raise CorruptError("top-k values of unknown form")

@@ -200,6 +200,7 @@ def set_decode(
             previous[row] = gap
         if not good:
             break
+    good = good and (position + U(7)) >> U(3) == np.uint64(len(extra))
     return positions, 0 if good and _closed(states, words, read) else 1
 
 

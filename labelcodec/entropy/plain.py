@@ -213,7 +213,7 @@ def set_decode(
         lanes.close()
     except Exhausted:
         return positions, 1
-    return positions, 0
+    return positions, 0 if (bits.position + 7) // 8 == len(extra) else 1
 
 
 def gap_contexts(previous: Array, before: Array) -> Array:

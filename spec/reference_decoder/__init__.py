@@ -1,0 +1,102 @@
+"""A decoder of labelcodec containers, version 1.0, that follows SPEC.md and nothing else.
+
+It is for reading beside the specification and for checking other decoders: plain loops, every
+MUST of a reader checked, clause ids in brackets. It needs numpy, zstandard and msgpack.
+
+    python -m spec.reference_decoder FILE.slc OUT.npz
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+
+from .columns import whole_integers
+from .container import Container, read_header, read_names
+from .dense import dense_tables, read_dense
+from .primitives import Arrays, Invalid, inflate, need, unpack_map
+from .streams import (
+    crop_tables,
+    read_crop,
+    read_cutout,
+    read_flip,
+    read_mix,
+    read_randaugment,
+    split_streams,
+)
+from .topk import read_topk, topk_tables
+
+__all__ = ["Invalid", "decode", "named", "read"]
+
+
+def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
+    """Tables of the crop stream and of the codec [S-1 to S-3]."""
+    side = unpack_map(inflate(data, 1, 1 << 26), "S-2")
+    need(isinstance(side["crop"], dict) and isinstance(side["labels"], dict), "S-2")
+    need(1 + len(side) + sum(1 + len(group) for group in side.values()) <= 64, "S-2")
+    label_tables = {"dense": dense_tables, "topk": topk_tables}[header["codec"]["name"]]
+    labels = label_tables(side["labels"], header["classes"])
+    return {"crop": crop_tables(side["crop"]), "labels": labels}
+
+
+BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, zstandard.ZstdError)
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:
+    """Header, image names and the batches in order of number.
+
+    Raises:
+        Invalid: the file breaks a clause, or needs what version 1.0 does not have.
+    """
+    try:
+        return _read(Container(path))
+    except BROKEN as error:
+        raise Invalid(f"{type(error).__name__}: {error}") from error
+
+
+def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:
+    header = read_header(file.section(b"H") or b"")
+    sides = [read_side(file.side(number), header) for number in range(len(file.sides))]
+    read_labels = {"dense": read_dense, "topk": read_topk}[header["codec"]["name"]]
+    batches = []
+    for row in sorted(file.batches, key=lambda row: row[3]):
+        samples, number, epoch = row[2:]
+        width = header["labels"].get("k", header["classes"])
+        need(samples <= 1 << 16 and samples * width <= 1 << 23, "B-1")
+        side, data = file.batch(row)
+        need(side < len(sides), "C-14")
+        streams, tables = split_streams(data), sides[side]
+        need(1 in streams, "B-10")
+        batch: Arrays = {"number": np.array(number), "epoch": np.array(epoch)}
+        batch["image_index"] = whole_integers(streams[1], samples)  # [B-9]
+        need(batch["image_index"].min() >= 0, "B-10")
+        if 2 in streams:
+            batch |= read_crop(streams[2], samples, tables["crop"])
+        if 3 in streams:
+            batch["flip"] = read_flip(streams[3], samples)
+        batch |= read_mix(streams, samples)
+        if 7 in streams:
+            batch["cutout"] = read_cutout(streams[7], samples)
+        if 8 in streams:
+            batch |= read_randaugment(streams[8], samples)
+        batches.append(batch | read_labels(streams, samples, header, tables["labels"]))
+    return header, read_names(file.section(b"n")), batches
+
+
+def decode(path: str | Path) -> list[Arrays]:
+    """One dict of arrays a batch, in order of number."""
+    return read(path)[2]
+
+
+def named(header: dict[str, Any], names: list[str] | None, batches: list[Arrays]) -> Arrays:
+    """The file's content as the arrays of one npz file."""
+    out: Arrays = {"header": np.array(json.dumps(header, sort_keys=True))}
+    if names is not None:
+        out["names"] = np.array(names, np.str_)
+    for batch in batches:
+        out |= {f"batch{batch['number']}.{name}": array for name, array in batch.items()}
+    return out
