@@ -159,6 +159,8 @@ class TopKCoder:
         k = levels.shape[1]
         length, position = varint.decode(data, 0)
         split = position + length
+        if split > len(data):
+            raise CorruptError("the kept classes are longer than their stream")
         states, words, extra = coding.split_symbols(data[position:split], samples * k)
         table = self.sets
         members = coding.good(
