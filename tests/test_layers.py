@@ -19,8 +19,9 @@ LAYERS = (
     {"labelcodec"},
     {"cli"},
 )
-# Within a layer only this way: storage measures dumps too, the writer keeps the reader's limits.
-SIDEWAYS = {("storage", "dumps"), ("writer", "reader")}
+# Within a layer only this way: storage measures dumps too, the writer keeps the reader's limits,
+# the container's prefix is made of varints.
+SIDEWAYS = {("storage", "dumps"), ("writer", "reader"), ("container", "entropy")}
 NUMPY_ONLY = {"container", "entropy", "codecs", "batch", "header", "reader", "writer"}
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 

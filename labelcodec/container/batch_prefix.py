@@ -9,15 +9,16 @@ repeat what the index says of the batch, so that a lost index can be rebuilt.
 from __future__ import annotations
 
 from labelcodec.container import layout
+from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 
-_VARINT = 9  # bytes of the largest value, 2**63 - 1
-LONGEST = layout.SIDE.size + 3 * _VARINT
+LONGEST = layout.SIDE.size + 3 * varint.MAX_BYTES
 
 
 def encode(side: int, samples: int, number: int, epoch: int) -> bytes:
     """The prefix; every value in its range (see `problem`)."""
-    return layout.SIDE.pack(side) + _varint(samples) + _varint(number) + _varint(epoch)
+    numbers = b"".join(map(varint.encode, (samples, number, epoch)))
+    return layout.SIDE.pack(side) + numbers
 
 
 def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
@@ -68,22 +69,11 @@ def problem(samples: int, number: int, epoch: int) -> str | None:
     return None
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _read_varint(data: bytes | memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for position in range(at, min(at + _VARINT, len(data))):
-        byte = data[position]
-        value |= (byte & 0x7F) << 7 * (position - at)
-        if byte < 0x80:
-            if byte == 0 and position > at:
-                raise ValueError("a varint is not in its shortest form")
-            return value, position + 1
-    raise ValueError("a varint does not end")
+    try:
+        value, end = varint.decode(data, at)
+    except CorruptError as error:
+        raise ValueError(str(error)) from None
+    if end - at != len(varint.encode(value)):
+        raise ValueError("a varint is not in its shortest form")
+    return value, end
