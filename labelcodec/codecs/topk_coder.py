@@ -61,16 +61,21 @@ class TopKCoder:
         assert labels.index is not None
         if self.step is not None and not _within(labels.value, self.step):
             return None
-        levels, _ = self._levels(labels)
+        levels = self._levels(labels)
         return ranking.rank(self.position, labels.index, levels, self.step is not None)
 
-    def _levels(self, labels: Labels) -> tuple[NDArray[np.int64], int]:
-        """Values as integers in their own order, and the zero bits cut off."""
+    def _levels(self, labels: Labels) -> NDArray[np.int64]:
+        """Values as integers in their own order, without the zero bits that are cut off."""
         if self.step is not None:
-            return np.rint(labels.value.astype(np.float64) / self.step).astype(np.int64), 0
-        bits = values.to_bits(labels.value, labels.precision)
-        width, drop = values.LAYOUTS[labels.precision].width, values.trailing_zeros(bits)
-        return values.to_levels(bits >> drop, width - drop), drop
+            return np.rint(labels.value.astype(np.float64) / self.step).astype(np.int64)
+        bits, drop = values.to_bits(labels.value, labels.precision), self._drop(labels)
+        return values.to_levels(bits >> drop, values.LAYOUTS[labels.precision].width - drop)
+
+    def _drop(self, labels: Labels) -> int:
+        """Zero bits at the end of all values; with a step there are no bits."""
+        if self.step is not None:
+            return 0
+        return values.trailing_zeros(values.to_bits(labels.value, labels.precision))
 
     def encode(self, labels: Labels) -> dict[Stream, bytes]:
         """Label streams of prepared labels."""
@@ -91,7 +96,7 @@ class TopKCoder:
         streams[Stream.LABEL_INDEX] = (
             form + k + varint.encode(len(members)) + members + coding.encode_intervals(*intervals)
         )
-        streams[Stream.LABEL_VALUES] = self._encode_values(ranked, self._levels(labels)[1])
+        streams[Stream.LABEL_VALUES] = self._encode_values(ranked, self._drop(labels))
         return streams
 
     def _encode_values(self, ranked: Ranking, drop: int) -> bytes:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision
+from labelcodec.entropy.backend import coders
 from labelcodec.errors import DataError
 
 
@@ -73,17 +74,11 @@ def ranking_keys(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
     The class is in the low 16 bits (20 where the values have 32), so that C is at most 2^20;
     uint32 where everything fits, for the speed of sorting.
     """
-    layout, classes = LAYOUTS[precision], np.arange(value.shape[1])
-    bits = to_bits(value, precision)
-    sign = layout.storage(1 << (layout.width - 1))
-    bits = np.where(bits == sign, 0, bits).astype(layout.storage)  # -0 ranks like 0
-    positive = (bits >> (layout.width - 1)) - layout.storage(1)  # all ones, 0 for negatives
-    inverted = bits ^ (positive & (sign - layout.storage(1)))
-    if layout.width == 16 and len(classes) <= 1 << 16:
-        keys: NDArray[Any] = inverted.astype(np.uint32) << np.uint32(16)
-        return keys | classes.astype(np.uint32)
-    keys = inverted.astype(np.uint64) << np.uint64(20)
-    return keys | classes.astype(np.uint64)
+    layout = LAYOUTS[precision]
+    small = layout.width == 16 and value.shape[1] <= 1 << 16
+    keys = np.empty(value.shape, np.uint32 if small else np.uint64)
+    coders().ranking_keys(to_bits(value, precision), layout.width, 16 if small else 20, keys)
+    return keys
 
 
 def class_of_key(keys: NDArray[Any]) -> NDArray[np.int64]:

@@ -429,6 +429,21 @@ def dense_decode(
 
 
 @njit(cache=True, nogil=True)
+def ranking_keys(bits: Any, width: int, shift: int, keys: Any) -> None:
+    """Twin of `plain.ranking_keys`."""
+    sign = U(1) << np.uint64(width - 1)
+    rows, columns = bits.shape
+    for row in range(rows):
+        for column in range(columns):
+            value = np.uint64(bits[row, column])
+            if value < sign:
+                value ^= sign - U(1)
+            elif value == sign:
+                value = sign - U(1)
+            keys[row, column] = (value << np.uint64(shift)) | np.uint64(column)
+
+
+@njit(cache=True, nogil=True)
 def pack_bits(values: Any, widths: Any) -> Any:
     """Twin of `plain.pack_bits`."""
     total = np.int64(0)

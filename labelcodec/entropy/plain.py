@@ -395,6 +395,21 @@ WEIGHTS = (10, 5, 3, 2)  # of the values before, nearest first, in 32nds
 UNKNOWN = -(1 << 30)
 
 
+def ranking_keys(bits: Array, width: int, shift: int, keys: Array) -> None:
+    """Into `keys`: floats' bits so that larger values come first, then the column's number.
+
+    Args:
+        bits: (B, C) of `width` bits, sign highest; -0 counts as 0.
+        width: 16 or 32.
+        shift: bits left for the column.
+        keys: (B, C) unsigned.
+    """
+    wide, sign = bits.astype(np.int64), 1 << (width - 1)
+    wide = np.where(wide == sign, 0, wide)
+    inverted = np.where(wide & sign, wide, wide ^ (sign - 1))
+    keys[:] = inverted << shift | np.arange(bits.shape[1])
+
+
 def pack_bits(values: Array, widths: Array) -> Array:
     """Values one behind the other, low bits first; widths 0..63 bits. Returns uint8."""
     widths = widths.astype(np.int64)
