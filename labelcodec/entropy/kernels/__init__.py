@@ -1,0 +1,51 @@
+"""The coders compiled with numba; see `plain` for what each function does and means."""
+
+from labelcodec.entropy.kernels.bits import (
+    group_digits,
+    pack_bits,
+    pack_fixed,
+    permutation_digits,
+    permutation_from_digits,
+    unpack_digits,
+    unpack_fixed,
+)
+from labelcodec.entropy.kernels.neighbours import (
+    dense_contexts,
+    dense_decode,
+    dense_intervals,
+)
+from labelcodec.entropy.kernels.rankings import (
+    order_decode,
+    order_intervals,
+    ranking_keys,
+    set_decode,
+)
+from labelcodec.entropy.kernels.rans import (
+    extra_decode,
+    rans_decode,
+    rans_encode,
+    split_tokens,
+    table_intervals,
+)
+
+__all__ = [
+    "dense_contexts",
+    "dense_decode",
+    "dense_intervals",
+    "extra_decode",
+    "group_digits",
+    "order_decode",
+    "order_intervals",
+    "pack_bits",
+    "pack_fixed",
+    "permutation_digits",
+    "permutation_from_digits",
+    "ranking_keys",
+    "rans_decode",
+    "rans_encode",
+    "set_decode",
+    "split_tokens",
+    "table_intervals",
+    "unpack_digits",
+    "unpack_fixed",
+]

@@ -1,0 +1,111 @@
+"""Full labels: high bits in the context of those before; see `plain.neighbours`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from labelcodec.entropy.kernels.words import LOW, MASK, U, closed
+
+UNKNOWN = np.int64(-(1 << 30))
+
+
+@njit(cache=True, nogil=True)
+def dense_contexts(high: Any, place_of: Any, mean: Any, base: int, last: int) -> Any:
+    """Twin of `plain.dense_contexts`."""
+    rows, classes = high.shape
+    contexts = np.zeros((classes, rows), np.uint8)
+    for row in range(rows):
+        r1 = r2 = r3 = r4 = np.int64(0)
+        for c in range(classes):
+            centre = np.int64(mean[c])
+            predicted = centre + ((10 * r1 + 5 * r2 + 3 * r3 + 2 * r4) >> 5)
+            contexts[c, row] = min(max((predicted - base) >> 5, 0), last)
+            place = np.int64(place_of[high[row, c]])
+            r4, r3, r2 = r3, r2, r1
+            r1 = np.int64(0) if place == UNKNOWN else place - centre
+    return contexts
+
+
+@njit(cache=True, nogil=True)
+def dense_intervals(
+    high: Any, place_of: Any, mean: Any, base: int, symbol_of: Any, starts: Any, freqs: Any
+) -> Any:
+    """Twin of `plain.dense_intervals`."""
+    rows, classes = high.shape
+    last, escape = len(freqs) - 1, freqs.shape[1] - 1
+    start = np.zeros((classes, rows), np.uint16)
+    freq = np.zeros((classes, rows), np.uint16)
+    escaped = np.zeros((classes, rows), np.bool_)
+    history = np.zeros((4, rows), np.int64)
+    for c in range(classes):
+        centre = np.int64(mean[c])
+        own, before1 = history[c & 3], history[(c + 3) & 3]
+        before2, before3 = history[(c + 2) & 3], history[(c + 1) & 3]
+        for row in range(rows):
+            weighted = 10 * before1[row] + 5 * before2[row] + 3 * before3[row] + 2 * own[row]
+            predicted = centre + (weighted >> 5)
+            context = min(max((predicted - base) >> 5, 0), last)
+            top = high[row, c]
+            symbol = np.int64(symbol_of[top])
+            if symbol == escape or freqs[context, symbol] == 0:
+                symbol, escaped[c, row] = escape, True
+            start[c, row], freq[c, row] = starts[context, symbol], freqs[context, symbol]
+            place = np.int64(place_of[top])
+            own[row] = np.int64(0) if place == UNKNOWN else place - centre
+    return start.ravel(), freq.ravel(), escaped.ravel()
+
+
+@njit(cache=True, nogil=True)
+def dense_decode(
+    states: Any,
+    words: Any,
+    rows: int,
+    escapes: Any,
+    known: Any,
+    place_of: Any,
+    mean: Any,
+    base: int,
+    lookup: Any,
+    escape: int,
+) -> Any:
+    """Twin of `plain.dense_decode`."""
+    classes, last = len(mean), len(lookup) - 1
+    high = np.zeros((rows, classes), np.uint16)
+    states = states.astype(np.uint64)
+    lanes = len(states)
+    history = np.zeros((rows, 4), np.int64)
+    read, lane, used = 0, 0, 0
+    for c in range(classes):
+        centre = np.int64(mean[c])
+        for row in range(rows):
+            r1, r2, r3 = history[row, 0], history[row, 1], history[row, 2]
+            predicted = centre + ((10 * r1 + 5 * r2 + 3 * r3 + 2 * history[row, 3]) >> 5)
+            context = min(max((predicted - base) >> 5, 0), last)
+            state = states[lane]
+            entry = np.uint64(lookup[context, state & MASK])
+            state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+            if state < LOW:
+                if read == len(words):
+                    return high, 1
+                state = (state << U(16)) | np.uint64(words[read])
+                read += 1
+            states[lane] = state
+            symbol = np.int64(entry & U(255))
+            if symbol == escape:
+                if used == len(escapes):
+                    return high, 1
+                top = escapes[used]
+                used += 1
+            else:
+                top = known[symbol]
+            high[row, c] = top
+            place = np.int64(place_of[top])
+            history[row, 3], history[row, 2], history[row, 1] = r3, r2, r1
+            history[row, 0] = 0 if place == UNKNOWN else place - centre
+            lane += 1
+            if lane == lanes:
+                lane = 0
+    return high, 0 if closed(states, words, read) and used == len(escapes) else 1

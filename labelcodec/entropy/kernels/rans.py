@@ -1,0 +1,109 @@
+"""rANS with symbols out of tables; see `plain.rans` for what the functions do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, take
+
+
+@njit(cache=True, nogil=True)
+def rans_encode(starts: Any, freqs: Any, lanes: int) -> Any:
+    """Twin of `plain.rans_encode`."""
+    states = np.full(lanes, LOW, np.uint64)
+    words = np.empty(len(starts), np.uint16)
+    used, lane = len(starts), len(starts) % lanes
+    for i in range(len(starts) - 1, -1, -1):
+        lane = (lanes if lane == 0 else lane) - 1
+        freq, state = np.uint64(freqs[i]), states[lane]
+        if state >= freq << U(20):
+            used -= 1
+            words[used] = np.uint16(state & U(0xFFFF))
+            state >>= U(16)
+        quotient = np.uint64(np.uint32(state) // np.uint32(freq))  # states fit 32 bits
+        states[lane] = (quotient << U(12)) + np.uint64(starts[i]) + (state - quotient * freq)
+    return states.astype(np.uint32), words[used:]
+
+
+@njit(cache=True, nogil=True)
+def split_tokens(values: Any) -> Any:
+    """Twin of `plain.split_tokens`."""
+    tokens, widths = np.zeros(len(values), np.uint8), np.zeros(len(values), np.uint8)
+    extra = np.zeros(len(values), np.uint64)
+    for i in range(len(values)):
+        value = np.uint64(values[i])
+        if value < U(8):
+            tokens[i] = value
+            continue
+        width = U(1)
+        while value >> width > U(7):
+            width += U(1)
+        tokens[i] = U(8) + ((width - U(1)) << U(2)) + ((value >> width) & U(3))
+        widths[i] = width
+        extra[i] = value & ((U(1) << width) - U(1))
+    return tokens, widths, extra
+
+
+@njit(cache=True, nogil=True)
+def table_intervals(
+    contexts: Any, symbols: Any, widths: Any, extra: Any, starts: Any, freqs: Any
+) -> Any:
+    """Twin of `plain.table_intervals`."""
+    count, escape = len(symbols), freqs.shape[1] - 1
+    start, freq = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
+    bits, wide = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    for i in range(count):
+        context, symbol = contexts[i], np.int64(symbols[i])
+        bits[i], wide[i] = extra[i], widths[i]
+        if symbol >= escape or freqs[context, symbol] == 0:
+            bits[i] = np.uint64(symbol) | (extra[i] << U(8))
+            wide[i] += 8
+            symbol = escape
+        start[i], freq[i] = starts[context, symbol], freqs[context, symbol]
+    return start, freq, bits, wide
+
+
+@njit(cache=True, nogil=True)
+def rans_decode(states: Any, words: Any, read: int, first: int, contexts: Any, lookup: Any) -> Any:
+    """Twin of `plain.rans_decode`."""
+    symbols = np.zeros(len(contexts), np.uint8)
+    lanes = len(states)
+    lane = first % lanes
+    for i in range(len(contexts)):
+        state = states[lane]
+        entry = np.uint64(lookup[contexts[i], state & MASK])
+        symbols[i] = entry & U(255)
+        state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+        if state < LOW:
+            if read == len(words):
+                return symbols, -1
+            state = (state << U(16)) | np.uint64(words[read])
+            read += 1
+        states[lane] = state
+        lane += 1
+        if lane == lanes:
+            lane = 0
+    return symbols, read
+
+
+@njit(cache=True, nogil=True)
+def extra_decode(tokens: Any, escape: int, data: Any, first: int) -> Any:
+    """Twin of `plain.extra_decode`."""
+    values = np.zeros(len(tokens), np.int64)
+    bits, position, end = as_words(data), np.uint64(first), np.uint64(8 * len(data))
+    for i in range(len(tokens)):
+        token = tokens[i]
+        if token == escape:
+            if position + U(8) > end:
+                return values, -1
+            token = np.uint8(take(bits, position, U(8)))
+            position += U(8)
+        width = WIDTHS[token]
+        if position + width > end:
+            return values, -1
+        values[i] = BASES[token] + take(bits, position, width)
+        position += width
+    return values, np.int64(position)

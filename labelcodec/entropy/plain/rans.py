@@ -1,0 +1,93 @@
+"""rANS with symbols out of tables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labelcodec.entropy import tokens
+from labelcodec.entropy.plain.lanes import LOW, Array, Bits, Exhausted, Lanes
+
+
+def rans_encode(starts: Array, freqs: Array, lanes: int) -> tuple[Array, Array]:
+    """Encode intervals [start, start + freq) of 4096, last symbol first.
+
+    Returns:
+        (lanes,) uint32 final states and the uint16 words in the order the decoder reads them.
+    """
+    states = np.full(lanes, LOW, np.uint64)
+    words: list[Array] = []
+    n = len(starts)
+    for first in reversed(range(0, n, lanes)):
+        part = slice(first, min(first + lanes, n))
+        start, freq = starts[part].astype(np.uint64), freqs[part].astype(np.uint64)
+        state = states[: len(freq)]
+        full = state >= freq << np.uint64(20)
+        words.append((state[full] & np.uint64(0xFFFF)).astype(np.uint16))
+        state = np.where(full, state >> np.uint64(16), state)
+        states[: len(freq)] = ((state // freq) << np.uint64(12)) + start + state % freq
+    stream = np.concatenate(words[::-1]) if words else np.zeros(0, np.uint16)
+    return states.astype(np.uint32), stream
+
+
+def split_tokens(values: Array) -> tuple[Array, Array, Array]:
+    """Tokens, widths and extra bits, as `tokens.split` without its checks."""
+    return tokens.split(values)
+
+
+def table_intervals(
+    contexts: Array, symbols: Array, widths: Array, extra: Array, starts: Array, freqs: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Starts, freqs, extra bits and widths (int64) of symbols; unseen ones are escaped.
+
+    An escaped symbol is named by 8 extra bits before its own.
+    """
+    escape = freqs.shape[1] - 1
+    escaped = (symbols >= escape) | (freqs[contexts, np.minimum(symbols, escape)] == 0)
+    coded = np.where(escaped, escape, symbols)
+    named = symbols.astype(np.uint64) | extra << np.uint64(8)
+    return (
+        starts[contexts, coded],
+        freqs[contexts, coded],
+        np.where(escaped, named, extra),
+        widths.astype(np.int64) + 8 * escaped,
+    )
+
+
+def rans_decode(
+    states: Array, words: Array, read: int, first: int, contexts: Array, lookup: Array
+) -> tuple[Array, int]:
+    """Symbols in contexts known beforehand.
+
+    Args:
+        states: (lanes,) uint64, changed in place.
+        words: uint16.
+        read: words already read.
+        first: symbols already decoded.
+        contexts: (n,) row of the table for each symbol.
+        lookup: packed entries.
+
+    Returns:
+        (n,) uint8 symbols and the number of words read, -1 when they ran out.
+    """
+    lanes = Lanes(states, words, read, first)
+    try:
+        symbols = lanes.take(lookup, contexts)
+    except Exhausted:
+        return np.zeros(len(contexts), np.uint8), -1
+    states[:] = lanes.states
+    return symbols.astype(np.uint8), lanes.read
+
+
+def extra_decode(symbols: Array, escape: int, data: Array, first: int) -> tuple[Array, int]:
+    """Values of tokens, their extra bits read from bit `first`.
+
+    Returns:
+        (n,) int64 values and the bit behind the last extra bit, -1 when they ran out.
+    """
+    values, bits = np.zeros(len(symbols), np.int64), Bits(data, first)
+    try:
+        for i, token in enumerate(symbols.tolist()):
+            values[i] = bits.value(token, escape)
+    except Exhausted:
+        return values, -1
+    return values, bits.position
