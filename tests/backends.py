@@ -1,0 +1,22 @@
+"""Runs code with one of the two twins of the entropy coder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from labelcodec.entropy.backend import coders
+
+BACKENDS = ("numba", "numpy")
+
+
+@contextmanager
+def backend(name: str) -> Iterator[None]:
+    with patch.dict(os.environ, {"LABELCODEC_BACKEND": name}):
+        coders.cache_clear()
+        try:
+            yield
+        finally:
+            coders.cache_clear()

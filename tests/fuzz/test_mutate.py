@@ -1,0 +1,101 @@
+"""A bounded run of the fuzz; `python -m tests.fuzz.mutate` is the long one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import labelcodec
+from labelcodec.errors import LabelcodecError
+from labelcodec.verify import VerifyReport
+from tests.backends import BACKENDS, backend
+from tests.codecs.content import same
+from tests.fuzz import mutate
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = mutate.golden()
+
+
+@pytest.mark.parametrize(("fix_crc", "mutations"), [(True, 600), (False, 400)])
+def test_only_our_errors_come_out(fix_crc, mutations):
+    report = mutate.run(GOLDEN, mutations, seed=len(GOLDEN), fix_crc=fix_crc)
+    assert report.failures == [], "\n".join(report.lines())
+    assert report.mutants == mutations
+    assert report.resident_bytes < mutate.MEMORY
+    assert len(report.outcomes) > 2
+
+
+def outcome(path: Path) -> list:
+    """Every batch, or the class of its error."""
+    found = []
+    try:
+        with labelcodec.open(path) as reader:
+            for i in range(len(reader)):
+                try:
+                    found.append(reader[i])
+                except LabelcodecError as error:
+                    found.append(type(error))
+    except LabelcodecError as error:
+        found.append(type(error))
+    return found
+
+
+def test_both_twins_agree_on_every_mutant(tmp_path):
+    path = tmp_path / "mutant.slc"
+    for name, data, _ in mutate.mutants(GOLDEN, 300, 1, True):
+        path.write_bytes(data)
+        found = []
+        for twin in BACKENDS:
+            with backend(twin):
+                found.append(outcome(path))
+        assert len(found[0]) == len(found[1]), name
+        for one, other in zip(*found, strict=True):
+            assert one is other or same(one, other), name
+
+
+def test_the_fuzz_can_fail(monkeypatch):
+    """A reader that trips over what it reads is noticed, and so is a blind `verify`."""
+
+    def trip(reader, i):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(labelcodec.Reader, "component_bytes", trip)
+    report = mutate.run(GOLDEN[:1], 20, fix_crc=True)
+    assert any("ZeroDivisionError" in failure for failure in report.failures)
+    monkeypatch.setattr(mutate, "verify", lambda path: VerifyReport(0, 0, ()))
+    report = mutate.run(GOLDEN[:1], 20, fix_crc=False)
+    assert any("verify found nothing" in failure for failure in report.failures)
+
+
+CHECKED = """
+import sys
+import numpy as np
+from labelcodec.entropy import kernels
+from tests.fuzz import mutate
+
+try:
+    kernels.permutation_from_digits(np.array([0, 7]))
+except IndexError:
+    report = mutate.run(mutate.golden(), 250, seed=2)
+    print(*report.lines(), sep="\\n")
+    sys.exit(bool(report.failures))
+sys.exit("bounds are not checked")
+"""
+
+
+def test_no_index_leaves_its_array(tmp_path):
+    """Compiled code checks no bounds; compiled anew with checks it finds none broken."""
+    switches = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CHECKED],
+        cwd=ROOT,
+        env=os.environ | switches,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelcodec.errors import FormatError
+from labelcodec.header import Header
+
+plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=9)
+maps = st.dictionaries(st.text(max_size=9), plain, max_size=4)
+headers = st.builds(
+    Header,
+    classes=st.integers(1, 1 << 20),
+    space=st.sampled_from(["logits", "probabilities"]),
+    precision=st.sampled_from(["float16", "bfloat16", "float32"]),
+    tail=st.sampled_from([None, "zero", "uniform", "floor"]),
+    k=st.none() | st.just(1),
+    codec=st.text(max_size=9),
+    config=maps,
+    images=st.none() | st.integers(0, 2**63),
+    image_size=st.none() | st.tuples(st.integers(1, 999), st.integers(1, 999)),
+    fingerprint=st.none() | st.text(),
+    teacher=st.none() | maps,
+    interpolation=st.none() | st.text(max_size=9),
+    normalisation=st.none() | maps,
+    mix=st.none() | st.sampled_from(["cutmix", "mixup"]),
+    epochs=st.none() | st.integers(0, 2**63),
+    source=st.none() | maps,
+    extra=st.dictionaries(st.sampled_from(["later", "much_later"]), plain),
+)
+
+
+@given(headers)
+def test_round_trip_through_msgpack(header):
+    packed = msgpack.packb(header.to_map())
+    assert Header.from_map(msgpack.unpackb(packed), "file") == header
+
+
+def test_keys_without_a_value_are_left_out():
+    assert set(Header(10).to_map()) == {"classes", "labels", "codec", "creator", "version"}
+    assert Header(10).to_map()["labels"] == {"space": "logits", "precision": "float16"}
+
+
+GOOD = Header(10, k=3, tail="zero", image_size=(224, 224)).to_map()
+
+
+@pytest.mark.parametrize("key", ["classes", "labels", "codec", "creator", "version"])
+def test_a_missing_key(key):
+    with pytest.raises(FormatError, match=f"file: header key {key!r} is missing or not a"):
+        Header.from_map({k: v for k, v in GOOD.items() if k != key}, "file")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": "10"}, "'classes' is missing or not a int"),
+        ({"classes": True}, "'classes' is missing or not a int"),
+        ({"classes": 0}, "0 classes, allowed are 1..1048576"),
+        ({"classes": (1 << 20) + 1}, "1048577 classes"),
+        ({"labels": {**GOOD["labels"], "k": 11}}, "k=11, allowed are 1..10"),
+        ({"labels": {**GOOD["labels"], "k": 0}}, "k=0, allowed"),
+        ({"labels": {**GOOD["labels"], "space": "odds"}}, "'space' is 'odds'"),
+        ({"labels": {"space": "logits"}}, "'precision' is None"),
+        ({"labels": {**GOOD["labels"], "tail": 1}}, "'tail' is 1"),
+        ({"codec": {"name": "topk"}}, "'config' is missing"),
+        ({"codec": {"name": 3, "config": {}}}, "'name' is missing or not a str"),
+        ({"image_size": [224]}, "not two integers"),
+        ({"image_size": [224, "a"]}, "not two integers"),
+        ({"image_size": 224}, "'image_size' is missing or not a list"),
+        ({"images": 1.5}, "'images' is missing or not a int"),
+        ({"source": "sre2l"}, "'source' is missing or not a dict"),
+        ({"mix": 3}, "'mix' is missing or not a str"),
+    ],
+)
+def test_a_wrong_value(change, message):
+    with pytest.raises(FormatError, match=message):
+        Header.from_map(GOOD | change, "file")

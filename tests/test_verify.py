@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from labelcodec.container import RecordReader
+from labelcodec.verify import verify
+from tests.labelsets import NAMES, batches, write
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write(tmp_path / "a.slc", batches(range(4)), names=NAMES)
+
+
+def test_whole(path):
+    calls = []
+    report = verify(path, lambda done, total: calls.append((done, total)))
+    assert (report.batches, report.samples, report.problems) == (4, 80, ())
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_every_flipped_bit_is_found(path):
+    data = path.read_bytes()
+    rng = random.Random(0)
+    for _ in range(120):
+        at, bit = rng.randrange(len(data)), 1 << rng.randrange(8)
+        path.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+        assert verify(path).problems, (at, bit)
+
+
+def test_every_cut_is_found(path):
+    data = path.read_bytes()
+    for size in (*range(0, 60), *range(60, len(data), 97), len(data) - 1):
+        path.write_bytes(data[:size])
+        assert verify(path).problems, size
+
+
+def test_all_problems_are_listed(path):
+    data = bytearray(path.read_bytes())
+    with RecordReader(path) as records:
+        index = records.index
+        for at in (index.offset[1] + 20, index.offset[3] + 20, index.of(b"n")[0].offset + 15):
+            data[at] ^= 1
+    path.write_bytes(data)
+    report = verify(path)
+    assert len(report.problems) == 3 and report.batches == 4
+    assert all(str(path) in problem and "checksum" in problem for problem in report.problems)
+
+
+def test_damaged_side_information(path):
+    data = bytearray(path.read_bytes())
+    with RecordReader(path) as records:
+        data[records.index.of(b"S")[0].offset + 15] ^= 1
+    path.write_bytes(data)
+    problems = verify(path).problems
+    assert len(problems) == 5 and all("checksum of the 'S' record" in p for p in problems)
+
+
+def test_images_that_the_folder_does_not_have(tmp_path):
+    content = batches(range(3))
+    most = max(int(batch.image_index.max()) for batch in content)
+    for images, wrong in ((most + 1, 0), (most, 1)):
+        path = write(tmp_path / f"{images}.slc", content, header={"images": images})
+        problems = verify(path).problems
+        assert len(problems) == wrong
+        assert all(f"the header says {images} images" in problem for problem in problems)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        verify(tmp_path / "none.slc")
