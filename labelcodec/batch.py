@@ -5,8 +5,8 @@ Symbols in shapes: B samples of the batch, C classes, k kept classes, n RandAugm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,14 +101,25 @@ class Augmentation:
     randaugment: RandAugment | None = None
 
 
+class Compact(Protocol):
+    """Labels in few numbers, as a codec holds them; `dense` expands them."""
+
+    @property
+    def coefficients(self) -> NDArray[np.int32]:
+        """(B, r) the numbers."""
+
+    def dense(self) -> NDArray[np.float32]:
+        """(B, C) logits."""
+
+
 @dataclass(frozen=True, eq=False)
 class Labels:
     """The teacher's output for the samples of one batch.
 
     Attributes:
         classes: C.
-        value: (B, C) when dense, (B, k) when top-k; float16, or float32. Values of a bfloat16
-            source are held in float32, which represents them exactly.
+        value: (B, C) when dense, (B, k) when top-k, (B, 0) when compact; float16, or float32.
+            Values of a bfloat16 source are held in float32, which represents them exactly.
         index: None when dense; (B, k) int64 classes in [0, C) when top-k, in the source's order.
         space: 'logits' (before softmax) or 'probabilities' (after it).
         tail: what stands for the classes a top-k label left out: 'zero' (nothing; logits are
@@ -116,6 +127,7 @@ class Labels:
             to 1, shared equally; probabilities only), 'floor' (`floor`; logits only).
         precision: dtype of the source's values.
         floor: (B,) smallest logit of each sample, in the dtype of `value`; only with 'floor'.
+        compact: what a compact label holds instead of values; None when dense or top-k.
     """
 
     classes: int
@@ -125,6 +137,7 @@ class Labels:
     tail: Tail | None = None
     precision: Precision = "float16"
     floor: NDArray[Any] | None = None
+    compact: Compact | None = None
 
     def __len__(self) -> int:
         """B, the number of samples."""
@@ -135,12 +148,32 @@ class Labels:
         """Kept classes of a top-k label, None when dense."""
         return None if self.index is None else self.index.shape[1]
 
+    @property
+    def coefficients(self) -> NDArray[np.int32]:
+        """(B, r) coefficients of compact labels.
+
+        Raises:
+            DataError: the labels are not compact.
+        """
+        if self.compact is None:
+            raise DataError("these labels have no coefficients, they are dense or top-k")
+        return self.compact.coefficients
+
+    def expanded(self) -> Labels:
+        """The same labels with their values; compact ones become dense, in their precision."""
+        if self.compact is None:
+            return self
+        kind = np.float16 if self.precision == "float16" else np.float32
+        return replace(self, value=self.dense().astype(kind), compact=None)
+
     def dense(self) -> NDArray[np.float32]:
         """(B, C) float32 in `space`, the tail filled in.
 
         Logits with tail 'zero' have -inf for the classes left out, so that a softmax at any
         temperature gives them probability 0.
         """
+        if self.compact is not None:
+            return self.compact.dense()
         value = self.value.astype(np.float32)
         if self.index is None:
             return value
@@ -225,7 +258,8 @@ def _validate_labels(labels: Labels, size: int, fail: _Failure) -> None:
     if labels.value.dtype not in (np.float16, np.float32):
         fail(f"label values are {labels.value.dtype}, expected float16 or float32")
     if labels.index is None:
-        fail.shape("dense labels", labels.value, (size, labels.classes))
+        width = labels.classes if labels.compact is None else 0
+        fail.shape("dense labels", labels.value, (size, width))
         return
     if labels.index.ndim != 2 or not 0 < labels.index.shape[1] <= labels.classes:
         fail(f"top-k classes have shape {labels.index.shape}, expected (B, 1..{labels.classes})")

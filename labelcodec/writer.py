@@ -98,15 +98,19 @@ class Writer:
         """What encodes the batches; None until the tables are fitted."""
         return self._coder
 
-    def fit(self, samples: Sequence[LabelBatch]) -> BatchCoder:
+    def fit(self, samples: Sequence[LabelBatch], expected: int | None = None) -> BatchCoder:
         """Fit the tables to these batches now, instead of to the first ones added.
+
+        Args:
+            samples: batches like those to come.
+            expected: labels that the file will hold, where it is known: tables pay in large files.
 
         Returns:
             The coder, or the one that a resumed file already has.
         """
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
-            coder = BatchCoder.fit(self.header, prepared)
+            coder = BatchCoder.fit(self.header, prepared, expected)
             if self._names is not None and not self._records.written.of(NAMES):
                 self._records.add_section(NAMES, self._names)
             self._records.add_section(SIDE_INFORMATION, coder.side_information())

@@ -14,7 +14,7 @@ LAYERS = (
     {"header", "images", "container", "entropy"},
     {"codecs"},
     {"reader", "writer"},
-    {"dumps", "storage", "verify", "merge"},
+    {"dumps", "storage", "replay", "verify", "merge"},
     {"demo"},
     {"labelcodec"},
     {"cli"},

@@ -36,11 +36,16 @@ class BatchCoder:
     labels: Coder
 
     @classmethod
-    def fit(cls, header: Header, samples: Sequence[LabelBatch]) -> BatchCoder:
-        """Tables for batches like the (prepared) samples; none give empty tables."""
+    def fit(
+        cls, header: Header, samples: Sequence[LabelBatch], expected: int | None = None
+    ) -> BatchCoder:
+        """Tables for batches like the (prepared) samples; none give empty tables.
+
+        `expected` is the number of labels of the whole file, where it is known.
+        """
         codec = registry.from_config(header.codec, header.config, "header")
         crops = [b.augmentation.crop for b in samples if b.augmentation.crop is not None]
-        coder = codec.fit((b.labels for b in samples), header.classes)
+        coder = codec.fit((b.labels for b in samples), header.classes, expected)
         return cls(header, codec, CropTables.fit(crops), coder)
 
     @classmethod

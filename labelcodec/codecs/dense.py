@@ -63,7 +63,9 @@ class Dense:
         values.check_type(labels)
         return labels
 
-    def fit(self, samples: Iterable[Labels], classes: int) -> DenseCoder:
+    def fit(
+        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+    ) -> DenseCoder:
         """A coder with tables for labels like the (prepared) samples."""
         batches = list(samples)
         precision: Precision = batches[0].precision if batches else "float16"

@@ -27,8 +27,11 @@ class Codec(Protocol):
     def prepare(self, labels: Labels, allow_nonfinite: bool) -> Labels:
         """The labels as they will be stored and given back."""
 
-    def fit(self, samples: Iterable[Labels], classes: int) -> Coder:
-        """A coder with tables for labels like the prepared samples."""
+    def fit(self, samples: Iterable[Labels], classes: int, expected: int | None = None) -> Coder:
+        """A coder with tables for labels like the prepared samples.
+
+        `expected` labels will share the tables, where that is known.
+        """
 
     def load(self, parts: Mapping[str, bytes], classes: int) -> Coder:
         """The coder whose `dump` gave these parts."""

@@ -9,14 +9,24 @@ from typing import Any, cast, get_args, get_type_hints
 from labelcodec.codecs.dense import Dense
 from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.topk import TopK
+from labelcodec.codecs.transform import Transform
 from labelcodec.errors import ConfigError, UnsupportedError
 
 CODECS: dict[str, type[Codec]] = {
     "dense": cast("type[Codec]", Dense),
     "topk": cast("type[Codec]", TopK),
+    "transform": cast("type[Codec]", Transform),
 }
 
-EXAMPLES = {"dense": ("dense",), "topk": ("topk:k=50", "topk:k=10,step=0.25")}
+EXAMPLES = {
+    "dense": ("dense",),
+    "topk": ("topk:k=50", "topk:k=10,step=0.25"),
+    "transform": (
+        "transform:bytes=30",
+        "transform:tv4=0.1,kl1=0.25",
+        "transform:rank=32,step=8,peaks=10",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +112,7 @@ def describe() -> list[CodecInfo]:
 SUMMARIES = {
     "dense": "every logit, bit for bit",
     "topk": "the k largest logits and their classes, bit for bit or rounded to a step",
+    "transform": "all logits in a fitted basis, the most important ones corrected; lossy, tiny",
 }
 
 

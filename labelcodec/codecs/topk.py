@@ -114,7 +114,9 @@ class TopK:
         rounded = replace(labels, value=(steps * step).astype(np.float32), floor=floor)
         return _by_rank(rounded, labels.index, np.lexsort((labels.index, -steps), axis=1))
 
-    def fit(self, samples: Iterable[Labels], classes: int) -> TopKCoder:
+    def fit(
+        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+    ) -> TopKCoder:
         """A coder with tables for labels like the (prepared) samples."""
         batches = list(samples)
         order = classorder.fit((_membership(labels) for labels in batches), classes)

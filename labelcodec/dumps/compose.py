@@ -119,7 +119,7 @@ def _mix(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> list[Any]:
 
 
 def _labels(batch: LabelBatch, layout: str, kinds: Mapping[str, Any], restoring: bool) -> list[Any]:
-    labels = batch.labels
+    labels = batch.labels.expanded()
     if labels.space != "logits":
         _refuse(batch, layout, "probabilities; it holds logits")
     kind = kinds["values"] if restoring and "values" in kinds else f"tensor.{labels.precision}"

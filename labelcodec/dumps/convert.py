@@ -130,7 +130,7 @@ def encode(
         names=info.names,
         allow_nonfinite=allow_nonfinite,
     ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(dump))
+        coder = writer.coder or writer.fit(_fitting_sample(dump), info.samples)
         done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
         todo = range(done, len(dump))
         for encoded in _encoded(dump, coder, chosen, allow_nonfinite, todo, workers):

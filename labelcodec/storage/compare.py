@@ -134,6 +134,7 @@ def _augmentation_parts(augmentation: Augmentation) -> dict[str, Any]:
 
 
 def _label_parts(labels: Labels) -> dict[str, Any]:
+    labels = labels.expanded()
     return {
         "kinds of labels": "full" if labels.k is None else f"top-{labels.k}",
         "label spaces": labels.space,

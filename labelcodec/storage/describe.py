@@ -76,7 +76,7 @@ def _whole_batch(augmentation: Augmentation) -> dict[str, Any]:
 
 def _sample(batch: LabelBatch, row: int) -> dict[str, Any]:
     """One sample: image, augmentation, and its largest label values."""
-    augmentation, labels = batch.augmentation, batch.labels
+    augmentation, labels = batch.augmentation, batch.labels.expanded()
     crop, mix = augmentation.crop, augmentation.mix
     order = np.argsort(-labels.value[row].astype(np.float64), kind="stable")[:_LARGEST]
     classes = order if labels.index is None else labels.index[row, order]

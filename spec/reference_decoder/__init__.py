@@ -29,6 +29,7 @@ from .streams import (
     split_streams,
 )
 from .topk import read_topk, topk_tables
+from .transform import read_transform, transform_tables
 
 __all__ = ["Invalid", "decode", "named", "read"]
 
@@ -38,7 +39,11 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     side = unpack_map(inflate(data, 1, 1 << 26), "S-2")
     need(isinstance(side["crop"], dict) and isinstance(side["labels"], dict), "S-2")
     need(1 + len(side) + sum(1 + len(group) for group in side.values()) <= 64, "S-2")
-    label_tables = {"dense": dense_tables, "topk": topk_tables}[header["codec"]["name"]]
+    label_tables = {
+        "dense": dense_tables,
+        "topk": topk_tables,
+        "transform": transform_tables,
+    }[header["codec"]["name"]]
     labels = label_tables(side["labels"], header["classes"])
     return {"crop": crop_tables(side["crop"]), "labels": labels}
 
@@ -61,7 +66,9 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Array
 def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:
     header = read_header(file.section(b"H") or b"")
     sides = [read_side(file.side(number), header) for number in range(len(file.sides))]
-    read_labels = {"dense": read_dense, "topk": read_topk}[header["codec"]["name"]]
+    read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
+        header["codec"]["name"]
+    ]
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):
         samples, number, epoch = row[2:]

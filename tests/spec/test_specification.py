@@ -145,14 +145,14 @@ EXAMPLE = (VECTORS / "v1.0" / "container" / "one-batch.slc").read_bytes()
 
 
 def test_hexdump_is_the_file() -> None:
-    lines = re.findall(r"^    ([0-9a-f]{8})  ([0-9a-f ]+)$", section("10"), re.M)
+    lines = re.findall(r"^    ([0-9a-f]{8})  ([0-9a-f ]+)$", section("11"), re.M)
     assert [int(offset, 16) for offset, _ in lines] == list(range(0, len(EXAMPLE), 16))
     assert bytes.fromhex("".join(row for _, row in lines)) == EXAMPLE
 
 
 def test_annotations_tile_the_file() -> None:
     position = 0
-    for offset, cell, meaning in table(section("10"), "byte", "bytes", "meaning"):
+    for offset, cell, meaning in table(section("11"), "byte", "bytes", "meaning"):
         assert int(offset) == position, meaning
         opaque = re.fullmatch(r"(\d+) bytes", cell)
         if opaque:

@@ -1,0 +1,175 @@
+"""Labels to coefficients and peaks: what the encoder chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.backend import kernels
+from labelcodec.codecs.transform.compact import Compact
+from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
+from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+
+ROUND = 0.4  # what is below this fraction of a step is rounded to the smaller magnitude: it pays
+MAX_PEAKS = 64
+MAX_RESIDUAL = 1 << 24
+TEMPERATURE = 4.0
+MAX_EXPONENT = np.float32(60)
+MAX_WEIGHT = np.float32(2)
+
+
+class Peaks(NamedTuple):
+    """Corrected classes of a batch, label by label.
+
+    Attributes:
+        counts: (B,) peaks of each label.
+        places: (P,) places in the ranking, rising in each label.
+        rows: (P,) labels.
+        classes: (P,) classes.
+        residuals: (P,) steps to add.
+        values: (P,) int32 corrected logits in units.
+    """
+
+    counts: NDArray[np.int64]
+    places: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    residuals: NDArray[np.int64]
+    values: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """Labels with their coefficients, before peaks are chosen.
+
+    Attributes:
+        frame: the tables of the file.
+        centred: (B, C) labels less their own mean.
+        coefficients: (B, r) quantised.
+        scores: (B, C) reconstructed logits in units.
+        gain: (B, C) nats of KL at temperature 1 that correcting a class saves.
+    """
+
+    frame: Frame
+    centred: NDArray[np.float32]
+    coefficients: NDArray[np.int32]
+    scores: NDArray[np.int32]
+    gain: NDArray[np.float32]
+
+    def peaks(self, price: float) -> Peaks:
+        """The peaks that save `price` nats or more for each of their bits."""
+        counts, places, classes = kernels().choose(self.scores, self.gain, price, MAX_PEAKS)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        before = self.scores[rows, classes]
+        wanted = np.ldexp(self.centred[rows, classes].astype(np.float64), self.frame.point)
+        steps = np.rint((wanted - before) / self.frame.peak)
+        residuals = np.clip(steps, -MAX_RESIDUAL, MAX_RESIDUAL).astype(np.int64)
+        return Peaks(counts, places, rows, classes, residuals, self.frame.raised(before, residuals))
+
+    def compact(self, peaks: Peaks) -> Compact:
+        """The labels with these peaks."""
+        return Compact(self.frame, self.coefficients, peaks.counts, peaks.places, peaks.residuals)
+
+    def expand(self, peaks: Peaks) -> NDArray[np.int32]:
+        """(B, C) what `compact(peaks)` expands to, in units."""
+        full: NDArray[np.int32] = kernels().expand(
+            self.scores, peaks.counts, peaks.classes, peaks.values, self.frame.tail,
+            self.frame.shift,
+        )  # fmt: skip
+        return full
+
+    def mean_peaks(self, price: float) -> float:
+        """Mean number of peaks a label."""
+        return float(kernels().choose(self.scores, self.gain, price, MAX_PEAKS)[0].mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Analyser:
+    """Finds the coefficients of dense labels.
+
+    Attributes:
+        frame: the tables of the file.
+    """
+
+    frame: Frame
+
+    def __call__(self, logits: NDArray[Any]) -> Analysis:
+        """The analysis of dense finite logits (B, C)."""
+        centred = centre(logits)
+        high = centred.max(axis=1, keepdims=True)
+        coefficients = self._coefficients(centred, high)
+        scores = self.frame.scores(coefficients)
+        gain = self._gain(centred, high, scores)
+        return Analysis(self.frame, centred, coefficients, scores, gain)
+
+    @cached_property
+    def _vectors(self) -> NDArray[np.float32]:
+        """(r, C) logits that a coefficient of 1 adds."""
+        return np.ldexp(self.frame.vectors, -self.frame.point).astype(np.float32)
+
+    @cached_property
+    def _dual(self) -> NDArray[np.float32]:
+        """(C, r) matrix that gives the least-squares coefficients of logits."""
+        rows = self._vectors.astype(np.float64)
+        dual: NDArray[np.float32] = np.linalg.solve(rows @ rows.T, rows).T.astype(np.float32)
+        return np.ascontiguousarray(dual)
+
+    @cached_property
+    def _mean(self) -> NDArray[np.float32]:
+        mean = np.ldexp(self.frame.mean.astype(np.float64), MEAN_SHIFT - self.frame.point)
+        return mean.astype(np.float32)
+
+    def _coefficients(
+        self, centred: NDArray[np.float32], high: NDArray[np.float32]
+    ) -> NDArray[np.int32]:
+        """Quantised coefficients of the labels.
+
+        Errors weigh as the square root of the probability at temperature 4: one step of the
+        weighted least squares from the unweighted solution.
+        """
+        wanted = centred - self._mean
+        coarse = wanted @ self._dual
+        # exp(z / 8), the square root of the probability, up to a factor
+        weight = np.exp((centred - high) * np.float32(0.5 / TEMPERATURE))
+        weight *= np.sqrt(np.float32(len(self._mean)) / np.einsum("ij,ij->i", weight, weight))[
+            :, None
+        ]
+        np.minimum(weight, MAX_WEIGHT, out=weight)
+        wanted -= coarse @ self._vectors
+        wanted *= weight
+        exact = coarse + wanted @ self._dual
+        steps = np.copysign(np.floor(np.abs(exact) + np.float32(ROUND)), exact)
+        return np.clip(steps, 1 - MAX_COEFFICIENT, MAX_COEFFICIENT - 1).astype(np.int32)
+
+    def _gain(
+        self,
+        centred: NDArray[np.float32],
+        high: NDArray[np.float32],
+        scores: NDArray[np.int32],
+    ) -> NDArray[np.float32]:
+        """Nats that correcting a class saves: p log(p / q) - p + q at temperature 1.
+
+        q is exp of the reconstructed logit over the true label's sum.
+        """
+        found = scores.astype(np.float32)
+        found *= np.float32(2.0**-self.frame.point)
+        p = np.exp(centred - high)
+        total = p.sum(axis=1, keepdims=True)
+        q = np.exp(np.minimum(found - high, MAX_EXPONENT))
+        np.subtract(centred, found, out=found)
+        found *= p
+        found += q
+        found -= p
+        found /= total
+        return found
+
+
+def centre(logits: NDArray[Any]) -> NDArray[np.float32]:
+    """(B, C) float32 logits less their mean over the classes: a softmax ignores it."""
+    wide = logits.astype(np.float32)
+    centred: NDArray[np.float32] = wide - wide.mean(axis=1, keepdims=True)
+    return centred

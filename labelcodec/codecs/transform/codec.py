@@ -1,0 +1,143 @@
+"""The configuration of the transform codec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelcodec.batch import Labels, Tail
+from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.fitting import explicit
+from labelcodec.codecs.transform.frame import MAX_RANK, Frame
+from labelcodec.codecs.transform.search import Goal, search
+from labelcodec.codecs.transform.symbols import Model
+from labelcodec.errors import ConfigError, CorruptError, DataError
+
+Parts = Mapping[str, bytes]  # the class has a field of that name
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Configuration of the codec; what is not given is chosen to take the fewest bytes.
+
+    Attributes:
+        rank: coefficients of a label, 1..1024.
+        step: quantisation step of the coefficients, in logits.
+        peaks: mean number of corrected classes a label, 0..64.
+        bytes: a label may take at most so many, its share of the side information included.
+        tv1: largest mean total variation at temperature 1 to the source, 0..1.
+        tv2: the same at temperature 2.
+        tv4: the same at temperature 4.
+        kl1: largest mean KL divergence at temperature 1 from the source, in nats.
+        kl2: the same at temperature 2.
+        kl4: the same at temperature 4.
+    """
+
+    rank: int | None = None
+    step: float | None = None
+    peaks: float | None = None
+    bytes: float | None = None
+    tv1: float | None = None
+    tv2: float | None = None
+    tv4: float | None = None
+    kl1: float | None = None
+    kl2: float | None = None
+    kl4: float | None = None
+
+    name = "transform"
+    lossy = True
+
+    def __post_init__(self) -> None:
+        for key, low, high in (
+            ("rank", 1, MAX_RANK), ("step", 1e-6, 1e6), ("peaks", 0, 64), ("bytes", 0.1, 1e6),
+            *((measure, 1e-6, 1e3) for measure in self.quality_keys),
+        ):  # fmt: skip
+            value = getattr(self, key)
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"transform: {key}={value}, allowed are {low:g}..{high:g}")
+        explicit_keys = (self.rank, self.step, self.peaks)
+        aimed = self.bytes is not None or self.quality
+        if aimed and explicit_keys != (None,) * 3:
+            raise ConfigError("transform: give rank, step and peaks, or a budget and qualities")
+        if not aimed and None in explicit_keys:
+            raise ConfigError(
+                "transform: give rank, step and peaks, or a budget or quality such as bytes=30"
+            )
+
+    @property
+    def quality_keys(self) -> tuple[str, ...]:
+        """Names of the qualities that can be asked for."""
+        return ("tv1", "tv2", "tv4", "kl1", "kl2", "kl4")
+
+    @property
+    def quality(self) -> dict[str, float]:
+        """The qualities asked for."""
+        given = {key: getattr(self, key) for key in self.quality_keys}
+        return {key: value for key, value in given.items() if value is not None}
+
+    def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
+        """All classes are kept.
+
+        Raises:
+            DataError: the source is top-k.
+        """
+        if k is not None:
+            raise DataError("the transform codec needs full labels, these are top-k: use topk")
+        return k, tail
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+        """The labels themselves; the coder decides what is kept of them.
+
+        Raises:
+            DataError: labels that are not full finite logits.
+        """
+        self.kept(labels.k, labels.tail)
+        if labels.space != "logits":
+            raise DataError("the transform codec needs logits, these are probabilities")
+        if labels.compact is None and not np.isfinite(labels.value).all():
+            sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
+            raise DataError(f"sample {sample} has NaN or infinite values; use the dense codec")
+        return labels
+
+    def fit(
+        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+    ) -> TransformCoder:
+        """A coder for labels like the samples.
+
+        Args:
+            samples: prepared labels.
+            classes: C.
+            expected: labels of the whole file, which share the side information; by default as
+                many as there are samples.
+
+        Raises:
+            ConfigError: a budget that cannot be met; the message says what can.
+            DataError: fewer labels than the rank, or labels that do not differ.
+        """
+        logits = [batch.expanded().value for batch in samples]
+        if not logits:
+            raise DataError("the transform codec needs labels to fit its basis to; there are none")
+        centred = np.concatenate([centre(part) for part in logits])
+        many = max(expected or 0, len(centred))
+        if self.rank is not None and self.step is not None and self.peaks is not None:
+            return explicit(centred, self.rank, self.step, self.peaks, many)
+        return search(centred, Goal(self.bytes, self.quality), many)
+
+    def load(self, parts: Parts, classes: int) -> TransformCoder:
+        """The coder whose `dump` gave these parts.
+
+        Raises:
+            CorruptError: a part is missing or malformed.
+        """
+        try:
+            frame = Frame.load(parts, classes)
+            model = Model.load(parts, frame.rank)
+            price = np.frombuffer(parts["price"].ljust(8, b"\xff")[:8], "<f8")[0]
+        except KeyError as missing:
+            raise CorruptError(f"the transform tables lack {missing}") from None
+        if len(parts["price"]) != 8 or not 0 <= price < np.inf:
+            raise CorruptError("the transform tables have an impossible price")
+        return TransformCoder(frame, model, float(price))

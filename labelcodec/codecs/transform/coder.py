@@ -1,0 +1,147 @@
+"""The transform codec with its tables: labels to streams and back (SPEC, section 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Labels
+from labelcodec.codecs.streams import COMPONENT, Stream
+from labelcodec.codecs.transform.analysis import MAX_RESIDUAL, Analyser
+from labelcodec.codecs.transform.backend import kernels
+from labelcodec.codecs.transform.compact import Compact
+from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.plain import unzigzag
+from labelcodec.codecs.transform.symbols import (
+    COEFFICIENT_CONTEXTS,
+    GAP_CONTEXTS,
+    VALUE_CONTEXTS,
+    Model,
+    gap_symbols,
+    residual_contexts,
+)
+from labelcodec.entropy import coding, tokens, varint
+from labelcodec.entropy.coding import SymbolReader, Usage
+from labelcodec.errors import CorruptError
+
+MAX_CELLS = 1 << 23  # coefficients and peaks of a batch
+
+
+@dataclass(frozen=True, eq=False)
+class TransformCoder:
+    """The codec with its tables.
+
+    Attributes:
+        frame: what labels are expanded with.
+        model: contexts and tables of the streams.
+        price: nats that a bit of a peak must save; only the encoder uses it.
+    """
+
+    frame: Frame
+    model: Model
+    price: float
+
+    def dump(self) -> dict[str, bytes]:
+        """Named parts for the side information."""
+        price = np.array([self.price], "<f8").tobytes()
+        return {**self.frame.dump(), **self.model.dump(), "price": price}
+
+    def compact(self, labels: Labels) -> Compact:
+        """The labels as they will be given back; idempotent."""
+        if labels.compact is not None:
+            return cast(Compact, labels.compact)
+        analysis = self.analyser(labels.value)
+        return analysis.compact(analysis.peaks(self.price))
+
+    @cached_property
+    def analyser(self) -> Analyser:
+        """What chooses coefficients and peaks."""
+        return Analyser(self.frame)
+
+    def encode(self, labels: Labels) -> dict[Stream, bytes]:
+        """The label streams of a batch."""
+        return self.streams(self.compact(labels))
+
+    def streams(self, compact: Compact) -> dict[Stream, bytes]:
+        """The label streams of compact labels."""
+        return {
+            Stream.LABEL_INDEX: varint.encode(len(compact.places))
+            + coding.encode_symbols(gap_symbols(compact), self.model.gaps),
+            Stream.LABEL_VALUES: coding.encode_symbols(
+                self.model.value_symbols(compact), self.model.values
+            ),
+        }
+
+    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+        """Compact labels of a batch.
+
+        Args:
+            streams: the batch's streams.
+            samples: B.
+            blank: labels without content that say what all labels of the file share.
+
+        Raises:
+            CorruptError: a stream is missing or malformed.
+        """
+        for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
+            if stream not in streams:
+                raise CorruptError(f"the {COMPONENT[stream]} stream is missing")
+        counts, places = self._decode_gaps(streams[Stream.LABEL_INDEX], samples)
+        compact = self._decode_values(streams[Stream.LABEL_VALUES], samples, counts, places)
+        return replace(blank, value=np.zeros((samples, 0), np.float32), compact=compact)
+
+    def _decode_gaps(
+        self, data: memoryview, samples: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        peaks, position = varint.decode(data, 0)
+        if peaks + samples * self.frame.rank > MAX_CELLS:
+            raise CorruptError(f"{peaks} peaks are too many for a batch")
+        table = self.model.gaps
+        states, words, bits = coding.split_symbols(data[position:], samples + peaks)
+        counts, places, status = kernels().gap_decode(
+            states.astype(np.uint64), words, bits, samples, peaks, self.frame.classes,
+            table.lookup, table.escape,
+        )  # fmt: skip
+        return counts, coding.good((places, status), "peaks")
+
+    def _decode_values(
+        self,
+        data: memoryview,
+        samples: int,
+        counts: NDArray[np.int64],
+        places: NDArray[np.int64],
+    ) -> Compact:
+        frame, model = self.frame, self.model
+        reader = SymbolReader(data, samples * frame.rank + len(places), "label values")
+        coefficients, reader.read, reader.position = kernels().coefficient_decode(
+            reader.states, reader.words, reader.bits, samples, model.column, model.weights,
+            model.thresholds, model.values.lookup, model.values.escape,
+        )  # fmt: skip
+        if reader.read < 0:
+            raise CorruptError("the entropy-coded label values do not decode")
+        reader.symbol = samples * frame.rank
+        contexts = COEFFICIENT_CONTEXTS + residual_contexts(counts, places)
+        residuals = unzigzag(reader.take(contexts, model.values))
+        reader.close()
+        if (reader.position + 7) // 8 != len(reader.bits):
+            raise CorruptError("bytes too many behind the label values")
+        if len(residuals) and np.abs(residuals).max() > MAX_RESIDUAL:
+            raise CorruptError("a peak is out of range")
+        return Compact(frame, coefficients.astype(np.int32), counts, places, residuals)
+
+    def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
+        """Accounting of the entropy-coded streams."""
+        compact, alphabet = self.compact(labels), tokens.ALPHABET
+        parts = (
+            (Stream.LABEL_INDEX, gap_symbols(compact), GAP_CONTEXTS),
+            (Stream.LABEL_VALUES, self.model.value_symbols(compact), VALUE_CONTEXTS),
+        )
+        return {
+            COMPONENT[stream]: coding.usage(symbols, contexts, alphabet, sizes[stream])
+            for stream, symbols, contexts in parts
+        }

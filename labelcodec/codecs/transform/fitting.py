@@ -1,0 +1,201 @@
+"""Fitting the frame: subspace, quantised basis, correction of the tail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.analysis import MAX_EXPONENT, Analyser, Analysis, Peaks
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.frame import (
+    MAX_LEVEL,
+    MAX_PEAK,
+    MAX_SHIFT,
+    MEAN_SHIFT,
+    TAIL,
+    Frame,
+)
+from labelcodec.codecs.transform.symbols import Model
+from labelcodec.errors import DataError
+
+POWER = 4  # iterations; the block's products with the labels are what they cost
+SPARE = 16  # columns more than wanted, for the accuracy of the last ones
+BASIS_STEP = 1.25  # of the basis, against step / sqrt(labels): where a bit saves as much error
+TAIL_TEMPERATURE = np.float32(2)
+PEAK_STEP = 25.0  # of the residuals in logits, against the square root of the price
+PEAK_STEPS = (1 / 16, 4.0)
+PRICES = (-17.0, -2.0)  # log2 of the range searched
+PRICE_STEPS = 14
+NO_PEAKS = 1e9
+PRICE_SAMPLE = 1024
+TAIL_SAMPLE = 2048
+BATCH = 512
+MATRIX_CLASSES = 4096
+PRECISION = 12  # bits of a unit below the labels' standard deviation
+MORE_PRECISION = 8  # further bits where the basis is so fine that its scales need them
+LEAST_SCALE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """Principal axes of centred labels.
+
+    Attributes:
+        mean: (C,) float64 mean label.
+        axes: (C, r) orthonormal columns, most variance first.
+        variance: (r,) along each axis.
+        deviation: standard deviation of all centred logits about 0.
+    """
+
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    deviation: float
+
+
+class Scatter:
+    """The covariance of centred labels, as something to multiply with.
+
+    Held as a matrix where there are few classes; otherwise the labels stand for it.
+    """
+
+    def __init__(self, centred: NDArray[np.float32]) -> None:
+        """Take (N, C) labels less their own mean; they are kept, not copied."""
+        self.centred = centred
+        self.mean = centred.mean(axis=0, dtype=np.float64)
+        self.power = float(np.einsum("ij,ij->", centred, centred, dtype=np.float64) / centred.size)
+        self._matrix: NDArray[np.float32] | None = None
+        if centred.shape[1] <= min(MATRIX_CLASSES, 4 * len(centred)):
+            self._matrix = (centred.T @ centred) / np.float32(len(centred))
+
+    def times(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(C, q) covariance times a block of columns."""
+        single = block.astype(np.float32)
+        if self._matrix is None:
+            product: NDArray[Any] = self.centred.T @ (self.centred @ single)
+            product /= np.float32(len(self.centred))
+        else:
+            product = self._matrix @ single
+        return product.astype(np.float64) - np.outer(self.mean, self.mean @ block)
+
+
+def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
+    """The `rank` axes of most variance, by block power iteration; axes of none are left out.
+
+    Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
+
+    Raises:
+        DataError: fewer labels than the rank, or labels that do not differ.
+    """
+    labels, classes = scatter.centred.shape
+    if rank > min(labels, classes):
+        raise DataError(
+            f"transform: rank {rank} needs at least as many labels and classes, there are "
+            f"{labels} labels of {classes} classes"
+        )
+    start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))
+    block = np.linalg.qr(start)[0]
+    for _ in range(POWER):
+        block = np.linalg.qr(scatter.times(block))[0]
+    small = block.T @ scatter.times(block)
+    variance, turn = np.linalg.eigh((small + small.T) / 2)
+    variance, turn = variance[::-1][:rank], turn[:, ::-1][:, :rank]
+    kept = variance > max(scatter.power * 1e-6, 1e-12)
+    if not kept.any():
+        raise DataError("transform: the labels do not differ, there is no basis to fit")
+    return Subspace(scatter.mean, (block @ turn)[:, kept], variance[kept], scatter.power**0.5)
+
+
+def fit_frame(space: Subspace, rank: int, step: float, total: int) -> Frame:
+    """A frame without a correction of the tail.
+
+    Args:
+        space: of at least `rank` axes, or of all there are.
+        rank: r.
+        step: of the coefficients, in logits.
+        total: labels that share the basis: more of them pay for a finer one.
+
+    Raises:
+        DataError: a step so coarse that nothing is left of the basis.
+    """
+    spread = np.sqrt(space.variance[:rank])
+    fine = np.full(len(spread), BASIS_STEP * step / np.sqrt(total))
+    coarse = int(np.clip(PRECISION - np.floor(np.log2(space.deviation)), 5, 40))
+    needed = np.ceil(np.log2(LEAST_SCALE * spread.max() / (step * fine[0])))
+    point = int(np.clip(needed, coarse, min(coarse + MORE_PRECISION, 40)))
+    axes = space.axes[:, :rank] * spread
+    fine = np.maximum(fine, np.abs(axes).max(axis=0) / (MAX_LEVEL // 2))
+    fine = np.maximum(fine, LEAST_SCALE * spread / (step * 2.0**point))
+    basis = np.rint(axes / fine)
+    used = np.flatnonzero(np.abs(basis).max(axis=0))
+    if not len(used):
+        raise DataError(f"transform: step {step:g} is too coarse for these labels")
+    scale = np.maximum(np.rint(np.ldexp(step * fine[used] / spread[used], point)), 1).astype(
+        np.int64
+    )
+    return Frame(
+        point,
+        np.rint(np.ldexp(space.mean, point - MEAN_SHIFT)).astype(np.int64),
+        basis[:, used].astype(np.int16),
+        scale,
+        1,
+        np.zeros(TAIL, np.int32),
+        min(point - 1, MAX_SHIFT),
+    )
+
+
+def with_price(frame: Frame, price: float) -> Frame:
+    """The frame with residuals as fine as a bit may cost, in nats."""
+    step = float(np.clip(PEAK_STEP * np.sqrt(price), *PEAK_STEPS))
+    return replace(frame, peak=min(round(step * 2.0**frame.point), MAX_PEAK))
+
+
+def fit_tail(analysis: Analysis, peaks: Peaks) -> Frame:
+    """The frame with the correction that leaves each distance its mass at temperature 2."""
+    frame, true = analysis.frame, analysis.centred
+    units = analysis.expand(peaks)
+    group = np.minimum((units.max(axis=1, keepdims=True) - units) >> frame.shift, TAIL - 1)
+    group[peaks.rows, peaks.classes] = TAIL
+    full = frame.logits(units)
+    base = true.max(axis=1, keepdims=True)
+    p, q = (np.exp(np.minimum((z - base) / TAIL_TEMPERATURE, MAX_EXPONENT)) for z in (true, full))
+    weight = 1 / p.sum(axis=1, keepdims=True)
+    wanted, found = (
+        np.bincount(group.ravel(), (mass * weight).ravel(), minlength=TAIL + 1)[:TAIL]
+        for mass in (p, q)
+    )
+    seen = np.minimum(wanted, found) > 0
+    ratio = np.where(seen, wanted, 1) / np.where(seen, found, 1)
+    sixteenths = np.clip(np.rint(16 * TAIL_TEMPERATURE * np.log(ratio)), -128, 127)
+    return replace(frame, tail=np.ldexp(sixteenths, frame.point - 4).astype(np.int32))
+
+
+def finish(frame: Frame, centred: NDArray[np.float32], price: float) -> TransformCoder:
+    """The coder of a frame: correction of the tail, contexts, tables."""
+    some = Analyser(with_price(frame, price))(spread(centred, TAIL_SAMPLE))
+    frame = fit_tail(some, some.peaks(price))
+    analyse = Analyser(frame)
+    parts = [analyse(centred[first : first + BATCH]) for first in range(0, len(centred), BATCH)]
+    compact = [part.compact(part.peaks(price)) for part in parts]
+    return TransformCoder(frame, Model.fit(compact), price)
+
+
+def explicit(
+    centred: NDArray[np.float32], rank: int, step: float, peaks: float, total: int
+) -> TransformCoder:
+    """The coder of this rank, step and mean number of peaks."""
+    frame = fit_frame(fit_subspace(Scatter(centred), rank), rank, step, total)
+    some = Analyser(frame)(spread(centred, PRICE_SAMPLE))
+    low, high = PRICES
+    for _ in range(PRICE_STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if some.mean_peaks(2.0**middle) > peaks else (low, middle)
+    return finish(frame, centred, 2.0**high if peaks else NO_PEAKS)
+
+
+def spread(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """At most so many labels, evenly spread."""
+    return centred[:: -(-len(centred) // most)]

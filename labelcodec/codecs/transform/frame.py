@@ -1,0 +1,172 @@
+"""What the labels of a file share: mean, basis, scales and the correction of the tail (SPEC 9.2).
+
+Logits are integers here, in units of 2^-point, so that every machine finds the same ranking: a
+sum of products of integers does not depend on the order of the additions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs import columns
+from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.entropy import coding, tables, varint
+from labelcodec.errors import CorruptError
+
+MAX_RANK = 1024
+MAX_LEVEL = 1 << 15  # of a basis entry
+MAX_SCORE = 1 << 29
+EXACT = 1 << 53  # float64 holds every integer up to here
+EXACT_SINGLE = 1 << 24
+MEAN_SHIFT = 8  # means are multiples of 2^8 units
+TAIL = 48  # classes of distance to the largest logit
+MIN_POINT, MAX_POINT = 1, 60
+MAX_PEAK = 1 << 24
+MAX_SHIFT = 28
+COLUMN_CLASSES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The subspace that labels are expanded in.
+
+    Attributes:
+        point: a unit is 2^-point logits, 1..60.
+        mean: (C,) int64 mean logits, in 2^8 units.
+        basis: (C, r) int16 entries.
+        scale: (r,) int64 units that a coefficient of 1 adds to a logit per unit of the entry.
+        peak: units a peak's residual of 1 stands for.
+        tail: (48,) int32 units to add to a logit that is no peak, by its distance to the label's
+            largest in units of 2^shift.
+        shift: distances are classed in units of 2^shift.
+    """
+
+    point: int
+    mean: NDArray[np.int64]
+    basis: NDArray[np.int16]
+    scale: NDArray[np.int64]
+    peak: int
+    tail: NDArray[np.int32]
+    shift: int
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, C."""
+        return len(self.basis)
+
+    @property
+    def rank(self) -> int:
+        """Columns of the basis, r."""
+        return int(self.basis.shape[1])
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float64]:
+        """(r, C) what a coefficient of 1 adds to every logit, in units; whole numbers."""
+        product: NDArray[np.int64] = self.basis * self.scale
+        return np.ascontiguousarray(product.T.astype(np.float64))
+
+    @cached_property
+    def _single(self) -> NDArray[np.float32]:
+        return self.vectors.astype(np.float32)
+
+    @cached_property
+    def _reach(self) -> NDArray[np.float64]:
+        """(r,) largest entry of each vector."""
+        return np.asarray(np.abs(self.vectors).max(axis=1, initial=0))
+
+    def scores(self, coefficients: NDArray[np.int32]) -> NDArray[np.int32]:
+        """(B, C) logits without peaks in units, exact, then limited to 2^29.
+
+        Floating-point products are used where every partial sum is an integer they hold exactly.
+        """
+        bound = float((np.abs(coefficients) @ self._reach).max(initial=0))
+        vectors: NDArray[Any] = self._single if bound < EXACT_SINGLE else self.vectors
+        sums: NDArray[np.int64] = (coefficients.astype(vectors.dtype) @ vectors).astype(np.int64)
+        sums += self.mean << MEAN_SHIFT
+        scores: NDArray[np.int32] = np.clip(sums, -MAX_SCORE, MAX_SCORE).astype(np.int32)
+        return scores
+
+    def raised(self, scores: NDArray[np.int32], residuals: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Logits of peaks, in units."""
+        sums = np.clip(scores + residuals * self.peak, -MAX_SCORE, MAX_SCORE)
+        return np.asarray(sums, np.int32)
+
+    def logits(self, units: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Units as logits."""
+        found = units.astype(np.float32)
+        found *= np.float32(2.0**-self.point)
+        return found
+
+    def dump(self) -> dict[str, bytes]:
+        """Named parts for the side information."""
+        numbers = (self.point, self.rank, self.peak, self.shift)
+        return {
+            "frame": b"".join(map(varint.encode, numbers))
+            + columns.pack_ints(self.scale)
+            + columns.pack_ints(self.tail)
+            + columns.pack_ints(self.mean),
+            "basis": _dump_basis(self.basis),
+        }
+
+    @classmethod
+    def load(cls, parts: Mapping[str, bytes], classes: int) -> Frame:
+        """Inverse of `dump`.
+
+        Raises:
+            CorruptError: malformed parts, or numbers that could leave exact arithmetic.
+            KeyError: a part is missing.
+        """
+        data, position, numbers = parts["frame"], 0, []
+        for _ in range(4):
+            number, position = varint.decode(data, position)
+            numbers.append(number)
+        point, rank, peak, shift = numbers
+        if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= min(MAX_RANK, classes):
+            raise CorruptError(f"a basis of rank {rank} for {classes} classes, point {point}")
+        if not 0 < peak <= MAX_PEAK or shift > MAX_SHIFT:
+            raise CorruptError("transform tables with an impossible step")
+        scale, rest = columns.unpack_ints(memoryview(data)[position:], rank)
+        tail, rest = columns.unpack_ints(rest, TAIL)
+        mean, rest = columns.unpack_ints(rest, classes)
+        if len(rest) or np.abs(tail).max() > MAX_SCORE or np.abs(mean).max() > MAX_SCORE >> 8:
+            raise CorruptError("transform tables with impossible means or corrections")
+        basis = _load_basis(memoryview(parts["basis"]), classes, rank)
+        if (scale < 1).any() or (scale >= 1 << 31).any():
+            raise CorruptError("transform tables with an impossible scale")
+        reach = (np.abs(basis).max(axis=0).astype(float) * scale).sum() * MAX_COEFFICIENT
+        if reach >= EXACT:
+            raise CorruptError("a basis whose sums could not be exact")
+        return cls(point, mean, basis, scale, peak, tail.astype(np.int32), shift)
+
+
+def _dump_basis(basis: NDArray[np.int16]) -> bytes:
+    """Class of each column, tables by class, then the zigzag entries column by column."""
+    level = np.rint(2 * np.log2(1 + 8 * np.abs(basis.astype(float)).mean(axis=0)))
+    column = np.minimum(level, COLUMN_CLASSES - 1).astype(np.int64)
+    contexts = np.repeat(column, len(basis))
+    entries = basis.T.astype(np.int64)
+    symbols = coding.tokenise((entries << 1) ^ (entries >> 63), contexts)
+    table = coding.fit_tables([symbols], COLUMN_CLASSES)
+    stored = tables.dump(table)
+    coded = coding.encode_symbols(symbols, table)
+    return columns.pack_ints(column) + varint.encode(len(stored)) + stored + coded
+
+
+def _load_basis(data: memoryview, classes: int, rank: int) -> NDArray[np.int16]:
+    column, rest = columns.unpack_ints(data, rank)
+    length, position = varint.decode(rest, 0)
+    table = tables.load(bytes(rest[position : position + length]))
+    if (column < 0).any() or (column >= len(table.freqs)).any():
+        raise CorruptError("a basis column of unknown class")
+    contexts = np.repeat(column, classes)
+    coded = rest[position + length :]
+    entries = coding.decode_values(coded, contexts, table, "basis entries").reshape(rank, classes)
+    if (entries >= 2 * MAX_LEVEL).any():
+        raise CorruptError("a basis entry out of range")
+    return np.ascontiguousarray(((entries >> 1) ^ -(entries & 1)).T.astype(np.int16))

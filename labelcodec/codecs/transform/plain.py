@@ -1,0 +1,171 @@
+"""The transform kernels in plain numpy: the readable twins of `compiled`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.entropy import tokens
+from labelcodec.entropy.plain.lanes import Bits, Exhausted, Lanes
+
+Array = NDArray[Any]
+LEVELS = 4  # of a label's activity in the contexts of its coefficients
+MAX_MAGNITUDE = 15
+DECAY = 3
+LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a gap's context
+MAX_COEFFICIENT = 1 << 15
+
+
+def unzigzag(values: Array) -> Array:
+    """Signed integers of 0, -1, 1, -2, ... numbered from 0."""
+    return (values >> 1) ^ -(values & 1)
+
+
+def activity(before: Array, coefficients: Array, weight: int) -> Array:
+    """A label's activity after one more coefficient: a decaying sum of weighted magnitudes."""
+    magnitude = np.minimum(np.abs(coefficients), MAX_MAGNITUDE)
+    result: Array = before - (before >> DECAY) + magnitude * weight
+    return result
+
+
+def coefficient_contexts(
+    coefficients: Array, column: Array, weights: Array, thresholds: Array
+) -> Array:
+    """(r, B) context of each coefficient.
+
+    Args:
+        coefficients: (B, r).
+        column: (r,) class of each column.
+        weights: (r,) weight of a magnitude in the activity.
+        thresholds: (r, 3) rising activities that part the levels.
+    """
+    contexts = np.zeros((len(column), len(coefficients)), np.int64)
+    active = np.zeros(len(coefficients), np.int64)
+    for j, row in enumerate(coefficients.T.astype(np.int64)):
+        level = (active[:, None] >= thresholds[j]).sum(axis=1)
+        contexts[j] = column[j] * LEVELS + level
+        active = activity(active, row, int(weights[j]))
+    return contexts
+
+
+def coefficient_decode(
+    states: Array, words: Array, bits: Array, rows: int, column: Array, weights: Array,
+    thresholds: Array, lookup: Array, escape: int,
+) -> tuple[Array, int, int]:  # fmt: skip
+    """Coefficients (B, r) from the start of a stream; changes `states`.
+
+    Returns:
+        The coefficients, words read and extra bits read; -1 words when the stream is bad.
+    """
+    lanes, extra = Lanes(states, words), Bits(bits)
+    coefficients = np.zeros((rows, len(column)), np.int64)
+    active = np.zeros(rows, np.int64)
+    try:
+        for j in range(len(column)):
+            level = (active[:, None] >= thresholds[j]).sum(axis=1)
+            symbols = lanes.take(lookup, column[j] * LEVELS + level)
+            row = unzigzag(np.array([extra.value(int(s), escape) for s in symbols]))
+            if np.abs(row).max() >= MAX_COEFFICIENT:
+                raise Exhausted
+            coefficients[:, j] = row
+            active = activity(active, row, int(weights[j]))
+    except Exhausted:
+        return coefficients, -1, 0
+    states[:] = lanes.states
+    return coefficients, lanes.read, extra.position
+
+
+def gap_context(left: Array, before: Array) -> Array:
+    """Context of a gap: peaks still to come (1 and more) and the gap before (-1: none)."""
+    to_come = np.minimum(tokens.bucket(left), LEFT - 1)
+    previous = np.minimum((tokens.bucket(before + 2) + 1) >> 1, BEFORE - 1)
+    context: Array = 1 + to_come * BEFORE + np.where(before < 0, 0, previous)
+    return context
+
+
+def gap_decode(
+    states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Array,
+    escape: int,
+) -> tuple[Array, Array, int]:  # fmt: skip
+    """Numbers of peaks (B,) and their `peaks` places, rising in each label, label by label.
+
+    Returns:
+        The counts, the places, and 0, or 1 when the stream is bad.
+    """
+    lanes, extra = Lanes(states, words), Bits(bits)
+    none = np.zeros(0, np.int64)
+    try:
+        symbols = lanes.take(lookup, np.zeros(rows, np.int64))
+        counts = np.array([extra.value(int(s), escape) for s in symbols], np.int64)
+        if (counts > classes).any() or counts.sum() != peaks:
+            raise Exhausted
+        places = np.full((rows, int(counts.max())), -1, np.int64)
+        last, before = np.full(rows, -1, np.int64), np.full(rows, -1, np.int64)
+        for i in range(places.shape[1]):
+            row = np.flatnonzero(counts > i)
+            symbols = lanes.take(lookup, gap_context(counts[row] - i, before[row]))
+            gap = np.array([extra.value(int(s), escape) for s in symbols], np.int64)
+            before[row], last[row] = gap, last[row] + gap + 1
+            if (last[row] >= classes).any():
+                raise Exhausted
+            places[row, i] = last[row]
+        lanes.close()
+    except Exhausted:
+        return none, none, 1
+    if (extra.position + 7) // 8 != len(bits):
+        return none, none, 1
+    return counts, places[places >= 0], 0
+
+
+def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
+    """Classes at places of each label's ranking: highest score first, then lowest class."""
+    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return np.asarray(order[rows, places])
+
+
+def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
+    """Peaks whose gain is worth their bits.
+
+    Args:
+        scores: (B, C) int32.
+        gain: (B, C) float32 nats that correcting the class saves.
+        price: nats a bit must save.
+        most: peaks a label may have.
+
+    Returns:
+        (B,) counts, (P,) places in the ranking, rising in each label, and (P,) classes.
+    """
+    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
+    ranked = np.take_along_axis(gain, order, axis=1)
+    bits = (8 + tokens.bucket(1 + np.arange(scores.shape[1])) // 2) * np.float32(price)
+    excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
+    if most < scores.shape[1]:
+        limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]
+        excess = np.where(excess > limit, excess, 0)
+    rows, places = np.nonzero(excess)
+    return np.bincount(rows, minlength=len(scores)), places, order[rows, places]
+
+
+def expand(
+    scores: Array, counts: Array, classes: Array, values: Array, tail: Array, shift: int
+) -> Array:
+    """(B, C) int32 logits: peaks put in, all others corrected by their distance to the largest.
+
+    Args:
+        scores: (B, C) int32.
+        counts: (B,) peaks of each label.
+        classes: (P,) classes of the peaks, label by label.
+        values: (P,) int32 their logits.
+        tail: (T,) int32 correction by distance; the last one holds from there on.
+        shift: a distance counts in units of 2^shift.
+    """
+    full = scores.copy()
+    rows = np.repeat(np.arange(len(counts)), counts)
+    full[rows, classes] = values
+    distance = (full.max(axis=1, keepdims=True).astype(np.int64) - full) >> shift
+    result = full + tail[np.minimum(distance, len(tail) - 1)]
+    result[rows, classes] = values
+    return np.asarray(result, np.int32)

@@ -1,0 +1,231 @@
+"""Choosing rank, step and peaks for a budget or a quality.
+
+Two numbers are searched: the step, which decides the rank (an axis is kept while its variance is
+worth a step), and the price of a peak's bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.fitting import (
+    PRICES,
+    Scatter,
+    Subspace,
+    finish,
+    fit_frame,
+    fit_subspace,
+    spread,
+)
+from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.trial import Trial, reached_quality, stored_bytes
+from labelcodec.errors import ConfigError
+
+AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
+FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
+MAX_SEARCHED_RANK = 512
+SAMPLE = 512
+CHECK = 4096  # labels on which a choice is checked
+PRICE_TRIALS = 7
+TOLERANCE = 0.004
+STEPS = (-3.0, 4.0)  # log2 of the range searched, against the labels' deviation
+STEP_TRIALS = 8
+REFINED_TRIALS = 4
+REFINED = 0.3
+ROUNDS = 4
+IMPOSSIBLE = 1e9  # cost from which on there is no price
+GOLDEN = (5**0.5 - 1) / 2
+BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is asked for: a budget, qualities, or both.
+
+    Attributes:
+        bytes: of a label, its share of the side information included; None for any.
+        quality: measure ('tv4', 'kl1', ...) -> largest mean.
+    """
+
+    bytes: float | None
+    quality: Mapping[str, float]
+
+
+def search(centred: NDArray[np.float32], goal: Goal, total: int) -> TransformCoder:
+    """The coder of fewest bytes that has the quality, or of the best quality in the budget.
+
+    Args:
+        centred: (N, C) labels less their own mean.
+        goal: what to reach.
+        total: labels of the file, which share the side information.
+
+    Raises:
+        ConfigError: it cannot be reached; the message says what can.
+        DataError: the labels do not differ.
+    """
+    frames = _Frames(centred, total)
+    if goal.quality:
+        coder, spent = _reach(frames, goal.quality)
+        if goal.bytes is not None and spent > goal.bytes:
+            asked = _text(goal.quality)
+            raise ConfigError(
+                f"transform: {asked} takes {spent:.1f} bytes a label where {total} labels share "
+                f"the side information, more than bytes={goal.bytes:g}"
+            )
+        return coder
+    return _spend(frames, goal.bytes or 0.0)
+
+
+class _Frames:
+    """Frames by step; axes are fitted as they are needed."""
+
+    def __init__(self, centred: NDArray[np.float32], total: int) -> None:
+        self.centred, self.total = centred, total
+        self.scatter = Scatter(centred)
+        self.most = min(*centred.shape, MAX_SEARCHED_RANK)
+        self.space: Subspace = fit_subspace(self.scatter, min(FIRST_RANK, self.most))
+
+    def __call__(self, log_step: float) -> Frame:
+        """The frame of a step of 2^log_step deviations of the labels."""
+        step = self.space.deviation * 2.0**log_step
+        rank = self._rank(step)
+        while rank == len(self.space.variance) < self.most:
+            wanted = min(MORE_RANK * rank, self.most)
+            self.space = fit_subspace(self.scatter, wanted)
+            if len(self.space.variance) < wanted:
+                self.most = len(self.space.variance)
+            rank = self._rank(step)
+        return fit_frame(self.space, max(rank, 1), step, self.total)
+
+    def _rank(self, step: float) -> int:
+        return int((self.space.variance >= AXIS_WORTH * step**2).sum())
+
+
+def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, float]:
+    """The coder of fewest bytes that has the quality on many labels, and its bytes."""
+    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+    wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
+    for _ in range(ROUNDS):
+        step, found = _golden(partial(_bytes_for, frames, sample, wanted), steps, trials)
+        if found.price is None:
+            break
+        coder = finish(frames(step), frames.centred, found.price)
+        reached = reached_quality(coder, check, quality)
+        if all(reached[key] <= bound for key, bound in quality.items()):
+            return coder, stored_bytes(coder, check, frames.total)
+        # the sample flatters: ask more of it by as much
+        wanted = {k: wanted[k] * min(0.998 * quality[k] / reached[k], 1) for k in wanted}
+        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
+    finest = Trial(frames(STEPS[0]), sample).quality(2.0 ** PRICES[0], quality)
+    raise ConfigError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
+
+
+def _spend(frames: _Frames, budget: float) -> TransformCoder:
+    """The coder that makes the most of a budget."""
+    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+    wanted, steps, trials = budget, STEPS, STEP_TRIALS
+    for _ in range(ROUNDS):
+        step, found = _golden(partial(_loss_within, frames, sample, wanted), steps, trials)
+        if found.price is None:
+            fewest = (found.cost - IMPOSSIBLE) * budget / wanted
+            break
+        coder = finish(frames(step), frames.centred, found.price)
+        fewest = stored_bytes(coder, check, frames.total)
+        if fewest <= budget:
+            return coder
+        wanted *= 0.998 * budget / fewest
+        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
+    raise ConfigError(
+        f"transform: bytes={budget:g} cannot be met where {frames.total} labels share the side "
+        f"information; bytes={fewest:.1f} can"
+    )
+
+
+class _Found(NamedTuple):
+    """What is to be small at some step, and the price it takes; no price where there is none."""
+
+    cost: float
+    price: float | None
+
+
+def _bytes_for(
+    frames: _Frames, sample: NDArray[np.float32], wanted: Mapping[str, float], step: float
+) -> _Found:
+    """Bytes a label at the highest price that has the quality."""
+    trial = Trial(frames(step), sample)
+
+    def miss(price: float) -> float:
+        reached = trial.quality(price, wanted)
+        return max(reached[key] / bound for key, bound in wanted.items()) - 1
+
+    price = _crossing(miss, *PRICES)
+    if price is None:
+        return _Found(IMPOSSIBLE + miss(2.0 ** PRICES[0]), None)
+    return _Found(trial.bytes(price, frames.total), price)
+
+
+def _loss_within(
+    frames: _Frames, sample: NDArray[np.float32], budget: float, step: float
+) -> _Found:
+    """Product of the losses at the lowest price that keeps to the budget."""
+    trial = Trial(frames(step), sample)
+    price = _crossing(lambda price: trial.bytes(price, frames.total) / budget - 1, *PRICES[::-1])
+    if price is None:
+        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], frames.total), None)
+    return _Found(float(np.prod(list(trial.quality(price, BUDGETED).values()))), price)
+
+
+def _crossing(excess: Callable[[float], float], good: float, bad: float) -> float | None:
+    """A price near the last one, on the way from good to bad, with an excess of at most 0.
+
+    Args:
+        excess: monotone in the price.
+        good: log2 of the price where the excess is least; None when even that is above 0.
+        bad: log2 of the price where it is most.
+    """
+    below, above = excess(2.0**good), excess(2.0**bad)
+    if below > 0:
+        return None
+    if above <= 0:
+        return float(2.0**bad)
+    for _ in range(PRICE_TRIALS):
+        share = min(max(below / (below - above), 0.1), 0.9)  # regula falsi, kept from the ends
+        middle = good + share * (bad - good)
+        found = excess(2.0**middle)
+        if found > 0:
+            bad, above, below = middle, found, below / 2
+        else:
+            good, below, above = middle, found, above / 2
+        if -TOLERANCE < found <= 0:
+            break
+    return float(2.0**good)
+
+
+def _golden(
+    evaluate: Callable[[float], _Found], bounds: tuple[float, float], trials: int
+) -> tuple[float, _Found]:
+    """Where the cost is smallest, by golden-section search."""
+    low, high = bounds
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at = {left: evaluate(left), right: evaluate(right)}
+    for _ in range(trials - 2):
+        if at[left].cost <= at[right].cost:
+            high, right = right, left
+            left = high - GOLDEN * (high - low)
+            at[left] = evaluate(left)
+        else:
+            low, left = left, right
+            right = low + GOLDEN * (high - low)
+            at[right] = evaluate(right)
+    return min(at.items(), key=lambda entry: entry[1].cost)
+
+
+def _text(quality: Mapping[str, float]) -> str:
+    return ",".join(f"{key}={value:.4g}" for key, value in quality.items())

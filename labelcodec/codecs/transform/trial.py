@@ -1,0 +1,109 @@
+"""What a frame reaches on some labels, at any price of a peak's bits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.analysis import Analyser, Analysis, Peaks
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.fitting import fit_tail, with_price
+from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.symbols import Model
+
+BATCH = 128
+HEAD = 4  # bytes of the two streams in a batch's directory
+
+
+class Trial:
+    """Labels analysed in one frame."""
+
+    def __init__(self, frame: Frame, centred: NDArray[np.float32]) -> None:
+        """Analyse (N, C) labels less their own mean."""
+        self._analysis = Analyser(frame)(centred)
+        self._truth = Truth(centred)
+
+    def _corrected(self, price: float) -> tuple[Analysis, Peaks]:
+        """The peaks at this price, with the correction of the tail that they ask for."""
+        analysis = replace(self._analysis, frame=with_price(self._analysis.frame, price))
+        peaks = analysis.peaks(price)
+        return replace(analysis, frame=fit_tail(analysis, peaks)), peaks
+
+    def bytes(self, price: float, total: int) -> float:
+        """Bytes a label, roughly: the tables are fitted to these very labels."""
+        analysis, peaks = self._corrected(price)
+        compact = analysis.compact(peaks)
+        coder = TransformCoder(analysis.frame, Model.fit([compact]), price)
+        streams = sum(map(len, coder.streams(compact).values()))
+        return streams / len(peaks.counts) + side_bytes(coder) / total
+
+    def quality(self, price: float, measures: Iterable[str]) -> dict[str, float]:
+        """Means of the measures, such as 'tv4' and 'kl1'."""
+        analysis, peaks = self._corrected(price)
+        return self._truth.measure(analysis.frame.logits(analysis.expand(peaks)), measures)
+
+
+class Truth:
+    """Labels that others are measured against."""
+
+    def __init__(self, centred: NDArray[np.float32]) -> None:
+        """Take (N, C) logits."""
+        self._logits = centred
+        self._known: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def measure(self, found: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
+        """Mean total variation ('tv4' at temperature 4) or KL ('kl1', nats) of logits to these."""
+        found = found - found.max(axis=1, keepdims=True)
+        reached = {}
+        for measure in measures:
+            tau = int(measure[2:])
+            p, log_p = self._at(tau)
+            scaled = found / np.float32(tau)
+            q = np.exp(scaled)
+            total = q.sum(axis=1, keepdims=True)
+            if measure.startswith("tv"):
+                q /= total
+                q -= p
+                reached[measure] = float(np.abs(q).sum(axis=1).mean()) / 2
+            else:
+                terms = log_p - scaled
+                terms *= p
+                reached[measure] = float((terms.sum(axis=1) + np.log(total[:, 0])).mean())
+        return reached
+
+    def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities and their logarithms at a temperature."""
+        if tau not in self._known:
+            scaled = self._logits / np.float32(tau)
+            scaled -= scaled.max(axis=1, keepdims=True)
+            scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+            self._known[tau] = np.exp(scaled), scaled
+        return self._known[tau]
+
+
+def reached_quality(
+    coder: TransformCoder, centred: NDArray[np.float32], measures: Iterable[str]
+) -> dict[str, float]:
+    """Measures of the labels as the coder gives them back."""
+    analysis = coder.analyser(centred)
+    full = analysis.expand(analysis.peaks(coder.price))
+    return Truth(centred).measure(coder.frame.logits(full), measures)
+
+
+def side_bytes(coder: TransformCoder) -> int:
+    """Bytes of the side information."""
+    return sum(len(zstandard.compress(part)) for part in coder.dump().values())
+
+
+def stored_bytes(coder: TransformCoder, centred: NDArray[np.float32], total: int) -> float:
+    """Bytes a label, stored in batches, its share of the side information included."""
+    streams = 0
+    for first in range(0, len(centred), BATCH):
+        analysis = coder.analyser(centred[first : first + BATCH])
+        compact = analysis.compact(analysis.peaks(coder.price))
+        streams += HEAD + sum(map(len, coder.streams(compact).values()))
+    return streams / len(centred) + side_bytes(coder) / total

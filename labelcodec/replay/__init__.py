@@ -1,0 +1,1 @@
+"""Labels on their way into training: torch lives here."""

@@ -1,0 +1,81 @@
+"""The ranking that peaks refer to is the same whoever adds up the products, and how."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labelcodec.batch import Labels
+from labelcodec.codecs.transform import Transform, compiled, plain
+from labelcodec.codecs.transform.compact import Compact
+from labelcodec.replay.expand import expand
+from tests.codecs.transform.labels import batches, logits
+
+
+@pytest.fixture(scope="module")
+def compact() -> Compact:
+    coder = Transform(rank=12, step=0.7, peaks=5).fit(batches(300, 60), 60)
+    return coder.compact(Labels(60, logits(40, 60, 5)))
+
+
+def test_scores_are_the_integers_of_the_definition_in_any_order(compact):
+    frame = compact.frame
+    wide = compact.coefficients.astype(object), frame.basis.astype(object)
+    for order in (slice(None), slice(None, None, -1), np.random.default_rng(0).permutation(12)):
+        left, right = wide[0][:, order] * frame.scale.astype(object)[order], wide[1][:, order]
+        exact = left @ right.T + frame.mean.astype(object) * 256
+        np.testing.assert_array_equal(frame.scores(compact.coefficients), exact.astype(np.int64))
+
+
+def test_large_coefficients_leave_single_precision_in_time(compact):
+    frame = compact.frame
+    large = np.full_like(compact.coefficients, 32767)
+    exact = large.astype(object) * frame.scale.astype(object) @ frame.basis.T.astype(object)
+    exact = np.clip((exact + frame.mean.astype(object) * 256).astype(np.int64), -(1 << 29), 1 << 29)
+    np.testing.assert_array_equal(frame.scores(large), exact)
+
+
+def test_a_reordered_basis_gives_the_same_peaks_and_logits(compact):
+    order = np.random.default_rng(1).permutation(compact.frame.rank)
+    frame = replace(
+        compact.frame, basis=compact.frame.basis[:, order], scale=compact.frame.scale[order]
+    )
+    other = replace(compact, frame=frame, coefficients=compact.coefficients[:, order])
+    for mine, theirs in zip(compact.peaks, other.peaks, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(compact.dense(), other.dense())
+
+
+def test_torch_expands_to_the_same_bits(compact):
+    found = expand(compact, torch.device("cpu"))
+    assert found.dtype == torch.float32
+    np.testing.assert_array_equal(found.numpy(), compact.dense())
+
+
+@given(seed=st.integers(0, 10_000), ties=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_twins_agree(seed, ties):
+    rng = np.random.default_rng(seed)
+    rows, classes = int(rng.integers(1, 6)), int(rng.integers(1, 90))
+    bound = 3 if ties else 1 << 29
+    scores = rng.integers(-bound, bound + 1, (rows, classes)).astype(np.int32)
+    counts = rng.integers(0, classes + 1, rows)
+    places = np.concatenate([np.sort(rng.permutation(classes)[:count]) for count in counts]).astype(
+        np.int64
+    )
+    ranked = [twin.ranked_classes(scores, counts, places) for twin in (plain, compiled)]
+    np.testing.assert_array_equal(*ranked)
+    gain = np.maximum(rng.standard_normal((rows, classes)), 0).astype(np.float32)
+    for price, most in ((0.01, 64), (0.05, 3)):
+        chosen = [twin.choose(scores, gain, price, most) for twin in (plain, compiled)]
+        for one, other in zip(*chosen, strict=True):
+            np.testing.assert_array_equal(one, other)
+    values = rng.integers(-bound, bound + 1, len(places)).astype(np.int32)
+    tail = rng.integers(-50, 50, 48).astype(np.int32)
+    full = [twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (plain, compiled)]
+    np.testing.assert_array_equal(*full)

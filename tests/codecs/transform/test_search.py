@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from labelcodec.batch import Labels
+from labelcodec.codecs import registry
+from labelcodec.codecs.transform import Transform
+from labelcodec.codecs.transform.analysis import centre
+from labelcodec.errors import ConfigError, DataError
+from tests.codecs.transform.labels import batches, logits
+
+CLASSES = 64
+PARTS = batches(1500, CLASSES, size=128)
+TRUTH = centre(np.concatenate([part.value for part in PARTS]))
+
+
+def bytes_of(coder, expected):
+    streams = sum(len(part) for labels in PARTS for part in coder.encode(labels).values())
+    return streams / len(TRUTH) + sum(map(len, coder.dump().values())) / expected
+
+
+def quality_of(coder):
+    found = np.concatenate([coder.compact(labels).dense() for labels in PARTS]).astype(np.float64)
+    reached = {}
+    for tau in (1, 4):
+        p, q = (np.exp(z / tau - (z / tau).max(axis=1, keepdims=True)) for z in (TRUTH, found))
+        p, q = (part / part.sum(axis=1, keepdims=True) for part in (p.astype(np.float64), q))
+        reached[f"tv{tau}"] = np.abs(p - q).sum(axis=1).mean() / 2
+        reached[f"kl{tau}"] = (p * np.log(p / q)).sum(axis=1).mean()
+    return reached
+
+
+@pytest.mark.parametrize("spec", ["tv4=0.08", "kl1=0.1", "tv4=0.1,kl1=0.3", "tv1=0.1,tv4=0.12"])
+def test_every_quality_asked_for_holds(spec):
+    coder = registry.parse(f"transform:{spec}").fit(PARTS, CLASSES)
+    reached = quality_of(coder)
+    asked = dict(part.split("=") for part in spec.split(","))
+    for key, bound in asked.items():
+        assert reached[key] <= float(bound)
+    assert max(reached[key] / float(bound) for key, bound in asked.items()) > 0.8, "wasteful"
+
+
+@pytest.mark.parametrize("budget", [6, 15])
+def test_a_budget_holds_and_is_used(budget):
+    coder = Transform(bytes=budget).fit(PARTS, CLASSES, 20_000)
+    assert 0.85 * budget < bytes_of(coder, 20_000) <= budget
+
+
+def test_better_quality_takes_more_bytes_and_more_bytes_give_better_quality():
+    fine, coarse = (Transform(tv4=bound).fit(PARTS, CLASSES) for bound in (0.06, 0.12))
+    assert bytes_of(fine, 1500) > bytes_of(coarse, 1500)
+    rich, poor = (quality_of(Transform(bytes=size).fit(PARTS, CLASSES, 20_000)) for size in (15, 6))
+    assert rich["tv4"] < poor["tv4"] and rich["kl1"] < poor["kl1"]
+
+
+def test_labels_that_share_the_tables_pay_for_a_finer_basis():
+    few, many = (Transform(rank=8, step=2, peaks=2).fit(PARTS, CLASSES, n) for n in (None, 10**7))
+    assert np.abs(many.frame.basis).max() > 10 * np.abs(few.frame.basis).max()
+
+
+@pytest.mark.parametrize("spec", ["bytes=0.2", "tv4=0.00001", "tv4=0.02,bytes=4"])
+def test_what_cannot_be_met_says_what_can(spec):
+    with pytest.raises(ConfigError, match=r"transform: .*\d") as error:
+        registry.parse(f"transform:{spec}").fit(PARTS, CLASSES)
+    assert "can" in str(error.value) or "takes" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "transform", "transform:rank=4", "transform:rank=4,step=1,peaks=2,bytes=3",
+        "transform:rank=0,step=1,peaks=2", "transform:rank=4,step=nan,peaks=2",
+        "transform:tv4=0", "transform:bytes=-1", "transform:rank=4,step=1,peaks=65",
+    ],
+)  # fmt: skip
+def test_specs_that_mean_nothing_are_refused(spec):
+    with pytest.raises(ConfigError):
+        registry.parse(spec)
+
+
+def test_the_spec_of_a_codec_parses_back():
+    codec = registry.parse("transform:tv4=0.1,kl1=0.25")
+    assert registry.parse(registry.spec_of(codec)) == codec
+
+
+EXPLICIT = Transform(rank=8, step=1.0, peaks=1)
+
+
+@pytest.mark.parametrize("codec", [EXPLICIT, Transform(bytes=20)])
+@pytest.mark.parametrize("count", [0, 3])
+def test_constant_labels_and_none_are_refused(codec, count):
+    labels = [Labels(9, np.full((count, 9), 2.5, np.float16))] if count else []
+    with pytest.raises(DataError):
+        codec.fit(labels, 9)
+
+
+def test_fewer_labels_than_the_rank_are_refused():
+    with pytest.raises(DataError, match="rank 8"):
+        EXPLICIT.fit([Labels(20, logits(7, 20))], 20)
+
+
+def test_a_handful_of_labels_can_have_a_budget():
+    labels = Labels(20, logits(5, 20))
+    coder = Transform(kl1=0.1).fit([labels], 20)
+    assert coder.compact(labels).dense().shape == (5, 20)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(bad):
+    z = logits(4, 8)
+    z[2, 3] = bad
+    with pytest.raises(DataError, match="sample 2"):
+        EXPLICIT.prepare(Labels(8, z), allow_nonfinite=True)
+
+
+def test_topk_labels_and_probabilities_are_refused():
+    topk = Labels(8, np.ones((2, 3), np.float16), np.zeros((2, 3), np.int64), tail="zero")
+    with pytest.raises(DataError, match="top-k"):
+        EXPLICIT.prepare(topk)
+    with pytest.raises(DataError, match="probabilities"):
+        EXPLICIT.prepare(Labels(8, np.ones((2, 8), np.float16), space="probabilities"))
