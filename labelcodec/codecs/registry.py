@@ -91,7 +91,8 @@ def config_of(codec: Codec) -> dict[str, Any]:
 
 def spec_of(codec: Codec) -> str:
     """The spec that `parse` takes."""
-    keys = ",".join(f"{key}={value}" for key, value in config_of(codec).items())
+    items = config_of(codec).items()
+    keys = ",".join(f"{key}={str(value).removesuffix('.0')}" for key, value in items)
     return f"{codec.name}:{keys}" if keys else codec.name
 
 
