@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from labelcodec.batch import LabelBatch, Labels
-from labelcodec.codecs import registry
+from labelcodec.codecs import registry, values
 from labelcodec.codecs.batches import BatchCoder
 from labelcodec.codecs.interface import Codec
 from labelcodec.dumps import Dump, DumpInfo, open_dump, write_dump
@@ -257,7 +257,7 @@ def _encode_one(
 ) -> _Encoded:
     batch = prepare(dump.read(i), codec, allow_nonfinite)
     payload = coder.encode(batch)
-    nonfinite = not bool(np.isfinite(batch.labels.value).all())
+    nonfinite = not values.all_finite(batch.labels.value)
     return _Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)
 
 

@@ -24,6 +24,11 @@ def packed(content: object) -> bytes:
     return zstandard.compress(msgpack.packb(content))
 
 
+def nested(count: int, value: bytes) -> bytes:
+    """A map of so many keys that all have this value."""
+    return bytes([0xDE, 0, count]) + b"".join(b"\xa2%02d" % i + value for i in range(count))
+
+
 BOMB = 1 << 25
 GOOD = {"crop": {"a": b""}, "labels": {}}
 
@@ -49,9 +54,11 @@ GOOD = {"crop": {"a": b""}, "labels": {}}
         packed({"crop": {str(i): {} for i in range(60)}, "labels": {}}),
         zstandard.compress(bytes(side.MAX_BYTES + 1)),
         zstandard.compress(b"\xdd" + BOMB.to_bytes(4, "big") + b"\x80" * BOMB),
+        zstandard.compress(b"\xdd" + BOMB.to_bytes(4, "big") + b"\xc0" * BOMB),
         zstandard.compress(b"\x81\xa1a" * (1 << 20) + b"\x80"),
+        zstandard.compress(nested(4, nested(64, nested(64, nested(64, b"\x80"))))),
     ],
-    ids=range(19),
+    ids=range(21),
 )
 def test_malformed(data):
     tracemalloc.start()

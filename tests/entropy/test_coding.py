@@ -111,6 +111,14 @@ class TestSymbolReader:
             reader.take(np.zeros(500, np.int64), table)
             reader.close()
 
+    def test_words_left_over(self, stream):
+        data, table = stream
+        grown = bytes([data[0] + 2]) + data[1 : 1 + data[0]] + b"\0\0" + data[1 + data[0] :]
+        reader = SymbolReader(view(grown), 10, "parts")
+        reader.take(np.zeros(10, np.int64), table)
+        with pytest.raises(CorruptError, match="parts do not decode"):
+            reader.close()
+
     def test_extra_bits_cut(self, stream):
         data, table = stream
         with pytest.raises(CorruptError, match="parts end too early"):

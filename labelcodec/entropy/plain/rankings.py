@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+
 import numpy as np
 
 from labelcodec.entropy.plain.lanes import Array, Bits, Exhausted, Lanes
@@ -49,13 +51,13 @@ def gap_contexts(previous: Array, before: Array) -> Array:
 
 def _run(levels: Array, remaining: list[int], at: int) -> tuple[int, int]:
     """First and last + 1 place in `remaining` of the ranks whose level equals that at `at`."""
-    level = levels[remaining[at]]
-    low = high = at
-    while low > 0 and levels[remaining[low - 1]] == level:
-        low -= 1
-    while high < len(remaining) and levels[remaining[high]] == level:
-        high += 1
-    return low, high
+
+    def fallen(rank: int) -> int:
+        return -int(levels[rank])
+
+    level = fallen(remaining[at])  # levels fall, so that bisection finds both ends
+    low = bisect_left(remaining, level, 0, at, key=fallen)
+    return low, bisect_right(remaining, level, at, key=fallen)
 
 
 def order_intervals(ranks: Array, levels: Array) -> tuple[Array, Array]:
