@@ -19,6 +19,7 @@ Precision = Literal["float16", "bfloat16", "float32"]
 
 MAX_CLASSES = 1 << 20
 MAX_SAMPLES = 1 << 16
+MAX_DENSE = 1 << 28  # values that a batch of top-k labels may be expanded to
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,12 +172,19 @@ class Labels:
 
         Logits with tail 'zero' have -inf for the classes left out, so that a softmax at any
         temperature gives them probability 0.
+
+        Raises:
+            DataError: top-k labels whose B times C is above 2^28, 1 GiB.
         """
         if self.compact is not None:
             return self.compact.dense()
         value = self.value.astype(np.float32)
         if self.index is None:
             return value
+        if len(value) * self.classes > MAX_DENSE:
+            raise DataError(
+                f"{len(value)} labels of {self.classes} classes are too many to expand at once"
+            )
         full = np.empty((len(value), self.classes), np.float32)
         full[:] = self._tail_fill(value)
         np.put_along_axis(full, self.index, value, axis=1)

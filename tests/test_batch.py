@@ -20,6 +20,11 @@ def labels(value, index=None, classes=4, **rest):
 
 
 class TestDense:
+    def test_too_many_to_expand(self):
+        few = labels(np.ones((300, 1)), np.zeros((300, 1), int), classes=1 << 20, tail="zero")
+        with pytest.raises(DataError, match="too many to expand"):
+            few.dense()
+
     def test_full_labels(self):
         full = labels([[1, 2, 3, 4]])
         assert (full.k, len(full)) == (None, 1)
