@@ -174,14 +174,28 @@ def decode(
         if wanted is None:
             raise DumpError(f"{source}: it was not made from a dump; say which --layout to write")
         replaced = force and target.is_dir() and any(target.iterdir())
+        if replaced:
+            target = target.resolve()
+            _check_replaceable(target, source)
         folder = target.with_name(f"{target.name}.new") if replaced else target
         files = write_dump(
             _with_progress(reader, progress), folder, wanted, origin.get("types", {}), reader.names
         )
         if replaced:
-            shutil.rmtree(target)
+            old = target.with_name(f"{target.name}.old")
+            target.rename(old)
             folder.rename(target)
+            shutil.rmtree(old)
         return DecodeReport(files, is_lossy(reader.header), wanted)
+
+
+def _check_replaceable(target: Path, source: Path) -> None:
+    """Only a dump may be replaced: label files and their lists, and not the container itself."""
+    for path in target.rglob("*"):
+        if path.is_file() and (path.suffix not in (".tar", ".json") or path.samefile(source)):
+            raise DumpError(
+                f"{target}: holds {path.name}, which is not part of a dump; nothing was replaced"
+            )
 
 
 def _own_layout(header: Header) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,22 +145,35 @@ def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
         total[name] += size
 
 
+Shapes = tuple[tuple[int, ...], ...]
+
+
 @dataclass(frozen=True)
 class _Sum:
-    """A stream's symbol counts by context, added up over batches."""
+    """A stream's symbol counts by context, added up over batches.
 
-    tables: tuple[NDArray[np.int64], ...] | None = None
+    Shards of a merged file have tables of their own; those of another shape are kept apart.
+    """
+
+    tables: Mapping[Shapes, tuple[NDArray[np.int64], ...]] = field(default_factory=dict)
     fixed_bits: float = 0.0
     coded_bytes: int = 0
 
     def plus(self, use: Usage) -> _Sum:
-        tables = use.tables
-        if self.tables is not None:
-            tables = tuple(a + b for a, b in zip(self.tables, use.tables, strict=True))
-        return _Sum(tables, self.fixed_bits + use.fixed_bits, self.coded_bytes + use.coded_bytes)
+        shapes = tuple(counts.shape for counts in use.tables)
+        before = self.tables.get(shapes)
+        added = use.tables
+        if before is not None:
+            added = tuple(a + b for a, b in zip(before, use.tables, strict=True))
+        return _Sum(
+            {**self.tables, shapes: added},
+            self.fixed_bits + use.fixed_bits,
+            self.coded_bytes + use.coded_bytes,
+        )
 
     def cost(self) -> StreamCost:
-        bits = self.fixed_bits + sum(_entropy_bits(counts) for counts in self.tables or ())
+        every = (counts for tables in self.tables.values() for counts in tables)
+        bits = self.fixed_bits + sum(map(_entropy_bits, every))
         return StreamCost(self.coded_bytes, bits / 8)
 
 

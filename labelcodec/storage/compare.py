@@ -128,7 +128,8 @@ def _augmentation_parts(augmentation: Augmentation) -> dict[str, Any]:
     parts["cutouts"] = augmentation.cutout
     if drawn is not None:
         parts |= {"randaugment operations": drawn.op, "randaugment decisions": drawn.decision}
-        parts["randaugment magnitudes"] = drawn.magnitude
+        # a container holds them in float32, a dump where it is exact in float16
+        parts["randaugment magnitudes"] = drawn.magnitude.astype(np.float32)
         parts["randaugment types"] = drawn.magnitude_dtypes
     return parts
 

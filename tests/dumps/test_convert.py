@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -209,8 +210,9 @@ class TestRefused:
         with pytest.raises(DumpError, match="not empty"):
             decode(tmp_path / "a.slc", copy)
         assert (copy / "mine").read_text() == "precious"
+        (copy / "mine").rename(copy / "batch_99.tar")
         decode(tmp_path / "a.slc", copy, force=True)
-        assert same_dumps(lpqld, copy) and not (copy / "mine").exists()
+        assert same_dumps(lpqld, copy) and not (copy / "batch_99.tar").exists()
         assert left(tmp_path) == ["a.slc", "copy"]
 
     def test_a_live_run_has_no_layout(self, tmp_path):
@@ -376,3 +378,18 @@ def test_memory_does_not_grow_with_the_dump(tmp_path):
         rows = {str(number): indices[str(number % 8)] for number in range(count)}
         (root / BATCH_SIDE).write_text(json.dumps(rows))
     assert float(script(GROWTH, tmp_path).out) < 30
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "a.slc"])
+def test_force_replaces_nothing_but_a_dump(tmp_path, lpqld, name):
+    encode(lpqld, tmp_path / "a.slc")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    source = tmp_path / "a.slc"
+    if name == "a.slc":
+        source = source.rename(folder / name)
+    else:
+        (folder / name).write_text("mine")
+    with pytest.raises(DumpError, match=re.escape(name)):
+        decode(source, folder, force=True)
+    assert [path.name for path in folder.iterdir()] == [name]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import labelcodec
 from labelcodec.codecs.streams import COMPONENTS
 from labelcodec.header import Header
 from labelcodec.storage import breakdown
@@ -79,3 +80,12 @@ def test_empty_set_has_no_bytes_per_label(tmp_path) -> None:
     assert found.bytes_per_label is None
     assert found.actual_rate_kept_epochs is None
     assert found.actual_rate == 0
+
+
+def test_shards_with_tables_of_other_shapes_are_added_up_apart() -> None:
+    """A merged golden file has side information of two shapes."""
+    vectors = Path(__file__).parents[2] / "spec" / "vectors" / "v1.0" / "container"
+    with labelcodec.open(vectors / "merged.slc") as reader:
+        found = breakdown(reader)
+    assert sum(found.components.values()) == found.bytes_total
+    assert all(cost.entropy_bytes <= cost.bytes for cost in found.streams.values())
