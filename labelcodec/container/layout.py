@@ -43,7 +43,7 @@ INDEX = b"I"  # exactly one, the last record
 NAMES = b"n"  # at most one
 KNOWN = (HEADER, SIDE_INFORMATION, BATCH, INDEX, NAMES)
 
-KIB, MIB = 1 << 10, 1 << 20
+MIB = 1 << 20
 _LIMITS = {HEADER: MIB, NAMES: 64 * MIB}
 _OTHER_LIMIT = 256 * MIB
 MAX_SECTIONS = 1 << 16  # records that are neither batches nor the index, the header included

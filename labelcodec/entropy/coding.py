@@ -81,9 +81,10 @@ def code_symbols(
     symbols: Symbols, table: TableSet
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int64]]:
     """Intervals (start, freq) and extra bits (values, widths). Unseen symbols are escaped."""
-    return coders().table_intervals(  # type: ignore[no-any-return]
+    starts, freqs, extra, widths = coders().table_intervals(
         symbols.contexts, symbols.symbols, symbols.widths, symbols.extra, table.starts, table.freqs
     )
+    return starts, freqs, extra, widths
 
 
 def encode_symbols(symbols: Symbols, table: TableSet) -> bytes:
