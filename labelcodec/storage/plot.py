@@ -11,6 +11,7 @@ from labelcodec.storage.breakdown import Breakdown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Labels in blues, what addresses and frames them in greys, augmentation in warm colours.
 _COLOURS = {
@@ -39,17 +40,11 @@ def plot(sets: Sequence[tuple[str, Breakdown]], target: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed, or no set holds a label.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("--plot needs matplotlib: pip install 'labelcodec[plot]'") from error
     shown = [(name, one) for name, one in sets if one.labels]
     if not shown:
         raise ConfigError("there is nothing to plot: no label in any of the sets")
     rows = len(shown)
-    figure = Figure(figsize=(11, 2.4 + 0.75 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(11, 2.4 + 0.75 * rows)
     left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
     _bytes(left, shown)
     _rates(right, shown)
@@ -63,6 +58,22 @@ def plot(sets: Sequence[tuple[str, Breakdown]], target: Path) -> None:
     handles, names = left.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     figure.savefig(target, format="png", dpi=150)
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure of that many inches, ready to be saved.
+
+    Raises:
+        ConfigError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError("--plot needs matplotlib: pip install 'labelcodec[plot]'") from error
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _bytes(axes: Axes, sets: Sequence[tuple[str, Breakdown]]) -> None:

@@ -21,8 +21,17 @@ def sre2l_file_bytes(samples: int, classes: int, mix: str | None) -> int:
         mix: 'cutmix', 'mixup' or None; without mixing the file has no mix index.
     """
     storages = [16 * samples, samples, 8 * samples if mix else 0, 2 * classes * samples]
-    aligned = sum(-(-size // _ALIGNMENT) * _ALIGNMENT for size in storages)
-    return aligned + _WRAPPING.get(mix, _WRAPPING["cutmix"])
+    return torch_file_bytes(storages, sre2l_wrapping(mix))
+
+
+def torch_file_bytes(storages: Iterable[int], wrapping: int) -> int:
+    """Bytes of a file of torch.save: storages of so many bytes, aligned, and their wrapping."""
+    return sum(-(-size // _ALIGNMENT) * _ALIGNMENT for size in storages) + wrapping
+
+
+def sre2l_wrapping(mix: str | None) -> int:
+    """What torch adds to the storages of one of SRe2L's files."""
+    return _WRAPPING.get(mix, _WRAPPING["cutmix"])
 
 
 def raw_bytes(header: Header, samples: Iterable[int]) -> int:
