@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from . import console, demo, encode, keep, look
+from . import console, demo, encode, keep, look, plan
 
 
 @click.group(
@@ -28,6 +28,7 @@ COMMANDS = {
         look.stats,
         look.compare,
         look.codecs,
+        plan.plan,
         keep.verify,
         keep.repair,
         keep.merge,

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from tests.cli.call import call
+
+BASE = ("plan", "--classes", 1000, "--ipc", 10)
+
+
+def test_several_codecs_and_fractions_by_default(capsys) -> None:
+    found = call(capsys, *BASE)
+    assert found.status == 0
+    assert found.err == ""
+    assert "10 000 images of 16.0 kB (assumed), 160.0 MB in all" in found.out
+    for text in ("Predicted", "sre2l", "lpqld:k=50", "* transform:bytes=30", "0.025"):
+        assert text in found.out
+
+
+def test_json_has_setting_predictions_and_the_pareto_set(capsys) -> None:
+    specs = ("--codec", "topk:k=50", "--codec", "transform:bytes=30")
+    found = call(capsys, *BASE, "--keep", 0.05, *specs, "--json").json()
+    assert found["setting"]["images"] == 10_000
+    assert [one["codec"] for one in found["predicted"]] == ["topk:k=50", "transform:bytes=30"]
+    assert [one["pareto"] for one in found["predicted"]] == [False, True]
+    assert {one["labels"] for one in found["predicted"]} == {1170 * 128}
+
+
+def test_few_classes_leave_the_larger_k_out(capsys) -> None:
+    found = call(capsys, "plan", "--classes", 20, "--ipc", 10)
+    assert "k=10" in found.out
+    assert "k=50" not in found.out
+    assert "beyond what was ever measured" in found.err
+
+
+def test_images_are_counted_and_measured(capsys, tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "0.png")
+    sizes = sum(path.stat().st_size for path in tmp_path.rglob("*.png"))
+    args = ("plan", "--classes", 200, "--images", tmp_path, "--codec", "dense", "--json")
+    found = call(capsys, *args).json()
+    assert found["setting"]["images"] == 2
+    assert {one["images_bytes"] for one in found["predicted"]} == {sizes}
+
+
+def test_plot(capsys, tmp_path) -> None:
+    assert call(capsys, *BASE, "--plot", tmp_path / "plan.png").status == 0
+    assert (tmp_path / "plan.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (("--classes", 10), "--ipc or --images"),
+        (("--classes", 10, "--ipc", 1, "--images", "x"), "--ipc or --images"),
+        (("--classes", 10, "--ipc", 1, "--codec", "topk:k=50"), "k"),
+        (("--classes", 10, "--ipc", 1, "--keep", 7), "keep is 7"),
+        (("--ipc", 1), "--classes"),
+    ],
+)
+def test_mistakes_in_the_call(capsys, args, problem: str) -> None:
+    found = call(capsys, "plan", *args)
+    assert found.status == 2
+    assert problem in found.err
+    assert found.err.count("\n") == 1
