@@ -35,14 +35,17 @@ def pack_bits(values: Any, widths: Any) -> Any:
 def pack_fixed(values: Any, width: int) -> Any:
     """Twin of `plain.pack_fixed`."""
     data = np.zeros((len(values) * width >> 6) + 2, np.uint64)
-    position, bits = np.uint64(0), np.uint64(width)
+    bits, word, offset, filled = np.uint64(width), 0, U(0), U(0)
     for i in range(len(values)):
         value = np.uint64(values[i]) & ((U(1) << bits) - U(1))
-        word, offset = position >> U(6), position & U(63)
-        data[word] |= value << offset
-        if offset + bits > U(64):
-            data[word + U(1)] |= value >> (U(64) - offset)
-        position += bits
+        filled |= value << offset
+        offset += bits
+        if offset >= U(64):
+            data[word] = filled
+            word += 1
+            offset -= U(64)
+            filled = value >> (bits - offset) if offset > U(0) else U(0)
+    data[word] = filled
     return data.view(np.uint8)[: (len(values) * width + 7) >> 3]
 
 

@@ -35,26 +35,31 @@ def dense_intervals(
 ) -> Any:
     """Twin of `plain.dense_intervals`."""
     rows, classes = high.shape
-    last, escape = len(freqs) - 1, freqs.shape[1] - 1
-    start = np.zeros((classes, rows), np.uint16)
-    freq = np.zeros((classes, rows), np.uint16)
+    last, escape = np.int32(len(freqs) - 1), freqs.shape[1] - 1
+    # one look-up each for what belongs together
+    packed = (starts.astype(np.uint32) << np.uint32(16)) | freqs
+    known = (place_of << 8) | symbol_of
+    start = np.empty((classes, rows), np.uint16)
+    freq = np.empty((classes, rows), np.uint16)
     escaped = np.zeros((classes, rows), np.bool_)
-    history = np.zeros((4, rows), np.int64)
+    history, context = np.zeros((4, rows), np.int32), np.zeros(rows, np.int32)
     for c in range(classes):
-        centre = np.int64(mean[c])
+        centre = np.int32(mean[c])
         own, before1 = history[c & 3], history[(c + 3) & 3]
         before2, before3 = history[(c + 2) & 3], history[(c + 1) & 3]
         for row in range(rows):
-            weighted = 10 * before1[row] + 5 * before2[row] + 3 * before3[row] + 2 * own[row]
-            predicted = centre + (weighted >> 5)
-            context = min(max((predicted - base) >> 5, 0), last)
-            top = high[row, c]
-            symbol = np.int64(symbol_of[top])
-            if symbol == escape or freqs[context, symbol] == 0:
-                symbol, escaped[c, row] = escape, True
-            start[c, row], freq[c, row] = starts[context, symbol], freqs[context, symbol]
-            place = np.int64(place_of[top])
-            own[row] = np.int64(0) if place == UNKNOWN else place - centre
+            near = np.int32(10) * before1[row] + np.int32(5) * before2[row]
+            far = np.int32(3) * before3[row] + np.int32(2) * own[row]
+            predicted = centre + ((near + far) >> np.int32(5))
+            context[row] = min(max((predicted - np.int32(base)) >> 5, np.int32(0)), last)
+        for row in range(rows):
+            entry = known[high[row, c]]
+            interval = packed[context[row], entry & 255]
+            if entry & 255 == escape or interval & np.uint32(0xFFFF) == 0:
+                interval, escaped[c, row] = packed[context[row], escape], True
+            start[c, row], freq[c, row] = interval >> np.uint32(16), interval & np.uint32(0xFFFF)
+            place = entry >> 8
+            own[row] = np.int32(0) if place == UNKNOWN else np.int32(place) - centre
     return start.ravel(), freq.ravel(), escaped.ravel()
 
 

@@ -14,18 +14,18 @@ from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_wor
 def rans_encode(starts: Any, freqs: Any, lanes: int) -> Any:
     """Twin of `plain.rans_encode`."""
     states = np.full(lanes, LOW, np.uint64)
-    words = np.empty(len(starts), np.uint16)
+    words = np.empty(len(starts) + 1, np.uint16)
     used, lane = len(starts), len(starts) % lanes
     for i in range(len(starts) - 1, -1, -1):
         lane = (lanes if lane == 0 else lane) - 1
         freq, state = np.uint64(freqs[i]), states[lane]
-        if state >= freq << U(20):
-            used -= 1
-            words[used] = np.uint16(state & U(0xFFFF))
-            state >>= U(16)
+        words[used] = np.uint16(state & U(0xFFFF))  # kept only when full: no branch to mispredict
+        full = np.uint64(state >= freq << U(20))
+        used -= np.int64(full)
+        state >>= full << U(4)
         quotient = np.uint64(np.uint32(state) // np.uint32(freq))  # states fit 32 bits
         states[lane] = (quotient << U(12)) + np.uint64(starts[i]) + (state - quotient * freq)
-    return states.astype(np.uint32), words[used:]
+    return states.astype(np.uint32), words[used + 1 :]
 
 
 @njit(cache=True, nogil=True)
