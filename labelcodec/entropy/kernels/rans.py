@@ -15,7 +15,8 @@ def rans_encode(starts: Any, freqs: Any, lanes: int) -> Any:
     """Twin of `plain.rans_encode`."""
     states = np.full(lanes, LOW, np.uint64)
     words = np.empty(len(starts) + 1, np.uint16)
-    used, lane = len(starts), len(starts) % lanes
+    used: Any = len(starts)
+    lane = len(starts) % lanes
     for i in range(len(starts) - 1, -1, -1):
         lane = (lanes if lane == 0 else lane) - 1
         freq, state = np.uint64(freqs[i]), states[lane]
