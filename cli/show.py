@@ -59,7 +59,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def _cell(name: str, value: Any) -> str:
     if name == "largest":
-        return "  ".join(f"{label}: {score:.4g}" for label, score in value)
+        return "  ".join(f"{label}: {float(score):.4g}" for label, score in value)
     return "-" if value is None else str(value)
 
 

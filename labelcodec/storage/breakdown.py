@@ -13,6 +13,7 @@ from labelcodec.storage.rates import pruning_factor, raw_bytes, theoretical_rate
 
 if TYPE_CHECKING:
     from labelcodec.entropy.coding import Usage
+    from labelcodec.header import Header
     from labelcodec.reader import Reader
 
 
@@ -133,11 +134,17 @@ def breakdown(reader: Reader, progress: Callable[[int, int], None] | None = None
         bytes_total=sum(path.stat().st_size for path in reader.paths),
         components=components,
         streams={name: total.cost() for name, total in usage.items()},
-        source_bytes=header.source.get("bytes") if header.source else None,
+        source_bytes=_source_bytes(header),
         raw_bytes=raw_bytes(header, index.samples),
         theoretical_rate=theoretical_rate(header, labels),
         pruning_factor=pruning_factor(header, labels),
     )
+
+
+def _source_bytes(header: Header) -> int | None:
+    """Size of the source dump; the container does not check what its header says there."""
+    size = (header.source or {}).get("bytes")
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
 
 
 def _add(total: dict[str, int], more: Mapping[str, int]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Augmentation, LabelBatch, Labels
+from labelcodec.storage.plain import plain
 
 if TYPE_CHECKING:
     from labelcodec.reader import Reader
@@ -17,12 +18,12 @@ _LARGEST = 5
 
 
 def describe_set(reader: Reader) -> dict[str, Any]:
-    """Header, index summary and files of an opened label set."""
+    """Header, index summary and files of an opened label set, as `plain` values."""
     index = reader.index
     samples = index.samples
     return {
         "files": [str(path) for path in reader.paths],
-        "header": reader.header.to_map(),
+        "header": plain(reader.header.to_map()),
         "index": {
             "batches": len(reader),
             "labels": int(samples.sum(dtype=np.int64)),
@@ -36,18 +37,21 @@ def describe_set(reader: Reader) -> dict[str, Any]:
 
 
 def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
-    """Batch at position i: its counts, its bytes and its first samples."""
+    """Batch at position i: its counts, its bytes and its first samples, as `plain` values."""
     batch = reader[i]
-    return {
-        "position": i,
-        "number": batch.number,
-        "epoch": batch.epoch,
-        "samples": len(batch),
-        "components": reader.component_bytes(i),
-        "labels": _labels(batch.labels),
-        "augmentation": _whole_batch(batch.augmentation),
-        "first_samples": [_sample(batch, row) for row in range(min(SHOWN, len(batch)))],
-    }
+    found: dict[str, Any] = plain(
+        {
+            "position": i,
+            "number": batch.number,
+            "epoch": batch.epoch,
+            "samples": len(batch),
+            "components": reader.component_bytes(i),
+            "labels": _labels(batch.labels),
+            "augmentation": _whole_batch(batch.augmentation),
+            "first_samples": [_sample(batch, row) for row in range(min(SHOWN, len(batch)))],
+        }
+    )
+    return found
 
 
 def _range(column: NDArray[Any]) -> list[int] | None:
@@ -88,12 +92,7 @@ def _sample(batch: LabelBatch, row: int) -> dict[str, Any]:
         "mix_partner": None if mix is None else int(mix.partner[row]),
         "cutout": None if augmentation.cutout is None else augmentation.cutout[row].tolist(),
         "largest": [
-            [int(name), _finite(labels.value[row, at])]
+            [int(name), float(labels.value[row, at])]
             for name, at in zip(classes, order, strict=True)
         ],
     }
-
-
-def _finite(value: Any) -> float | str:
-    """JSON has no NaN and no infinity."""
-    return float(value) if np.isfinite(value) else str(float(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
+from labelcodec.storage.plain import plain
 
 TEMPERATURES = (1.0, 2.0, 4.0, 20.0)
 _CHUNK = 1 << 20
@@ -39,15 +39,11 @@ class Fidelity:
         """Plain values for `json.dumps`; what is not finite becomes 'inf' or 'nan'."""
         return {
             "labels": self.labels,
-            "kl": {f"{tau:g}": _plain(value) for tau, value in self.kl.items()},
-            "tv": {f"{tau:g}": _plain(value) for tau, value in self.tv.items()},
+            "kl": plain({f"{tau:g}": value for tau, value in self.kl.items()}),
+            "tv": plain({f"{tau:g}": value for tau, value in self.tv.items()}),
             "top1_agreement": self.top1_agreement,
-            "max_dz": None if self.max_dz is None else _plain(self.max_dz),
+            "max_dz": self.max_dz,
         }
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
 
 
 @dataclass

@@ -19,7 +19,11 @@ class Outcome(NamedTuple):
 
     def json(self) -> Any:
         assert self.status == 0, self.err
-        return json.loads(self.out)
+        return json.loads(self.out, parse_constant=_refuse)
+
+
+def _refuse(name: str) -> None:
+    raise AssertionError(f"{name} is not JSON")
 
 
 def call(capsys: Any, *args: object) -> Outcome:

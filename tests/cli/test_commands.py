@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.cli.call import FIXTURE, call
+from tests.dumps.builders import edit
 
 SOURCE_BYTES = sum(path.stat().st_size for path in FIXTURE.rglob("*") if path.is_file())
 
@@ -74,6 +76,20 @@ def test_inspect_shows_header_index_and_a_batch(capsys, workplace) -> None:
     plain = call(capsys, "inspect", "small.slc", "--batch", 0)
     assert "First samples" in plain.out
     assert "Batch" not in call(capsys, "inspect", "small.slc").out
+
+
+def test_inspect_shows_nan_and_infinity(capsys, workplace) -> None:
+    values = torch.full((128, 1000), torch.nan).half()
+    values[:, 3] = torch.inf
+    edit(Path("dump/epoch_0/batch_1.tar"), lambda parts: [*parts[:3], float("nan"), *parts[4:]])
+    edit(Path("dump/epoch_0/batch_1.tar"), lambda parts: [*parts[:-1], values])
+    assert call(capsys, "encode", "dump", "odd.slc").status == 0
+    plain = call(capsys, "inspect", "odd.slc", "--batch", 1)
+    assert plain.status == 0, plain.err
+    assert "3: inf  0: nan" in plain.out
+    batch = call(capsys, "inspect", "odd.slc", "--batch", 1, "--json").json()["batch"]
+    assert batch["augmentation"]["mix"]["ratio"] == "nan"
+    assert batch["first_samples"][0]["largest"][:2] == [[3, "inf"], [0, "nan"]]
 
 
 def test_inspect_of_a_batch_that_is_not_there(capsys, workplace) -> None:

@@ -42,6 +42,13 @@ def test_rates(tmp_path) -> None:
     assert found.theoretical_rate == 10
 
 
+@pytest.mark.parametrize("size", [None, True, "many", float("nan"), b"9"])
+def test_a_source_of_no_known_size(tmp_path, size) -> None:
+    other = reader(tmp_path)
+    other.header = Header(1000, source={"bytes": size})
+    assert breakdown(other).source_bytes is None
+
+
 def test_entropy_of_known_symbols(tmp_path) -> None:
     # Context 0: four equally likely symbols, 8 of each in all; context 1: one symbol only.
     half = np.array([[4, 4, 4, 4], [9, 0, 0, 0]])

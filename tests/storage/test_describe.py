@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import labelcodec
-from labelcodec.batch import Labels
+from labelcodec.batch import Crop, Labels
 from labelcodec.header import Header
 from labelcodec.storage.describe import describe_batch, describe_set
 from tests.storage.fakes import make_batch
@@ -65,6 +65,26 @@ def test_nan_is_written_as_text(described) -> None:
     value[:, 0] = np.inf
     _, found = described("dense", replace(make_batch(), labels=Labels(10, value)))
     assert [score for _, score in found["first_samples"][0]["largest"]] == ["inf", *["nan"] * 4]
+
+
+def test_augmentations_that_are_no_numbers_are_written_as_text(described) -> None:
+    batch = make_batch()
+    mix = replace(batch.augmentation.mix, ratio=np.nan)
+    crop = Crop(np.full((6, 4), np.inf, np.float32), None)
+    cutout = np.full((6, 7), -np.inf, np.float32)
+    augmentation = replace(batch.augmentation, mix=mix, crop=crop, cutout=cutout)
+    _, found = described("dense", replace(batch, augmentation=augmentation))
+    assert found["augmentation"]["mix"]["ratio"] == "nan"
+    assert found["first_samples"][0]["crop"] == ["inf"] * 4
+    assert found["first_samples"][0]["cutout"] == ["-inf"] * 7
+
+
+def test_a_header_may_hold_what_json_lacks(tmp_path) -> None:
+    header = Header(10, teacher={"score": [np.nan, b"\x01\xff"]})
+    with labelcodec.Writer(tmp_path / "a.slc", header, "dense"):
+        pass
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        assert describe_set(reader)["header"]["teacher"] == {"score": ["nan", "01ff"]}
 
 
 def test_an_empty_set(tmp_path) -> None:
