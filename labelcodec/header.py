@@ -11,6 +11,7 @@ from labelcodec.errors import FormatError
 from labelcodec.version import __version__
 
 CREATOR = "labelcodec"
+OWN = frozenset({"source", "creator", "version"})  # map keys in which shards of a set may differ
 
 
 @dataclass(frozen=True)

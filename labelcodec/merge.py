@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from labelcodec.container import merge as merge_records
 from labelcodec.reader import Reader
 
-OWN = frozenset({"source", "creator", "version"})  # header keys in which shards may differ
-
 
 def merge(
     paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *, force: bool = False
@@ -29,5 +27,4 @@ def merge(
         CorruptError: a shard is damaged.
     """
     with Reader(paths) as reader:
-        header = reader.header.to_map()
-    merge_records(paths, out, header=header, ignore=OWN, force=force)
+        merge_records(reader.shards, out, header=reader.header.to_map(), force=force)

@@ -6,54 +6,27 @@ import glob as _glob
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs.batches import BatchCoder
 from labelcodec.codecs.columns import decompress
 from labelcodec.codecs.streams import FRAMING, SIDE_INFORMATION
-from labelcodec.container import RecordReader
+from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import CorruptError, LabelcodecError, MismatchError
-from labelcodec.header import Header
+from labelcodec.errors import CorruptError, LabelcodecError
+from labelcodec.header import OWN, Header
 
 PathLike = str | os.PathLike[str]
 MAX_NAMES_BYTES = 1 << 26  # decompressed
 MAX_NAMES = 1 << 21
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, eq=False)
-class SetIndex:
-    """One entry a batch, in order of number; int64 (n,) columns.
-
-    Attributes:
-        number: batch number.
-        epoch: its epoch.
-        samples: its samples.
-        size: bytes of its record.
-        shard: which of the reader's paths holds it.
-        position: its place in that shard.
-    """
-
-    number: NDArray[np.int64]
-    epoch: NDArray[np.int64]
-    samples: NDArray[np.int64]
-    size: NDArray[np.int64]
-    shard: NDArray[np.int64]
-    position: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """n, the number of batches."""
-        return len(self.number)
 
 
 class Reader:
@@ -74,52 +47,39 @@ class Reader:
         FormatError: a file is not a container, or is damaged (CorruptError) or too new
             (VersionError).
         MismatchError: the shards' headers differ, or two hold the same batch.
+
+    Attributes:
+        header: what is true of the whole set.
+        index: one entry a batch.
+        shards: the containers, one level below labels.
     """
 
     def __init__(self, paths: Sequence[PathLike]) -> None:
-        self._shards = [RecordReader(path) for path in paths]
-        self._start()
-        self._check_shards()
+        self._start(Shards(paths, OWN))
 
-    def _start(self) -> None:
+    def _start(self, shards: Shards) -> None:
+        self.shards = shards
+        self.index = shards.index
+        self.header = _joined([_header(shard) for shard in shards.readers])
+        self._where = str(shards.readers[0].path)
         self._coders: dict[tuple[int, int], BatchCoder] = {}
         self._lock = threading.Lock()
-        self.index = _set_index(self._shards)
-        first = self._shards[0]
-        self.header = _joined([Header.from_map(s.header, str(s.path)) for s in self._shards])
-        self._where = str(first.path)
-
-    def _check_shards(self) -> None:
-        first = Header.from_map(self._shards[0].header, str(self._shards[0].path))
-        for shard in self._shards[1:]:
-            other = Header.from_map(shard.header, str(shard.path))
-            if _shared(other) != _shared(first):
-                raise MismatchError(
-                    f"{shard.path}: its header differs from that of {self._shards[0].path}"
-                )
-        repeated = np.flatnonzero(np.diff(self.index.number) == 0)
-        if len(repeated):
-            number = int(self.index.number[repeated[0]])
-            both = self.index.shard[self.index.number == number]
-            a, b = (self._shards[int(i)].path for i in both[:2])
-            raise MismatchError(f"batch {number} is in both {a} and {b}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"shards": self._shards}
+        return {"shards": self.shards}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._shards = state["shards"]
-        self._start()
+        self._start(state["shards"])
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files of the set."""
-        return tuple(shard.path for shard in self._shards)
+        return tuple(shard.path for shard in self.shards.readers)
 
     @property
     def names(self) -> tuple[str, ...] | None:
         """Image names in order of image index, where the set stores them."""
-        packed = self._shards[0].names()
+        packed = self.shards.names()
         if packed is None:
             return None
         try:
@@ -156,8 +116,8 @@ class Reader:
 
     def overhead_bytes(self) -> dict[str, int]:
         """Bytes of the files that are in no batch, by component."""
-        side = sum(s.size for shard in self._shards for s in shard.index.of(SIDE_TAG))
-        total = sum(shard.size for shard in self._shards)
+        side = sum(s.size for shard in self.shards.readers for s in shard.index.of(SIDE_TAG))
+        total = sum(shard.size for shard in self.shards.readers)
         return {SIDE_INFORMATION: side, FRAMING: total - side - int(self.index.size.sum())}
 
     def usage(self, i: int) -> dict[str, Usage]:
@@ -166,8 +126,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the files."""
-        for shard in self._shards:
-            shard.close()
+        self.shards.close()
 
     def __enter__(self) -> Self:
         return self
@@ -187,20 +146,19 @@ class Reader:
             raise IndexError(f"{self._where}: batch {i} of {len(index)}")
         shard, position = int(index.shard[i]), int(index.position[i])
         key = int(index.samples[i]), int(index.number[i]), int(index.epoch[i])
-        side, data = self._shards[shard].batch(position)
+        record = self.shards.readers[shard]
+        side, data = record.batch(position)
         try:
             return use(self._coder(shard, side), data, key)
         except LabelcodecError as error:
-            where = f"{self._shards[shard].path}: batch {key[1]}"
-            raise type(error)(f"{where}: {error}") from None
+            raise type(error)(f"{record.path}: batch {key[1]}: {error}") from None
 
     def _coder(self, shard: int, side: int) -> BatchCoder:
         with self._lock:
             coder = self._coders.get((shard, side))
             if coder is None:
-                record = self._shards[shard]
-                header = Header.from_map(record.header, str(record.path))
-                coder = BatchCoder.load(header, record.side(side), "side information")
+                record = self.shards.readers[shard]
+                coder = BatchCoder.load(_header(record), record.side(side), "side information")
                 self._coders[shard, side] = coder
             return coder
 
@@ -231,21 +189,8 @@ def open(paths: PathLike | Sequence[PathLike]) -> Reader:
     return Reader(found)
 
 
-def _set_index(shards: Sequence[RecordReader]) -> SetIndex:
-    columns = {
-        name: np.concatenate([getattr(shard.index, name) for shard in shards])
-        for name in ("number", "epoch", "samples", "size")
-    }
-    lengths = [len(shard) for shard in shards]
-    columns["shard"] = np.repeat(np.arange(len(shards)), lengths)
-    columns["position"] = np.concatenate([np.arange(length) for length in lengths])
-    order = np.argsort(columns["number"], kind="stable")
-    return SetIndex(**{name: column[order] for name, column in columns.items()})
-
-
-def _shared(header: Header) -> dict[str, Any]:
-    """What all shards of a set must agree in."""
-    return replace(header, source=None, version="", creator="").to_map()
+def _header(shard: RecordReader) -> Header:
+    return Header.from_map(shard.header, str(shard.path))
 
 
 def _joined(headers: Sequence[Header]) -> Header:

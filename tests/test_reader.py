@@ -81,15 +81,29 @@ class TestOpening:
             labelcodec.open(paths)
 
     def test_the_same_batch_twice(self, whole, shards):
-        with pytest.raises(MismatchError, match=r"batch 1 is in both .*whole.* and .*part-1"):
+        with pytest.raises(MismatchError, match=r"part-1.*: batch number 1 is also in .*whole"):
             labelcodec.open([whole, shards[1]])
 
-    @pytest.mark.parametrize("change", [{"classes": 13}, {"teacher": {"name": "another"}}])
+    @pytest.mark.parametrize(
+        "change",
+        [{"classes": 13}, {"teacher": {"name": "another"}}, {"epochs": 3, "extra": {"later": 1}}],
+    )
     def test_shards_of_another_set(self, shards, tmp_path, change):
         recipe = replace(TOPK, classes=change.get("classes", 12))
         other = write(tmp_path / "b.slc", batches([99], recipe), recipe, header=change)
-        with pytest.raises(MismatchError, match=r"b\.slc: its header differs"):
+        keys = "epochs, later" if "extra" in change else next(iter(change))
+        message = rf"b\.slc: its header differs from that of .*part-0\.slc in {keys};"
+        with pytest.raises(MismatchError, match=message):
             labelcodec.open([shards[0], other])
+
+    def test_shards_whose_image_names_differ(self, tmp_path):
+        one = write(tmp_path / "a.slc", batches([0]), names=NAMES)
+        other = write(tmp_path / "b.slc", batches([1]), names=NAMES[::-1])
+        with (
+            labelcodec.open([one, other]) as reader,
+            pytest.raises(MismatchError, match="image names differ"),
+        ):
+            _ = reader.names
 
     def test_header(self, whole, shards):
         with labelcodec.open(whole) as reader:

@@ -7,6 +7,7 @@ from labelcodec.container.merge import merge
 from labelcodec.container.reader import RecordReader
 from labelcodec.container.repair import RepairReport, repair
 from labelcodec.container.scan import Scan, scan
+from labelcodec.container.shards import SetIndex, Shards
 from labelcodec.container.writer import RecordWriter
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "RepairReport",
     "Scan",
     "Section",
+    "SetIndex",
+    "Shards",
     "merge",
     "repair",
     "scan",

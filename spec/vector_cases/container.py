@@ -12,7 +12,7 @@ import numpy as np
 from labelcodec import Augmentation, Header, LabelBatch
 from labelcodec.codecs.batches import BatchCoder
 from labelcodec.codecs.streams import join, split
-from labelcodec.container import RecordWriter, merge
+from labelcodec.container import RecordWriter, Shards, merge
 from labelcodec.container.layout import PREAMBLE, SIDE_INFORMATION, TRAILER, TRAILER_CHECKED
 from spec.vector_cases.content import Content, dense_batch, logits, store
 
@@ -93,7 +93,8 @@ def merged(path: Path) -> Content:
     for i, part in enumerate(batches):
         shards.append(path.with_suffix(f".{i}"))
         content = store(shards[-1], Header(4), "dense", part)
-    merge(shards, path)
+    with Shards(shards) as opened:
+        merge(opened, path)
     for shard in shards:
         shard.unlink()
     return replace(content, batches=[*batches[0], *batches[1]])

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labelcodec.container import RecordReader, merge
+from labelcodec.container import RecordReader, Shards
+from labelcodec.container import merge as merge_shards
 from labelcodec.errors import CorruptError, MismatchError
 from tests.container.sample import HEADER, build, content, expected
+
+
+def merge(paths: list[Path], out: Path, own: frozenset[str] = frozenset(), **options: Any) -> None:
+    with Shards(paths, own) as shards:
+        merge_shards(shards, out, **options)
 
 
 def files(folder: Path) -> set[str]:
@@ -43,7 +50,7 @@ def test_headers(tmp_path: Path) -> None:
     build(two, [1], header={**HEADER, "bytes": 2})
     with pytest.raises(MismatchError, match=r"2\.slc: its header differs .*1\.slc in bytes"):
         merge([one, two], out)
-    merge([one, two], out, ignore={"bytes"}, header={**HEADER, "bytes": 3})
+    merge([one, two], out, frozenset({"bytes"}), header={**HEADER, "bytes": 3})
     with RecordReader(out) as reader:
         assert reader.header == {**HEADER, "bytes": 3}
 
@@ -90,5 +97,5 @@ def test_damaged_shard_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing(tmp_path: Path) -> None:
-    with pytest.raises(MismatchError, match="nothing to merge"):
+    with pytest.raises(MismatchError, match="no container given"):
         merge([], tmp_path / "out.slc")
