@@ -120,6 +120,11 @@ class Reader:
         total = sum(shard.size for shard in self.shards.readers)
         return {SIDE_INFORMATION: side, FRAMING: total - side - int(self.index.size.sum())}
 
+    def side(self, i: int) -> tuple[int, int]:
+        """What batch i was coded with: its shard, and the number of side information there."""
+        shard, position = int(self.index.shard[i]), int(self.index.position[i])
+        return shard, self.shards.readers[shard].batch(position)[0]
+
     def usage(self, i: int) -> dict[str, Usage]:
         """Accounting of batch i's entropy-coded streams, by component."""
         return self._on(i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data))

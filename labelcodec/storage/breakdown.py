@@ -121,8 +121,9 @@ def breakdown(reader: Reader, progress: Callable[[int, int], None] | None = None
     usage: dict[str, _Sum] = {}
     for i in range(len(reader)):
         _add(components, reader.component_bytes(i))
+        side = reader.side(i)
         for name, use in reader.usage(i).items():
-            usage[name] = usage.get(name, _Sum()).plus(use)
+            usage[name] = usage.get(name, _Sum()).plus(use, side)
         if progress is not None:
             progress(i + 1, len(reader))
     _add(components, reader.overhead_bytes())
@@ -152,28 +153,25 @@ def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
         total[name] += size
 
 
-Shapes = tuple[tuple[int, ...], ...]
+Tables = tuple[NDArray[np.int64], ...]
+Side = tuple[int, int]  # shard, and number of its side information
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """A stream's symbol counts by context, added up over batches.
+    """A stream's symbol counts by context, added up over the batches that share their tables."""
 
-    Shards of a merged file have tables of their own; those of another shape are kept apart.
-    """
-
-    tables: Mapping[Shapes, tuple[NDArray[np.int64], ...]] = field(default_factory=dict)
+    tables: Mapping[Side, Tables] = field(default_factory=dict)
     fixed_bits: float = 0.0
     coded_bytes: int = 0
 
-    def plus(self, use: Usage) -> _Sum:
-        shapes = tuple(counts.shape for counts in use.tables)
-        before = self.tables.get(shapes)
+    def plus(self, use: Usage, side: Side) -> _Sum:
+        before = self.tables.get(side)
         added = use.tables
         if before is not None:
             added = tuple(a + b for a, b in zip(before, use.tables, strict=True))
         return _Sum(
-            {**self.tables, shapes: added},
+            {**self.tables, side: added},
             self.fixed_bits + use.fixed_bits,
             self.coded_bytes + use.coded_bytes,
         )

@@ -28,6 +28,7 @@ class FakeReader:
     overhead: dict[str, int]
     paths: tuple[Path, ...]
     uses: list[dict[str, FakeUsage]] = field(default_factory=list)
+    sides: list[tuple[int, int]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -41,6 +42,9 @@ class FakeReader:
 
     def overhead_bytes(self) -> dict[str, int]:
         return self.overhead
+
+    def side(self, i: int) -> tuple[int, int]:
+        return self.sides[i] if self.sides else (0, 0)
 
     def usage(self, i: int) -> dict[str, FakeUsage]:
         return self.uses[i] if self.uses else {}

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import labelcodec
+from labelcodec.batch import Augmentation, LabelBatch, Labels
 from labelcodec.codecs.streams import COMPONENTS
 from labelcodec.header import Header
+from labelcodec.merge import merge
 from labelcodec.storage import breakdown
 from tests.storage.fakes import FakeReader, FakeUsage
 
@@ -87,6 +89,37 @@ def test_empty_set_has_no_bytes_per_label(tmp_path) -> None:
     assert found.bytes_per_label is None
     assert found.actual_rate_kept_epochs is None
     assert found.actual_rate == 0
+
+
+@pytest.mark.parametrize("sides", [[(0, 0), (0, 1)], [(0, 0), (1, 0)]])
+def test_symbols_of_other_tables_are_counted_apart(tmp_path, sides) -> None:
+    uses = [
+        {"flip": FakeUsage((np.array([[8, 0]]),), 0.0, 0)},
+        {"flip": FakeUsage((np.array([[0, 8]]),), 0.0, 3)},
+    ]
+    found = breakdown(reader(tmp_path, uses=uses, sides=sides))
+    assert found.streams["flip"].entropy_bytes == 0
+
+
+def test_a_merged_file_has_the_streams_of_its_shards(tmp_path) -> None:
+    """Two shards whose tables have one shape and nothing else in common."""
+    paths = [tmp_path / "0.slc", tmp_path / "1.slc"]
+    for number, path in enumerate(paths):
+        rng = np.random.default_rng(number)
+        labels = Labels(12, rng.normal(0, 1 + 8 * number, (500, 12)).astype(np.float16))
+        batch = LabelBatch(number, 0, np.arange(500), Augmentation(), labels)
+        with labelcodec.Writer(path, Header(12), "topk:k=4") as writer:
+            writer.add(batch)
+    merge(paths, tmp_path / "all.slc")
+    apart = []
+    for path in paths:
+        with labelcodec.open(path) as shard:
+            apart.append(breakdown(shard).streams["label values"])
+    for whole in (tmp_path / "all.slc", paths):
+        with labelcodec.open(whole) as reader:
+            cost = breakdown(reader).streams["label values"]
+        assert cost.bytes == sum(one.bytes for one in apart)
+        assert cost.entropy_bytes == pytest.approx(sum(one.entropy_bytes for one in apart))
 
 
 def test_shards_with_tables_of_other_shapes_are_added_up_apart() -> None:
