@@ -22,7 +22,11 @@ from . import console, options
     help="Epochs the student trains for; with it the rates count pruning.",
 )
 @click.option(
-    "--workers", metavar="N", type=click.IntRange(min=1), default=1, help="Processes to use."
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Processes to use. More than one pays for large dumps: they take about 3 s to start.",
 )
 @click.option("--allow-nonfinite", is_flag=True, help="Let topk store NaN and infinite logits.")
 @options.force

@@ -62,6 +62,8 @@ def stats(paths: tuple[Path, ...], layout: str | None, plot: Path | None, json_:
     from labelcodec.storage import breakdown, dump_table
     from labelcodec.storage import plot as draw
 
+    if layout is not None and not any(path.is_dir() for path in paths):
+        raise click.UsageError("--layout is for dumps, and none of these is one")
     sets, dumps, found = [], [], []
     for path in paths:
         if path.is_dir():
@@ -100,11 +102,10 @@ def compare(context: click.Context, /, first: Path, second: Path, json_: bool, *
       labelcodec compare dump labels.slc
     """
     from labelcodec.storage import compare_sets
-    from labelcodec.storage.sources import open_labels
+    from labelcodec.storage.sources import open_pair
 
     with (
-        open_labels(first, **dump) as one,
-        open_labels(second, **dump) as other,
+        open_pair(first, second, **dump) as (one, other),
         console.progress("compare") as progress,
     ):
         found = compare_sets(one, other, progress)

@@ -22,10 +22,13 @@ _DUMP = (
     click.option(
         "--image-order",
         type=PATH,
-        help="JSON file with the image indices: a list for every epoch, or a map by batch.",
+        help="JSON file with the image indices: a list for every epoch, or a map by batch; goes "
+        "before what lies in the dump.",
     ),
     click.option(
-        "--loader-seed", type=int, help="Seed of the loader that drew the image order (SRe2L: 42)."
+        "--loader-seed",
+        type=int,
+        help="Seed of the loader that drew an image order which no file records (SRe2L: 42).",
     ),
     click.option(
         "--label-type",

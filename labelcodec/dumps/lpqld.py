@@ -54,7 +54,8 @@ def open_flat(root: Path, options: Options) -> BatchFiles:
     first_file = root / found.files[0]
     first = read_parts(load(first_file), first_file)
     images = len(options.listing) if options.listing else None
-    known = listed(order, file, images, f"it names each of the {len(found.files)} batch files")
+    checked = f"it names each of the {len(found.files)} batch files"
+    known = listed(order, file, next(iter(sides), None), images, checked)
     return assemble("lpqld", found, first, known, options, {})
 
 

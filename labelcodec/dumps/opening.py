@@ -16,7 +16,8 @@ from labelcodec.dumps.info import Dump
 from labelcodec.dumps.kinds import check_kinds
 from labelcodec.dumps.lpqld import open_flat, write_flat
 from labelcodec.dumps.sre2l import open_epochs, write_epochs
-from labelcodec.errors import DumpError
+from labelcodec.dumps.unused import unused
+from labelcodec.errors import ConfigError, DumpError
 from labelcodec.images import list_images
 
 
@@ -41,9 +42,9 @@ def open_dump(
         images: the image folder the labels were made from: gives true image sizes and classes,
             and every image index is checked against it.
         image_order: JSON with the image indices of every epoch or batch; overrides what lies in
-            the dump.
-        loader_seed: seed of the data loader that wrote an SRe2L dump, 42 if not given. The
-            order drawn from it is checked against the labels.
+            the dump, and `DumpInfo.image_order` says so. Not for fkd.
+        loader_seed: seed of the data loader that wrote an SRe2L dump without an image order, 42
+            if not given. The order drawn from it is checked against the labels.
         label_type: 'hard', 'smoothing', 'MS' or 'MR', fkd only: nothing in the files tells MS
             from MR.
         classes: C, which top-k labels do not record.
@@ -52,10 +53,14 @@ def open_dump(
         DumpError: the dump is incomplete, inconsistent, damaged or in an unknown layout.
         UnsafeError: a file of it would run code if a plain unpickler opened it.
         MismatchError: there is no image folder at `images`.
+        ConfigError: something was said that means nothing for this dump.
     """
     root = Path(path)
     known = detect(root) if layout is None else check_layout(layout)
     check_directory(root)
+    said = {"image_order": image_order, "loader_seed": loader_seed, "label_type": label_type}
+    for option, why in unused(root, known, said).items():
+        raise ConfigError(f"{root}: --{option.replace('_', '-')} means nothing here: {why}")
     listing = list_images(images) if images is not None else None
     order = Path(image_order) if image_order is not None else None
     options = Options(listing, order, loader_seed, label_type, classes)

@@ -132,12 +132,15 @@ class KnownOrder:
     sentence: str
 
 
-def listed(order: ListedOrder, file: Path, images: int | None, checked: str) -> KnownOrder:
+def listed(
+    order: ListedOrder, file: Path, own: Path | None, images: int | None, checked: str
+) -> KnownOrder:
     """The order that a file states.
 
     Args:
         order: what the file says, a list a batch.
         file: where it was read from.
+        own: the dump's own file of that kind, if it has one.
         images: images of the folder, None if it was not given.
         checked: what the lists were checked against.
 
@@ -152,7 +155,8 @@ def listed(order: ListedOrder, file: Path, images: int | None, checked: str) -> 
             f"{file}: batch {batch} of the dump has image index {order.flat[outside]}, but the "
             f"image folder has {images} images. Pass the folder the labels were made from."
         )
-    sentence = f"read from {file.name}; {checked}"
+    instead = "" if own in (None, file) else f", not from {own.name} in the dump"
+    sentence = f"read from {file.name}{instead}; {checked}"
     return KnownOrder(order, images or largest + 1, len(order.flat), sentence)
 
 

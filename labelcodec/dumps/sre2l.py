@@ -56,7 +56,8 @@ def open_epochs(root: Path, layout: Layout, options: Options) -> BatchFiles:
     )
     first_file = root / found.files[0]
     first = read_parts(load(first_file), first_file)
-    file = options.image_order or next(iter(sides), None)
+    own = next(iter(sides), None)
+    file = options.image_order or own
     if layout == "lpld" and file is None:
         raise DumpError(
             f"{root / EPOCH_SIDE} is missing: an LPLD dump without it has lost its image order. "
@@ -67,7 +68,7 @@ def open_epochs(root: Path, layout: Layout, options: Options) -> BatchFiles:
         if layout == "sre2l":
             _check_whole_epochs(counts, root)
         images = len(options.listing) if options.listing else None
-        known = listed(order, file, images, f"it fits the {len(found.files)} batch files")
+        known = listed(order, file, own, images, f"it fits the {len(found.files)} batch files")
     else:
         known = _from_seed(found, counts, len(first.fractions), options)
     extra = {"order_file": root / ORDER_SIDE in sides}

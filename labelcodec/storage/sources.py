@@ -10,6 +10,9 @@ from typing import Any
 
 from labelcodec.batch import LabelBatch
 from labelcodec.dumps import Dump, open_dump
+from labelcodec.dumps.detect import check_layout, detect
+from labelcodec.dumps.unused import unused
+from labelcodec.errors import ConfigError
 from labelcodec.reader import open as open_containers
 from labelcodec.storage.compare import LabelSet
 
@@ -43,3 +46,27 @@ def open_labels(path: Path, **dump: Any) -> Iterator[LabelSet]:
         return
     with open_containers(path) as reader:
         yield reader
+
+
+@contextmanager
+def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
+    """Open two label sets, as `open_labels` does; each gets the options that it has a use for.
+
+    Raises:
+        ConfigError: neither has a use for one of the options.
+    """
+    given = {option: value for option, value in dump.items() if value is not None}
+    one, other = _useful(a, given), _useful(b, given)
+    if idle := given.keys() - one.keys() - other.keys():
+        option = min(idle).replace("_", "-")
+        raise ConfigError(f"--{option} means nothing for {a} nor for {b}")
+    with open_labels(a, **one) as first, open_labels(b, **other) as second:
+        yield first, second
+
+
+def _useful(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
+    if not path.is_dir():
+        return {}
+    layout = check_layout(dump["layout"]) if "layout" in dump else detect(path)
+    idle = unused(path, layout, dump)
+    return {option: value for option, value in dump.items() if option not in idle}

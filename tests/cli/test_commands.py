@@ -23,6 +23,15 @@ def test_encode_reports_what_it_wrote(capsys, workplace) -> None:
     assert Path("newer.slc").stat().st_size == pytest.approx(found["bytes"], abs=64)
 
 
+def test_encode_says_which_image_order_it_took(capsys, workplace) -> None:
+    Path("dump/image_order.json").rename("order.json")
+    found = call(capsys, "encode", "dump", "a.slc", "--image-order", "order.json")
+    assert "image order: read from order.json; it fits" in found.err
+    Path("dump/image_order.json").write_bytes(Path("order.json").read_bytes())
+    found = call(capsys, "encode", "dump", "b.slc", "--image-order", "order.json")
+    assert "read from order.json, not from image_order.json in the dump; it fits" in found.err
+
+
 def test_encode_keeps_what_exists(capsys, workplace) -> None:
     before = Path("labels.slc").read_bytes()
     found = call(capsys, "encode", "dump", "labels.slc", "--codec", "topk:k=5")
@@ -189,6 +198,10 @@ def test_demo_proves_itself(capsys) -> None:
         (["decode", "absent.slc", "x"], 1, "absent.slc"),
         (["compare", "absent.slc", "dump"], 1, "absent.slc"),
         (["stats"], 2, "Missing argument"),
+        (["encode", "dump", "x.slc", "--label-type", "MR"], 2, "--label-type"),
+        (["encode", "dump", "x.slc", "--loader-seed", "42"], 2, "--loader-seed"),
+        (["stats", "labels.slc", "--layout", "fkd"], 2, "--layout"),
+        (["compare", "labels.slc", "small.slc", "--classes", "1000"], 2, "--classes"),
     ],
 )
 def test_bad_calls_end_in_one_line(capsys, workplace, args, status: int, words: str) -> None:
