@@ -1,6 +1,7 @@
 """labelcodec: a file format and codecs for compressed soft labels.
 
-`open` reads a label set, `Writer` makes one; both speak in `LabelBatch`.
+`open` reads a label set, `Writer` makes one; both speak in `LabelBatch`. `verify`, `repair` and
+`merge` look after files.
 """
 
 from labelcodec.batch import (
@@ -11,9 +12,12 @@ from labelcodec.batch import (
     Mix,
     RandAugment,
 )
+from labelcodec.container import repair
 from labelcodec.errors import LabelcodecError
 from labelcodec.header import Header
+from labelcodec.merge import merge
 from labelcodec.reader import Reader, open
+from labelcodec.verify import verify
 from labelcodec.version import __version__
 from labelcodec.writer import Writer
 
@@ -29,5 +33,8 @@ __all__ = [
     "Reader",
     "Writer",
     "__version__",
+    "merge",
     "open",
+    "repair",
+    "verify",
 ]

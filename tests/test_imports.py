@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+import labelcodec
+
 HEAVY = ("torch", "numba", "matplotlib", "pandas")
 
 
@@ -31,3 +33,10 @@ def test_library_imports_neither_torch_nor_numba(module: str) -> None:
 def test_help_of_the_program_needs_no_numpy() -> None:
     script = "from labelcodec_cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert not loaded_after(script) & {"numpy", *HEAVY}
+
+
+def test_public_names_are_all_there_and_are_what_they_say() -> None:
+    for name in labelcodec.__all__:
+        assert hasattr(labelcodec, name), name
+    for name in ("merge", "open", "repair", "verify"):
+        assert callable(getattr(labelcodec, name)), name

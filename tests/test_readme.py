@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import labelcodec
+from labelcodec.demo import FIXTURE
+from labelcodec.dumps.convert import encode
 
 ROOT = Path(__file__).parents[1]
 HOUSE = ("labelcodec", "cli", "spec", "benchmarks", "tests")
@@ -39,6 +45,22 @@ def test_set_up_is_exactly_two_commands_that_the_makefile_has() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for command in commands:
         assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.MULTILINE)
+
+
+def test_python_examples_run_as_they_are_written(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    encode(FIXTURE, Path("labels.slc"))
+    with labelcodec.open("labels.slc") as reader:
+        last = reader[len(reader) - 1]
+    with labelcodec.Writer("labels.slc", reader.header, "dense", force=True) as writer:
+        for number in range(4):
+            writer.add(replace(last, number=number))
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        exec(compile(code, "README.md", "exec"), names)
+    assert names["logits"].shape == (128, 1000)
+    with labelcodec.open("all.slc") as whole:
+        assert whole.index.number.tolist() == list(range(8))
 
 
 def test_every_command_of_the_program_is_in_the_table() -> None:
