@@ -96,3 +96,10 @@ def test_examples_parse():
         for example in info.examples:
             assert registry.parse(example).name == info.name
             assert registry.spec_of(registry.parse(example)) == example
+
+
+def test_a_budget_says_what_it_is_for():
+    (transform,) = [one for one in registry.describe() if one.name == "transform"]
+    _, meaning = transform.keys["bytes"]
+    assert "side information included" in meaning
+    assert "augmentation and the image index come on top" in meaning

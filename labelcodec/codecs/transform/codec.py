@@ -27,7 +27,8 @@ class Transform:
         rank: coefficients of a label, 1..1024.
         step: quantisation step of the coefficients, in logits.
         peaks: mean number of corrected classes a label, 0..64.
-        bytes: a label may take at most so many, its share of the side information included.
+        bytes: a label may take at most so many, its share of the side information included. The
+            augmentation and the image index come on top.
         tv1: largest mean total variation at temperature 1 to the source, 0..1.
         tv2: the same at temperature 2.
         tv4: the same at temperature 4.
