@@ -152,7 +152,11 @@ def fidelity(distance: Fidelity) -> None:
     table(f"Over {count(distance.labels)} labels", ["tau", "mean KL (nats)", "mean TV"], rows)
     click.echo(f"same top class: {100 * distance.top1_agreement:.2f} %")
     if distance.max_dz is not None:
-        click.echo(f"largest |dz|: {distance.max_dz:.6g}")
+        of = " of the finite logits" if distance.unmeasured else ""
+        click.echo(f"largest |dz|: {distance.max_dz:.6g}{of}")
+    if distance.unmeasured:
+        values = count(distance.unmeasured)
+        click.echo(f"NaN or infinite in A or B: {values} values, which have no distance")
 
 
 def codecs(found: Sequence[CodecInfo]) -> None:

@@ -27,6 +27,8 @@ class Fidelity:
         top1_agreement: share of labels with the same most probable class, 0..1.
         max_dz: largest difference of two logits that are both finite; None when either set holds
             probabilities.
+        unmeasured: values that are NaN or +inf in either set; they have no difference and make
+            the means NaN. (-inf is a class of probability 0.)
     """
 
     labels: int
@@ -34,6 +36,7 @@ class Fidelity:
     tv: dict[float, float]
     top1_agreement: float
     max_dz: float | None
+    unmeasured: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`; what is not finite becomes 'inf' or 'nan'."""
@@ -43,6 +46,7 @@ class Fidelity:
             "tv": plain({f"{tau:g}": value for tau, value in self.tv.items()}),
             "top1_agreement": self.top1_agreement,
             "max_dz": self.max_dz,
+            "unmeasured": self.unmeasured,
         }
 
 
@@ -55,6 +59,7 @@ class Accumulator:
     tv: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
     agree: int = 0
     max_dz: float | None = 0.0
+    unmeasured: int = 0
 
     def add(self, a: Labels, b: Labels) -> None:
         """Compare the labels of one batch, sample by sample; `a` gives P, `b` gives Q."""
@@ -69,6 +74,7 @@ class Accumulator:
 
     def _add(self, p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
         self.labels += len(p)
+        self.unmeasured += int(np.count_nonzero(_lost(p) | _lost(q)))
         self.agree += int((p.argmax(axis=1) == q.argmax(axis=1)).sum())
         if self.max_dz is not None:
             both = np.isfinite(p) & np.isfinite(q)
@@ -89,6 +95,7 @@ class Accumulator:
             tv={tau: total / self.labels for tau, total in self.tv.items()},
             top1_agreement=self.agree / self.labels,
             max_dz=self.max_dz,
+            unmeasured=self.unmeasured,
         )
 
 
@@ -97,6 +104,10 @@ def log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
     shifted = z - z.max(axis=1, keepdims=True)
     log_p: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return log_p
+
+
+def _lost(z: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isnan(z) | np.isposinf(z)
 
 
 def _as_logits(dense: NDArray[np.float32], space: str) -> NDArray[np.float64]:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.cli.call import FIXTURE, call
-from tests.dumps.builders import edit
+from tests.dumps.builders import LPQLD, edit, flat_dump, loader_order
 
 SOURCE_BYTES = sum(path.stat().st_size for path in FIXTURE.rglob("*") if path.is_file())
 
@@ -72,6 +73,39 @@ def test_compare_measures_what_differs(capsys, workplace) -> None:
     plain = call(capsys, "compare", "dump", "small.slc").out
     assert plain.startswith("different: batch 0: ")
     assert "same top class: 100.00 %" in plain
+
+
+def test_compare_says_that_only_nan_differs(capsys, workplace) -> None:
+    def broken(parts):
+        parts[-1][5, 6:9] = torch.nan
+
+    edit(Path("dump/epoch_0/batch_1.tar"), broken)
+    found = call(capsys, "compare", "dump", "labels.slc")
+    assert found.status == 1
+    assert found.out.startswith("different: batch 1: label values differ\n")
+    assert "largest |dz|: 0 of the finite logits\n" in found.out
+    assert "NaN or infinite in A or B: 3 values" in found.out
+    assert "NaN" not in call(capsys, "compare", "labels.slc", "small.slc").out.split("Over")[1]
+
+
+@pytest.mark.parametrize("cutout", [False, True])
+def test_compare_of_a_randaugment_dump(capsys, tmp_path, monkeypatch, cutout: bool) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = replace(LPQLD, operations=2, cutout=cutout)
+    dump = flat_dump(tmp_path / "dump", loader_order(40, 2), 16, recipe)
+    assert call(capsys, "encode", "dump", "a.slc").status == 0
+    assert call(capsys, "decode", "a.slc", "copy").status == 0
+    for one in ("a.slc", "copy"):
+        assert call(capsys, "compare", "dump", one).out == "identical: 6 batches, bit for bit\n"
+
+    def other(parts):
+        parts[2][1][0][3] += 1  # the second operation of sample 3
+
+    edit(dump / "batch_4.tar", other)
+    found = call(capsys, "compare", "dump", "a.slc")
+    assert found.status == 1
+    assert found.out.startswith("different: batch 4: randaugment operations differ\n")
+    assert "largest |dz|: 0\n" in found.out
 
 
 def test_inspect_shows_header_index_and_a_batch(capsys, workplace) -> None:

@@ -56,7 +56,7 @@ def test_a_cut_tail_costs_nothing_as_p_and_infinity_as_q() -> None:
     lost = 1 / (math.exp(2) + math.exp(1) + 1)
     assert found.tv[1.0] == pytest.approx(lost, rel=1e-6)
     assert found.kl[1.0] == pytest.approx(-math.log(1 - lost), rel=1e-6)
-    assert found.max_dz == 0
+    assert (found.max_dz, found.unmeasured) == (0, 0)
     back = distance(full, top)
     assert set(back.kl.values()) == {math.inf}
     assert back.to_json()["kl"]["1"] == "inf"
@@ -76,7 +76,15 @@ def test_nan_is_reported_not_hidden() -> None:
     found = distance(dense([[math.nan, 0.0]]), dense([[0.0, 0.0]]))
     assert math.isnan(found.kl[1.0])
     assert found.to_json()["tv"]["4"] == "nan"
-    json.dumps(found.to_json(), allow_nan=False)
+    assert (found.max_dz, found.unmeasured) == (0, 1)
+    assert json.loads(json.dumps(found.to_json(), allow_nan=False))["unmeasured"] == 1
+
+
+def test_values_without_a_distance_are_counted() -> None:
+    rows = [[math.nan, 1.0, 2.0], [3.0, math.inf, -math.inf]]
+    other = [[math.nan, 1.5, math.nan], [3.0, 0.0, 0.0]]
+    found = distance(dense(rows), dense(other))
+    assert (found.max_dz, found.unmeasured) == (0.5, 3)
 
 
 @given(seed=st.integers(0, 1000), batches=st.integers(1, 4), chunk=st.sampled_from([1, 16, 4096]))
