@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from labelcodec.batch import validate
 from labelcodec.container import RecordReader
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.reader import Reader
+from labelcodec.validation import validate
 
 
 @dataclass(frozen=True)

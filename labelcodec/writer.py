@@ -12,7 +12,7 @@ from typing import Self
 
 import zstandard
 
-from labelcodec.batch import LabelBatch, Labels, validate
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.batches import BatchCoder, check
 from labelcodec.codecs.interface import Codec
@@ -21,6 +21,7 @@ from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.errors import DataError
 from labelcodec.header import Header
 from labelcodec.reader import MAX_NAMES, MAX_NAMES_BYTES
+from labelcodec.validation import validate
 
 FIT_LABELS = 8192
 FIT_BYTES = 48 << 20  # of labels held until the tables are fitted

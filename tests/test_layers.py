@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version"},
     {"batch"},
+    {"validation"},
     {"header", "images", "container", "entropy"},
     {"codecs"},
     {"reader", "writer"},
@@ -22,7 +23,7 @@ LAYERS = (
 # Within a layer only this way: storage measures dumps too, the writer keeps the reader's limits,
 # the container's prefix is made of varints.
 SIDEWAYS = {("storage", "dumps"), ("writer", "reader"), ("container", "entropy")}
-NUMPY_ONLY = {"container", "entropy", "codecs", "batch", "header", "reader", "writer"}
+NUMPY_ONLY = {"container", "entropy", "codecs", "batch", "validation", "header", "reader", "writer"}
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 
 

@@ -124,7 +124,7 @@ class TestRefused:
         assert left(tmp_path / "a.slc") == []
 
     def test_parts_that_disagree(self, tmp_path):
-        with pytest.raises(DataError, match="top-k classes has shape"):
+        with pytest.raises(DataError, match="top-k classes have shape"):
             added(tmp_path / "a.slc", [replace(CONTENT[0], image_index=np.arange(3))])
         assert left(tmp_path / "a.slc") == []
 

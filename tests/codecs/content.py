@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from labelcodec.batch import Augmentation, Crop, LabelBatch, Labels, Mix, RandAugment, validate
+from labelcodec.batch import Augmentation, Crop, LabelBatch, Labels, Mix, RandAugment
 from labelcodec.header import Header
+from labelcodec.validation import validate
 
 STYLES = (
     "normal", "ties", "constant", "negative zero", "any bits", "huge", "tiny", "half in single",

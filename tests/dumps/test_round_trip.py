@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelcodec.batch import validate
 from labelcodec.dumps import open_dump, write_dump
 from labelcodec.dumps.info import Dump
+from labelcodec.validation import validate
 from tests.dumps.builders import (
     LPQLD,
     Recipe,

@@ -14,6 +14,7 @@ from labelcodec.codecs.transform.fitting import explicit
 from labelcodec.codecs.transform.frame import MAX_RANK, Frame
 from labelcodec.codecs.transform.search import Goal, search
 from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.values import check_type
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
 Parts = Mapping[str, bytes]  # the class has a field of that name
@@ -93,12 +94,15 @@ class Transform:
         """The labels themselves; the coder decides what is kept of them.
 
         Raises:
-            DataError: labels that are not full finite logits.
+            DataError: labels that are not full finite logits of their precision.
         """
         self.kept(labels.k, labels.tail)
         if labels.space != "logits":
             raise DataError("the transform codec needs logits, these are probabilities")
-        if labels.compact is None and not np.isfinite(labels.value).all():
+        if labels.compact is not None:
+            return labels
+        check_type(labels)
+        if not np.isfinite(labels.value).all():
             sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
             raise DataError(f"sample {sample} has NaN or infinite values; use the dense codec")
         return labels

@@ -120,3 +120,8 @@ def test_topk_labels_and_probabilities_are_refused():
         EXPLICIT.prepare(topk)
     with pytest.raises(DataError, match="probabilities"):
         EXPLICIT.prepare(Labels(8, np.ones((2, 8), np.float16), space="probabilities"))
+
+
+def test_values_of_another_precision_are_refused():
+    with pytest.raises(DataError, match="are float32, float16 labels need float16"):
+        EXPLICIT.prepare(Labels(8, np.ones((2, 8), np.float32)))
