@@ -112,7 +112,8 @@ def _index_list(key: Any, value: Any, file: Path) -> NDArray[np.int64]:
         indices = np.asarray(value)
     except ValueError:
         indices = np.empty(0, object)
-    if indices.ndim != 1 or indices.dtype.kind != "i" or not isinstance(value, list):
+    # numpy makes 0 and 1 of the bools among integers
+    if indices.ndim != 1 or indices.dtype.kind != "i" or {*map(type, value)} != {int}:
         raise DumpError(f"{file}: entry {key} is not a list of image indices")
     if indices.min() < 0 or indices.max() > np.iinfo(np.int32).max:
         raise DumpError(

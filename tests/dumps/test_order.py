@@ -11,7 +11,7 @@ import pytest
 from labelcodec.dumps import open_dump
 from labelcodec.dumps.agreement import Agreement
 from labelcodec.dumps.lpqld import epochs_of
-from labelcodec.dumps.order import SeedOrder, by_batch
+from labelcodec.dumps.order import SeedOrder, by_batch, read_lists
 from labelcodec.errors import DumpError
 from tests.dumps.builders import Recipe, epoch_dump, loader_order
 
@@ -106,3 +106,13 @@ def test_a_new_epoch_starts_where_an_image_repeats():
     lists = [[0, 1], [2, 3], [1, 0], [4, 2], [5, 5], [5, 1]]
     order = by_batch([np.array(one) for one in lists])
     assert epochs_of(order).tolist() == [0, 0, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "entry", [[0, True, 2], [True, False], [], [0.5], [[1], [2]], "abc", 3, {"0": 1}, [1 << 70]]
+)
+def test_only_integers_are_image_indices(tmp_path, entry):
+    file = tmp_path / "order.json"
+    file.write_text(json.dumps([[0, 1], entry]))
+    with pytest.raises(DumpError, match="entry 1 is not a list of image indices"):
+        read_lists(file)
