@@ -61,9 +61,14 @@ def stats(paths: tuple[Path, ...], layout: str | None, plot: Path | None, json_:
     import labelcodec
     from labelcodec.storage import breakdown, dump_table
     from labelcodec.storage import plot as draw
+    from labelcodec.storage.plot import check_target
 
     if layout is not None and not any(path.is_dir() for path in paths):
         raise click.UsageError("--layout is for dumps, and none of these is one")
+    if plot is not None:
+        if all(path.is_dir() for path in paths):
+            raise click.UsageError("--plot draws containers, and none of these is one")
+        check_target(plot)
     sets, dumps, found = [], [], []
     for path in paths:
         if path.is_dir():

@@ -70,14 +70,15 @@ class Breakdown:
         return self.bytes_total / self.labels if self.labels else None
 
     @property
-    def actual_rate(self) -> float:
-        """`raw_bytes` over `bytes_total`."""
-        return self.raw_bytes / self.bytes_total
+    def actual_rate(self) -> float | None:
+        """`raw_bytes` over `bytes_total`; None for an empty set."""
+        return self.raw_bytes / self.bytes_total if self.labels else None
 
     @property
     def actual_rate_kept_epochs(self) -> float | None:
         """The actual rate against the raw bytes of all T epochs; None where T is not known."""
-        return None if self.pruning_factor is None else self.actual_rate * self.pruning_factor
+        rate, factor = self.actual_rate, self.pruning_factor
+        return None if rate is None or factor is None else rate * factor
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,23 @@ _COLOURS = {
     "image index": "#7f7f7f",
     "framing and index": "#bfbfbf",
 }
+
+
+def check_target(target: Path) -> None:
+    """Refuse, before any work is done, a picture that could not be drawn or written.
+
+    Raises:
+        ConfigError: not a .png, a folder that is missing or cannot be written to, or no matplotlib.
+    """
+    blank(1, 1)
+    if target.suffix.lower() != ".png":
+        raise ConfigError(f"{target}: --plot draws a PNG; name a file that ends in .png")
+    if target.is_dir():
+        raise ConfigError(f"{target}: a folder; --plot needs the name of a file")
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target.parent}: no such folder for --plot to draw in")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise ConfigError(f"{target}: --plot is not allowed to write it")
 
 
 def plot(sets: Sequence[tuple[str, Breakdown]], target: Path) -> None:
@@ -98,7 +116,7 @@ def _rates(axes: Axes, sets: Sequence[tuple[str, Breakdown]]) -> None:
         (
             "actual",
             "#1f4e79",
-            [one.actual_rate_kept_epochs or one.actual_rate for _, one in sets],
+            [one.actual_rate_kept_epochs or one.actual_rate or 0.0 for _, one in sets],
         ),
     ]
     for offset, (name, colour, values) in zip((-0.17, 0.17), rates, strict=True):

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+import labelcodec
 from tests.cli.call import FIXTURE, call
 from tests.dumps.builders import LPQLD, edit, flat_dump, loader_order
 
@@ -177,6 +179,20 @@ def test_stats_draws(capsys, workplace) -> None:
     assert Path("a.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_stats_of_an_empty_set(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with labelcodec.Writer("empty.slc", labelcodec.Header(12, epochs=3, images=5), "dense"):
+        pass
+    found = call(capsys, "stats", "empty.slc", "--json").json()
+    assert found["labels"] == 0
+    assert found["bytes_per_label"] is found["actual_rate"] is None
+    assert sum(found["components"].values()) == Path("empty.slc").stat().st_size
+    assert re.search(r"actual rate +-\n", call(capsys, "stats", "empty.slc").out)
+    drawn = call(capsys, "stats", "empty.slc", "--plot", "a.png")
+    assert (drawn.status, Path("a.png").exists()) == (2, False)
+    assert "no label" in drawn.err
+
+
 def test_verify_finds_a_flipped_bit_and_repair_saves_the_rest(capsys, workplace) -> None:
     assert call(capsys, "verify", "labels.slc", "--json").json()["sound"]
     damaged = bytearray(Path("labels.slc").read_bytes())
@@ -235,6 +251,9 @@ def test_demo_proves_itself(capsys) -> None:
         (["encode", "dump", "x.slc", "--label-type", "MR"], 2, "--label-type"),
         (["encode", "dump", "x.slc", "--loader-seed", "42"], 2, "--loader-seed"),
         (["stats", "labels.slc", "--layout", "fkd"], 2, "--layout"),
+        (["stats", "labels.slc", "--plot", "x.pdf"], 2, "x.pdf"),
+        (["stats", "labels.slc", "--plot", "absent/x.png"], 2, "absent"),
+        (["stats", "dump", "--plot", "x.png"], 2, "--plot draws containers"),
         (["compare", "labels.slc", "small.slc", "--classes", "1000"], 2, "--classes"),
     ],
 )
