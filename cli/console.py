@@ -63,7 +63,7 @@ def _report(error: Exception) -> int:
 
 
 def _complain(message: str, status: int) -> int:
-    click.echo(f"labelcodec: error: {' '.join(message.split())}", err=True)
+    click.echo(printable(f"labelcodec: error: {' '.join(message.split())}"), err=True)
     return status
 
 
@@ -77,10 +77,11 @@ def progress(what: str) -> Iterator[Progress | None]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (text, BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(printable(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -94,9 +95,10 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     fancy = sys.stdout.isatty()
     drawn = Table(box=box.SIMPLE_HEAD if fancy else None)
     for i, name in enumerate(columns):
-        drawn.add_column(Text(name), justify="right" if i else "left", no_wrap=not fancy)
+        drawn.add_column(Text(printable(name)), justify="right" if i else "left", no_wrap=not fancy)
+    title = printable(title)
     for row in rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
     if fancy:
         Console().print(Text(title, "bold"), drawn)
         return
@@ -106,6 +108,18 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     click.echo("\n".join([title, *(line.rstrip() for line in captured.get().splitlines())]))
 
 
+def printable(text: str) -> str:
+    """The text with control characters spelled out: files and their names may bring any."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
+def say(line: str) -> None:
+    """Print a line in which a file may have a say."""
+    click.echo(printable(line))
+
+
 def as_json(value: Any) -> None:
     """Print a value for machines."""
     click.echo(json.dumps(value, indent=2, allow_nan=False))
@@ -113,7 +127,7 @@ def as_json(value: Any) -> None:
 
 def note(message: str) -> None:
     """A remark on stderr, out of the way of what a program reads."""
-    click.echo(f"labelcodec: {message}", err=True)
+    click.echo(printable(f"labelcodec: {message}"), err=True)
 
 
 def size(number: float | None) -> str:

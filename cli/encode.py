@@ -58,7 +58,7 @@ def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
         console.as_json({**facts, **source_facts, "header": report.header.to_map()})
         return
     written = f"{console.count(report.batches)} batches in {console.size(report.bytes)}"
-    click.echo(f"{target}: {written}; the dump has {console.size(report.info.bytes)}")
+    console.say(f"{target}: {written}; the dump has {console.size(report.info.bytes)}")
 
 
 @click.command()
@@ -88,6 +88,6 @@ def decode(source: Path, target: Path, layout: str | None, force: bool, json_: b
         facts = {"directory": str(target), "layout": report.layout, "files": report.files}
         console.as_json({**facts, "lossy": report.lossy})
         return
-    click.echo(f"{target}: {console.count(report.files)} files in layout {report.layout}")
+    console.say(f"{target}: {console.count(report.files)} files in layout {report.layout}")
     if report.lossy:
         console.note("lossy: the container holds less than the dump it was made from")

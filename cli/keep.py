@@ -33,10 +33,10 @@ def verify(context: click.Context, /, file: Path, json_: bool) -> None:
         console.as_json({**facts, "sound": sound, "problems": list(report.problems)})
     elif sound:
         batches, labels = console.count(report.batches), console.count(report.samples)
-        click.echo(f"{file}: sound, {batches} batches, {labels} labels")
+        console.say(f"{file}: sound, {batches} batches, {labels} labels")
     else:
         for problem in report.problems:
-            click.echo(problem)
+            console.say(problem)
         console.note(f"error: {file}: {len(report.problems)} problems; see `labelcodec repair`")
     context.exit(0 if sound else console.FAILED)
 
@@ -67,7 +67,7 @@ def repair(file: Path, out: Path | None, force: bool, json_: bool) -> None:
         rest = {"skipped_bytes": report.skipped, "problem": report.problem, "original": original}
         console.as_json({**facts, **rest})
         return
-    click.echo(f"{report.target}: {console.count(report.kept)} intact batches")
+    console.say(f"{report.target}: {console.count(report.kept)} intact batches")
     if report.problem:
         console.note(f"damage in {report.source}: {report.problem}")
     if report.skipped or report.dropped:
@@ -96,4 +96,4 @@ def merge(out: Path, files: tuple[Path, ...], force: bool, json_: bool) -> None:
     if json_:
         console.as_json({"file": str(out), "bytes": size, "merged": len(files)})
     else:
-        click.echo(f"{out}: {len(files)} containers in {console.size(size)}")
+        console.say(f"{out}: {len(files)} containers in {console.size(size)}")

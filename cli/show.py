@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import count, decimal, size, table
+from .console import count, decimal, say, size, table
 
 if TYPE_CHECKING:
     from labelcodec.codecs.registry import CodecInfo
@@ -37,9 +37,9 @@ def label_set(found: dict[str, Any]) -> None:
 def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Names and values."""
     width = max(len(name) for name, _ in rows)
-    click.echo(title)
+    say(title)
     for name, value in rows:
-        click.echo(f"  {name:<{width}}  {value}")
+        say(f"  {name:<{width}}  {value}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -66,7 +66,7 @@ def _cell(name: str, value: Any) -> str:
 def dump(name: str, found: DumpTable) -> None:
     """Table VI of a dump."""
     files = found.files
-    click.echo(
+    say(
         f"{name}: layout {files.layout}, {count(files.count)} files, {size(files.bytes)}; "
         f"{found.first} has {count(found.first_bytes)} bytes"
     )
@@ -139,7 +139,7 @@ def comparison(found: Comparison) -> None:
     if found.identical:
         click.echo(f"identical: {count(found.batches)} batches, bit for bit")
         return
-    click.echo(f"different: {found.difference}")
+    say(f"different: {found.difference}")
     if found.fidelity is not None:
         fidelity(found.fidelity)
 

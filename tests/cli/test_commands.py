@@ -137,6 +137,27 @@ def test_inspect_shows_nan_and_infinity(capsys, workplace) -> None:
     assert batch["first_samples"][0]["largest"][:2] == [[3, "inf"], [0, "nan"]]
 
 
+def test_what_a_header_says_does_not_steer_the_terminal(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evil = {"\x1b[2Jname": "\x1b]0;title\x07"}
+    for name, teacher in (("a.slc", evil), ("b\x1b[2J.slc", None)):
+        header = labelcodec.Header(12, teacher=teacher, interpolation="\x1b[31m")
+        with labelcodec.Writer(name, header, "dense"):
+            pass
+    for args in (
+        ["inspect", "a.slc"],
+        ["inspect", "a.slc", "--json"],
+        ["stats", "b\x1b[2J.slc"],
+        ["verify", "b\x1b[2J.slc"],
+        ["merge", "c\x1b[2J.slc", "a.slc"],
+        ["merge", "d\x1b[2J.slc", "a.slc", "b\x1b[2J.slc"],
+        ["verify", "absent\x1b[2J"],
+    ):
+        found = call(capsys, *args)
+        assert "\x1b" not in found.out + found.err, args
+        assert "\\x1b" in found.out + found.err or "\\u001b" in found.out, args
+
+
 def test_inspect_of_a_batch_that_is_not_there(capsys, workplace) -> None:
     found = call(capsys, "inspect", "labels.slc", "--batch", 2)
     assert found.status == 2

@@ -98,6 +98,23 @@ def test_table_without_a_terminal_is_plain_text(capsys, monkeypatch) -> None:
     assert all(line == line.rstrip() for line in lines)
 
 
+EVIL = "a\x1b[2J\x9b31m\x07\r\n\u202eé 標\udcff"
+TAMED = "a\\x1b[2J\\x9b31m\\x07\\r\\n\\u202eé 標\\udcff"
+
+
+def test_control_characters_are_spelled_out(capsys) -> None:
+    assert console.printable(EVIL) == TAMED
+    console.say(EVIL)
+    console.note(EVIL)
+    console.table(EVIL, ["", EVIL], [[EVIL, "1"]])
+    assert outcome(errors.CorruptError(EVIL.replace("\r\n", ""))) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == [TAMED, TAMED]
+    assert out.count(TAMED) == 4
+    assert err.splitlines()[0] == f"labelcodec: {TAMED}"
+    assert "\x1b" not in out + err
+
+
 def test_progress_is_silent_without_a_terminal(capsys) -> None:
     with console.progress("work") as progress:
         assert progress is None
