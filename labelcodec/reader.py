@@ -8,24 +8,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
-
-import zstandard
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs.batches import BatchCoder
-from labelcodec.codecs.columns import decompress
 from labelcodec.codecs.streams import FRAMING, SIDE_INFORMATION
 from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import CorruptError, LabelcodecError
+from labelcodec.errors import LabelcodecError
 from labelcodec.header import OWN, Header
+from labelcodec.names import unpack_names
 
 PathLike = str | os.PathLike[str]
-MAX_NAMES_BYTES = 1 << 26  # decompressed
-MAX_NAMES = 1 << 21
 T = TypeVar("T")
 
 
@@ -80,18 +75,7 @@ class Reader:
     def names(self) -> tuple[str, ...] | None:
         """Image names in order of image index, where the set stores them."""
         packed = self.shards.names()
-        if packed is None:
-            return None
-        try:
-            size = zstandard.frame_content_size(packed)
-        except zstandard.ZstdError as error:
-            raise CorruptError(f"{self._where}: broken image names: {error}") from None
-        if not 0 <= size <= MAX_NAMES_BYTES:
-            raise CorruptError(f"{self._where}: {size} bytes of image names")
-        text = decompress(packed, size).decode("utf-8", "replace")
-        if text.count("\n") >= MAX_NAMES:
-            raise CorruptError(f"{self._where}: more than {MAX_NAMES} image names")
-        return tuple(text.split("\n")) if text else ()
+        return None if packed is None else unpack_names(packed, self._where)
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -136,12 +120,7 @@ class Reader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _on(self, i: int, use: Callable[[BatchCoder, memoryview, tuple[int, int, int]], T]) -> T:

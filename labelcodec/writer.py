@@ -7,10 +7,7 @@ import os
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-import zstandard
+from typing import Any, Self
 
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import registry
@@ -20,7 +17,7 @@ from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.errors import DataError
 from labelcodec.header import Header
-from labelcodec.reader import MAX_NAMES, MAX_NAMES_BYTES
+from labelcodec.names import pack_names
 from labelcodec.validation import validate
 
 FIT_LABELS = 8192
@@ -73,7 +70,7 @@ class Writer:
         self.allow_nonfinite = allow_nonfinite
         Header.from_map(self.header.to_map(), os.fspath(path))  # one that can be read again
         self._waiting: list[LabelBatch] = []
-        self._names = None if names is None else _pack_names(names)
+        self._names = None if names is None else pack_names(names)
         self._records = RecordWriter(path, self.header.to_map(), force=force, resume=resume)
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):
@@ -165,19 +162,12 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            try:
-                self._flush()
-            except BaseException as failure:
-                self._records.__exit__(type(failure), failure, failure.__traceback__)
-                raise
-        self._records.__exit__(kind, error, trace)
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        if kind is not None:
+            self._records.__exit__(kind, *rest)
+            return
+        with self._records:
+            self._flush()
 
 
 def with_codec(header: Header, codec: Codec) -> Header:
@@ -197,22 +187,6 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
         return replace(batch, labels=codec.prepare(batch.labels, allow_nonfinite))
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
-
-
-def _pack_names(names: Sequence[str]) -> bytes:
-    """Payload of the names section (SPEC, section 3.7)."""
-    if broken := next((name for name in names if "\n" in name), None):
-        raise DataError(f"an image name with a line feed: {broken!r}")
-    try:
-        text = "\n".join(names).encode()
-    except UnicodeEncodeError as error:
-        raise DataError(f"an image name that is not UTF-8: {error.object!r:.200}") from None
-    if len(text) > MAX_NAMES_BYTES or len(names) > MAX_NAMES:
-        raise DataError(
-            f"{len(names)} image names of {len(text)} bytes, at most {MAX_NAMES} of "
-            f"{MAX_NAMES_BYTES} bytes can be stored"
-        )
-    return bytes(zstandard.compress(text, 9))
 
 
 def enough(batches: Sequence[LabelBatch]) -> bool:

@@ -14,16 +14,26 @@ LAYERS = (
     {"validation"},
     {"header", "images", "container", "entropy"},
     {"codecs"},
+    {"names"},
     {"reader", "writer"},
     {"dumps", "storage", "replay", "verify", "merge"},
     {"demo"},
     {"labelcodec"},
     {"cli"},
 )
-# Within a layer only this way: storage measures dumps too, the writer keeps the reader's limits,
-# the container's prefix is made of varints.
-SIDEWAYS = {("storage", "dumps"), ("writer", "reader"), ("container", "entropy")}
-NUMPY_ONLY = {"container", "entropy", "codecs", "batch", "validation", "header", "reader", "writer"}
+# Within a layer only this way: storage measures dumps too, the container's prefix is of varints.
+SIDEWAYS = {("storage", "dumps"), ("container", "entropy")}
+NUMPY_ONLY = {
+    "container",
+    "entropy",
+    "codecs",
+    "batch",
+    "validation",
+    "header",
+    "names",
+    "reader",
+    "writer",
+}
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 
 

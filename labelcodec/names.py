@@ -1,0 +1,51 @@
+"""Image names as they are stored (SPEC, section 3.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import zstandard
+
+from labelcodec.codecs.columns import decompress
+from labelcodec.errors import CorruptError, DataError
+
+MAX_BYTES = 1 << 26  # decompressed
+MAX_NAMES = 1 << 21
+
+
+def pack_names(names: Sequence[str]) -> bytes:
+    """Payload of the names section.
+
+    Raises:
+        DataError: a name that cannot be stored, or too many of them.
+    """
+    if broken := next((name for name in names if "\n" in name), None):
+        raise DataError(f"an image name with a line feed: {broken!r}")
+    try:
+        text = "\n".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"an image name that is not UTF-8: {error.object!r:.200}") from None
+    if len(text) > MAX_BYTES or len(names) > MAX_NAMES:
+        raise DataError(
+            f"{len(names)} image names of {len(text)} bytes, at most {MAX_NAMES} of "
+            f"{MAX_BYTES} bytes can be stored"
+        )
+    return bytes(zstandard.compress(text, 9))
+
+
+def unpack_names(packed: bytes, where: str) -> tuple[str, ...]:
+    """Inverse of `pack_names`.
+
+    Raises:
+        CorruptError: not such a payload, or more names than can be stored.
+    """
+    try:
+        size = zstandard.frame_content_size(packed)
+    except zstandard.ZstdError as error:
+        raise CorruptError(f"{where}: broken image names: {error}") from None
+    if not 0 <= size <= MAX_BYTES:
+        raise CorruptError(f"{where}: {size} bytes of image names")
+    text = decompress(packed, size).decode("utf-8", "replace")
+    if text.count("\n") >= MAX_NAMES:
+        raise CorruptError(f"{where}: more than {MAX_NAMES} image names")
+    return tuple(text.split("\n")) if text else ()
