@@ -1,4 +1,4 @@
-"""Runs code with one of the two twins of the entropy coder."""
+"""Runs code with one of the two twins of every kernel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from labelcodec.entropy.backend import coders
+from labelcodec.entropy.backend import twin
 
 BACKENDS = ("numba", "numpy")
 
@@ -15,8 +15,8 @@ BACKENDS = ("numba", "numpy")
 @contextmanager
 def backend(name: str) -> Iterator[None]:
     with patch.dict(os.environ, {"LABELCODEC_BACKEND": name}):
-        coders.cache_clear()
+        twin.cache_clear()
         try:
             yield
         finally:
-            coders.cache_clear()
+            twin.cache_clear()

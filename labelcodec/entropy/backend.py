@@ -1,22 +1,27 @@
-"""Which twin runs: the numba kernels, or plain numpy where numba is missing or unwanted."""
+"""Which twin runs: compiled kernels, or plain numpy where numba is missing or unwanted."""
 
 from __future__ import annotations
 
 import os
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 
 @cache
-def coders() -> ModuleType:
-    """The module of coders; `LABELCODEC_BACKEND=numpy` in the environment forces plain numpy."""
+def twin(compiled: str, plain: str) -> ModuleType:
+    """The first of two modules that do the same, or the second.
+
+    `LABELCODEC_BACKEND=numpy` in the environment forces the second.
+    """
     if os.environ.get("LABELCODEC_BACKEND") != "numpy":
         try:
-            from labelcodec.entropy import kernels
-
-            return kernels
+            return import_module(compiled)
         except ImportError:
             pass
-    from labelcodec.entropy import plain
+    return import_module(plain)
 
-    return plain
+
+def coders() -> ModuleType:
+    """The entropy coders."""
+    return twin("labelcodec.entropy.kernels", "labelcodec.entropy.plain")

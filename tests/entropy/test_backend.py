@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import sys
 
+from labelcodec.codecs.transform import compiled
+from labelcodec.codecs.transform import plain as transform_plain
+from labelcodec.codecs.transform.backend import kernels as transform_kernels
 from labelcodec.entropy import kernels, plain
 from labelcodec.entropy.backend import coders
 from tests.backends import backend
@@ -10,8 +13,10 @@ from tests.backends import backend
 def test_the_environment_chooses():
     with backend("numpy"):
         assert coders() is plain
+        assert transform_kernels() is transform_plain
     with backend("numba"):
         assert coders() is kernels
+        assert transform_kernels() is compiled
 
 
 def test_without_numba(monkeypatch):

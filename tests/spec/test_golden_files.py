@@ -12,22 +12,21 @@ import labelcodec
 from labelcodec.codecs.batches import BatchCoder
 from labelcodec.codecs.registry import from_config, spec_of
 from labelcodec.container import RecordReader
-from labelcodec.entropy.backend import coders
 from labelcodec.errors import LabelcodecError
 from labelcodec.header import Header
 from spec import make_vectors, reference_decoder
 from spec.vector_cases.content import Content
+from tests import backends
+from tests.backends import BACKENDS
 from tests.spec.golden import ENTRIES, NAMES, VECTORS, VERSIONS, assert_same, expected
 
 golden = pytest.mark.parametrize("entry", ENTRIES, ids=NAMES)
 
 
-@pytest.fixture(params=["numba", "numpy"])
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("LABELCODEC_BACKEND", request.param)
-    coders.cache_clear()
-    yield
-    coders.cache_clear()
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Any:
+    with backends.backend(request.param):
+        yield
 
 
 def from_library(path: Path) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.streams import Stream
-from labelcodec.codecs.transform import Transform, backend, compiled, plain
+from labelcodec.codecs.transform import Transform, compiled, plain
 from labelcodec.errors import CorruptError
+from tests.backends import BACKENDS, backend
 from tests.codecs.transform.labels import STREAMS, batches, code, same
 
 CODEC = Transform(rank=8, step=0.5, peaks=4)
@@ -19,14 +20,12 @@ CODER = CODEC.fit(PARTS, 40)
 BLANK = Labels(40, np.zeros((0, 0), np.float16))
 
 
-@pytest.mark.parametrize("twin", [plain, compiled])
-def test_both_twins_read_the_same_labels(twin, monkeypatch):
+@pytest.mark.parametrize("twin", BACKENDS)
+def test_both_twins_read_the_same_labels(twin):
     streams = CODER.encode(PARTS[3])
-    backend.kernels.cache_clear()
-    monkeypatch.setattr("labelcodec.codecs.transform.coder.kernels", lambda: twin)
-    monkeypatch.setattr("labelcodec.codecs.transform.symbols.kernels", lambda: twin)
-    assert CODER.encode(PARTS[3]) == streams
-    assert same(code(CODER, PARTS[3]).compact, CODER.compact(PARTS[3]))
+    with backend(twin):
+        assert CODER.encode(PARTS[3]) == streams
+        assert same(code(CODER, PARTS[3]).compact, CODER.compact(PARTS[3]))
 
 
 @given(data=st.data(), twin=st.sampled_from([plain, compiled]))
