@@ -9,8 +9,9 @@ import pytest
 
 import labelcodec
 from labelcodec.verify import verify
-from tests.attacks import codecs
-from tests.attacks.codecs import CASES
+from tests.attacks.codecs import CASES, MODULES
+from tests.attacks.content_streams import slow
+from tests.attacks.labelset import dense, floors, valid
 from tests.backends import BACKENDS, backend
 
 SECONDS = 5.0
@@ -29,7 +30,7 @@ def read_everything(path) -> int:
 @pytest.fixture(scope="module", autouse=True)
 def _compiled(tmp_path_factory):
     """Compiling the kernels is no part of what is timed."""
-    for make in (codecs.valid, codecs.dense, codecs.floors):
+    for make in (valid, dense, floors):
         path = tmp_path_factory.mktemp("warm") / "good.slc"
         make().write(path)
         read_everything(path)
@@ -56,7 +57,11 @@ def test_case(name, tmp_path):
     assert verify(path).problems
 
 
-@pytest.mark.parametrize("make", [codecs.valid, codecs.dense, codecs.floors])
+def test_every_case_is_listed():
+    assert len(CASES) == sum(len(module.CASES) for module in MODULES)
+
+
+@pytest.mark.parametrize("make", [valid, dense, floors])
 def test_the_builder_alone_is_valid(make, tmp_path):
     path = tmp_path / "good.slc"
     make().write(path)
@@ -65,7 +70,7 @@ def test_the_builder_alone_is_valid(make, tmp_path):
 
 
 def test_unknown_optional_stream(tmp_path):
-    made = codecs.valid()
+    made = valid()
     made.streams[200] = b"from the future"
     made.write(tmp_path / "good.slc")
     with labelcodec.open(tmp_path / "good.slc") as reader:
@@ -77,7 +82,7 @@ def test_unknown_optional_stream(tmp_path):
 
 def test_a_dear_batch(tmp_path):
     path = tmp_path / "slow.slc"
-    codecs.slow().write(path)
+    slow().write(path)
     assert path.stat().st_size < 3000
     start = time.monotonic()
     with labelcodec.open(path) as reader:

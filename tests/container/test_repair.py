@@ -7,7 +7,9 @@ import pytest
 
 from labelcodec.container import RecordReader, RecordWriter, layout, repair, scan
 from labelcodec.errors import CorruptError, FormatError, MismatchError
-from tests.attacks import container
+from tests.attacks import file as hostile
+from tests.attacks.frames import newer_minor
+from tests.attacks.records import header_big
 from tests.container.sample import HEADER, add, build, content, expected
 
 SIDES = (b"first", b"second")
@@ -143,7 +145,7 @@ def test_missing_and_inserted_bytes(path: Path) -> None:
 
 
 def test_a_record_inside_a_damaged_payload_is_not_taken(path: Path) -> None:
-    inner = container.record(b"B", b"\0\0\x01\x07\0forged")
+    inner = hostile.record(b"B", b"\0\0\x01\x07\0forged")
     with RecordWriter(path, HEADER) as writer:
         writer.add_section(b"S", b"side")
         writer.add_batch(inner + inner, side=0, samples=1, number=0, epoch=0)
@@ -156,7 +158,7 @@ def test_a_record_inside_a_damaged_payload_is_not_taken(path: Path) -> None:
 
 
 def test_repeated_batch_number(path: Path) -> None:
-    file = container.small()
+    file = hostile.small()
     file.batch(1, b"\0\0\x01\x01\0again")
     path.write_bytes(file.bytes())
     report = repair(path)
@@ -165,7 +167,7 @@ def test_repeated_batch_number(path: Path) -> None:
 
 
 def test_repeated_side_number(path: Path) -> None:
-    file = container.small()
+    file = hostile.small()
     file.section(b"S", b"\0\0again")
     path.write_bytes(file.bytes())
     repair(path)
@@ -174,7 +176,7 @@ def test_repeated_side_number(path: Path) -> None:
 
 
 def test_record_above_its_limit(path: Path) -> None:
-    path.write_bytes(container.header_big())
+    path.write_bytes(header_big())
     with pytest.raises(CorruptError, match="1048576 allowed"):
         scan(path)
 
@@ -193,7 +195,7 @@ def test_failed_repair_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_optional_sections_are_kept(path: Path) -> None:
-    path.write_bytes(container.newer_minor()[:-1])
+    path.write_bytes(newer_minor()[:-1])
     repair(path)
     with RecordReader(path) as reader:
         assert reader.version == (layout.MAJOR, layout.MINOR)

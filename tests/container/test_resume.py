@@ -10,7 +10,7 @@ import pytest
 
 from labelcodec.container import RecordWriter
 from labelcodec.errors import CorruptError, FormatError, MismatchError
-from tests.attacks.container import record
+from tests.attacks.file import record
 from tests.container.sample import HEADER, add, build
 
 SIDES = (b"first", b"second")

@@ -31,7 +31,7 @@ from labelcodec.codecs import side, streams
 from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
 from labelcodec.verify import verify
-from tests.attacks.container import File
+from tests.attacks.file import File
 
 GOLDEN = Path(__file__).parents[2] / "spec" / "vectors"
 SECONDS = 10.0  # a mutant

@@ -1,0 +1,92 @@
+"""A small valid label set, to be spoilt before it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import zstandard
+
+from labelcodec.codecs import registry, streams
+from labelcodec.codecs.batches import BatchCoder
+from labelcodec.container import RecordWriter
+from labelcodec.entropy import varint
+from labelcodec.errors import LabelcodecError
+from labelcodec.writer import prepare, with_codec
+from tests.codecs.content import Recipe, batch
+
+MIB = 1 << 20
+TOPK = Recipe(samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"))
+DENSE = Recipe(samples=8)
+
+
+@dataclass
+class LabelSet:
+    """A small valid set in the making; cases change it before `write`."""
+
+    header: dict[str, Any]
+    crop: dict[str, bytes]
+    labels: dict[str, bytes]
+    streams: dict[int, bytes]
+    samples: int = 8
+    payload: bytes | None = None  # instead of `streams`
+    side: bytes | None = None  # instead of `crop` and `labels`
+    names: bytes | None = None
+    recipe: Recipe = field(default=TOPK)
+
+    def write(self, path: Path) -> None:
+        side = self.side
+        if side is None:
+            parts = {"crop": self.crop, "labels": self.labels}
+            side = zstandard.compress(msgpack.packb(parts))
+        payload = self.payload
+        if payload is None:
+            payload = streams.join(self.streams)  # type: ignore[arg-type]
+        with RecordWriter(path, self.header) as writer:
+            writer.add_section(b"S", side)
+            if self.names is not None:
+                writer.add_section(b"n", self.names)
+            writer.add_batch(payload, side=0, samples=self.samples, number=0, epoch=0)
+
+
+def valid(recipe: Recipe = TOPK, spec: str = "topk") -> LabelSet:
+    codec = registry.parse(spec)
+    prepared = prepare(batch(recipe), codec, True)
+    coder = BatchCoder.fit(with_codec(recipe.header(), codec), [prepared])
+    data = memoryview(coder.encode(prepared))
+    parts: dict[int, bytes] = {int(n): bytes(part) for n, part in streams.split(data).items()}
+    return LabelSet(
+        coder.header.to_map(),
+        coder.crops.dump(),
+        coder.labels.dump(),
+        parts,
+        recipe.samples,
+        recipe=recipe,
+    )
+
+
+def dense() -> LabelSet:
+    return valid(DENSE, "dense")
+
+
+def floors() -> LabelSet:
+    return valid(DENSE, "topk:k=4,tail=floor")
+
+
+Case = Callable[[], LabelSet]
+Cases = dict[str, tuple[Case, type[LabelcodecError], int]]
+
+
+def add(
+    cases: Cases, name: str, make: Case, error: type[LabelcodecError], memory: int = 16
+) -> None:
+    """Add a case: its error, and the MiB that reading it may take."""
+    assert name not in cases
+    cases[name] = make, error, memory * MIB
+
+
+def numbers(*values: int) -> bytes:
+    return b"".join(map(varint.encode, values))
