@@ -97,7 +97,10 @@ def plan(
     """
     from labelcodec.storage.plan import pareto, predict
     from labelcodec.storage.plan import plot as draw
+    from labelcodec.storage.plot import check_target
 
+    if plot is not None:
+        check_target(plot)
     setting = _setting(folder, image_bytes, classes=classes, ipc=ipc, mix=mix, **rest)
     specs = codecs or tuple(spec for spec in CODECS if _largest(spec) <= classes)
     found = [predict(spec, setting, keep) for keep in keeps or KEEPS for spec in specs]

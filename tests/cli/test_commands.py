@@ -274,6 +274,7 @@ def test_demo_proves_itself(capsys) -> None:
         (["stats", "labels.slc", "--layout", "fkd"], 2, "--layout"),
         (["stats", "labels.slc", "--plot", "x.pdf"], 2, "x.pdf"),
         (["stats", "labels.slc", "--plot", "absent/x.png"], 2, "absent"),
+        (["plan", "--classes", "10", "--ipc", "1", "--plot", "absent/x.png"], 2, "absent"),
         (["stats", "dump", "--plot", "x.png"], 2, "--plot draws containers"),
         (["compare", "labels.slc", "small.slc", "--classes", "1000"], 2, "--classes"),
     ],
