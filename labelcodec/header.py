@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from labelcodec.augment.recipe import Recipe
 from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
 from labelcodec.errors import FormatError
 from labelcodec.version import __version__
@@ -37,6 +38,8 @@ class Header:
             epochs follow from the index.
         source: the dump it was made from: layout, bytes and files on disk, how the image order
             was found, and the tensor types that restore it; None for a live run.
+        recipe: what images and augmentations are drawn from in a seeded file, which stores neither;
+            None where batches store their own.
         creator: the program that wrote the file.
         version: that program's version.
         extra: header keys of later minor versions, kept as they are.
@@ -58,6 +61,7 @@ class Header:
     mix: str | None = None
     epochs: int | None = None
     source: Mapping[str, Any] | None = None
+    recipe: Recipe | None = None
     creator: str = CREATOR
     version: str = __version__
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -70,6 +74,7 @@ class Header:
             "labels": {key: value for key, value in labels.items() if value is not None},
             "codec": {"name": self.codec, "config": dict(self.config)},
             "image_size": list(self.image_size) if self.image_size else None,
+            "recipe": None if self.recipe is None else self.recipe.to_map(),
             "creator": self.creator,
             "version": self.version,
             **{key: getattr(self, key) for key in _PLAIN_KEYS},
@@ -86,8 +91,10 @@ class Header:
 
         Raises:
             FormatError: a required key is missing or a value has the wrong type or range.
+            UnsupportedError: a recipe that this version cannot draw from.
         """
         labels = _typed(data, "labels", dict, where)
+        recipe = _optional(data, "recipe", dict, where)
         codec = _typed(data, "codec", dict, where)
         size = _optional(data, "image_size", list, where)
         if size is not None and (len(size) != 2 or not all(isinstance(s, int) for s in size)):
@@ -101,6 +108,7 @@ class Header:
             codec=_typed(codec, "name", str, where),
             config=_typed(codec, "config", dict, where),
             image_size=cast("tuple[int, int]", tuple(size)) if size else None,
+            recipe=None if recipe is None else Recipe.from_map(recipe, where),
             creator=_typed(data, "creator", str, where),
             version=_typed(data, "version", str, where),
             extra={key: value for key, value in data.items() if key not in _KNOWN_KEYS},
@@ -110,6 +118,8 @@ class Header:
             raise FormatError(f"{where}: {header.classes} classes, allowed are 1..{MAX_CLASSES}")
         if header.k is not None and not 0 < header.k <= header.classes:
             raise FormatError(f"{where}: k={header.k}, allowed are 1..{header.classes}")
+        if header.recipe is not None:
+            _check_recipe(header, header.recipe, where)
         return header
 
 
@@ -123,7 +133,19 @@ _PLAIN_KEYS: dict[str, type] = {
     "epochs": int,
     "source": dict,
 }
-_KNOWN_KEYS = {"classes", "labels", "codec", "image_size", "creator", "version", *_PLAIN_KEYS}
+_KNOWN_KEYS = {
+    "classes", "labels", "codec", "image_size", "recipe", "creator", "version", *_PLAIN_KEYS
+}  # fmt: skip
+
+
+def _check_recipe(header: Header, recipe: Recipe, where: str) -> None:
+    for name, stated, drawn in (
+        ("images", header.images, recipe.images),
+        ("image_size", header.image_size, recipe.size),
+        ("mix", header.mix, recipe.mix),
+    ):
+        if stated is not None and stated != drawn:
+            raise FormatError(f"{where}: header key {name!r} is {stated}, the recipe has {drawn}")
 
 
 def _typed(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:

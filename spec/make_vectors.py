@@ -1,4 +1,4 @@
-"""Write the golden files of a format version, with their expected arrays and a manifest.
+"""Write the golden files of a format version, with expected arrays, a manifest and single draws.
 
     python -m spec.make_vectors spec/vectors/v1.0
 
@@ -20,6 +20,7 @@ import numpy as np
 from labelcodec import open as open_labels
 from labelcodec.codecs.registry import from_config, spec_of
 from spec.vector_cases import CASES, NOT_DETERMINISTIC
+from spec.vector_cases.draws import draws
 
 
 def make(folder: Path) -> list[dict[str, Any]]:
@@ -64,6 +65,7 @@ def main() -> None:
         shutil.rmtree(args.folder)
     entries = make(args.folder)
     (args.folder / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
+    (args.folder / "draws.json").write_text(json.dumps(draws()) + "\n")
 
 
 if __name__ == "__main__":

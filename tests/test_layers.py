@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version"},
     {"batch"},
-    {"validation"},
+    {"augment", "validation"},
     {"header", "images", "container", "entropy"},
     {"codecs"},
     {"names"},
@@ -24,6 +24,7 @@ LAYERS = (
 # Within a layer only this way: storage measures dumps too, the container's prefix is of varints.
 SIDEWAYS = {("storage", "dumps"), ("container", "entropy")}
 NUMPY_ONLY = {
+    "augment",
     "container",
     "entropy",
     "codecs",

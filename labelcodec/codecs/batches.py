@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from labelcodec.batch import MAX_SAMPLES, Augmentation, LabelBatch, Labels
-from labelcodec.codecs import crop, fields, registry, side, streams
+from labelcodec.batch import MAX_SAMPLES, LabelBatch, Labels
+from labelcodec.codecs import crop, recorded, registry, side, streams
 from labelcodec.codecs.crop import CropTables
+from labelcodec.codecs.drawn import check_drawn, redraw
 from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy.coding import Usage
@@ -44,7 +45,8 @@ class BatchCoder:
         `expected` is the number of labels of the whole file, where it is known.
         """
         codec = registry.from_config(header.codec, header.config, "header")
-        crops = [b.augmentation.crop for b in samples if b.augmentation.crop is not None]
+        stored = samples if header.recipe is None else ()
+        crops = [b.augmentation.crop for b in stored if b.augmentation.crop is not None]
         coder = codec.fit((b.labels for b in samples), header.classes, expected)
         return cls(header, codec, CropTables.fit(crops), coder)
 
@@ -78,21 +80,9 @@ class BatchCoder:
             DataError: it does not belong to this header, or has what no stream can hold.
         """
         check(self.header, batch)
-        augmentation, parts = batch.augmentation, self.labels.encode(batch.labels)
-        parts[Stream.IMAGE_INDEX] = fields.encode_image_index(batch.image_index)
-        if augmentation.crop is not None:
-            parts[Stream.CROP] = crop.encode(augmentation.crop, self.crops)
-        if augmentation.flip is not None:
-            parts[Stream.FLIP] = fields.encode_flip(augmentation.flip)
-        if augmentation.mix is not None:
-            parts[Stream.MIX_INDEX] = fields.encode_partner(augmentation.mix.partner)
-            parts[Stream.MIX_RATIO] = fields.encode_ratio(augmentation.mix.ratio)
-            if augmentation.mix.box is not None:
-                parts[Stream.MIX_BOX] = fields.encode_box(augmentation.mix.box)
-        if augmentation.cutout is not None:
-            parts[Stream.CUTOUT] = fields.encode_cutout(augmentation.cutout)
-        if augmentation.randaugment is not None:
-            parts[Stream.RANDAUGMENT] = fields.encode_randaugment(augmentation.randaugment)
+        parts = self.labels.encode(batch.labels)
+        if self.header.recipe is None:
+            parts |= recorded.encode(batch, self.crops)
         return streams.join(parts)
 
     def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
@@ -107,33 +97,17 @@ class BatchCoder:
         if not 0 < samples <= MAX_SAMPLES or samples * width > MAX_VALUES:
             raise CorruptError(f"{samples} samples of {width} values are too large a batch")
         parts = streams.split(data)
-        if Stream.IMAGE_INDEX not in parts:
-            raise CorruptError("the image index stream is missing")
         blank = Labels(header.classes, _NOTHING, None, header.space, header.tail, header.precision)
         labels = self.labels.decode(parts, samples, blank)
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
-        index = fields.decode_image_index(parts[Stream.IMAGE_INDEX], samples)
-        return LabelBatch(number, epoch, index, self._decode_augmentation(parts, samples), labels)
-
-    def _decode_augmentation(
-        self, parts: Mapping[Stream, memoryview], samples: int
-    ) -> Augmentation:
-        box, cutout, drawn = (
-            parts.get(s) for s in (Stream.CROP, Stream.CUTOUT, Stream.RANDAUGMENT)
-        )
-        flip, partner = parts.get(Stream.FLIP), parts.get(Stream.MIX_INDEX)
-        return Augmentation(
-            crop=None if box is None else crop.decode(box, samples, self.crops),
-            flip=None if flip is None else fields.decode_flip(flip, samples),
-            mix=None
-            if partner is None
-            else fields.decode_mix(
-                partner, parts.get(Stream.MIX_RATIO, _EMPTY), parts.get(Stream.MIX_BOX), samples
-            ),
-            cutout=None if cutout is None else fields.decode_cutout(cutout, samples),
-            randaugment=None if drawn is None else fields.decode_randaugment(drawn, samples),
-        )
+        if header.recipe is None:
+            index, augmentation = recorded.decode(parts, samples, self.crops)
+        else:
+            if stored := parts.keys() & streams.DRAWN:
+                raise CorruptError(f"stream {min(stored)} in a file whose recipe draws it")
+            index, augmentation = redraw(header.recipe, number, epoch, samples)
+        return LabelBatch(number, epoch, index, augmentation, labels)
 
     def stream_bytes(self, data: memoryview) -> dict[str, int]:
         """Stored bytes by component, without the stream directory."""
@@ -147,7 +121,7 @@ class BatchCoder:
         """Accounting of the entropy-coded streams of a decoded batch, by component."""
         sizes = {stream: len(part) for stream, part in streams.split(data).items()}
         used = self.labels.usage(batch.labels, sizes)
-        if batch.augmentation.crop is not None:
+        if Stream.CROP in sizes and batch.augmentation.crop is not None:
             coded = crop.usage(batch.augmentation.crop, sizes[Stream.CROP])
             if coded is not None:
                 used[COMPONENT[Stream.CROP]] = coded
@@ -175,6 +149,8 @@ def check(header: Header, batch: LabelBatch) -> None:
             f"batch {batch.number}: {labels.value.size} label values, at most "
             f"{MAX_VALUES} fit a batch"
         )
+    if header.recipe is not None:
+        check_drawn(header.recipe, batch)
 
 
 def _check_kept(header: Header, codec: Codec, where: str) -> None:
@@ -188,4 +164,3 @@ def _check_kept(header: Header, codec: Codec, where: str) -> None:
 
 
 _NOTHING = np.zeros((0, 0), np.float16)
-_EMPTY = memoryview(b"")

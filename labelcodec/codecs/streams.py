@@ -25,6 +25,7 @@ class Stream(IntEnum):
     LABEL_FLOOR = 11
 
 
+DRAWN = frozenset(range(Stream.IMAGE_INDEX, Stream.LABEL_INDEX))  # what a recipe stands for
 OPTIONAL = 128
 
 COMPONENT = {

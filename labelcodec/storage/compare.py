@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
-from labelcodec.batch import Augmentation, LabelBatch, Labels
+from labelcodec.augment.parts import augmentation_parts, same_bits
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.storage.fidelity import Accumulator, Fidelity
 
 
@@ -113,25 +112,7 @@ def _how(a: Any, b: Any) -> str:
 
 def _parts(batch: LabelBatch) -> dict[str, Any]:
     """Everything recorded beside number, epoch and image indices, by name."""
-    return {**_augmentation_parts(batch.augmentation), **_label_parts(batch.labels)}
-
-
-def _augmentation_parts(augmentation: Augmentation) -> dict[str, Any]:
-    parts: dict[str, Any] = {}
-    crop, mix, drawn = augmentation.crop, augmentation.mix, augmentation.randaugment
-    if crop is not None:
-        parts["crop boxes"] = crop.fractions()
-    parts["flips"] = augmentation.flip
-    if mix is not None:
-        parts |= {"mix kinds": mix.kind, "mix partners": mix.partner}
-        parts |= {"mix ratios": np.float64(mix.ratio), "mix boxes": mix.box}
-    parts["cutouts"] = augmentation.cutout
-    if drawn is not None:
-        parts |= {"randaugment operations": drawn.op, "randaugment decisions": drawn.decision}
-        # a container holds them in float32, a dump where it is exact in float16
-        parts["randaugment magnitudes"] = drawn.magnitude.astype(np.float32)
-        parts["randaugment types"] = drawn.magnitude_dtypes
-    return parts
+    return {**augmentation_parts(batch.augmentation), **_label_parts(batch.labels)}
 
 
 def _label_parts(labels: Labels) -> dict[str, Any]:
@@ -145,10 +126,3 @@ def _label_parts(labels: Labels) -> dict[str, Any]:
         "label values": labels.value,
         "label floors": labels.floor,
     }
-
-
-def same_bits(a: Any, b: Any) -> bool:
-    """Equal in type, shape and bits for arrays (NaN equals the same NaN); plain values by ==."""
-    if not isinstance(a, (np.ndarray, np.generic)) or not isinstance(b, (np.ndarray, np.generic)):
-        return bool(a == b) if type(a) is type(b) else False
-    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

@@ -11,6 +11,7 @@ from labelcodec.batch import Augmentation, LabelBatch, Labels
 from labelcodec.storage.plain import plain
 
 if TYPE_CHECKING:
+    from labelcodec.header import Header
     from labelcodec.reader import Reader
 
 SHOWN = 4
@@ -23,7 +24,7 @@ def describe_set(reader: Reader) -> dict[str, Any]:
     samples = index.samples
     return {
         "files": [str(path) for path in reader.paths],
-        "header": plain(reader.header.to_map()),
+        "header": plain(_header(reader.header)),
         "index": {
             "batches": len(reader),
             "labels": int(samples.sum(dtype=np.int64)),
@@ -52,6 +53,14 @@ def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
         }
     )
     return found
+
+
+def _header(header: Header) -> dict[str, Any]:
+    """Its map; the sizes of images that are not all alike are only counted."""
+    shown = header.to_map()
+    if header.recipe is not None and isinstance(header.recipe.sizes, bytes):
+        shown["recipe"]["sizes"] = f"of {header.recipe.images} images"
+    return shown
 
 
 def _range(column: NDArray[Any]) -> list[int] | None:

@@ -19,6 +19,7 @@ from .columns import whole_integers
 from .container import Container, read_header, read_names
 from .dense import dense_tables, read_dense
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
+from .recipe import draw, read_recipe
 from .streams import (
     crop_tables,
     read_crop,
@@ -65,6 +66,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Array
 
 def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:
     header = read_header(file.section(b"H") or b"")
+    recipe = read_recipe(header)
     sides = [read_side(file.side(number), header) for number in range(len(file.sides))]
     read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
         header["codec"]["name"]
@@ -77,21 +79,33 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         side, data = file.batch(row)
         need(side < len(sides), "C-14")
         streams, tables = split_streams(data), sides[side]
-        need(1 in streams, "B-10")
         batch: Arrays = {"number": np.array(number), "epoch": np.array(epoch)}
-        batch["image_index"] = whole_integers(streams[1], samples)  # [B-9]
-        need(batch["image_index"].min() >= 0, "B-10")
-        if 2 in streams:
-            batch |= read_crop(streams[2], samples, tables["crop"])
-        if 3 in streams:
-            batch["flip"] = read_flip(streams[3], samples)
-        batch |= read_mix(streams, samples)
-        if 7 in streams:
-            batch["cutout"] = read_cutout(streams[7], samples)
-        if 8 in streams:
-            batch |= read_randaugment(streams[8], samples)
+        if recipe is None:
+            batch |= read_images(streams, samples, tables["crop"])
+        else:
+            need(all(stream > 8 for stream in streams), "R-20")
+            drawn = draw(recipe, number)
+            need((drawn["epoch"], len(drawn["image_index"])) == (epoch, samples), "R-21")
+            batch |= drawn
         batches.append(batch | read_labels(streams, samples, header, tables["labels"]))
     return header, read_names(file.section(b"n")), batches
+
+
+def read_images(streams: dict[int, bytes], samples: int, tables: dict[str, Any]) -> Arrays:
+    """Image indices and augmentation [B-9, B-10]."""
+    need(1 in streams, "B-10")
+    out: Arrays = {"image_index": whole_integers(streams[1], samples)}
+    need(out["image_index"].min() >= 0, "B-10")
+    if 2 in streams:
+        out |= read_crop(streams[2], samples, tables)
+    if 3 in streams:
+        out["flip"] = read_flip(streams[3], samples)
+    out |= read_mix(streams, samples)
+    if 7 in streams:
+        out["cutout"] = read_cutout(streams[7], samples)
+    if 8 in streams:
+        out |= read_randaugment(streams[8], samples)
+    return out
 
 
 def decode(path: str | Path) -> list[Arrays]:
@@ -101,7 +115,7 @@ def decode(path: str | Path) -> list[Arrays]:
 
 def named(header: dict[str, Any], names: list[str] | None, batches: list[Arrays]) -> Arrays:
     """The file's content as the arrays of one npz file."""
-    out: Arrays = {"header": np.array(json.dumps(header, sort_keys=True))}
+    out: Arrays = {"header": np.array(json.dumps(header, sort_keys=True, default=bytes.hex))}
     if names is not None:
         out["names"] = np.array(names, np.str_)
     for batch in batches:

@@ -104,6 +104,7 @@ OPTIONAL = {
     "normalisation": dict,
     "mix": str,
     "epochs": int,
+    "recipe": dict,
     "source": dict,
 }
 CONFIG = {"dense": set(), "topk": {"k", "step", "tail"}}

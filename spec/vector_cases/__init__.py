@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spec.vector_cases import augmentation, container, dense, topk
+from spec.vector_cases import augmentation, container, dense, recipe, topk
 from spec.vector_cases.content import Content
 
 Case = Callable[[Path], Content]
@@ -18,6 +18,7 @@ FOLDERS = {
     "topk": topk.CASES,
     "augmentation": augmentation.CASES,
     "container": container.CASES,
+    "recipe": recipe.CASES,
 }
 CASES: dict[str, Case] = {
     f"{folder}/{case.__name__.replace('_', '-')}": case

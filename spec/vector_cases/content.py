@@ -32,7 +32,7 @@ class Content:
 
     def arrays(self) -> Arrays:
         """All of it as named arrays."""
-        out = {"header": np.array(json.dumps(self.header, sort_keys=True))}
+        out = {"header": np.array(json.dumps(self.header, sort_keys=True, default=bytes.hex))}
         if self.names is not None:
             out["names"] = np.array(self.names, np.str_)
         for batch in sorted(self.batches, key=lambda batch: batch.number):

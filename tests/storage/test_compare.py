@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from labelcodec.augment.parts import same_bits
 from labelcodec.batch import RandAugment
 from labelcodec.storage import compare_sets
-from labelcodec.storage.compare import same_bits
 from tests.storage.fakes import make_batch
 
 

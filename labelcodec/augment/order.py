@@ -1,0 +1,36 @@
+"""Permutations: numbers sorted by random keys (SPEC, section 12.3)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.augment.philox import Purpose, Source
+
+AT_ONCE = 1 << 16
+FEW = 1 << 17  # images; the orders of 64 epochs are then at most 32 MiB
+
+
+def permutation(source: Source, purpose: Purpose, count: int) -> NDArray[np.int64]:
+    """(count,) the numbers 0..count - 1, sorted by 64-bit keys, equal ones as they were."""
+    keys = np.empty(count, np.uint64)
+    for start in range(0, count, AT_ONCE):
+        index = np.arange(start, min(start + AT_ONCE, count))
+        words = source.words(purpose, index).astype(np.uint64)
+        keys[index] = words[:, 0] << np.uint64(32) | words[:, 1]
+    return keys.argsort(kind="stable")
+
+
+def epoch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
+    """(images,) the order in which an epoch goes through the images; not to be written to."""
+    return (_order_of_few if images <= FEW else _order_of_many)(seed, epoch, images)
+
+
+def _epoch_order(seed: int, epoch: int, images: int) -> NDArray[np.int32]:
+    return permutation(Source(seed, epoch, 0), Purpose.ORDER, images).astype(np.int32)
+
+
+_order_of_few = lru_cache(maxsize=64)(_epoch_order)
+_order_of_many = lru_cache(maxsize=2)(_epoch_order)
