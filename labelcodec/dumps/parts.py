@@ -158,7 +158,8 @@ def _mix(
     if len(kinds) != 1:
         fail(file, f"mix box mixes {' and '.join(sorted(kinds))}")
     types["box"] = kinds.pop()
-    row0, row1, col0, col1 = (scalar(edge, "mix box", file, int) for edge in box)
+    # The peers call rows x and columns y, and store x1, y1, x2, y2.
+    row0, col0, row1, col1 = (scalar(edge, "mix box", file, int) for edge in box)
     return Mix("cutmix", partner, number, (row0, row1, col0, col1))
 
 
