@@ -57,7 +57,7 @@ def _find_runs(levels: Any, row: int, head: Any, size: Any, tree: Any) -> Any:
 
 
 @njit(inline="always")
-def _leave(tree: Any, runs: int, top: int, run: int, place: int) -> Any:
+def _leave(tree: Any, runs: int, top: int, run: Any, place: Any) -> Any:
     """Takes one rank out of the tree: of `run`, or if that is -1 of the run that has `place`.
 
     `top` is the highest bit of `runs`. Gives the run, and how many ranks are left before it.
