@@ -28,6 +28,7 @@ from labelcodec.dumps.info import DumpInfo
 from labelcodec.dumps.kinds import dtype_of, restore
 from labelcodec.dumps.parts import array, fail
 from labelcodec.dumps.safe_load import load
+from labelcodec.dumps.saving import save
 from labelcodec.errors import DumpError
 from labelcodec.images import ImageListing, image_sizes
 
@@ -137,8 +138,6 @@ def write_fkd(
     Raises:
         DumpError: the labels do not come from an FKD dump, or a name leaves the directory.
     """
-    import torch
-
     if types.get("layout") != "fkd" or names is None:
         raise DumpError(
             "layout fkd holds the crops of one image a file, as probabilities and under the "
@@ -168,7 +167,7 @@ def write_fkd(
             restore(flip, types["flip"]),
             compose_labels(batch.labels, label_type, types["label"]),
         ]
-        torch.save(saved, file)
+        save(saved, file)
         count += 1
     return count
 
