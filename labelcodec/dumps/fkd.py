@@ -58,13 +58,21 @@ class FkdFiles:
         """Number of files."""
         return len(self.files)
 
+    def file(self, i: int) -> Path:
+        """The label file of batch i."""
+        return self.root / self.files[i]
+
+    def image_index(self, i: int) -> NDArray[np.int64]:
+        """(1,) the image of file i; how many crops it has only reading tells."""
+        return self.image[i : i + 1]
+
     def read(self, i: int) -> LabelBatch:
         """The crops of file i as one batch.
 
         Raises:
             DumpError: the file is missing, damaged, or differs from the first file's kind.
         """
-        file = self.root / self.files[i]
+        file = self.file(i)
         types, coords, flip, label = _read_parts(file)
         check_types(types, self.info.types, file)
         label_type = self.info.types["label_type"]
