@@ -165,9 +165,11 @@ def repaired(found: RepairReport) -> None:
     numbers = f", numbers {_stretches(found.numbers)}" if found.kept else ""
     say(f"{found.target}: {count(found.kept)} intact batches{numbers}")
     if found.unfinished:
+        in_its_way = f"{found.target}.partial" == str(found.source)
+        also = f", and with --force as {found.target} exists now" if in_its_way else ""
         note(
             f"{found.source} is unfinished, and kept: the run that wrote it can still go on with "
-            f"--resume (with --force too while {found.target} exists)"
+            f"--resume{also}"
         )
     if found.problem:
         note(f"damage in {found.source}: {found.problem}")
