@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +21,8 @@ def label_set(found: dict[str, Any]) -> None:
     if found["image_names"] is not None:
         rows.append(("image names", str(found["image_names"])))
     facts("Label set", rows)
+    for one in found["chosen"]:
+        chosen(one)
     if "batch" not in found:
         return
     batch = found["batch"]
@@ -40,6 +42,27 @@ def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
     say(title)
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
+
+
+def chosen(found: Mapping[str, Any]) -> None:
+    """What fitting a codec chose and reached, as `Coder.chosen` gives it."""
+    line = f"chose rank {found['rank']}, step {found['step']:.3g}"
+    if "sample" not in found:
+        click.echo(line)
+        return
+    spent = found["bytes_per_label"]
+    click.echo(
+        f"{line}, {found['peaks']:.1f} peaks a label: {sum(spent.values()):.1f} B/label, "
+        f"{spent['streams']:.1f} of its own and {spent['tables']:.1f} of tables shared by "
+        f"{count(found['sharing'])} labels"
+    )
+    distances = (
+        f"{kind.upper()} at tau {', '.join(by_tau)}: "
+        + ", ".join(f"{value:.3g}" for value in by_tau.values())
+        for kind, by_tau in found.items()
+        if kind in ("tv", "kl")
+    )
+    click.echo(f"reached on {count(found['sample'])} labels: {'; '.join(distances)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -114,6 +137,9 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
     table("Bytes by component", ["", *names], components)
     for name, one in sets:
         _streams(name, one)
+        for facts_ in one.chosen:
+            click.echo()
+            chosen(facts_)
 
 
 def _share(part: int, whole: Breakdown) -> str:

@@ -221,6 +221,10 @@ class DenseCoder:
         symbols = self.symbol_of[high.T.ravel()]
         return Symbols(contexts.ravel(), symbols, np.zeros(0, np.uint8), np.zeros(0, np.uint64))
 
+    def chosen(self) -> dict[str, Any]:
+        """Nothing: there was no choice."""
+        return {}
+
     def encode(self, labels: Labels) -> dict[Stream, bytes]:
         """The label stream of a batch."""
         bits = values.to_bits(labels.value, labels.precision)

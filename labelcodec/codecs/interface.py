@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs.streams import Stream
@@ -42,6 +42,9 @@ class Coder(Protocol):
 
     def dump(self) -> dict[str, bytes]:
         """Named parts for the side information."""
+
+    def chosen(self) -> dict[str, Any]:
+        """What fitting chose and reached, in plain values; empty where there was no choice."""
 
     def encode(self, labels: Labels) -> dict[Stream, bytes]:
         """Label streams of prepared labels."""

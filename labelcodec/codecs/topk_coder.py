@@ -56,6 +56,10 @@ class TopKCoder:
             "values": tables.dump(self.gaps),
         }
 
+    def chosen(self) -> dict[str, Any]:
+        """Nothing: there was no choice."""
+        return {}
+
     def ranking(self, labels: Labels) -> Ranking | None:
         """Symbols of prepared labels; None for what only the plain form can hold."""
         assert labels.index is not None

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class EncodeReport:
         header: the container's header.
         batches: batches in the container.
         bytes: size of the container.
+        chosen: what fitting the codec chose and reached, see `Coder.chosen`.
         notes: sentences the user should read.
     """
 
@@ -49,6 +51,7 @@ class EncodeReport:
     header: Header
     batches: int
     bytes: int
+    chosen: dict[str, Any]
     notes: tuple[str, ...]
 
 
@@ -145,7 +148,8 @@ def encode(
     if nonfinite:
         notes.append(f"{nonfinite} batches hold NaN or infinite values, kept as they are")
     size = target.stat().st_size
-    return EncodeReport(info, writer.header, len(dump), size, tuple(notes))
+    reached = coder.labels.chosen()
+    return EncodeReport(info, writer.header, len(dump), size, reached, tuple(notes))
 
 
 def decode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ def signed(value: int) -> int:
 
 
 def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
-    """The tables of 9.1 [X-2 to X-7]."""
+    """The tables of 9.1 [X-2 to X-7, X-17]."""
     frame = Bytes(parts["frame"])
     point, rank, peak, shift = (frame.varint() for _ in range(4))
     need(1 <= point <= 60 and 1 <= rank <= min(1024, classes), "X-2")
@@ -67,6 +68,9 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     need(len(values.starts) == 78 and len(gaps.starts) == 43, "X-6")
     (price,) = struct.unpack("<d", parts["price"])
     need(0 <= price < float("inf"), "X-7")
+    if "reached" in parts:
+        need(len(parts["reached"]) == 52, "X-17")
+        need(all(map(math.isfinite, struct.unpack("<2Q9f", parts["reached"])[2:])), "X-17")
     return TransformTables(
         point, peak, shift, scale, tail, mean, basis, column, thresholds, values, gaps
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs.transform.analysis import centre
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.fitting import explicit
+from labelcodec.codecs.transform.fitting import explicit, spread
 from labelcodec.codecs.transform.frame import MAX_RANK, Frame
+from labelcodec.codecs.transform.reached import MEASURES, Reached
 from labelcodec.codecs.transform.search import Goal, search
 from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.trial import CHECK, reached
 from labelcodec.codecs.values import check_type
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -55,7 +57,7 @@ class Transform:
     def __post_init__(self) -> None:
         for key, low, high in (
             ("rank", 1, MAX_RANK), ("step", 1e-6, 1e6), ("peaks", 0, 64), ("bytes", 0.1, 1e6),
-            *((measure, 1e-6, 1e3) for measure in self.quality_keys),
+            *((measure, 1e-6, 1e3) for measure in MEASURES),
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -70,14 +72,9 @@ class Transform:
             )
 
     @property
-    def quality_keys(self) -> tuple[str, ...]:
-        """Names of the qualities that can be asked for."""
-        return ("tv1", "tv2", "tv4", "kl1", "kl2", "kl4")
-
-    @property
     def quality(self) -> dict[str, float]:
         """The qualities asked for."""
-        given = {key: getattr(self, key) for key in self.quality_keys}
+        given = {key: getattr(self, key) for key in MEASURES}
         return {key: value for key, value in given.items() if value is not None}
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
@@ -119,8 +116,8 @@ class Transform:
                 many as there are samples.
 
         Raises:
-            ConfigError: a budget that cannot be met; the message says what can.
-            DataError: fewer labels than the rank, or labels that do not differ.
+            DataError: fewer labels than the rank, labels that do not differ, or a budget or
+                quality that cannot be met; the message says what can.
         """
         logits = [batch.expanded().value for batch in samples]
         if not logits:
@@ -128,7 +125,8 @@ class Transform:
         centred = np.concatenate([centre(part) for part in logits])
         many = max(expected or 0, len(centred))
         if self.rank is not None and self.step is not None and self.peaks is not None:
-            return explicit(centred, self.rank, self.step, self.peaks, many)
+            coder = explicit(centred, self.rank, self.step, self.peaks, many)
+            return replace(coder, reached=reached(coder, spread(centred, CHECK), many))
         return search(centred, Goal(self.bytes, self.quality), many)
 
     def load(self, parts: Parts, classes: int) -> TransformCoder:
@@ -145,4 +143,5 @@ class Transform:
             raise CorruptError(f"the transform tables lack {missing}") from None
         if len(parts["price"]) != 8 or not 0 <= price < np.inf:
             raise CorruptError("the transform tables have an impossible price")
-        return TransformCoder(frame, model, float(price))
+        found = Reached.load(parts["reached"]) if "reached" in parts else None
+        return TransformCoder(frame, model, float(price), found)

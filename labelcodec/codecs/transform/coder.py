@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
 from labelcodec.codecs.transform.plain import unzigzag
+from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.symbols import (
     COEFFICIENT_CONTEXTS,
     GAP_CONTEXTS,
@@ -40,16 +41,24 @@ class TransformCoder:
         frame: what labels are expanded with.
         model: contexts and tables of the streams.
         price: nats that a bit of a peak must save; only the encoder uses it.
+        reached: what the encoder found on a sample, where it said so.
     """
 
     frame: Frame
     model: Model
     price: float
+    reached: Reached | None = None
 
     def dump(self) -> dict[str, bytes]:
         """Named parts for the side information."""
         price = np.array([self.price], "<f8").tobytes()
-        return {**self.frame.dump(), **self.model.dump(), "price": price}
+        reached = {} if self.reached is None else {"reached": self.reached.dump()}
+        return {**self.frame.dump(), **self.model.dump(), "price": price, **reached}
+
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen, and what it reached."""
+        frame, reached = self.frame, {} if self.reached is None else self.reached.chosen()
+        return {"rank": frame.rank, "step": float(f"{frame.step:.4g}"), **reached}
 
     def compact(self, labels: Labels) -> Compact:
         """The labels as they will be given back; idempotent."""

@@ -71,6 +71,12 @@ class Frame:
         product: NDArray[np.int64] = self.basis * self.scale
         return np.ascontiguousarray(product.T.astype(np.float64))
 
+    @property
+    def step(self) -> float:
+        """Step of the coefficients in logits: the usual length of a vector."""
+        lengths = np.linalg.norm(self.vectors, axis=1)
+        return float(np.median(lengths) * 2.0**-self.point)
+
     @cached_property
     def _single(self) -> NDArray[np.float32]:
         return self.vectors.astype(np.float32)

@@ -7,7 +7,7 @@ worth a step), and the price of a peak's bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -25,14 +25,14 @@ from labelcodec.codecs.transform.fitting import (
     spread,
 )
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.trial import Trial, reached_quality, stored_bytes
-from labelcodec.errors import ConfigError
+from labelcodec.codecs.transform.reached import Reached
+from labelcodec.codecs.transform.trial import CHECK, Trial, reached
+from labelcodec.errors import DataError
 
 AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
 FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
 MAX_SEARCHED_RANK = 512
 SAMPLE = 512
-CHECK = 4096  # labels on which a choice is checked
 PRICE_TRIALS = 7
 TOLERANCE = 0.004
 STEPS = (-3.0, 4.0)  # log2 of the range searched, against the labels' deviation
@@ -67,20 +67,21 @@ def search(centred: NDArray[np.float32], goal: Goal, total: int) -> TransformCod
         total: labels of the file, which share the side information.
 
     Raises:
-        ConfigError: it cannot be reached; the message says what can.
-        DataError: the labels do not differ.
+        DataError: it cannot be reached, and the message says what can; or the labels do not
+            differ.
     """
     frames = _Frames(centred, total)
     if goal.quality:
-        coder, spent = _reach(frames, goal.quality)
-        if goal.bytes is not None and spent > goal.bytes:
+        coder, found = _reach(frames, goal.quality)
+        if goal.bytes is not None and found.bytes > goal.bytes:
             asked = _text(goal.quality)
-            raise ConfigError(
-                f"transform: {asked} takes {spent:.1f} bytes a label where {total} labels share "
-                f"the side information, more than bytes={goal.bytes:g}"
+            raise DataError(
+                f"transform: {asked} takes {found.bytes:.1f} bytes a label where {total} labels "
+                f"share the side information, more than bytes={goal.bytes:g}"
             )
-        return coder
-    return _spend(frames, goal.bytes or 0.0)
+    else:
+        coder, found = _spend(frames, goal.bytes or 0.0)
+    return replace(coder, reached=found)
 
 
 class _Frames:
@@ -108,8 +109,8 @@ class _Frames:
         return int((self.space.variance >= AXIS_WORTH * step**2).sum())
 
 
-def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, float]:
-    """The coder of fewest bytes that has the quality on many labels, and its bytes."""
+def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
+    """The coder of fewest bytes that has the quality on many labels."""
     sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
     wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
     for _ in range(ROUNDS):
@@ -117,17 +118,17 @@ def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCode
         if found.price is None:
             break
         coder = finish(frames(step), frames.centred, found.price)
-        reached = reached_quality(coder, check, quality)
-        if all(reached[key] <= bound for key, bound in quality.items()):
-            return coder, stored_bytes(coder, check, frames.total)
+        on_many = reached(coder, check, frames.total)
+        if all(on_many.quality[key] <= bound for key, bound in quality.items()):
+            return coder, on_many
         # the sample flatters: ask more of it by as much
-        wanted = {k: wanted[k] * min(0.998 * quality[k] / reached[k], 1) for k in wanted}
+        wanted = {k: wanted[k] * min(0.998 * quality[k] / on_many.quality[k], 1) for k in wanted}
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
     finest = Trial(frames(STEPS[0]), sample).quality(2.0 ** PRICES[0], quality)
-    raise ConfigError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
+    raise DataError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
 
 
-def _spend(frames: _Frames, budget: float) -> TransformCoder:
+def _spend(frames: _Frames, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
     sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
     wanted, steps, trials = budget, STEPS, STEP_TRIALS
@@ -137,12 +138,12 @@ def _spend(frames: _Frames, budget: float) -> TransformCoder:
             fewest = (found.cost - IMPOSSIBLE) * budget / wanted
             break
         coder = finish(frames(step), frames.centred, found.price)
-        fewest = stored_bytes(coder, check, frames.total)
-        if fewest <= budget:
-            return coder
+        on_many = reached(coder, check, frames.total)
+        if (fewest := on_many.bytes) <= budget:
+            return coder, on_many
         wanted *= 0.998 * budget / fewest
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    raise ConfigError(
+    raise DataError(
         f"transform: bytes={budget:g} cannot be met where {frames.total} labels share the side "
         f"information; bytes={fewest:.1f} can"
     )

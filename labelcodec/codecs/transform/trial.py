@@ -13,9 +13,11 @@ from labelcodec.codecs.transform.analysis import Analyser, Analysis, Peaks
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.fitting import fit_tail, with_price
 from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.reached import MEASURES, SIZE, Reached
 from labelcodec.codecs.transform.symbols import Model
 
 BATCH = 128
+CHECK = 4096  # labels on which a choice is checked
 HEAD = 4  # bytes of the two streams in a batch's directory
 
 
@@ -85,25 +87,29 @@ class Truth:
         return self._known[tau]
 
 
-def reached_quality(
-    coder: TransformCoder, centred: NDArray[np.float32], measures: Iterable[str]
-) -> dict[str, float]:
-    """Measures of the labels as the coder gives them back."""
-    analysis = coder.analyser(centred)
-    full = analysis.expand(analysis.peaks(coder.price))
-    return Truth(centred).measure(coder.frame.logits(full), measures)
-
-
 def side_bytes(coder: TransformCoder) -> int:
     """Bytes of the side information."""
     return sum(len(zstandard.compress(part)) for part in coder.dump().values())
 
 
-def stored_bytes(coder: TransformCoder, centred: NDArray[np.float32], total: int) -> float:
-    """Bytes a label, stored in batches, its share of the side information included."""
-    streams = 0
+def reached(coder: TransformCoder, centred: NDArray[np.float32], total: int) -> Reached:
+    """What the labels come to, stored in batches; `total` labels share the tables."""
+    streams = peaks = 0
+    quality = dict.fromkeys(MEASURES, 0.0)
     for first in range(0, len(centred), BATCH):
-        analysis = coder.analyser(centred[first : first + BATCH])
-        compact = analysis.compact(analysis.peaks(coder.price))
-        streams += HEAD + sum(map(len, coder.streams(compact).values()))
-    return streams / len(centred) + side_bytes(coder) / total
+        part = centred[first : first + BATCH]
+        analysis = coder.analyser(part)
+        chosen = analysis.peaks(coder.price)
+        peaks += len(chosen.places)
+        streams += HEAD + sum(map(len, coder.streams(analysis.compact(chosen)).values()))
+        found = coder.frame.logits(analysis.expand(chosen))
+        for measure, mean in Truth(part).measure(found, MEASURES).items():
+            quality[measure] += mean * len(part) / len(centred)
+    return Reached(
+        sample=len(centred),
+        sharing=total,
+        streams=streams / len(centred),
+        tables=(side_bytes(coder) + SIZE) / total,
+        peaks=peaks / len(centred),
+        quality=quality,
+    )

@@ -61,7 +61,7 @@ def test_labels_that_share_the_tables_pay_for_a_finer_basis():
 
 @pytest.mark.parametrize("spec", ["bytes=0.2", "tv4=0.00001", "tv4=0.02,bytes=4"])
 def test_what_cannot_be_met_says_what_can(spec):
-    with pytest.raises(ConfigError, match=r"transform: .*\d") as error:
+    with pytest.raises(DataError, match=r"transform: .*\d") as error:
         registry.parse(f"transform:{spec}").fit(PARTS, CLASSES)
     assert "can" in str(error.value) or "takes" in str(error.value)
 
@@ -125,3 +125,20 @@ def test_topk_labels_and_probabilities_are_refused():
 def test_values_of_another_precision_are_refused():
     with pytest.raises(DataError, match="are float32, float16 labels need float16"):
         EXPLICIT.prepare(Labels(8, np.ones((2, 8), np.float32)))
+
+
+@pytest.mark.parametrize("spec", ["tv4=0.1,kl1=0.3", "bytes=9", "rank=9,step=2,peaks=3"])
+def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
+    codec = registry.parse(f"transform:{spec}")
+    coder = codec.load(codec.fit(PARTS, CLASSES, 9000).dump(), CLASSES)
+    chosen, found = coder.chosen(), quality_of(coder)
+    assert chosen["rank"] == coder.frame.rank
+    assert (chosen["sample"], chosen["sharing"]) == (1500, 9000)
+    compact = [coder.compact(labels) for labels in PARTS]
+    assert chosen["peaks"] == pytest.approx(sum(len(c.places) for c in compact) / 1500, abs=1e-3)
+    for kind in ("tv", "kl"):
+        for tau in "14":
+            assert chosen[kind][tau] == pytest.approx(found[f"{kind}{tau}"], rel=2e-3)
+    assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 9000), rel=0.06)
+    if codec.step:
+        assert chosen["step"] == pytest.approx(codec.step, rel=0.02)
