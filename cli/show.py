@@ -172,10 +172,15 @@ def comparison(found: Comparison) -> None:
 
 def fidelity(distance: Fidelity) -> None:
     """Distances by temperature."""
-    rows = [
-        [f"{tau:g}", f"{distance.kl[tau]:.4g}", f"{distance.tv[tau]:.4g}"] for tau in distance.kl
-    ]
-    table(f"Over {count(distance.labels)} labels", ["tau", "mean KL (nats)", "mean TV"], rows)
+    columns = ["tau", "mean KL (nats)", "worst KL", "mean TV", "worst TV"]
+    measures = (distance.kl, distance.kl_max, distance.tv, distance.tv_max)
+    rows = [[f"{tau:g}", *(f"{value[tau]:.4g}" for value in measures)] for tau in distance.kl]
+    table(f"Over {count(distance.labels)} labels", columns, rows)
+    if distance.infinite:
+        click.echo(
+            f"KL is infinite for {count(distance.infinite)} labels: classes that the reference "
+            "gives probability were left out; TV tells how much"
+        )
     click.echo(f"same top class: {100 * distance.top1_agreement:.2f} %")
     if distance.max_dz is not None:
         of = " of the finite logits" if distance.unmeasured else ""

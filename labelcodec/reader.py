@@ -120,7 +120,7 @@ class Reader:
             LabelcodecError: side information that cannot be read.
         """
         found = []
-        for shard, record in enumerate(self._shards):
+        for shard, record in enumerate(self.shards.readers):
             for side in range(len(record.index.of(SIDE_TAG))):
                 try:
                     found.append(self._coder(shard, side).labels.chosen())
