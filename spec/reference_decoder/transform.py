@@ -43,6 +43,7 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     frame = Bytes(parts["frame"])
     point, rank, peak, shift = (frame.varint() for _ in range(4))
     need(1 <= point <= 60 and 1 <= rank <= min(1024, classes), "X-2")
+    need(rank * classes <= 1 << 24, "X-2")
     need(1 <= peak <= 1 << 24 and shift <= 28, "X-2")
     scale, tail, mean = (integers(frame, count) for count in (rank, 48, classes))
     frame.close()
@@ -82,6 +83,7 @@ def read_transform(
     """Labels of the transform codec [X-8 to X-16]."""
     classes = header["classes"]
     need(not {"k", "tail"} & header["labels"].keys(), "X-1")
+    need(header["labels"]["space"] == "logits", "X-1")
     need(9 in streams and 10 in streams, "X-8")
     places = read_places(streams[9], samples, classes, tables)
     coefficients, residuals = read_values(streams[10], places, tables)

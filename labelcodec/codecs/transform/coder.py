@@ -95,8 +95,10 @@ class TransformCoder:
             blank: labels without content that say what all labels of the file share.
 
         Raises:
-            CorruptError: a stream is missing or malformed.
+            CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
         """
+        if blank.space != "logits" or blank.tail is not None:
+            raise CorruptError(f"transform labels as {blank.space} with tail {blank.tail}")
         for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
             if stream not in streams:
                 raise CorruptError(f"the {COMPONENT[stream]} stream is missing")
@@ -136,9 +138,7 @@ class TransformCoder:
         reader.symbol = samples * frame.rank
         contexts = COEFFICIENT_CONTEXTS + residual_contexts(counts, places)
         residuals = unzigzag(reader.take(contexts, model.values))
-        reader.close()
-        if (reader.position + 7) // 8 != len(reader.bits):
-            raise CorruptError("bytes too many behind the label values")
+        reader.finish()
         if len(residuals) and np.abs(residuals).max() > MAX_RESIDUAL:
             raise CorruptError("a peak is out of range")
         return Compact(frame, coefficients.astype(np.int32), counts, places, residuals)

@@ -17,6 +17,7 @@ from labelcodec.codecs.transform.frame import (
     MEAN_SHIFT,
     TAIL,
     Frame,
+    most_rank,
 )
 from labelcodec.codecs.transform.symbols import Model
 from labelcodec.errors import DataError
@@ -91,9 +92,9 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
         DataError: fewer labels than the rank, or labels that do not differ.
     """
     labels, classes = scatter.centred.shape
-    if rank > min(labels, classes):
+    if rank > min(labels, most_rank(classes)):
         raise DataError(
-            f"transform: rank {rank} needs at least as many labels and classes, there are "
+            f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
             f"{labels} labels of {classes} classes"
         )
     start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))

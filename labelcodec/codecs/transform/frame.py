@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs import columns
-from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.plain import MAX_COEFFICIENT, unzigzag
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.errors import CorruptError
 
 MAX_RANK = 1024
+MAX_ENTRIES = 1 << 24  # of a basis
 MAX_LEVEL = 1 << 15  # of a basis entry
 MAX_SCORE = 1 << 29
 EXACT = 1 << 53  # float64 holds every integer up to here
@@ -133,7 +134,7 @@ class Frame:
             number, position = varint.decode(data, position)
             numbers.append(number)
         point, rank, peak, shift = numbers
-        if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= min(MAX_RANK, classes):
+        if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= most_rank(classes):
             raise CorruptError(f"a basis of rank {rank} for {classes} classes, point {point}")
         if not 0 < peak <= MAX_PEAK or shift > MAX_SHIFT:
             raise CorruptError("transform tables with an impossible step")
@@ -149,6 +150,11 @@ class Frame:
         if reach >= EXACT:
             raise CorruptError("a basis whose sums could not be exact")
         return cls(point, mean, basis, scale, peak, tail.astype(np.int32), shift)
+
+
+def most_rank(classes: int) -> int:
+    """The highest rank of a basis for so many classes."""
+    return min(MAX_RANK, classes, MAX_ENTRIES // classes)
 
 
 def _dump_basis(basis: NDArray[np.int16]) -> bytes:
@@ -170,9 +176,12 @@ def _load_basis(data: memoryview, classes: int, rank: int) -> NDArray[np.int16]:
     table = tables.load(bytes(rest[position : position + length]))
     if (column < 0).any() or (column >= len(table.freqs)).any():
         raise CorruptError("a basis column of unknown class")
-    contexts = np.repeat(column, classes)
-    coded = rest[position + length :]
-    entries = coding.decode_values(coded, contexts, table, "basis entries").reshape(rank, classes)
-    if (entries >= 2 * MAX_LEVEL).any():
-        raise CorruptError("a basis entry out of range")
-    return np.ascontiguousarray(((entries >> 1) ^ -(entries & 1)).T.astype(np.int16))
+    coded = coding.SymbolReader(rest[position + length :], rank * classes, "basis entries")
+    basis = np.empty((rank, classes), np.int16)
+    for j, context in enumerate(column.tolist()):
+        entries = coded.take(np.full(classes, context), table)
+        if (entries >= 2 * MAX_LEVEL).any():
+            raise CorruptError("a basis entry out of range")
+        basis[j] = unzigzag(entries)
+    coded.finish()
+    return np.ascontiguousarray(basis.T)

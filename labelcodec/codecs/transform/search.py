@@ -24,7 +24,7 @@ from labelcodec.codecs.transform.fitting import (
     fit_subspace,
     spread,
 )
-from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.frame import Frame, most_rank
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.trial import CHECK, Trial, reached
 from labelcodec.errors import DataError
@@ -90,7 +90,7 @@ class _Frames:
     def __init__(self, centred: NDArray[np.float32], total: int) -> None:
         self.centred, self.total = centred, total
         self.scatter = Scatter(centred)
-        self.most = min(*centred.shape, MAX_SEARCHED_RANK)
+        self.most = min(len(centred), most_rank(centred.shape[1]), MAX_SEARCHED_RANK)
         self.space: Subspace = fit_subspace(self.scatter, min(FIRST_RANK, self.most))
 
     def __call__(self, log_step: float) -> Frame:
