@@ -6,6 +6,7 @@ worth a step), and the price of a peak's bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -124,8 +125,12 @@ def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCode
         # the sample flatters: ask more of it by as much
         wanted = {k: wanted[k] * min(0.998 * quality[k] / on_many.quality[k], 1) for k in wanted}
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    finest = Trial(frames(STEPS[0]), sample).quality(2.0 ** PRICES[0], quality)
-    raise DataError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
+    coder = finish(frames(STEPS[0]), frames.centred, 2.0 ** PRICES[0])
+    finest = reached(coder, check, frames.total)
+    if all(finest.quality[key] <= bound for key, bound in quality.items()):
+        return coder, finest
+    can = {key: max(1.001 * finest.quality[key], bound) for key, bound in quality.items()}
+    raise DataError(f"transform: cannot reach {_text(quality)}; {_text(can)} can be")
 
 
 def _spend(frames: _Frames, budget: float) -> tuple[TransformCoder, Reached]:
@@ -135,17 +140,21 @@ def _spend(frames: _Frames, budget: float) -> tuple[TransformCoder, Reached]:
     for _ in range(ROUNDS):
         step, found = _golden(partial(_loss_within, frames, sample, wanted), steps, trials)
         if found.price is None:
-            fewest = (found.cost - IMPOSSIBLE) * budget / wanted
             break
         coder = finish(frames(step), frames.centred, found.price)
         on_many = reached(coder, check, frames.total)
-        if (fewest := on_many.bytes) <= budget:
+        if on_many.bytes <= budget:
             return coder, on_many
-        wanted *= 0.998 * budget / fewest
+        wanted *= 0.998 * budget / on_many.bytes
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
+    step, _ = _golden(partial(_fewest_bytes, frames, sample), STEPS, STEP_TRIALS)
+    coder = finish(frames(step), frames.centred, 2.0 ** PRICES[1])
+    fewest = reached(coder, check, frames.total)
+    if fewest.bytes <= budget:
+        return coder, fewest
     raise DataError(
         f"transform: bytes={budget:g} cannot be met where {frames.total} labels share the side "
-        f"information; bytes={fewest:.1f} can"
+        f"information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
     )
 
 
@@ -181,6 +190,12 @@ def _loss_within(
     if price is None:
         return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], frames.total), None)
     return _Found(float(np.prod(list(trial.quality(price, BUDGETED).values()))), price)
+
+
+def _fewest_bytes(frames: _Frames, sample: NDArray[np.float32], step: float) -> _Found:
+    """Bytes a label at the highest price."""
+    price = 2.0 ** PRICES[1]
+    return _Found(Trial(frames(step), sample).bytes(price, frames.total), price)
 
 
 def _crossing(excess: Callable[[float], float], good: float, bad: float) -> float | None:
