@@ -132,8 +132,9 @@ def encode(
         resume=resume,
         names=info.names,
         allow_nonfinite=allow_nonfinite,
+        expected=info.samples,
     ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(dump), info.samples)
+        coder = writer.coder or writer.fit(_fitting_sample(dump))
         done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
         todo = range(done, len(dump))
         for encoded in _encoded(dump, coder, chosen, allow_nonfinite, todo, workers):

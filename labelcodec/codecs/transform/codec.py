@@ -119,10 +119,14 @@ class Transform:
             DataError: fewer labels than the rank, labels that do not differ, or a budget or
                 quality that cannot be met; the message says what can.
         """
-        logits = [batch.expanded().value for batch in samples]
-        if not logits:
+        batches = list(samples)
+        if not batches:
             raise DataError("the transform codec needs labels to fit its basis to; there are none")
-        centred = np.concatenate([centre(part) for part in logits])
+        centred = np.empty((sum(map(len, batches)), classes), np.float32)
+        stop = 0
+        for batch in batches:
+            first, stop = stop, stop + len(batch)
+            centred[first:stop] = centre(batch.dense())
         many = max(expected or 0, len(centred))
         if self.rank is not None and self.step is not None and self.peaks is not None:
             coder = explicit(centred, self.rank, self.step, self.peaks, many)

@@ -34,6 +34,7 @@ NO_PEAKS = 1e9
 PRICE_SAMPLE = 1024
 TAIL_SAMPLE = 2048
 BATCH = 512
+CELLS = 1 << 22  # logits analysed at once, which bounds the memory
 MATRIX_CLASSES = 4096
 PRECISION = 12  # bits of a unit below the labels' standard deviation
 MORE_PRECISION = 8  # further bits where the basis is so fine that its scales need them
@@ -176,11 +177,14 @@ def fit_tail(analysis: Analysis, peaks: Peaks) -> Frame:
 
 def finish(frame: Frame, centred: NDArray[np.float32], price: float) -> TransformCoder:
     """The coder of a frame: correction of the tail, contexts, tables."""
-    some = Analyser(with_price(frame, price))(spread(centred, TAIL_SAMPLE))
+    some = Analyser(with_price(frame, price))(at_once(centred, TAIL_SAMPLE))
     frame = fit_tail(some, some.peaks(price))
     analyse = Analyser(frame)
-    parts = [analyse(centred[first : first + BATCH]) for first in range(0, len(centred), BATCH)]
-    compact = [part.compact(part.peaks(price)) for part in parts]
+    compact = []
+    size = max(1, min(BATCH, CELLS // centred.shape[1]))
+    for first in range(0, len(centred), size):
+        part = analyse(centred[first : first + size])
+        compact.append(part.compact(part.peaks(price)))
     return TransformCoder(frame, Model.fit(compact), price)
 
 
@@ -189,7 +193,7 @@ def explicit(
 ) -> TransformCoder:
     """The coder of this rank, step and mean number of peaks."""
     frame = fit_frame(fit_subspace(Scatter(centred), rank), rank, step, total)
-    some = Analyser(frame)(spread(centred, PRICE_SAMPLE))
+    some = Analyser(frame)(at_once(centred, PRICE_SAMPLE))
     low, high = PRICES
     for _ in range(PRICE_STEPS):
         middle = (low + high) / 2
@@ -200,3 +204,8 @@ def explicit(
 def spread(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     """At most so many labels, evenly spread."""
     return centred[:: -(-len(centred) // most)]
+
+
+def at_once(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """At most so many labels, evenly spread, and no more than may be analysed at once."""
+    return spread(centred, max(1, min(most, CELLS // centred.shape[1])))

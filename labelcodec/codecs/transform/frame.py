@@ -74,9 +74,8 @@ class Frame:
 
     @property
     def step(self) -> float:
-        """Step of the coefficients in logits: the usual length of a vector."""
-        lengths = np.linalg.norm(self.vectors, axis=1)
-        return float(np.median(lengths) * 2.0**-self.point)
+        """Step of the coefficients in logits: the length of the vector that is rounded least."""
+        return float(np.linalg.norm(self.vectors[0]) * 2.0**-self.point)
 
     @cached_property
     def _single(self) -> NDArray[np.float32]:

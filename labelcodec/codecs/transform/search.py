@@ -20,6 +20,7 @@ from labelcodec.codecs.transform.fitting import (
     PRICES,
     Scatter,
     Subspace,
+    at_once,
     finish,
     fit_frame,
     fit_subspace,
@@ -112,7 +113,7 @@ class _Frames:
 
 def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
     """The coder of fewest bytes that has the quality on many labels."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+    sample, check = at_once(frames.centred, SAMPLE), spread(frames.centred, CHECK)
     wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
     for _ in range(ROUNDS):
         step, found = _golden(partial(_bytes_for, frames, sample, wanted), steps, trials)
@@ -135,7 +136,7 @@ def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCode
 
 def _spend(frames: _Frames, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+    sample, check = at_once(frames.centred, SAMPLE), spread(frames.centred, CHECK)
     wanted, steps, trials = budget, STEPS, STEP_TRIALS
     for _ in range(ROUNDS):
         step, found = _golden(partial(_loss_within, frames, sample, wanted), steps, trials)
