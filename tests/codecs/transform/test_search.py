@@ -7,6 +7,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.transform.fitting import CELLS, at_once
 from labelcodec.errors import ConfigError, DataError
 from tests.codecs.transform.labels import batches, logits
 
@@ -148,3 +149,10 @@ def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
     assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 9000), rel=0.06)
     if codec.step:
         assert chosen["step"] == pytest.approx(codec.step, rel=0.02)
+
+
+def test_few_labels_of_many_classes_are_analysed_at_once():
+    many = np.broadcast_to(np.float32(0), (9000, 10_450))
+    assert 300 < len(at_once(many, 2048)) <= CELLS // 10_450
+    assert len(at_once(many[:, :100], 2048)) == 1800
+    assert len(at_once(np.zeros((3, CELLS + 1), np.bool_), 5)) == 1
