@@ -115,7 +115,8 @@ def _mix(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> list[Any]:
         return [*parts, None]
     if dtype_of(kinds["box"]) == "uint8" and not all(0 <= edge <= 255 for edge in mix.box):
         _refuse(batch, layout, f"the mix box {mix.box}: uint8 ends at 255")
-    return [*parts, [restore(edge, kinds["box"]) for edge in mix.box]]
+    row0, row1, col0, col1 = mix.box
+    return [*parts, [restore(edge, kinds["box"]) for edge in (row0, col0, row1, col1)]]
 
 
 def _labels(batch: LabelBatch, layout: str, kinds: Mapping[str, Any], restoring: bool) -> list[Any]:

@@ -158,7 +158,8 @@ def _mix(
     if len(kinds) != 1:
         fail(file, f"mix box mixes {' and '.join(sorted(kinds))}")
     types["box"] = kinds.pop()
-    row0, row1, col0, col1 = (scalar(edge, "mix box", file, int) for edge in box)
+    # the peers' lists name both corners: they paste [:, :, box[0]:box[2], box[1]:box[3]]
+    row0, col0, row1, col1 = (scalar(edge, "mix box", file, int) for edge in box)
     return Mix("cutmix", partner, number, (row0, row1, col0, col1))
 
 
