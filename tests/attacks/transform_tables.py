@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from labelcodec.codecs import columns
-from labelcodec.codecs.transform.frame import MAX_ENTRIES
+from labelcodec.codecs.transform.matrix import MAX_ENTRIES
 from labelcodec.codecs.transform.symbols import GAP_CONTEXTS
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.analysis import MAX_EXPONENT, Analyser, Analysis, Peaks
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.frame import (
-    MAX_LEVEL,
     MAX_PEAK,
     MAX_SHIFT,
     MEAN_SHIFT,
@@ -19,6 +18,7 @@ from labelcodec.codecs.transform.frame import (
     Frame,
     most_rank,
 )
+from labelcodec.codecs.transform.matrix import MAX_LEVEL
 from labelcodec.codecs.transform.symbols import Model
 from labelcodec.errors import DataError
 
