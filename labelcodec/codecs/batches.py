@@ -11,6 +11,7 @@ from labelcodec.batch import MAX_SAMPLES, Augmentation, LabelBatch, Labels
 from labelcodec.codecs import crop, fields, registry, side, streams
 from labelcodec.codecs.crop import CropTables
 from labelcodec.codecs.interface import Codec, Coder
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import CorruptError, DataError, LabelcodecError
@@ -45,7 +46,8 @@ class BatchCoder:
         """
         codec = registry.from_config(header.codec, header.config, "header")
         crops = [b.augmentation.crop for b in samples if b.augmentation.crop is not None]
-        coder = codec.fit((b.labels for b in samples), header.classes, expected)
+        pictures = [Pictures(b.image_index, b.augmentation) for b in samples]
+        coder = codec.fit((b.labels for b in samples), header.classes, expected, pictures)
         return cls(header, codec, CropTables.fit(crops), coder)
 
     @classmethod
@@ -78,7 +80,8 @@ class BatchCoder:
             DataError: it does not belong to this header, or has what no stream can hold.
         """
         check(self.header, batch)
-        augmentation, parts = batch.augmentation, self.labels.encode(batch.labels)
+        augmentation = batch.augmentation
+        parts = self.labels.encode(batch.labels, Pictures(batch.image_index, augmentation))
         parts[Stream.IMAGE_INDEX] = fields.encode_image_index(batch.image_index)
         if augmentation.crop is not None:
             parts[Stream.CROP] = crop.encode(augmentation.crop, self.crops)
@@ -110,11 +113,12 @@ class BatchCoder:
         if Stream.IMAGE_INDEX not in parts:
             raise CorruptError("the image index stream is missing")
         blank = Labels(header.classes, _NOTHING, None, header.space, header.tail, header.precision)
-        labels = self.labels.decode(parts, samples, blank)
+        index = fields.decode_image_index(parts[Stream.IMAGE_INDEX], samples)
+        augmentation = self._decode_augmentation(parts, samples)
+        labels = self.labels.decode(parts, samples, blank, Pictures(index, augmentation))
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
-        index = fields.decode_image_index(parts[Stream.IMAGE_INDEX], samples)
-        return LabelBatch(number, epoch, index, self._decode_augmentation(parts, samples), labels)
+        return LabelBatch(number, epoch, index, augmentation, labels)
 
     def _decode_augmentation(
         self, parts: Mapping[Stream, memoryview], samples: int

@@ -69,6 +69,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
     read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
         header["codec"]["name"]
     ]
+    transform = header["codec"]["name"] == "transform"
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):
         samples, number, epoch = row[2:]
@@ -90,7 +91,8 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
             batch["cutout"] = read_cutout(streams[7], samples)
         if 8 in streams:
             batch |= read_randaugment(streams[8], samples)
-        batches.append(batch | read_labels(streams, samples, header, tables["labels"]))
+        more = (batch,) if transform else ()  # what coefficients are predicted from
+        batches.append(batch | read_labels(streams, samples, header, tables["labels"], *more))
     return header, read_names(file.section(b"n")), batches
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec import Header, LabelBatch
+from labelcodec import Augmentation, Header, LabelBatch, Labels
 from labelcodec import open as open_labels
+from labelcodec.batch import Crop, Mix
 from spec.vector_cases.content import Content, dense_batch, logits, store
 
 
@@ -113,6 +114,43 @@ def no_batches(path: Path) -> Content:
     return coded(path, "rank=2,step=1,peaks=1", [], [dense_batch(teacher(51, 32, 6))])
 
 
+def pictured(seed: int, count: int, *, mix: str = "cutmix") -> list[LabelBatch]:
+    """Batches of 8 pictures of 12 images, the labels being their mixed means and some noise."""
+    rng, batches = np.random.default_rng(seed), []
+    mean = 2 * logits(52, 12, 10)
+    for number in range(count):
+        index, partner = rng.integers(0, 12, 8), rng.permutation(8)
+        top, bottom, left, right = np.sort(rng.integers(0, 33, (2, 2)), axis=1).ravel().tolist()
+        share = 1 - (bottom - top) * (right - left) / 1024
+        box = (top, bottom, left, right) if mix == "cutmix" else None
+        extent = rng.integers(8, 33, (8, 2))
+        crop = Crop(np.concatenate([32 - extent, extent], 1).astype(np.int32), np.full((8, 2), 32))
+        value = share * mean[index] + (1 - share) * mean[index[partner]]
+        value += rng.normal(scale=0.5, size=value.shape)
+        mixed = Mix("cutmix" if box else "mixup", partner, share, box)
+        labels = Labels(10, value.astype(np.float16))
+        batches.append(LabelBatch(number, 0, index, Augmentation(crop, mix=mixed), labels))
+    return batches
+
+
+def means(path: Path) -> Content:
+    """Coefficients predicted from means: CutMix, no mix, no crop, an image without a mean."""
+    fit = pictured(52, 60)
+    first, second, third, last = fit[:4]
+    plain = replace(second, augmentation=replace(second.augmentation, mix=None))
+    whole = replace(third, augmentation=replace(third.augmentation, crop=None))
+    other = replace(last, image_index=last.image_index + 8)
+    return coded(path, "rank=4,step=1,peaks=1", [first, plain, whole, other], fit)
+
+
+def means_mixup(path: Path) -> Content:
+    """Coefficients predicted from means by the ratio of mixup; crops are fractions."""
+    fit = pictured(53, 60, mix="mixup")
+    box = np.random.default_rng(53).random((8, 4)).astype(np.float32)
+    crop = replace(fit[0], augmentation=replace(fit[0].augmentation, crop=Crop(box, None)))
+    return coded(path, "rank=4,step=1,peaks=1", [crop, fit[1]], fit)
+
+
 CASES = (
     explicit,
     budget,
@@ -125,4 +163,6 @@ CASES = (
     limits,
     two_lanes,
     no_batches,
+    means,
+    means_mixup,
 )

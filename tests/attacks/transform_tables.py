@@ -190,3 +190,30 @@ for _name, _price in {"negative": -1.0, "nan": np.nan, "infinite": np.inf}.items
 _case("reached_short", _part("reached", bytes(51)))
 _case("reached_long", _part("reached", bytes(53)))
 _case("reached_nan", _part("reached", b"\xff" * 52))
+
+
+def _means(
+    images: int = 4, height: int = 8, width: int = 8, kept: int = 128, unit: int = 1
+) -> Callable[[LabelSet], Any]:
+    """A table of means whose entries are all 0; the label set has none of its own."""
+    scales = columns.pack_ints(np.full(8, kept)) + columns.pack_ints(np.full(RANK, unit))
+    entries = _basis(np.zeros(RANK * 4, np.int64))
+    return _part("means", numbers(images, height, width) + scales + entries)
+
+
+for _name, _table in {
+    "no_images": _means(images=0),
+    "too_many_images": _means(images=MAX_ENTRIES // RANK + 1),
+    "images_huge": _means(images=1 << 62),
+    "entries_missing": _means(images=5),
+    "entries_left": _means(images=3),
+    "height_0": _means(height=0),
+    "width_above": _means(width=(1 << 20) + 1),
+    "kept_negative": _means(kept=-1),
+    "kept_above": _means(kept=256),
+    "unit_0": _means(unit=0),
+    "unit_huge": _means(unit=1 << 61),
+    "empty": _part("means", b""),
+    "zeros": _part("means", bytes(99)),
+}.items():
+    _case(f"means_{_name}", _table)

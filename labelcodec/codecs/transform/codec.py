@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from labelcodec.batch import Labels, Tail
-from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.fitting import explicit, spread
+from labelcodec.codecs.transform.explicit import explicit
 from labelcodec.codecs.transform.frame import MAX_RANK, Frame
+from labelcodec.codecs.transform.means import Means
 from labelcodec.codecs.transform.reached import MEASURES, Reached
+from labelcodec.codecs.transform.sample import gather
 from labelcodec.codecs.transform.search import Goal, search
 from labelcodec.codecs.transform.symbols import Model
-from labelcodec.codecs.transform.trial import CHECK, reached
 from labelcodec.codecs.values import check_type
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -105,7 +106,11 @@ class Transform:
         return labels
 
     def fit(
-        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        pictures: Sequence[Pictures] = (),
     ) -> TransformCoder:
         """A coder for labels like the samples.
 
@@ -114,24 +119,20 @@ class Transform:
             classes: C.
             expected: labels of the whole file, which share the side information; by default as
                 many as there are samples.
+            pictures: of the samples, where they are known: labels of the same images are then
+                predicted from their mean, where that saves bytes.
 
         Raises:
             DataError: fewer labels than the rank, labels that do not differ, or a budget or
                 quality that cannot be met; the message says what can.
         """
-        batches = list(samples)
-        if not batches:
+        sample = gather(samples, pictures)
+        if sample is None:
             raise DataError("the transform codec needs labels to fit its basis to; there are none")
-        centred = np.empty((sum(map(len, batches)), classes), np.float32)
-        stop = 0
-        for batch in batches:
-            first, stop = stop, stop + len(batch)
-            centred[first:stop] = centre(batch.dense())
-        many = max(expected or 0, len(centred))
+        many = max(expected or 0, len(sample))
         if self.rank is not None and self.step is not None and self.peaks is not None:
-            coder = explicit(centred, self.rank, self.step, self.peaks, many)
-            return replace(coder, reached=reached(coder, spread(centred, CHECK), many))
-        return search(centred, Goal(self.bytes, self.quality), many)
+            return explicit(sample, self.rank, self.step, self.peaks, many)
+        return search(sample, Goal(self.bytes, self.quality), many)
 
     def load(self, parts: Parts, classes: int) -> TransformCoder:
         """The coder whose `dump` gave these parts.
@@ -148,4 +149,4 @@ class Transform:
         if len(parts["price"]) != 8 or not 0 <= price < np.inf:
             raise CorruptError("the transform tables have an impossible price")
         found = Reached.load(parts["reached"]) if "reached" in parts else None
-        return TransformCoder(frame, model, float(price), found)
+        return TransformCoder(frame, model, float(price), found, Means.load(parts, frame.rank))

@@ -56,7 +56,7 @@ class Model:
     @classmethod
     def fit(cls, samples: Sequence[Compact]) -> Model:
         """Tables for compact labels like these."""
-        coefficients = np.concatenate([sample.coefficients for sample in samples]).astype(np.int64)
+        coefficients = np.concatenate([sample.coded for sample in samples]).astype(np.int64)
         size = np.abs(coefficients).mean(axis=0)
         level = np.rint(2 * np.log2(np.maximum(size, 2.0**-5)) + 6)
         column = np.clip(level, 0, COLUMN_CLASSES - 1).astype(np.int64)
@@ -69,7 +69,7 @@ class Model:
 
     def value_symbols(self, compact: Compact) -> Symbols:
         """Symbols of coefficients, column by column, then of residuals, label by label."""
-        coefficients = np.ascontiguousarray(compact.coefficients)
+        coefficients = np.ascontiguousarray(compact.coded)
         contexts = kernels().coefficient_contexts(
             coefficients, self.column, self.weights, self.thresholds
         )

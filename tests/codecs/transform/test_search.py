@@ -7,7 +7,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.analysis import centre
-from labelcodec.codecs.transform.fitting import CELLS, at_once
+from labelcodec.codecs.transform.sample import CELLS, Sample
 from labelcodec.errors import ConfigError, DataError
 from tests.codecs.transform.labels import batches, logits
 
@@ -153,6 +153,6 @@ def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
 
 def test_few_labels_of_many_classes_are_analysed_at_once():
     many = np.broadcast_to(np.float32(0), (9000, 10_450))
-    assert 300 < len(at_once(many, 2048)) <= CELLS // 10_450
-    assert len(at_once(many[:, :100], 2048)) == 1800
-    assert len(at_once(np.zeros((3, CELLS + 1), np.bool_), 5)) == 1
+    assert 300 < len(Sample(many).at_once(2048)) <= CELLS // 10_450
+    assert len(Sample(many[:, :100]).at_once(2048)) == 1800
+    assert len(Sample(np.zeros((3, CELLS + 1), np.float32)).at_once(5)) == 1

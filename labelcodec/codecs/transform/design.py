@@ -1,0 +1,38 @@
+"""What labels are turned into coefficients with, before the tables of their streams are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from labelcodec.codecs.transform.analysis import Analyser, Analysis
+from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.means import Means
+from labelcodec.codecs.transform.sample import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A subspace, and perhaps means of images in it.
+
+    Attributes:
+        frame: the subspace.
+        means: what coefficients are predicted from.
+    """
+
+    frame: Frame
+    means: Means | None = None
+
+    @cached_property
+    def _analyser(self) -> Analyser:
+        return Analyser(self.frame)
+
+    def analyse(self, sample: Sample) -> Analysis:
+        """The coefficients of labels whose pictures are known where there are means."""
+        shown, means = sample.shown, self.means
+        predicted = None if means is None or shown is None else means.predict(shown)
+        return self._analyser(sample.centred, predicted)
+
+    def with_frame(self, frame: Frame) -> Design:
+        """The same means in a frame of the same axes."""
+        return replace(self, frame=frame)
