@@ -14,8 +14,8 @@ from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
 from labelcodec.codecs.transform.means import FINE, MAX_CODED
 from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.rounding import Zones, rounded
 
-ROUND = 0.4  # what is below this fraction of a step is rounded to the smaller magnitude: it pays
 MAX_PEAKS = 64
 MAX_RESIDUAL = 1 << 24
 TEMPERATURE = 4.0
@@ -99,9 +99,11 @@ class Analyser:
 
     Attributes:
         frame: the tables of the file.
+        zones: how coefficients are rounded, None for what suits the labels at hand.
     """
 
     frame: Frame
+    zones: Zones | None = None
 
     def __call__(
         self, logits: NDArray[Any], predicted: NDArray[np.int32] | None = None
@@ -109,7 +111,7 @@ class Analyser:
         """The analysis of dense finite logits (B, C), given what is predicted of them."""
         centred = centre(logits)
         high = centred.max(axis=1, keepdims=True)
-        coefficients = quantised(self._coefficients(centred, high), predicted)
+        coefficients = quantised(self._coefficients(centred, high), predicted, self.zones)
         scores = self.frame.scores(coefficients)
         gain = self._gain(centred, high, scores)
         return Analysis(self.frame, centred, coefficients, scores, gain, predicted)
@@ -174,19 +176,16 @@ class Analyser:
         return found
 
 
-def quantised(exact: NDArray[np.float32], predicted: NDArray[np.int32] | None) -> NDArray[np.int32]:
+def quantised(
+    exact: NDArray[np.float32], predicted: NDArray[np.int32] | None, at: Zones | None
+) -> NDArray[np.int32]:
     """(B, r) coefficients that can be stored: predictions and whole steps from them."""
     if predicted is None:
-        return _rounded(exact, MAX_COEFFICIENT - 1)
+        most = MAX_COEFFICIENT - 1
+        return np.clip(rounded(exact, at), -most, most).astype(np.int32)
     away = (exact - predicted.astype(np.float32)) * np.float32(2.0**-FINE)
-    coded = _rounded(away, MAX_CODED - 1)
+    coded = np.clip(rounded(away, at), 1 - MAX_CODED, MAX_CODED - 1).astype(np.int32)
     return (coded << FINE) + predicted
-
-
-def _rounded(steps: NDArray[Any], most: int) -> NDArray[np.int32]:
-    near = np.copysign(np.floor(np.abs(steps) + np.float32(ROUND)), steps)
-    rounded: NDArray[np.int32] = np.clip(near, -most, most).astype(np.int32)
-    return rounded
 
 
 def centre(logits: NDArray[Any]) -> NDArray[np.float32]:

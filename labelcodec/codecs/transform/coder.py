@@ -27,6 +27,7 @@ from labelcodec.codecs.transform.symbols import (
     Model,
     gap_symbols,
     residual_contexts,
+    zones_of,
 )
 from labelcodec.entropy import coding, tokens, varint
 from labelcodec.entropy.coding import SymbolReader, Usage
@@ -85,7 +86,7 @@ class TransformCoder:
     @cached_property
     def analyser(self) -> Analyser:
         """What chooses coefficients and peaks."""
-        return Analyser(self.frame)
+        return Analyser(self.frame, zones_of(self.model.column))
 
     def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
         """The label streams of a batch, given what its labels may be predicted from."""

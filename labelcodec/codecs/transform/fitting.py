@@ -23,7 +23,7 @@ from labelcodec.codecs.transform.imagefit import ImageFit, fit_images
 from labelcodec.codecs.transform.matrix import MAX_LEVEL
 from labelcodec.codecs.transform.means import FINE
 from labelcodec.codecs.transform.sample import CELLS, Sample
-from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.symbols import Model, column_classes, zones_of
 from labelcodec.errors import DataError
 
 POWER = 4  # iterations; the block's products with the labels are what they cost
@@ -198,15 +198,15 @@ def designed(
 
 def finish(design: Design, sample: Sample, price: float) -> TransformCoder:
     """The coder of a design: correction of the tail, contexts, tables."""
-    design = design.with_frame(with_price(design.frame, price))
+    design = replace(design, frame=with_price(design.frame, price))
     some = design.analyse(sample.at_once(TAIL_SAMPLE))
-    design = design.with_frame(fit_tail(some, some.peaks(price)))
-    compact = []
+    peaks = some.peaks(price)
+    column = column_classes(some.compact(peaks).coded)
+    design = replace(design, frame=fit_tail(some, peaks), zones=zones_of(column))
     size = max(1, min(BATCH, CELLS // sample.centred.shape[1]))
-    for first in range(0, len(sample), size):
-        part = design.analyse(sample[first : first + size])
-        compact.append(part.compact(part.peaks(price)))
-    return TransformCoder(design.frame, Model.fit(compact), price, means=design.means)
+    parts = (design.analyse(sample[i : i + size]) for i in range(0, len(sample), size))
+    compact = [part.compact(part.peaks(price)) for part in parts]
+    return TransformCoder(design.frame, Model.fit(compact, column), price, means=design.means)
 
 
 def price_of(design: Design, sample: Sample, peaks: float) -> float:

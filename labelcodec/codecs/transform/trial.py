@@ -15,7 +15,7 @@ from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.fitting import fit_tail, with_price
 from labelcodec.codecs.transform.reached import MEASURES, SIZE, Reached
 from labelcodec.codecs.transform.sample import Sample
-from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.symbols import Model, zones_of
 
 BATCH = 128
 SAMPLE = 512  # labels on which choices are made
@@ -103,7 +103,7 @@ def side_bytes(coder: TransformCoder) -> int:
 
 def reached(coder: TransformCoder, sample: Sample, total: int) -> Reached:
     """What the labels come to, stored in batches; `total` labels share the tables."""
-    design = Design(coder.frame, coder.means)
+    design = Design(coder.frame, coder.means, zones_of(coder.model.column))
     streams = peaks = 0
     quality = dict.fromkeys(MEASURES, 0.0)
     for first in range(0, len(sample), BATCH):
