@@ -41,6 +41,7 @@ class Dense:
     """Configuration of the codec; there is nothing to choose."""
 
     name = "dense"
+    fit_labels = 8192
     lossy = False
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:

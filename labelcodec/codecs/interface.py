@@ -22,6 +22,10 @@ class Codec(Protocol):
     def lossy(self) -> bool:
         """Whether stored values differ from the source's."""
 
+    @property
+    def fit_labels(self) -> int:
+        """Labels of a dump that are worth fitting tables to."""
+
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
         """Give k and tail of the stored labels, given those of the source."""
 

@@ -38,6 +38,7 @@ class TopK:
     tail: Tail = "zero"
 
     name = "topk"
+    fit_labels = 8192
 
     def __post_init__(self) -> None:
         if self.k is not None and self.k < 1:

@@ -27,7 +27,7 @@ from labelcodec.errors import DumpError
 from labelcodec.header import Header
 from labelcodec.images import fingerprint, list_images
 from labelcodec.reader import Reader
-from labelcodec.writer import FIT_BYTES, FIT_LABELS, Writer, prepare
+from labelcodec.writer import FIT_BYTES, Writer, prepare
 
 Progress = Callable[[int, int], None]
 CHUNK = 8  # batches a worker is sent at once
@@ -134,7 +134,7 @@ def encode(
         allow_nonfinite=allow_nonfinite,
         expected=info.samples,
     ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(dump))
+        coder = writer.coder or writer.fit(_fitting_sample(dump, chosen.fit_labels))
         done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
         todo = range(done, len(dump))
         for encoded in _encoded(dump, coder, chosen, allow_nonfinite, todo, workers):
@@ -240,13 +240,13 @@ def _header(info: DumpInfo, images: Path | None, epochs: int | None) -> Header:
     )
 
 
-def _fitting_sample(dump: Dump) -> list[LabelBatch]:
-    """Batches spread evenly over the dump, as many as tables need."""
+def _fitting_sample(dump: Dump, most: int) -> list[LabelBatch]:
+    """Batches spread evenly over the dump, of `most` labels or what memory holds."""
     if not len(dump):
         return []
     first = dump.read(0)
     size = first.labels.value.nbytes
-    wanted = min(FIT_LABELS // len(first), FIT_BYTES // max(size, 1), len(dump))
+    wanted = min(most // len(first), FIT_BYTES // max(size, 1), len(dump))
     places = np.unique(np.linspace(0, len(dump) - 1, max(wanted, 1)).astype(int))
     return [first if i == 0 else dump.read(i) for i in places.tolist()]
 

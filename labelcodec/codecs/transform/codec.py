@@ -53,6 +53,7 @@ class Transform:
     kl4: float | None = None
 
     name = "transform"
+    fit_labels = 3 * 8192  # many of an image show what its labels have in common
     lossy = True
 
     def __post_init__(self) -> None:
