@@ -47,13 +47,14 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
 def _report(error: Exception) -> int:
     from labelcodec.errors import ConfigError, LabelcodecError
 
+    notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, ConfigError):
-        return _complain(str(error), USAGE)
+        return _complain(str(error) + notes, USAGE)
     if isinstance(error, LabelcodecError):
-        return _complain(str(error), FAILED)
+        return _complain(str(error) + notes, FAILED)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(where + (error.strerror or str(error)), FAILED)
+        return _complain(where + (error.strerror or str(error)) + notes, FAILED)
     if isinstance(error, MemoryError):
         return _complain("out of memory", FAILED)
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -30,12 +30,18 @@ from . import console, options, show
 )
 @click.option("--allow-nonfinite", is_flag=True, help="Let topk store NaN and infinite logits.")
 @options.force
-@click.option("--resume", is_flag=True, help="Go on with an interrupted encode.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with FILE.partial, same dump and settings.",
+)
 @options.as_json
 def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
     """Turn a DUMP of soft labels into one FILE.
 
-    The labels are stored bit for bit unless --codec says otherwise. DUMP is left as it is.
+    The labels are stored bit for bit unless --codec says otherwise. DUMP is left as it is. Until
+    all is written there is only FILE.partial. After an interrupt or an error (a bad file, a full
+    disk) it keeps the batches that were done, and --resume goes on from there.
 
     \b
     Example:
@@ -79,6 +85,8 @@ def decode(source: Path, target: Path, layout: str | None, force: bool, json_: b
     """Write the labels of FILE as a dump into DIR.
 
     In the layout the labels came from, every tensor gets its own values, dtype and shape back.
+    DIR appears when it is complete. With --force it takes the place of a DIR that holds a dump and
+    nothing else.
 
     \b
     Example:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import console, options
+from . import console, options, show
 
 
 @click.command()
@@ -30,14 +30,19 @@ def verify(context: click.Context, /, file: Path, json_: bool) -> None:
     sound = not report.problems
     if json_:
         facts = {"file": str(file), "batches": report.batches, "samples": report.samples}
-        console.as_json({**facts, "sound": sound, "problems": list(report.problems)})
+        found = {"problems": list(report.problems), "savable_batches": report.savable}
+        console.as_json({**facts, "sound": sound, **found})
     elif sound:
         batches, labels = console.count(report.batches), console.count(report.samples)
         console.say(f"{file}: sound, {batches} batches, {labels} labels")
     else:
         for problem in report.problems:
             console.say(problem)
-        console.note(f"error: {file}: {len(report.problems)} problems; see `labelcodec repair`")
+        remedy = "`labelcodec repair` is of no use here"
+        if report.savable:
+            batches = console.count(report.savable)
+            remedy = f"`labelcodec repair {file}` would save {batches} batches"
+        console.note(f"error: {file}: {len(report.problems)} problems; {remedy}")
     context.exit(0 if sound else console.FAILED)
 
 
@@ -51,7 +56,9 @@ def verify(context: click.Context, /, file: Path, json_: bool) -> None:
 def repair(file: Path, out: Path | None, force: bool, json_: bool) -> None:
     """Save what is intact in a damaged or unfinished FILE.
 
-    FILE is replaced; if anything in it was lost, the original is kept beside it.
+    FILE is replaced; if anything in it was lost, the original is kept beside it as FILE.damaged.
+    NAME.partial, of a run that did not finish, stays as it is, and the batches it has go into NAME:
+    if the run can still be resumed (encode --resume), that is better than repair.
 
     \b
     Example:
@@ -62,17 +69,23 @@ def repair(file: Path, out: Path | None, force: bool, json_: bool) -> None:
 
     report = run(file, out, force=force)
     if json_:
-        facts = {"file": str(report.target), "kept": report.kept, "dropped": report.dropped}
         original = None if report.original is None else str(report.original)
-        rest = {"skipped_bytes": report.skipped, "problem": report.problem, "original": original}
-        console.as_json({**facts, **rest})
-        return
-    console.say(f"{report.target}: {console.count(report.kept)} intact batches")
-    if report.problem:
-        console.note(f"damage in {report.source}: {report.problem}")
-    if report.skipped or report.dropped:
-        lost = f"{report.dropped} batches left out, {console.count(report.skipped)} bytes skipped"
-        console.note(f"{lost}; the original is {report.original}")
+        console.as_json(
+            {
+                "file": str(report.target),
+                "unfinished": report.unfinished,
+                "kept": report.kept,
+                "kept_numbers": report.numbers,
+                "lost_numbers": report.lost,
+                "dropped": report.dropped,
+                "skipped_bytes": report.skipped,
+                "damage": report.damage,
+                "problem": report.problem,
+                "original": original,
+            }
+        )
+    else:
+        show.repaired(report)
 
 
 @click.command()

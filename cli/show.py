@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import count, decimal, say, size, table
+from .console import count, decimal, note, say, size, table
 
 if TYPE_CHECKING:
     from labelcodec.codecs.registry import CodecInfo
+    from labelcodec.container import RepairReport
     from labelcodec.demo import Demo
     from labelcodec.storage import Breakdown, Comparison, DumpTable, Fidelity
 
@@ -188,6 +189,46 @@ def fidelity(distance: Fidelity) -> None:
     if distance.unmeasured:
         values = count(distance.unmeasured)
         click.echo(f"NaN or infinite in A or B: {values} values, which have no distance")
+
+
+def repaired(found: RepairReport) -> None:
+    """What repair saved, and what was lost where."""
+    numbers = f", numbers {_stretches(found.numbers)}" if found.kept else ""
+    say(f"{found.target}: {count(found.kept)} intact batches{numbers}")
+    if found.unfinished:
+        in_its_way = f"{found.target}.partial" == str(found.source)
+        also = f", and with --force as {found.target} exists now" if in_its_way else ""
+        note(
+            f"{found.source} is unfinished, and kept: the run that wrote it can still go on with "
+            f"--resume{also}"
+        )
+    if found.problem:
+        note(f"damage in {found.source}: {found.problem}")
+    if found.lost:
+        lost = sum(last - first + 1 for first, last in found.lost)
+        note(f"{count(lost)} batches are lost, numbers {_stretches(found.lost)}")
+    elif found.lost is None and not found.unfinished:
+        note("the index is lost: which batches there were beside these is not known")
+    if found.damage:
+        places = [f"{count(size)} from byte {offset} on" for offset, size in found.damage]
+        note(f"{count(found.skipped)} bytes hold no intact record: {_first(places)}")
+    if found.dropped:
+        note(
+            f"{count(found.dropped)} intact batches left out: their side information is lost or "
+            "their number comes twice"
+        )
+    if found.original is not None and not found.unfinished:
+        note(f"the original is {found.original}")
+
+
+def _stretches(numbers: Sequence[tuple[int, int]]) -> str:
+    return _first([f"{low}" if low == high else f"{low}-{high}" for low, high in numbers])
+
+
+def _first(parts: Sequence[str], most: int = 8) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {count(len(parts) - most)} more" if len(parts) > most else ""
+    return ", ".join(parts[:most]) + more
 
 
 def codecs(found: Sequence[CodecInfo]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.errors import MismatchError
+from labelcodec.errors import MismatchError, unlisted
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -44,6 +44,7 @@ def list_images(root: Path | str) -> ImageListing:
 
     Raises:
         MismatchError: the folder is missing, or it or one of its classes holds no image.
+        OSError: a folder below cannot be listed.
     """
     root = Path(root)
     if not root.is_dir():
@@ -67,7 +68,8 @@ def list_images(root: Path | str) -> ImageListing:
 
 def _class_images(root: Path, name: str) -> list[str]:
     found = []
-    for folder, _, files in sorted(os.walk(root / name, followlinks=True)):
+    walk = os.walk(root / name, onerror=unlisted, followlinks=True)
+    for folder, _, files in sorted(walk):
         below = Path(folder).relative_to(root).as_posix()
         found += [f"{below}/{file}" for file in sorted(files) if file.lower().endswith(EXTENSIONS)]
     return found

@@ -193,8 +193,12 @@ def _header(shard: RecordReader) -> Header:
 
 
 def _joined(headers: Sequence[Header]) -> Header:
-    """The first header, the sizes of the sources added up."""
-    sizes = [(header.source or {}).get("bytes") for header in headers]
-    if len(headers) == 1 or not all(isinstance(size, int) for size in sizes):
+    """The first header, the sizes of the sources added up, without digests of its own source."""
+    source = headers[0].source
+    if len(headers) == 1 or source is None:
         return headers[0]
-    return replace(headers[0], source={**(headers[0].source or {}), "bytes": sum(sizes)})
+    shared = {key: value for key, value in source.items() if not key.endswith("_sha256")}
+    sizes = [(header.source or {}).get("bytes") for header in headers]
+    if all(type(size) is int for size in sizes):
+        shared["bytes"] = sum(sizes)
+    return replace(headers[0], source=shared)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from labelcodec.container import RecordReader
+from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.reader import Reader
 from labelcodec.validation import validate
@@ -22,11 +22,13 @@ class VerifyReport:
         batches: batches in the index.
         samples: labels in the index.
         problems: one line each; empty when the file is whole.
+        savable: batches that `repair` would save, 0 where it is of no use.
     """
 
     batches: int
     samples: int
     problems: tuple[str, ...]
+    savable: int = 0
 
 
 def verify(
@@ -38,6 +40,13 @@ def verify(
         path: the container.
         progress: called with batches done and batches in all.
     """
+    report = _verify(path, progress)
+    return replace(report, savable=would_save(path)) if report.problems else report
+
+
+def _verify(
+    path: str | os.PathLike[str], progress: Callable[[int, int], None] | None
+) -> VerifyReport:
     problems: list[str] = []
     try:
         with RecordReader(path) as records:

@@ -28,7 +28,9 @@ class Writer:
     """Writes `path` through `path.partial`, which is renamed when all is written.
 
     A killed writer loses at most the batch in flight, and what it waited for to fit its tables.
-    Used as a context manager: a clean exit finishes the file.
+    Used as a context manager: a clean exit finishes the file. After an error, a bad batch
+    included, the partial file stays and `resume` goes on with it, unless no batch was written
+    yet; those that waited for the tables (the first 8192 labels or 48 MiB) were not.
 
     Example:
         >>> header = Header(classes=1000)

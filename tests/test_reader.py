@@ -36,7 +36,11 @@ def shards(tmp_path_factory) -> list[Path]:
     """Three shards with tables of their own, their batches interleaved."""
     root = tmp_path_factory.mktemp("shards")
     return [
-        write(root / f"part-{i}.slc", CONTENT[i::3], header={"source": {"bytes": 10 + i}})
+        write(
+            root / f"part-{i}.slc",
+            CONTENT[i::3],
+            header={"source": {"bytes": 10 + i, "order_sha256": "0"}},
+        )
         for i in range(3)
     ]
 

@@ -49,6 +49,26 @@ def test_all_problems_are_listed(path):
     assert all(str(path) in problem and "checksum" in problem for problem in report.problems)
 
 
+def test_what_repair_would_save(path):
+    data = path.read_bytes()
+    assert verify(path).savable == 0
+    with RecordReader(path) as records:
+        batch, side = records.index.offset[1] + 20, records.index.of(b"S")[0].offset + 15
+    for damaged, savable in (
+        (data[:batch] + b"\0\0\0\0" + data[batch + 4 :], 3),
+        (data[:side] + b"\0\0\0\0" + data[side + 4 :], 0),
+        (data[:-1], 4),
+        (data[:batch], 1),
+        (data[:100], 0),
+        (b"", 0),
+    ):
+        path.write_bytes(damaged)
+        report = verify(path)
+        assert report.problems and report.savable == savable
+        if savable == 0:
+            assert not any("labelcodec repair" in problem for problem in report.problems)
+
+
 def test_damaged_side_information(path):
     data = bytearray(path.read_bytes())
     with RecordReader(path) as records:

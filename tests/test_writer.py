@@ -105,7 +105,7 @@ def added(path, content, header: Header | None = None, codec: str = "topk", **op
 
 
 class TestRefused:
-    """Nothing is left behind, whether tables were fitted before or not."""
+    """Nothing is left behind but batches that were written: once tables are fitted."""
 
     @pytest.mark.parametrize("fitted", [False, True])
     @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ class TestRefused:
             monkeypatch.setattr(writer, "FIT_LABELS", 1)
         with pytest.raises((DataError, ConfigError), match=message):
             added(tmp_path / "a.slc", [CONTENT[0], batch(recipe, 9)])
-        assert left(tmp_path / "a.slc") == []
+        assert left(tmp_path / "a.slc") == ["a.slc.partial"] * fitted
 
     @pytest.mark.parametrize("fitted", [False, True])
     def test_a_number_twice(self, tmp_path, monkeypatch, fitted):
@@ -132,7 +132,7 @@ class TestRefused:
             monkeypatch.setattr(writer, "FIT_LABELS", 1)
         with pytest.raises(DataError, match=r"batch .*3"):
             added(tmp_path / "a.slc", [*CONTENT, CONTENT[3]])
-        assert left(tmp_path / "a.slc") == []
+        assert left(tmp_path / "a.slc") == ["a.slc.partial"] * fitted
 
     def test_parts_that_disagree(self, tmp_path):
         with pytest.raises(DataError, match="top-k classes have shape"):
@@ -244,6 +244,20 @@ class TestResume:
             for one in CONTENT[4:]:
                 out.add(one)
         assert path.read_bytes() == expected
+
+    def test_a_bad_batch_late_in_a_run(self, tmp_path, monkeypatch):
+        """What was added before it survives, and the run goes on."""
+        monkeypatch.setattr(writer, "FIT_LABELS", 60)
+        expected = write(tmp_path / "b.slc", CONTENT).read_bytes()
+        bad = batch(TOPK, 5)
+        bad.labels.value[0, 0] = np.nan
+        with pytest.raises(DataError, match="batch 5") as caught:
+            added(tmp_path / "a.slc", [*CONTENT[:5], bad])
+        assert "keeps the 5 batches" in caught.value.__notes__[0]
+        with Writer(tmp_path / "a.slc", TOPK.header(), "topk", resume=True) as out:
+            assert out.numbers == set(range(5))
+            out.add(CONTENT[5])
+        assert (tmp_path / "a.slc").read_bytes() == expected
 
     def test_another_header_or_codec(self, tmp_path, whole):
         partial = tmp_path / "a.slc.partial"

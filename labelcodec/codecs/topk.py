@@ -88,7 +88,7 @@ class TopK:
         return labels if self.step is None else self._round(labels, self.step)
 
     def _select(self, labels: Labels) -> Labels:
-        """The k largest; among equals the lowest class first."""
+        """The k largest; among equals the lowest class first, but +0 before -0."""
         if self.k is None:
             raise ConfigError(NO_K)
         if self.k > labels.classes:
@@ -100,13 +100,14 @@ class TopK:
             keys = np.partition(keys, self.k - 1, axis=1)[:, : self.k]
         keys = np.sort(keys, axis=1)
         index = values.class_of_key(keys)
-        return replace(
+        picked = replace(
             labels,
             value=np.take_along_axis(labels.value, index, axis=1),
             index=index,
             tail=self.tail,
             floor=labels.value.min(axis=1) if self.tail == "floor" else None,
         )
+        return _zeros_in_order(picked)
 
     def _round(self, labels: Labels, step: float) -> Labels:
         assert labels.index is not None
@@ -162,6 +163,19 @@ def _by_rank(labels: Labels, index: NDArray[np.int64], order: NDArray[np.intp]) 
         value=np.take_along_axis(labels.value, order, axis=1),
         index=np.take_along_axis(index, order, axis=1),
     )
+
+
+def _zeros_in_order(labels: Labels) -> Labels:
+    """The same labels with -0, which was picked as an equal of +0, ranked behind it.
+
+    Bit for bit it lies below, and one label that rises would make its whole batch plain.
+    """
+    assert labels.index is not None
+    if not (np.signbit(labels.value) & (labels.value == 0)).any():
+        return labels
+    bits = values.to_bits(labels.value, labels.precision)
+    levels = values.to_levels(bits, values.LAYOUTS[labels.precision].width)
+    return _by_rank(labels, labels.index, np.argsort(-levels, axis=1, kind="stable"))
 
 
 def _membership(labels: Labels) -> NDArray[np.float32]:

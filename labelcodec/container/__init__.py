@@ -5,7 +5,7 @@ from __future__ import annotations
 from labelcodec.container.index import Index, Section
 from labelcodec.container.merge import merge
 from labelcodec.container.reader import RecordReader
-from labelcodec.container.repair import RepairReport, repair
+from labelcodec.container.repair import RepairReport, repair, would_save
 from labelcodec.container.scan import Scan, scan
 from labelcodec.container.shards import SetIndex, Shards
 from labelcodec.container.writer import RecordWriter
@@ -22,4 +22,5 @@ __all__ = [
     "merge",
     "repair",
     "scan",
+    "would_save",
 ]

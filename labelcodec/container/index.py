@@ -77,6 +77,23 @@ def encode(index: Index) -> bytes:
     return bytes(payload)
 
 
+def parse(payload: memoryview, start: int, path: Path) -> Index:
+    """What the index whose record starts at byte `start` of the file says, true or not.
+
+    Raises:
+        FormatError: malformed.
+    """
+    try:
+        sections, count, packed = read_map(payload)
+        table = _unpack_columns(packed, count, start)
+    except (ValueError, zstandard.ZstdError, msgpack.UnpackException) as error:
+        what = str(error) or type(error).__name__
+        raise FormatError(f"{path}: byte {start}: the index is malformed: {what}") from error
+    table.flags.writeable = False
+    known = tuple(Section(bytes([tag]), offset, size) for tag, offset, size in sections)
+    return Index(**dict(zip(COLUMNS, table, strict=True)), sections=known)
+
+
 def decode(payload: memoryview, start: int, path: Path) -> Index:
     """The index whose record starts at byte `start` of the file, checked in full.
 
@@ -84,20 +101,11 @@ def decode(payload: memoryview, start: int, path: Path) -> Index:
         FormatError: malformed, or the records do not tile the file up to `start`.
         UnsupportedError: a critical section that this library does not know.
     """
-    where = f"{path}: byte {start}: the index"
-    try:
-        sections, count, packed = read_map(payload)
-        table = _unpack_columns(packed, count, start)
-    except (ValueError, zstandard.ZstdError, msgpack.UnpackException) as error:
-        what = str(error) or type(error).__name__
-        raise FormatError(f"{where} is malformed: {what}") from error
-    table.flags.writeable = False
-    known = tuple(Section(bytes([tag]), offset, size) for tag, offset, size in sections)
-    columns = dict(zip(COLUMNS, table, strict=True))
-    index = Index(**columns, sections=known)
+    index = parse(payload, start, path)
+    known = index.sections
     wrong = _sections_problem(known) or _tiling_problem(index, start) or _batches_problem(index)
     if wrong:
-        raise FormatError(f"{where} is wrong: {wrong}")
+        raise FormatError(f"{path}: byte {start}: the index is wrong: {wrong}")
     for section in known:
         if section.tag not in layout.KNOWN and layout.is_critical(section.tag):
             raise UnsupportedError(

@@ -13,7 +13,8 @@ from labelcodec.container import layout
 from labelcodec.container.header import decode_header
 from labelcodec.container.index import Index, Section, decode
 from labelcodec.container.paths import partial_of
-from labelcodec.container.record import check_preamble, read_at, read_record
+from labelcodec.container.record import check_preamble, open_file, read_at, read_record
+from labelcodec.container.walk import Budget, probe
 from labelcodec.errors import CorruptError, MismatchError
 
 
@@ -37,7 +38,7 @@ class Opened:
 def open_container(path: Path, identity: tuple[int, int] | None) -> Opened:
     """Open `path`, which must have the size and modification time of `identity` if given."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = open_file(path)
     except FileNotFoundError:
         if partial_of(path).exists():
             raise CorruptError(
@@ -74,26 +75,38 @@ def _read_opening(fd: int, size: int, path: Path) -> tuple[tuple[int, int], dict
 def _read_trailer(fd: int, size: int, preamble: bytes, path: Path) -> tuple[int, int]:
     """Offset and size of the index record, both inside the file."""
     start = size - layout.TRAILER.size
-    remedy = f"run `labelcodec repair {path}`"
     if start < layout.PREAMBLE.size:
-        raise CorruptError(f"{path}: only {size} bytes, the file was cut short; {remedy}")
+        raise CorruptError(f"{path}: only {size} bytes, the file was cut short; copy it again")
     data = read_at(fd, start, layout.TRAILER.size, path)
     index_offset, index_size, crc, end = layout.TRAILER.unpack(data)
-    if end != layout.END_MAGIC:
-        raise CorruptError(
-            f"{path}: byte {size - len(end)}: found {end!r}, expected {layout.END_MAGIC!r}: the "
-            f"file is truncated or was never finished; {remedy}"
-        )
     actual = zlib.crc32(data[: layout.TRAILER_CHECKED], zlib.crc32(preamble))
-    if actual != crc:
-        raise CorruptError(
-            f"{path}: byte {start}: checksum of preamble and trailer is {actual:#010x}, expected "
-            f"{crc:#010x}; {remedy}"
-        )
     least, most = layout.FRAME.size, layout.FRAME.size + layout.limit(layout.INDEX)
-    if not least <= index_size <= most or index_offset + index_size != start:
-        raise CorruptError(
-            f"{path}: byte {start}: the trailer puts the index at bytes {index_offset}.."
-            f"{index_offset + index_size}, expected to end at byte {start}; {remedy}"
+    if end != layout.END_MAGIC:
+        problem = (
+            f"byte {size - len(end)}: found {end!r}, expected {layout.END_MAGIC!r}: the file is "
+            "truncated or was never finished"
         )
-    return index_offset, index_size
+    elif actual != crc:
+        problem = (
+            f"byte {start}: checksum of preamble and trailer is {actual:#010x}, expected "
+            f"{crc:#010x}"
+        )
+    elif not least <= index_size <= most or index_offset + index_size != start:
+        problem = (
+            f"byte {start}: the trailer puts the index at bytes {index_offset}.."
+            f"{index_offset + index_size}, expected to end at byte {start}"
+        )
+    else:
+        return index_offset, index_size
+    raise CorruptError(f"{path}: {problem}; {_remedy(fd, size, path)}")
+
+
+def _remedy(fd: int, size: int, path: Path) -> str:
+    """What helps a file without a sound trailer; it is searched up to its first batch."""
+    position, budget = layout.PREAMBLE.size, Budget(size)
+    try:
+        while (record := probe(fd, position, size, budget, path)).tag != layout.BATCH:
+            position += record.size
+    except CorruptError:
+        return "copy the file again"
+    return f"`labelcodec repair {path}` saves what is intact"

@@ -16,7 +16,9 @@ from labelcodec.errors import FormatError, MismatchError
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raise MismatchError if `path` exists and may not be replaced."""
+    """Raise MismatchError if `path` exists and may not be replaced; a folder never may."""
+    if path.is_dir():
+        raise MismatchError(f"{path}: is a folder; give the name of a file")
     if not force and os.path.lexists(path):
         raise MismatchError(f"{path}: exists already; pass --force to replace it")
 
@@ -38,7 +40,7 @@ def create(partial: Path, force: bool) -> int:
             f"{partial}: an unfinished file exists; pass --resume to continue it or --force to "
             "start again"
         ) from None
-    return _lock(fd, partial)
+    return lock(fd, partial)
 
 
 def claim(partial: Path) -> int:
@@ -47,15 +49,20 @@ def claim(partial: Path) -> int:
     Raises:
         MismatchError: another process is writing it.
     """
-    return _lock(os.open(partial, os.O_RDWR | os.O_CLOEXEC), partial)
+    return lock(os.open(partial, os.O_RDWR | os.O_CLOEXEC), partial)
 
 
-def _lock(fd: int, partial: Path) -> int:
+def lock(fd: int, path: Path) -> int:
+    """`fd` of an open file or folder, for this process alone until it is closed.
+
+    Raises:
+        MismatchError: another process has it; then `fd` is closed.
+    """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise MismatchError(f"{partial}: another process is writing it; wait or stop it") from None
+        raise MismatchError(f"{path}: another process is writing it; wait or stop it") from None
     except OSError:
         pass  # a file system without locks: then two writers are the user's own care
     return fd
@@ -81,14 +88,29 @@ def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:
             f"{partial}: was started in version {found.version}, this library writes {version}; "
             "pass --force to start again"
         )
-    for key in differing(found.header, header, frozenset()):
-        there, here = (reprlib.repr(h[key]) if key in h else "none" for h in (found.header, header))
+    started, now = _flat(found.header), _flat(header)
+    if keys := differing(started, now, frozenset()):
+        key = keys[0]
+        there, here = (reprlib.repr(h[key]) if key in h else "none" for h in (started, now))
+        also = f", and {', '.join(map(repr, keys[1:]))} differ" if keys[1:] else ""
         raise MismatchError(
             f"{partial}: was started with another header: {key!r} is {there} there and {here} "
-            "now; use the same settings, or pass --force to start again"
+            f"now{also}; use the same settings and source, or --force without --resume to start "
+            "again"
         )
     os.ftruncate(fd, found.ledger.end)
     return found.ledger
+
+
+def _flat(header: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """The header with the keys of maps in it as 'outer.inner'; empty maps stay."""
+    flat: dict[str, Any] = {}
+    for key, value in header.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[above + key] = value
+    return flat
 
 
 def _has_header(fd: int, partial: Path) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 import zlib
 from pathlib import Path
 
 from labelcodec.container import layout
-from labelcodec.errors import CorruptError, FormatError, VersionError
+from labelcodec.errors import CorruptError, FormatError, VersionError, naming
 
 
 def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
@@ -47,15 +48,29 @@ def check_preamble(data: bytes, path: Path) -> tuple[int, int]:
     return major, minor
 
 
+def open_file(path: Path) -> int:
+    """File descriptor of a container, to be read.
+
+    Raises:
+        FormatError: it is a folder.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    if stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise FormatError(f"{path}: is a folder, a container is a file")
+    return fd
+
+
 def read_at(fd: int, offset: int, size: int, path: Path) -> bytes:
     """`size` bytes at `offset`, in one pread unless the system returns fewer.
 
     Raises:
         CorruptError: the file ends earlier.
     """
-    data = os.pread(fd, size, offset)
+    data = b""
     while len(data) < size:
-        more = os.pread(fd, size - len(data), offset + len(data))
+        with naming(path):
+            more = os.pread(fd, size - len(data), offset + len(data))
         if not more:
             raise CorruptError(
                 f"{path}: byte {offset}: found {len(data)} bytes, expected {size}: the file was "
@@ -77,7 +92,9 @@ def read_record(fd: int, offset: int, size: int, tag: bytes, path: Path) -> memo
     found, length, crc = layout.FRAME.unpack_from(data)
     payload = data[layout.FRAME.size :]
     where = f"{path}: byte {offset}"
-    remedy = f"copy the file again or run `labelcodec repair {path}`"
+    remedy = "copy the file again"
+    if tag not in (layout.HEADER, layout.SIDE_INFORMATION):  # without these repair saves nothing
+        remedy += f" or run `labelcodec repair {path}`"
     if found != tag:
         raise CorruptError(f"{where}: found a record {found!r}, expected {tag!r}; {remedy}")
     if length != len(payload):

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.index import Section
 from labelcodec.container.ledger import Ledger
+from labelcodec.container.partial import lock
 from labelcodec.container.paths import damaged_of, finished_of, partial_of, repaired_of
-from labelcodec.container.record import read_record
-from labelcodec.container.scan import Scan, scan_open
+from labelcodec.container.reader import RecordReader
+from labelcodec.container.record import open_file, read_record
+from labelcodec.container.scan import Scan, scan, scan_open
 from labelcodec.container.writer import RecordWriter
-from labelcodec.errors import MismatchError
+from labelcodec.errors import LabelcodecError, MismatchError
+
+Stretches = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -25,10 +29,15 @@ class RepairReport:
         source: the file that was read.
         target: the container that was written.
         original: where the source is now; None if it was replaced because nothing was lost.
+        unfinished: the source is the partial file of a run that may be resumed.
         kept: batches in the target.
+        numbers: their numbers, as first and last of each stretch.
+        lost: numbers of the batches that the source's index names and the target lacks, likewise;
+            None if the index is lost too.
         dropped: intact batches left out: side information they need is lost, or their number
             occurs twice.
         skipped: bytes of the source in which no record was found, a cut index not counted.
+        damage: where they are: byte offset and size of each stretch.
         sections: records in the target that are neither batches nor the index.
         problem: the first damage found, None if the file only lacked its index.
     """
@@ -36,9 +45,13 @@ class RepairReport:
     source: Path
     target: Path
     original: Path | None
+    unfinished: bool
     kept: int
+    numbers: Stretches
+    lost: Stretches | None
     dropped: int
     skipped: int
+    damage: Stretches
     sections: int
     problem: str | None
 
@@ -53,70 +66,113 @@ def repair(
     Args:
         path: a container, a partial file, or the name of one whose partial file exists.
         out: the container to make, the source is then left alone. By default the source is
-            replaced; if anything in it was lost, it is kept beside as `NAME.damaged`.
+            replaced; if anything in it was lost, it is kept beside as `NAME.damaged`. A partial
+            file is always left as it is, so that its run can be resumed.
         force: replace an existing `out`.
 
     Raises:
         CorruptError: the header is lost.
         FormatError: the file is not a container.
         UnsupportedError: a critical record that this library does not know.
-        MismatchError: a file to be written exists already.
+        MismatchError: a file to be written exists already, or another process is writing the
+            source.
     """
-    source = Path(path)
-    if not source.exists() and partial_of(source).exists():
-        source = partial_of(source)
+    source = _source(Path(path))
+    fd = lock(open_file(source), source)
+    try:
+        return _repair(fd, source, None if out is None else Path(out), force)
+    finally:
+        os.close(fd)
+
+
+def would_save(path: str | os.PathLike[str]) -> int:
+    """How many batches `repair` would save; 0 where it would fail or change nothing."""
+    try:
+        found = scan(_source(Path(path)), resynchronise=True)
+    except LabelcodecError:
+        return 0
+    if found.problem is None and _opens(Path(path)):
+        return 0
+    return sum(side in found.ledger.side_positions for side in found.ledger.side)
+
+
+def _opens(path: Path) -> bool:
+    try:
+        RecordReader(path).close()
+    except LabelcodecError:
+        return False
+    return True
+
+
+def _source(path: Path) -> Path:
+    return path if path.exists() or not partial_of(path).exists() else partial_of(path)
+
+
+def _repair(fd: int, source: Path, out: Path | None, force: bool) -> RepairReport:
+    target = finished_of(source) if out is None else out
+    unfinished = source != finished_of(source)
+    original: Path | None = source
     if out is not None:
-        target = Path(out)
-        found, kept = _rewrite(source, target, force)
-        original: Path | None = source
+        found, kept = _rewrite(fd, source, target, force)
     else:
-        target = finished_of(source)
-        if target != source and target.exists():
+        if unfinished and os.path.lexists(target):
             raise MismatchError(f"{target}: exists already; give another name for the result")
         fresh = repaired_of(target)
-        found, kept = _rewrite(source, fresh, True)
-        lost = found.skipped > 0 or kept < len(found.ledger.side) or found.dropped > 0
-        original = damaged_of(target) if lost else None
-        _replace(source, fresh, target, original)
+        found, kept = _rewrite(fd, source, fresh, True)
+        if not unfinished:
+            lost = found.skipped > 0 or len(kept) < len(found.ledger.side) or found.dropped > 0
+            original = damaged_of(target) if lost else None
+            _make_room(source, fresh, original)
+        os.replace(fresh, target)
     return RepairReport(
         source=source,
         target=target,
         original=original,
-        kept=kept,
-        dropped=found.dropped + len(found.ledger.side) - kept,
+        unfinished=unfinished,
+        kept=len(kept),
+        numbers=stretches(kept),
+        lost=None if found.promised is None else stretches(found.promised - kept),
+        dropped=found.dropped + len(found.ledger.side) - len(kept),
         skipped=found.skipped,
+        damage=found.damage,
         sections=len(found.ledger.sections),
         problem=found.problem,
     )
 
 
-def _replace(source: Path, fresh: Path, target: Path, original: Path | None) -> None:
-    if original is not None:
-        if original.exists():
-            raise MismatchError(
-                f"{original}: exists already; the repaired file is {fresh}, move one of them"
-            )
-        os.rename(source, original)
-    os.replace(fresh, target)
-    if original is None and source != target:
-        source.unlink()
+def stretches(numbers: Iterable[int]) -> Stretches:
+    """First and last of each run of consecutive numbers, ascending."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found)
 
 
-def _rewrite(source: Path, target: Path, force: bool) -> tuple[Scan, int]:
-    """Copy the intact records, in file order; what was found and how many batches were kept."""
-    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+def _make_room(source: Path, fresh: Path, original: Path | None) -> None:
+    """Put a source of which something was lost aside."""
+    if original is None:
+        return
+    if os.path.lexists(original):
+        raise MismatchError(
+            f"{original}: exists already; the repaired file is {fresh}, move one of them"
+        )
+    os.rename(source, original)
+
+
+def _rewrite(fd: int, source: Path, target: Path, force: bool) -> tuple[Scan, frozenset[int]]:
+    """Copy the intact records, in file order; what was found and the batches that were kept."""
+    found = scan_open(fd, source, resynchronise=True)
+    writer = RecordWriter(target, found.header, force=force)
     try:
-        found = scan_open(fd, source, resynchronise=True)
-        writer = RecordWriter(target, found.header, force=force)
-        try:
-            _copy(fd, source, found, writer)
-            kept = len(writer.numbers)
-            writer.close()
-        except BaseException:
-            writer.abort(keep=False)
-            raise
-    finally:
-        os.close(fd)
+        _copy(fd, source, found, writer)
+        kept = frozenset(writer.numbers)
+        writer.close()
+    except BaseException:
+        writer.abort(keep=False)
+        raise
     return found, kept
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.header import decode_header
 from labelcodec.container.index import Section
+from labelcodec.container.index import parse as parse_index
 from labelcodec.container.ledger import Ledger
-from labelcodec.container.record import check_preamble, read_record
+from labelcodec.container.record import check_preamble, open_file, read_record
 from labelcodec.container.walk import Budget, Found, find, probe
 from labelcodec.errors import CorruptError, FormatError, UnsupportedError
 
@@ -27,18 +28,26 @@ class Scan:
         version: major and minor version.
         header: the header map.
         ledger: the intact records, the index record aside.
-        skipped: bytes in which no record was found.
+        damage: byte offset and size of each stretch in which no record was found.
         dropped: intact batches that repeat a number or contradict themselves.
         problem: what ended or first disturbed the scan; None if it reached the index record or
             the end of the file.
+        promised: numbers of the batches that the index names; None without an intact index, or
+            if the scan was not to go on after damage.
     """
 
     version: tuple[int, int]
     header: dict[str, Any]
     ledger: Ledger
-    skipped: int
+    damage: tuple[tuple[int, int], ...]
     dropped: int
     problem: str | None
+    promised: frozenset[int] | None
+
+    @property
+    def skipped(self) -> int:
+        """Bytes in which no record was found."""
+        return sum(size for _, size in self.damage)
 
 
 def scan(path: str | os.PathLike[str], *, resynchronise: bool = False) -> Scan:
@@ -54,7 +63,7 @@ def scan(path: str | os.PathLike[str], *, resynchronise: bool = False) -> Scan:
         CorruptError: the header is lost.
         UnsupportedError: a critical record that this library does not know.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = open_file(Path(path))
     try:
         return scan_open(fd, Path(path), resynchronise=resynchronise)
     finally:
@@ -70,8 +79,10 @@ def scan_open(fd: int, path: Path, *, resynchronise: bool) -> Scan:
     ledger = Ledger()
     ledger.add_section(Section(first.tag, first.offset, first.size))
     position = ledger.end
-    skipped = dropped = 0
+    damage: list[tuple[int, int]] = []
+    dropped = 0
     problem: str | None = None
+    promised: frozenset[int] | None = None
     while position < end:
         try:
             record = probe(fd, position, end, budget, path)
@@ -79,12 +90,13 @@ def scan_open(fd: int, path: Path, *, resynchronise: bool) -> Scan:
             problem = problem or str(error)
             following = _after(fd, position, end, budget, path) if resynchronise else None
             if following is None:
-                # A cut index is no loss: it is built anew.
-                skipped += 0 if os.pread(fd, 1, position) == layout.INDEX else end - position
+                if os.pread(fd, 1, position) != layout.INDEX:  # its loss is none: it is built anew
+                    damage.append((position, end - position))
                 break
-            skipped += following.offset - position
+            damage.append((position, following.offset - position))
             record = following
         if record.tag == layout.INDEX:
+            promised = _promised(fd, record, path) if resynchronise else None
             break
         try:
             _account(ledger, record, in_order=not resynchronise, path=path)
@@ -94,7 +106,15 @@ def scan_open(fd: int, path: Path, *, resynchronise: bool) -> Scan:
                 break
             dropped += record.tag == layout.BATCH
         position = record.offset + record.size
-    return Scan(version, header, ledger, skipped, dropped, problem)
+    return Scan(version, header, ledger, tuple(damage), dropped, problem, promised)
+
+
+def _promised(fd: int, record: Found, path: Path) -> frozenset[int] | None:
+    payload = read_record(fd, record.offset, record.size, record.tag, path)
+    try:
+        return frozenset(parse_index(payload, record.offset, path).number.tolist())
+    except FormatError:
+        return None
 
 
 def _read_header(fd: int, end: int, budget: Budget, path: Path) -> tuple[Found, dict[str, Any]]:

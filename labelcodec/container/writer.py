@@ -17,7 +17,7 @@ from labelcodec.container.partial import claim, create, publish, refuse_existing
 from labelcodec.container.partial import resume as resume_partial
 from labelcodec.container.paths import partial_of
 from labelcodec.container.record import pack, preamble, read_record
-from labelcodec.errors import DataError, LabelcodecError
+from labelcodec.errors import DataError, LabelcodecError, naming
 
 Payload = bytes | bytearray | memoryview
 
@@ -26,8 +26,8 @@ class RecordWriter:
     """Writes records to `NAME.partial`; `close` adds the index and renames it to `NAME`.
 
     A record is one write, so a killed process loses at most the one in flight. Used as a
-    context manager: a clean exit closes; a LabelcodecError removes the partial file, unless it
-    held an earlier run's work; anything else (interrupt, full disk) keeps it to be resumed.
+    context manager: a clean exit closes; after an error the partial file is kept to be resumed,
+    and a note on the error says so, unless it has no batch and is no earlier run's.
 
     Args:
         path: the container to make.
@@ -166,7 +166,8 @@ class RecordWriter:
         crc = zlib.crc32(start[: layout.TRAILER_CHECKED], zlib.crc32(preamble()))
         trailer = layout.TRAILER.pack(self._ledger.end, len(index), crc, layout.END_MAGIC)
         self._write(index + trailer, self._ledger.end)
-        os.fsync(self._fd)
+        with naming(self.partial):
+            os.fsync(self._fd)
         publish(self.partial, self.path, self._force)
         self._release()
 
@@ -187,14 +188,24 @@ class RecordWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None:
-            self.abort(keep=self.resumed or not issubclass(kind, LabelcodecError))
+        if error is not None:
+            self.abort(keep=self.resumed or bool(self.numbers))
+            self._note_kept(error)
             return
         try:
             self.close()
-        except BaseException:
+        except BaseException as failure:
             self.abort(keep=True)
+            if not isinstance(failure, LabelcodecError):
+                self._note_kept(failure)
             raise
+
+    def _note_kept(self, error: BaseException) -> None:
+        if self.numbers and self.partial.exists():
+            error.add_note(
+                f"{self.partial} keeps the {len(self.numbers)} batches that were written; run "
+                "again with --resume to go on from there"
+            )
 
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
@@ -218,7 +229,8 @@ class RecordWriter:
         rest = memoryview(data)
         try:
             while rest:
-                done = os.pwrite(self._fd, rest, offset + len(data) - len(rest))
+                with naming(self.partial):
+                    done = os.pwrite(self._fd, rest, offset + len(data) - len(rest))
                 rest = rest[done:]
         except BaseException:
             # A torn record may be longer than whatever is written in its place.

@@ -78,20 +78,28 @@ class BatchFiles:
         """Number of batches."""
         return len(self.found.files)
 
+    def file(self, i: int) -> Path:
+        """The label file of batch i."""
+        return self.found.root / self.found.files[i]
+
+    def image_index(self, i: int) -> NDArray[np.int64]:
+        """(B,) image indices of batch i."""
+        return self.order.indices(i)
+
     def read(self, i: int) -> LabelBatch:
         """Batch i, counted in (epoch, batch) order.
 
         Raises:
             DumpError: the file is missing, damaged, or differs from what the dump promised.
         """
-        file = self.found.root / self.found.files[i]
+        file = self.file(i)
         parts = read_parts(load(file), file)
         check_types(parts.types, self.info.types, file)
         if parts.value.shape[1] != self.width:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
         if parts.index is not None:
             check_classes(parts.index, self.info.classes, file)
-        indices = self.order.indices(i)
+        indices = self.image_index(i)
         if len(indices) != len(parts.fractions):
             fail(file, f"holds {len(parts.fractions)} samples, the image order has {len(indices)}")
         sizes = image_sizes(self.listing, indices) if self.listing else None

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import multiprocessing.connection
-import os
-import shutil
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from labelcodec.batch import LabelBatch, Labels
-from labelcodec.codecs import registry, values
-from labelcodec.codecs.batches import BatchCoder
-from labelcodec.codecs.interface import Codec
+from labelcodec.batch import LabelBatch
+from labelcodec.codecs import registry
+from labelcodec.container.partial import refuse_existing
 from labelcodec.dumps import Dump, DumpInfo, open_dump, write_dump
+from labelcodec.dumps.identity import identity
+from labelcodec.dumps.workers import encoded
 from labelcodec.errors import DumpError
 from labelcodec.header import Header
 from labelcodec.images import fingerprint, list_images
 from labelcodec.reader import Reader
-from labelcodec.writer import FIT_BYTES, Writer, prepare
+from labelcodec.writer import FIT_BYTES, Writer
 
 Progress = Callable[[int, int], None]
-CHUNK = 8  # batches a worker is sent at once
-WAITING_PER_WORKER = 2  # chunks in flight
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,12 +94,20 @@ def encode(
         workers: processes that read and encode.
         allow_nonfinite: store NaN and infinite values with codecs that would refuse them.
         force: replace an existing container.
-        resume: continue where a killed run stopped; the file is the same in the end.
+        resume: continue where a killed or failed run stopped; the file is the same in the end.
         progress: called with batches done and batches in all.
 
     Raises:
-        LabelcodecError: a bad dump, codec spec or destination; nothing is left half-written.
+        LabelcodecError: a bad dump, codec spec or destination.
+        OSError: a file cannot be read or written.
+
+    After an error the destination does not exist. The batches before it stay in its partial
+    file, and a note on the error says so, so that neither a full disk nor a bad file late in a
+    large dump costs them; without a batch nothing stays.
     """
+    refuse_existing(target, force)
+    if source.resolve() in target.resolve().parents:
+        raise DumpError(f"{target}: lies inside the dump, which is left as it is; write elsewhere")
     dump = open_dump(
         source,
         layout=layout,
@@ -121,7 +119,7 @@ def encode(
     )
     info = dump.info
     chosen = registry.parse(codec or ("dense" if info.k is None else "topk"))
-    header = _header(info, images, epochs)
+    header = _header(dump, images, epochs)
     target.parent.mkdir(parents=True, exist_ok=True)
     nonfinite = 0
     with Writer(
@@ -137,9 +135,9 @@ def encode(
         coder = writer.coder or writer.fit(_fitting_sample(dump, chosen.fit_labels))
         done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
         todo = range(done, len(dump))
-        for encoded in _encoded(dump, coder, chosen, allow_nonfinite, todo, workers):
-            writer.add_encoded(encoded.payload, encoded.batch)
-            nonfinite += encoded.nonfinite
+        for one in encoded(dump, coder, chosen, allow_nonfinite, todo, workers):
+            writer.add_encoded(one.payload, one.batch)
+            nonfinite += one.nonfinite
             done += 1
             if progress is not None:
                 progress(done, len(dump))
@@ -167,40 +165,29 @@ def decode(
         source: the container.
         target: the dump's folder; must not exist or be empty, unless `force`.
         layout: whose layout; by default that of the dump the container was made from.
-        force: replace the folder once the new dump is complete.
+        force: replace the folder, if it holds nothing but a dump, once the new one is complete.
         progress: called with batches done and batches in all.
 
     Raises:
-        LabelcodecError: a bad container, or a layout that cannot hold these labels.
+        LabelcodecError: a bad container, a folder that may not be replaced, or a layout that
+            cannot hold these labels.
     """
     with Reader([source]) as reader:
         origin = reader.header.source or {}
         wanted = layout or _own_layout(reader.header)
         if wanted is None:
             raise DumpError(f"{source}: it was not made from a dump; say which --layout to write")
-        replaced = force and target.is_dir() and any(target.iterdir())
-        if replaced:
-            target = target.resolve()
-            _check_replaceable(target, source)
-        folder = target.with_name(f"{target.name}.new") if replaced else target
+        if target.resolve() in source.resolve().parents:
+            raise DumpError(f"{target}: holds {source}, which is to be decoded; write elsewhere")
         files = write_dump(
-            _with_progress(reader, progress), folder, wanted, origin.get("types", {}), reader.names
+            _with_progress(reader, progress),
+            target,
+            wanted,
+            origin.get("types", {}),
+            reader.names,
+            force=force,
         )
-        if replaced:
-            old = target.with_name(f"{target.name}.old")
-            target.rename(old)
-            folder.rename(target)
-            shutil.rmtree(old)
         return DecodeReport(files, is_lossy(reader.header), wanted)
-
-
-def _check_replaceable(target: Path, source: Path) -> None:
-    """Only a dump may be replaced: label files and their lists, and not the container itself."""
-    for path in target.rglob("*"):
-        if path.is_file() and (path.suffix not in (".tar", ".json") or path.samefile(source)):
-            raise DumpError(
-                f"{target}: holds {path.name}, which is not part of a dump; nothing was replaced"
-            )
 
 
 def _own_layout(header: Header) -> str | None:
@@ -217,7 +204,8 @@ def is_lossy(header: Header) -> bool:
     return codec.lossy or ("layout" in origin and origin.get("k") != header.k)
 
 
-def _header(info: DumpInfo, images: Path | None, epochs: int | None) -> Header:
+def _header(dump: Dump, images: Path | None, epochs: int | None) -> Header:
+    info = dump.info
     listing = list_images(images) if images is not None else None
     return Header(
         classes=info.classes,
@@ -235,6 +223,7 @@ def _header(info: DumpInfo, images: Path | None, epochs: int | None) -> Header:
             "files": info.files,
             "k": info.k,
             "image_order": info.image_order,
+            **identity(dump),
             "types": dict(info.types),
         },
     )
@@ -249,96 +238,6 @@ def _fitting_sample(dump: Dump, most: int) -> list[LabelBatch]:
     wanted = min(most // len(first), FIT_BYTES // max(size, 1), len(dump))
     places = np.unique(np.linspace(0, len(dump) - 1, max(wanted, 1)).astype(int))
     return [first if i == 0 else dump.read(i) for i in places.tolist()]
-
-
-@dataclass(frozen=True, eq=False)
-class _Encoded:
-    """An encoded batch; `batch` has no labels any more."""
-
-    payload: bytes
-    batch: LabelBatch
-    nonfinite: bool
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What a worker needs, sent to it once."""
-
-    dump: Dump
-    header: Header
-    side: bytes
-    codec: Codec
-    allow_nonfinite: bool
-
-
-def _encode_one(
-    dump: Dump, coder: BatchCoder, codec: Codec, allow_nonfinite: bool, i: int
-) -> _Encoded:
-    batch = prepare(dump.read(i), codec, allow_nonfinite)
-    payload = coder.encode(batch)
-    nonfinite = not values.all_finite(batch.labels.value)
-    return _Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)
-
-
-_NO_LABELS = Labels(1, np.zeros((0, 1), np.float16))
-
-
-def _encoded(
-    dump: Dump,
-    coder: BatchCoder,
-    codec: Codec,
-    allow_nonfinite: bool,
-    todo: range,
-    workers: int,
-) -> Iterator[_Encoded]:
-    """The batches to do, encoded, in order."""
-    if workers <= 1 or len(todo) <= 1:
-        for i in todo:
-            yield _encode_one(dump, coder, codec, allow_nonfinite, i)
-        return
-    job = _Job(dump, coder.header, coder.side_information(), codec, allow_nonfinite)
-    # spawned, not forked: torch's threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,))
-    waiting: deque[Future[list[_Encoded]]] = deque()
-    try:
-        for first in range(todo.start, todo.stop, CHUNK):
-            waiting.append(pool.submit(_work, range(first, min(first + CHUNK, todo.stop))))
-            if len(waiting) > WAITING_PER_WORKER * workers:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-    except BrokenProcessPool:
-        raise ChildProcessError(
-            "a worker process died, perhaps for lack of memory; try fewer --workers"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_worker: list[tuple[Dump, BatchCoder, Codec, bool]] = []  # what a worker process works with
-
-
-def _start_worker(job: _Job) -> None:
-    import torch
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    coder = BatchCoder.load(job.header, job.side, "side information")
-    _worker.append((job.dump, coder, job.codec, job.allow_nonfinite))
-
-
-def _follow_parent() -> None:
-    """End with the parent: a pool's workers outlive a parent that is killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _work(part: range) -> list[_Encoded]:
-    return [_encode_one(*_worker[0], i) for i in part]
 
 
 def _with_progress(reader: Reader, progress: Progress | None) -> Iterator[LabelBatch]:

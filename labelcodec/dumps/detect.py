@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from labelcodec.dumps.info import LAYOUTS, Layout
-from labelcodec.errors import DumpError
+from labelcodec.errors import DumpError, unlisted
 
 EPOCH_SIDE = "sampler_indices_epoch.json"
 BATCH_SIDE = "sampler_indices_batch.json"
@@ -60,7 +60,7 @@ def detect(root: Path) -> Layout:
         return "lpld" if EPOCH_SIDE in names else "sre2l"
     if batches:
         return "lpqld"
-    tar = next(_tar_files(root), None)
+    tar = next(tar_files(root), None)
     if tar is not None and _BATCH.match(tar.name):
         in_epoch = tar.parent.name.startswith("epoch_")
         deeper = tar.parent.parent if in_epoch else tar.parent
@@ -78,7 +78,8 @@ def check_directory(root: Path) -> None:
         DumpError: naming it.
     """
     if not root.is_dir():
-        raise DumpError(f"{root}: no such folder")
+        what = "is a file, a dump is a folder" if root.exists() else "no such folder"
+        raise DumpError(f"{root}: {what}")
 
 
 def check_layout(layout: str) -> Layout:
@@ -132,7 +133,12 @@ def check_no_holes(numbers: tuple[int, ...], folder: Path, prefix: str, suffix: 
         )
 
 
-def _tar_files(root: Path) -> Iterator[Path]:
-    for folder, folders, files in os.walk(root):
+def tar_files(root: Path) -> Iterator[Path]:
+    """Every file *.tar below a directory.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for folder, folders, files in os.walk(root, onerror=unlisted):
         folders.sort()
         yield from (Path(folder) / name for name in sorted(files) if name.endswith(".tar"))

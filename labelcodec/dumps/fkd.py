@@ -28,6 +28,7 @@ from labelcodec.dumps.info import DumpInfo
 from labelcodec.dumps.kinds import dtype_of, restore
 from labelcodec.dumps.parts import array, fail
 from labelcodec.dumps.safe_load import load
+from labelcodec.dumps.saving import save
 from labelcodec.errors import DumpError
 from labelcodec.images import ImageListing, image_sizes
 
@@ -57,13 +58,21 @@ class FkdFiles:
         """Number of files."""
         return len(self.files)
 
+    def file(self, i: int) -> Path:
+        """The label file of batch i."""
+        return self.root / self.files[i]
+
+    def image_index(self, i: int) -> NDArray[np.int64]:
+        """(1,) the image of file i; how many crops it has only reading tells."""
+        return self.image[i : i + 1]
+
     def read(self, i: int) -> LabelBatch:
         """The crops of file i as one batch.
 
         Raises:
             DumpError: the file is missing, damaged, or differs from the first file's kind.
         """
-        file = self.root / self.files[i]
+        file = self.file(i)
         types, coords, flip, label = _read_parts(file)
         check_types(types, self.info.types, file)
         label_type = self.info.types["label_type"]
@@ -137,8 +146,6 @@ def write_fkd(
     Raises:
         DumpError: the labels do not come from an FKD dump, or a name leaves the directory.
     """
-    import torch
-
     if types.get("layout") != "fkd" or names is None:
         raise DumpError(
             "layout fkd holds the crops of one image a file, as probabilities and under the "
@@ -168,7 +175,7 @@ def write_fkd(
             restore(flip, types["flip"]),
             compose_labels(batch.labels, label_type, types["label"]),
         ]
-        torch.save(saved, file)
+        save(saved, file)
         count += 1
     return count
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Space, Tail
 
@@ -63,6 +67,12 @@ class Dump(Protocol):
 
     def __len__(self) -> int:
         """Number of batches."""
+
+    def file(self, i: int) -> Path:
+        """The label file of batch i."""
+
+    def image_index(self, i: int) -> NDArray[np.int64]:
+        """(B,) image indices of batch i, from what opening the dump told; (1,) for fkd."""
 
     def read(self, i: int) -> LabelBatch:
         """Batch i, counted in (epoch, batch) order.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from labelcodec.dumps.detect import BATCH_SIDE, numbered
 from labelcodec.dumps.order import ListedOrder, by_batch, listed, read_lists
 from labelcodec.dumps.parts import read_parts
 from labelcodec.dumps.safe_load import load
+from labelcodec.dumps.saving import save, save_json
 from labelcodec.errors import DumpError
 
 
@@ -81,13 +81,11 @@ def write_flat(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, An
     Raises:
         DumpError: the layout cannot hold a batch, or two have one number.
     """
-    import torch
-
     side: dict[str, list[int]] = {}
     for batch in batches:
         if str(batch.number) in side:
             raise DumpError(f"batch number {batch.number} comes twice")
-        torch.save(compose(batch, "lpqld", types), root / f"batch_{batch.number}.tar")
+        save(compose(batch, "lpqld", types), root / f"batch_{batch.number}.tar")
         side[str(batch.number)] = batch.image_index.tolist()
-    (root / BATCH_SIDE).write_text(json.dumps(side))
+    save_json(side, root / BATCH_SIDE)
     return len(side) + 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from labelcodec.dumps.fkd import open_fkd, write_fkd
 from labelcodec.dumps.info import Dump
 from labelcodec.dumps.kinds import check_kinds
 from labelcodec.dumps.lpqld import open_flat, write_flat
+from labelcodec.dumps.placing import new_folder
 from labelcodec.dumps.sre2l import open_epochs, write_epochs
 from labelcodec.dumps.unused import unused
 from labelcodec.errors import ConfigError, DumpError
@@ -77,6 +76,8 @@ def write_dump(
     layout: str,
     types: Mapping[str, Any],
     names: Sequence[str] | None = None,
+    *,
+    force: bool = False,
 ) -> int:
     """Write batches so that the code that belongs to a layout can load them.
 
@@ -84,35 +85,25 @@ def write_dump(
 
     Args:
         batches: in (epoch, batch) order.
-        directory: where to; must not exist or be empty.
+        directory: where to; must not exist or be empty, unless `force`.
         layout: 'sre2l', 'lpld', 'lpqld' or 'fkd'.
         types: `DumpInfo.types` of the source. With the same layout every tensor gets its own
             dtype back; with another one it gets the dtype that `layout` usually has.
         names: `DumpInfo.names`, fkd only.
+        force: replace a directory that holds nothing but a dump.
 
     Returns:
         Number of files written, side files included.
 
     Raises:
-        DumpError: the directory is not empty, or the layout cannot hold the labels.
+        DumpError: the directory is not empty or may not be replaced, or the layout cannot hold
+            the labels.
+        MismatchError: another process is writing there.
     """
     known, target = check_layout(layout), Path(directory)
     check_kinds(types)
-    if target.is_dir() and any(target.iterdir()):
-        raise DumpError(f"{target}: the folder is not empty, nothing was written")
-    if target.exists() and not target.is_dir():
-        raise DumpError(f"{target}: is a file, nothing was written")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    partial.mkdir()
-    try:
-        count = _write(batches, partial, known, types, names)
-        if target.is_dir():
-            target.rmdir()
-        partial.rename(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return count
+    with new_folder(target, force) as partial:
+        return _write(batches, partial, known, types, names)
 
 
 def _write(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.errors import DumpError
+from labelcodec.errors import DumpError, naming
 
 LOADER_SEED = 42
 
@@ -87,12 +87,14 @@ def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
 
     Raises:
         DumpError: the file is missing or holds something else.
+        OSError: it cannot be read.
     """
     try:
-        content = json.loads(file.read_bytes())
+        with naming(file):
+            content = json.loads(file.read_bytes())
     except FileNotFoundError as error:
         raise DumpError(f"{file}: the file is missing") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise DumpError(f"{file}: not a JSON file ({error})") from error
     if isinstance(content, list):
         content = dict(enumerate(content))

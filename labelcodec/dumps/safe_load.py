@@ -25,19 +25,23 @@ def load(path: Path) -> Any:
     Raises:
         UnsafeError: the file names a global outside the allow-list.
         DumpError: it is missing, truncated, damaged or not a torch file.
+        OSError: it cannot be opened.
     """
     import torch
     from torch import serialization
 
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise DumpError(f"{path}: the file is missing") from error
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         others = serialization.get_safe_globals()  # torch's own and the calling program's
         serialization.clear_safe_globals()
         serialization.add_safe_globals(_allowed())
         try:
-            return torch.load(path, map_location="cpu", weights_only=True)
-        except FileNotFoundError as error:
-            raise DumpError(f"{path}: the file is missing") from error
+            with file:
+                return torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a hostile pickle can make torch raise almost anything
             raise _explained(path, error) from error
         finally:

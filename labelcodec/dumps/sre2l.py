@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from labelcodec.dumps.order import (
 )
 from labelcodec.dumps.parts import read_parts
 from labelcodec.dumps.safe_load import load
+from labelcodec.dumps.saving import save, save_json
 from labelcodec.errors import DumpError
 
 
@@ -160,8 +160,6 @@ def write_epochs(
     Raises:
         DumpError: epochs or batches are missing, or the layout cannot hold a batch.
     """
-    import torch
-
     lists: list[list[list[int]]] = []
     count = 0
     for batch in batches:
@@ -175,16 +173,16 @@ def write_epochs(
             lists.append([])
             (root / f"epoch_{batch.epoch}").mkdir()
         file = root / f"epoch_{batch.epoch}" / f"batch_{len(lists[-1])}.tar"
-        torch.save(compose(batch, layout, types), file)
+        save(compose(batch, layout, types), file)
         lists[-1].append(batch.image_index.tolist())
         count += 1
     _check_writable(lists, layout)
     flat = [[index for batch in epoch for index in batch] for epoch in lists]
     if layout == "lpld":
         side = {str(epoch): indices for epoch, indices in enumerate(flat)}
-        (root / EPOCH_SIDE).write_text(json.dumps(side))
+        save_json(side, root / EPOCH_SIDE)
     elif types.get("order_file") or not _derivable(flat, lists):
-        (root / ORDER_SIDE).write_text(json.dumps(flat))
+        save_json(flat, root / ORDER_SIDE)
     else:
         return count
     return count + 1

@@ -12,6 +12,7 @@ from labelcodec.dumps.detect import (
     check_layout,
     detect,
     numbered,
+    tar_files,
 )
 from labelcodec.dumps.info import Layout
 from labelcodec.errors import DumpError
@@ -42,7 +43,7 @@ def dump_files(root: Path, layout: str | None = None) -> DumpFiles:
     """
     known = detect(root) if layout is None else check_layout(layout)
     if known == "fkd":
-        labels = sorted(root.rglob("*.tar"))
+        labels = sorted(tar_files(root))
         return _sized(known, labels, labels[0] if labels else root)
     folders = [root]
     if known != "lpqld":

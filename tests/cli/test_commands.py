@@ -222,9 +222,38 @@ def test_verify_finds_a_flipped_bit_and_repair_saves_the_rest(capsys, workplace)
     found = call(capsys, "verify", "labels.slc")
     assert found.status == 1
     assert found.err.count("\n") == 1
+    assert "`labelcodec repair labels.slc` would save 1 batches" in found.err
     saved = call(capsys, "repair", "labels.slc", "--out", "saved.slc", "--json").json()
-    assert saved["kept"] == 1
+    assert (saved["kept"], saved["kept_numbers"], saved["lost_numbers"]) == (1, [[1, 1]], [[0, 0]])
+    assert sum(size for _, size in saved["damage"]) == saved["skipped_bytes"] > 1000
     assert call(capsys, "verify", "saved.slc").status == 0
+    plain = call(capsys, "repair", "labels.slc")
+    assert plain.out == "labels.slc: 1 intact batches, numbers 1\n"
+    assert "1 batches are lost, numbers 0" in plain.err
+    (offset, size), *_ = saved["damage"]
+    assert f"{size:,} from byte {offset} on".replace(",", " ") in plain.err
+    assert "the original is labels.slc.damaged" in plain.err
+
+
+def test_verify_does_not_recommend_a_useless_repair(capsys, workplace) -> None:
+    whole = Path("labels.slc").read_bytes()
+    Path("labels.slc").write_bytes(whole[:20] + b"\0" + whole[21:])
+    found = call(capsys, "verify", "labels.slc")
+    assert found.status == 1
+    assert "`labelcodec repair` is of no use here" in found.err
+    assert "labelcodec repair" not in found.out
+
+
+def test_repair_of_an_unfinished_file_says_that_it_can_be_resumed(capsys, workplace) -> None:
+    whole = Path("labels.slc").read_bytes()
+    Path("new.slc.partial").write_bytes(whole[:-40_000])
+    found = call(capsys, "repair", "new.slc")
+    assert found.out.startswith("new.slc: 1 intact batches, numbers 0")
+    assert "new.slc.partial is unfinished" in found.err
+    assert "--resume" in found.err
+    again = call(capsys, "encode", "dump", "new.slc", "--resume", "--force")
+    assert again.status == 0, again.err
+    assert Path("new.slc").read_bytes() == whole
 
 
 def test_merge_of_shards_is_the_whole(capsys, workplace) -> None:
@@ -260,6 +289,12 @@ def test_demo_proves_itself(capsys) -> None:
         (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
         (["encode", "dump", "x.slc", "--workers", "0"], 2, "--workers"),
         (["encode", "dump", "x.slc", "--layout", "zip"], 2, "--layout"),
+        (["encode", "dump", "dump", "--force"], 1, "dump: is a folder"),
+        (["encode", "dump", "dump/x.slc", "--force"], 1, "inside the dump"),
+        (["decode", "labels.slc", "."], 1, "holds labels.slc, which is to be decoded"),
+        (["decode", "labels.slc", ".", "--force"], 1, "holds labels.slc, which is to be decoded"),
+        (["inspect", "dump"], 1, "dump: is a folder"),
+        (["repair", "dump"], 1, "dump: is a folder"),
         (["inspect", "absent.slc"], 1, "absent.slc"),
         (["inspect", "dump/image_order.json"], 1, "image_order.json"),
         (["stats", "dump/image_order.json"], 1, "image_order.json"),

@@ -45,6 +45,13 @@ def test_an_error_is_one_line_and_a_status(capsys, error, status: int, line: str
     assert err.strip().splitlines() == [line]
 
 
+@pytest.mark.parametrize("error", [errors.DataError("bad"), OSError(errno.ENOSPC, "full", "a")])
+def test_notes_of_an_error_follow_it(capsys, error) -> None:
+    error.add_note("a.partial was kept")
+    assert outcome(error) == 1
+    assert capsys.readouterr().err.endswith("; a.partial was kept\n")
+
+
 def test_a_mistake_of_ours_is_one_line_that_says_where(capsys) -> None:
     assert outcome(KeyError("x")) == 1
     err = capsys.readouterr().err

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -44,15 +45,20 @@ class TestSelection:
             kept = TopK(k).prepare(source)
             for row, value in enumerate(source.value.tolist()):
                 best = sorted(range(recipe.classes), key=lambda c: (-value[c], c))[:k]
+                best.sort(key=lambda c: (-value[c], math.copysign(1, -value[c]), c))
                 assert kept.index[row].tolist() == best
             taken = np.take_along_axis(source.value, kept.index, axis=1)
             assert taken.tobytes() == kept.value.tobytes()
 
     @pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
     def test_zeros_of_both_signs_are_equal(self, precision):
-        kept = TopK(3).prepare(full([-1, -0.0, 0.0, -0.0], precision=precision))
-        assert kept.index.tolist() == [[1, 2, 3]]
-        assert np.signbit(kept.value).tolist() == [[True, False, True]]
+        """Picked by class, then ranked so that the levels fall and the coded form holds them."""
+        source = full([-1, -0.0, 0.0, -0.0, 0.0], precision=precision)
+        kept = TopK(3).prepare(source)
+        assert kept.index.tolist() == [[2, 1, 3]]
+        assert np.signbit(kept.value).tolist() == [[False, True, True]]
+        streams = TopK(3).fit([kept], 5).encode(kept)
+        assert streams[Stream.LABEL_INDEX][0] & 0xF == CODED
 
     def test_more_than_2_16_classes(self):
         value = np.zeros((2, 70_000), np.float16)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from labelcodec.container import RecordReader, layout
+from labelcodec.container import RecordReader, layout, repair
 from labelcodec.errors import CorruptError, FormatError, LabelcodecError
 from tests.container.sample import build, payload
 
@@ -108,14 +110,34 @@ def _truncated(path: Path, size: int) -> None:
 
 
 def test_every_truncation(path: Path) -> None:
+    with RecordReader(path) as reader:
+        index = reader.index
     for size in reversed(range(path.stat().st_size)):
         with pytest.raises(FormatError) as caught:
             _truncated(path, size)
         if size >= layout.PREAMBLE.size:
             assert isinstance(caught.value, CorruptError)
-            assert f"labelcodec repair {path}" in str(caught.value)
+            savable = size >= index.offset[0] + index.size[0]
+            assert (f"labelcodec repair {path}" in str(caught.value)) == savable
         else:
             assert "not a labelcodec container" in str(caught.value)
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="is a folder"):
+        RecordReader(tmp_path)
+    with pytest.raises(FormatError, match="is a folder"):
+        repair(tmp_path)
+
+
+def test_a_read_that_fails_names_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(fd: int, size: int, offset: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with RecordReader(path) as reader:
+        monkeypatch.setattr(os, "pread", fails)
+        with pytest.raises(OSError, match=re.escape(str(path))):
+            reader.batch(0)
 
 
 def test_every_flipped_bit_is_noticed(path: Path) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from labelcodec.container import RecordReader, RecordWriter, layout, repair, scan
+from labelcodec.container import RecordReader, RecordWriter, layout, repair, scan, would_save
+from labelcodec.container.repair import stretches
 from labelcodec.errors import CorruptError, FormatError, MismatchError
 from tests.attacks import file as hostile
-from tests.attacks.frames import newer_minor
+from tests.attacks.frames import newer_major, newer_minor
 from tests.attacks.records import header_big
 from tests.container.sample import HEADER, add, build, content, expected
 
@@ -62,8 +63,13 @@ def test_every_truncation(path: Path, suffix: str) -> None:
             if size >= max(ends)
             else size - max([end for end in ends if end <= size], default=header_end)
         )
-        assert (report.original is None) == (report.skipped == 0)
-        assert files(path) == (["a.slc"] if report.skipped == 0 else ["a.slc", "a.slc.damaged"])
+        assert report.unfinished == bool(suffix)
+        if suffix:  # its run can still be resumed
+            assert (report.original, source.read_bytes()) == (source, whole[:size])
+            assert files(path) == ["a.slc", source.name]
+        else:
+            assert (report.original is None) == (report.skipped == 0)
+            assert files(path) == (["a.slc"] if not report.skipped else ["a.slc", "a.slc.damaged"])
         with RecordReader(path) as reader:
             assert reader.sides == sides
             assert reader.header == HEADER
@@ -110,6 +116,66 @@ def test_a_damaged_record(path: Path, victim: int, where: str) -> None:
     assert f"byte {offset}" in report.problem
     with RecordReader(path) as reader:
         assert reader.names() == (None if tag == b"n" else b"names")
+
+
+def test_a_partial_file_in_use(path: Path) -> None:
+    with RecordWriter(path, HEADER) as writer:
+        writer.add_section(b"S", b"side")
+        add(writer, 0)
+        with pytest.raises(MismatchError, match="another process is writing it"):
+            repair(path)
+        with pytest.raises(MismatchError, match="another process is writing it"):
+            repair(writer.partial, path.with_name("b.slc"))
+        add(writer, 1)
+    assert content(path) == expected([0, 1])
+    assert files(path) == ["a.slc"]
+
+
+def test_what_was_lost_and_where(path: Path) -> None:
+    whole = build(path, NUMBERS, sides=SIDES)
+    place = {number: (offset, size) for _, offset, size, number in records(path)}
+    damaged = bytearray(whole)
+    for victim in (1, 2, 4):
+        damaged[place[victim][0] + 10] ^= 1
+    path.write_bytes(damaged)
+    assert would_save(path) == 3
+    report = repair(path)
+    assert (report.lost, report.numbers) == (((1, 2), (4, 4)), ((0, 0), (3, 3), (5, 5)))
+    assert report.damage == ((place[1][0], place[1][1] + place[2][1]), place[4])
+    path.write_bytes(whole[: place[4][0] + 10])  # the index is gone with the rest
+    report = repair(path, path.with_name("b.slc"))
+    assert (report.lost, report.numbers) == (None, ((0, 3),))
+    assert report.damage == ((place[4][0], 10),)
+
+
+def test_what_lost_side_information_takes_along(path: Path) -> None:
+    damaged = bytearray(build(path, NUMBERS, sides=SIDES))
+    damaged[records(path)[0][1] + 10] ^= 1
+    path.write_bytes(damaged)
+    assert would_save(path) == 3
+    report = repair(path)
+    assert (report.lost, report.dropped) == (((0, 0), (2, 2), (4, 4)), 3)
+
+
+def test_what_repair_is_no_use_for(path: Path) -> None:
+    whole = build(path)
+    assert would_save(path) == 0  # whole
+    for useless in (b"diary", whole[:40], whole[: records(path)[1][1]], newer_major()):
+        path.write_bytes(useless)
+        assert would_save(path) == 0
+    path.write_bytes(whole[:-1])
+    assert would_save(path) == len(content_numbers(whole, path))
+
+
+def content_numbers(whole: bytes, path: Path) -> set[int]:
+    other = path.with_name("whole.slc")
+    other.write_bytes(whole)
+    return set(content(other))
+
+
+def test_stretches() -> None:
+    assert stretches([]) == ()
+    assert stretches([7, 1, 3, 2]) == ((1, 3), (7, 7))
 
 
 def test_damage_across_records(path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import errno
 import os
 from pathlib import Path
@@ -82,19 +83,49 @@ def test_partial_file_in_use(path: Path, options: dict[str, bool]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "left"),
+    "error",
     [
-        (LabelcodecError("bad label"), []),
-        (OSError(errno.ENOSPC, "no space left"), ["a.slc.partial"]),
-        (KeyboardInterrupt(), ["a.slc.partial"]),
-        (RuntimeError("a defect"), ["a.slc.partial"]),
+        LabelcodecError("bad label"),
+        OSError(errno.ENOSPC, "no space left"),
+        KeyboardInterrupt(),
+        RuntimeError("a defect"),
     ],
 )
-def test_what_an_exception_leaves(path: Path, error: BaseException, left: list[str]) -> None:
-    with pytest.raises(type(error)), RecordWriter(path, HEADER) as writer:
+@pytest.mark.parametrize("batches", [0, 2])
+def test_an_exception_leaves_the_batches_written(
+    path: Path, error: BaseException, batches: int
+) -> None:
+    with pytest.raises(type(error)) as caught, RecordWriter(path, HEADER) as writer:
         writer.add_section(b"S", b"side")
-        raise error
-    assert names(path) == left
+        for number in range(batches):
+            add(writer, number)
+        raise copy.copy(error)
+    assert names(path) == ["a.slc.partial"] * bool(batches)
+    found = getattr(caught.value, "__notes__", [])
+    assert len(found) == bool(batches)
+    assert all(f"{path}.partial keeps the 2 batches" in note for note in found)
+    with RecordWriter(path, HEADER, resume=True) as writer:
+        assert writer.numbers == set(range(batches))
+
+
+def test_a_full_disk_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with (
+        pytest.raises(OSError, match=r"a\.slc\.partial") as caught,
+        RecordWriter(path, HEADER) as out,
+    ):
+        out.add_section(b"S", b"side")
+        add(out, 0)
+        monkeypatch.setattr(os, "fsync", full)
+    assert "--resume" in caught.value.__notes__[0]
+
+
+def test_a_folder_is_never_replaced(tmp_path: Path) -> None:
+    for force in (False, True):
+        with pytest.raises(MismatchError, match="is a folder"):
+            RecordWriter(tmp_path, HEADER, force=force)
 
 
 def test_an_earlier_runs_work_is_never_removed(path: Path) -> None:

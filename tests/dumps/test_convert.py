@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 import labelcodec
-from labelcodec.dumps import open_dump
+from labelcodec.dumps import convert, open_dump, workers
 from labelcodec.dumps.convert import decode, encode
 from labelcodec.errors import ConfigError, DataError, DumpError, MismatchError
 from labelcodec.verify import verify
@@ -170,6 +171,46 @@ class TestRefused:
             encode(lpqld, tmp_path / "a.slc", workers=workers)
         assert left(tmp_path) == []
 
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_what_a_bad_file_late_in_a_dump_leaves(self, tmp_path, lpqld, workers, monkeypatch):
+        """The batches before it, to be resumed once the file is mended."""
+        monkeypatch.setattr(convert, "FIT_LABELS", 8)  # the first and the last batch
+        encode(lpqld, tmp_path / "whole.slc")
+        file = lpqld / "batch_32.tar"
+        good = file.read_bytes()
+        file.write_bytes(bytes(len(good)))
+        with pytest.raises(DumpError, match="batch_32") as caught:
+            encode(lpqld, tmp_path / "a.slc", workers=workers)
+        assert left(tmp_path) == ["a.slc.partial", "whole.slc"]
+        assert "a.slc.partial keeps the 32 batches" in caught.value.__notes__[0]
+        file.write_bytes(good)
+        encode(lpqld, tmp_path / "a.slc", resume=True)
+        assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+
+    def test_not_finite_late_in_a_dump(self, tmp_path, lpqld, monkeypatch):
+        monkeypatch.setattr(convert, "FIT_LABELS", 8)
+
+        def spoil(content):
+            content[-2][1, 2] = np.nan
+
+        edit(lpqld / "batch_12.tar", spoil)
+        with pytest.raises(DataError, match="batch 12") as caught:
+            encode(lpqld, tmp_path / "a.slc")
+        assert "--resume" in caught.value.__notes__[0]
+        encode(lpqld, tmp_path / "a.slc", allow_nonfinite=True, resume=True)
+        decode(tmp_path / "a.slc", tmp_path / "copy")
+        assert same_dumps(lpqld, tmp_path / "copy")
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_a_folder_or_the_dump_itself_as_container(self, tmp_path, lpqld, force):
+        before = sorted(lpqld.iterdir())
+        with pytest.raises(MismatchError, match="is a folder"):
+            encode(lpqld, lpqld, force=force)
+        for inside in (lpqld / "a.slc", lpqld / "new" / "a.slc"):
+            with pytest.raises(DumpError, match="inside the dump"):
+                encode(lpqld, inside, force=force)
+        assert sorted(lpqld.iterdir()) == before
+
     @pytest.mark.parametrize("bad", [np.nan, np.inf])
     def test_not_finite(self, tmp_path, lpqld, bad):
         def spoil(content):
@@ -262,8 +303,44 @@ class TestInterrupted:
     def test_resuming_another_dump(self, tmp_path, lpqld, whole):
         (tmp_path / "a.slc.partial").write_bytes(whole[:-2000])
         (lpqld / "batch_39.tar").write_bytes((lpqld / "batch_39.tar").read_bytes() + b" ")
-        with pytest.raises(MismatchError, match="another header"):
+        with pytest.raises(MismatchError, match=r"'source\.bytes' is .* and 'source\.sample_sha"):
             encode(lpqld, tmp_path / "a.slc", resume=True)
+
+    def test_resuming_after_another_run_of_the_teacher(self, tmp_path, lpqld, whole):
+        """Files of the same sizes, other labels."""
+        (tmp_path / "a.slc.partial").write_bytes(whole[:-2000])
+        before = sum(path.stat().st_size for path in lpqld.iterdir())
+
+        def other(content):
+            content[-2] += 1
+
+        for number in range(40):
+            edit(lpqld / f"batch_{number}.tar", other)
+        assert sum(path.stat().st_size for path in lpqld.iterdir()) == before
+        with pytest.raises(MismatchError, match=r"'source\.sample_sha256' is"):
+            encode(lpqld, tmp_path / "a.slc", resume=True)
+        assert (tmp_path / "a.slc.partial").read_bytes() == whole[:-2000]
+
+    @pytest.mark.parametrize("name", ["lpqld topk", "sre2l", "lpld"])
+    def test_resuming_with_another_image_order(self, tmp_path, name):
+        """Two images change places; every size stays."""
+        root = DUMPS[name](tmp_path / "dump")
+        side, more = next(root.glob("*.json"), tmp_path / "order.json"), {}
+        if name == "sre2l":
+            side.write_text(json.dumps(ORDER))
+            more = {"image_order": side}
+        encode(root, tmp_path / "a.slc", **more)
+        whole = (tmp_path / "a.slc").read_bytes()
+        (tmp_path / "a.slc").rename(tmp_path / "a.slc.partial")
+        encode(root, tmp_path / "a.slc", resume=True, **more)
+        assert (tmp_path / "a.slc").read_bytes() == whole
+        (tmp_path / "a.slc").rename(tmp_path / "a.slc.partial")
+        lists = json.loads(side.read_text())
+        first = lists[0] if name == "sre2l" else lists["0"]
+        first[0], first[1] = first[1], first[0]
+        side.write_text(json.dumps(lists))
+        with pytest.raises(MismatchError, match=r"another header: 'source\.order_sha256' is"):
+            encode(root, tmp_path / "a.slc", resume=True, **more)
 
     def test_full_disk(self, tmp_path, lpqld, whole, monkeypatch):
         real = os.pwrite
@@ -393,3 +470,42 @@ def test_force_replaces_nothing_but_a_dump(tmp_path, lpqld, name):
     with pytest.raises(DumpError, match=re.escape(name)):
         decode(source, folder, force=True)
     assert [path.name for path in folder.iterdir()] == [name]
+
+
+INTERRUPTING = """
+import os, signal, sys
+
+if "--multiprocessing-fork" in sys.orig_argv:  # a worker that is still importing
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_while_workers_start(tmp_path, lpqld):
+    """It is the parent's alone: workers neither die of it nor print a traceback."""
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(INTERRUPTING)
+    path = os.pathsep.join([str(tmp_path / "hook"), *sys.path])
+    command = [
+        sys.executable,
+        "-m",
+        "labelcodec_cli",
+        "encode",
+        str(lpqld),
+        str(tmp_path / "a.slc"),
+    ]
+    done = subprocess.run(
+        [*command, "--workers", "2"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert verify(tmp_path / "a.slc").problems == ()
+
+
+def test_interrupts_reach_the_parent_again():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with workers._interrupts_held():
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 
 import numpy as np
 import pytest
 
 from labelcodec.dumps import open_dump
+from labelcodec.dumps.detect import detect
 from labelcodec.errors import DumpError
+from labelcodec.images import list_images
+from labelcodec.storage.dump_files import dump_files
 from tests.dumps.builders import (
     BATCH_SIDE,
     EPOCH_SIDE,
     ORDER_SIDE,
     epoch_dump,
+    fkd_dump,
     flat_dump,
+    image_folder,
     loader_order,
     read_all,
 )
@@ -116,3 +123,27 @@ def test_batches_sort_by_number(tmp_path):
     assert [batch.number for batch in batches] == list(range(40))
     indices = np.concatenate([batch.image_index for batch in batches])
     assert indices.tolist() == np.concatenate(loader_order(40, 2)).tolist()
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    """Not passed over, as os.walk does: the dump would seem to have fewer files."""
+    root = fkd_dump(tmp_path / "dump", "hard")
+    real = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("n01"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for look in (detect, dump_files):
+        with pytest.raises(PermissionError, match="n01"):
+            look(root)
+    with pytest.raises(PermissionError, match="n01"):
+        list_images(image_folder(tmp_path / "images", 8))
+
+
+def test_a_file_is_no_dump(tmp_path):
+    (tmp_path / "batch_0.tar").write_bytes(b"x")
+    with pytest.raises(DumpError, match="is a file, a dump is a folder"):
+        open_dump(tmp_path / "batch_0.tar")

@@ -116,3 +116,8 @@ def test_only_integers_are_image_indices(tmp_path, entry):
     file.write_text(json.dumps([[0, 1], entry]))
     with pytest.raises(DumpError, match="entry 1 is not a list of image indices"):
         read_lists(file)
+
+
+def test_a_list_that_cannot_be_read(tmp_path):
+    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+        read_lists(tmp_path)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +107,16 @@ def test_truncated(tmp_path, cut):
 def test_missing(tmp_path):
     with pytest.raises(DumpError, match=r"a\.tar: the file is missing"):
         load(tmp_path / "a.tar")
+
+
+def test_what_cannot_be_opened_is_not_called_damaged(tmp_path, monkeypatch):
+    (tmp_path / "a.tar").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a\.tar"):
+        load(tmp_path / "a.tar")
+
+    def forbidden(self: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(PermissionError, match=r"Permission denied: .*b\.tar"):
+        load(tmp_path / "b.tar")

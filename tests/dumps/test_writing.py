@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from labelcodec.dumps import open_dump, write_dump
 from labelcodec.errors import DumpError
 from tests.dumps.builders import (
     LPQLD,
+    ORDER_SIDE,
     Recipe,
     edit,
     epoch_dump,
@@ -127,6 +132,31 @@ def test_types_that_are_no_types(sre2l, tmp_path, part, kind):
     types = {**dump.info.types, part: kind}
     with pytest.raises(DumpError, match=f"{part} cannot be"):
         write_dump(read_all(dump), tmp_path / "out", "sre2l", types)
+
+
+@pytest.mark.parametrize(
+    ("layout", "fails"),
+    [
+        *((layout, "write_bytes") for layout in ("sre2l", "lpqld", "fkd")),
+        *((layout, "write_text") for layout in ("sre2l", "lpqld")),
+    ],
+)
+def test_full_disk(tmp_path, monkeypatch, layout, fails):
+    """Labels or side file: the system's error with the file's name, and nothing is left."""
+    if layout == "fkd":
+        root = fkd_dump(tmp_path / "dump", "MS")
+    else:
+        root = epoch_dump(tmp_path / "dump", loader_order(40, 1), 16, side_file=ORDER_SIDE)
+    dump = open_dump(root, label_type="MS" if layout == "fkd" else None)
+
+    def full(self: Path, _) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, fails, full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_dump(read_all(dump), tmp_path / "out", layout, dump.info.types, dump.info.names)
+    assert re.search(r"\.tar$" if fails == "write_bytes" else r"\.json$", caught.value.filename)
+    assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
 
 def test_parts_builder_matches_the_layout():

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,6 +211,41 @@ def test_arrangements(seed, rows, k, lanes):
     states, words, _ = damaged(rng, states, words, words)
     found, bad = agree_or_fail("order_decode", states, words, levels, members)
     assert bad or (np.sort(found, axis=1) == members).all()
+
+
+COUNTING = """
+import numpy as np
+from labelcodec.entropy import kernels, plain
+
+class Counted(np.ndarray):
+    reads = 0
+
+    def __getitem__(self, at):
+        Counted.reads += 1
+        return super().__getitem__(at)
+
+levels = np.zeros((1, 1024), np.int64)
+members = np.arange(1024)[None, ::-1].copy()
+with np.errstate(over="ignore"):
+    starts, freqs = kernels.order_intervals(members, levels)
+    states, words = plain.rans_encode(starts, freqs, 2)
+    found, status = kernels.order_decode(states, words, levels.view(Counted), members)
+assert status == 0 and (found[0] == np.arange(1024)).all()
+print(Counted.reads)
+"""
+
+
+def test_work_of_a_long_tie():
+    """Not quadratic: hostile labels that are all equal, classes falling, are no dead end."""
+    reads = subprocess.run(
+        [sys.executable, "-c", COUNTING],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(reads.stdout) < 1024 * 64
 
 
 @pytest.mark.parametrize("k", [4095, 4096])

@@ -1,5 +1,6 @@
 """The coders compiled with numba; see `plain` for what each function does and means."""
 
+from labelcodec.entropy.kernels.arrangements import order_decode, order_intervals
 from labelcodec.entropy.kernels.bits import (
     group_digits,
     pack_bits,
@@ -15,8 +16,6 @@ from labelcodec.entropy.kernels.neighbours import (
     dense_intervals,
 )
 from labelcodec.entropy.kernels.rankings import (
-    order_decode,
-    order_intervals,
     ranking_keys,
     set_decode,
 )

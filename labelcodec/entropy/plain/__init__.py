@@ -5,6 +5,7 @@ coded in rows of `lanes`: symbol i belongs to lane i mod lanes, and each lane is
 state that takes 16-bit words from one shared sequence (SPEC, section 6.3).
 """
 
+from labelcodec.entropy.plain.arrangements import order_decode, order_intervals
 from labelcodec.entropy.plain.bits import (
     group_digits,
     pack_bits,
@@ -22,8 +23,6 @@ from labelcodec.entropy.plain.neighbours import (
 )
 from labelcodec.entropy.plain.rankings import (
     gap_contexts,
-    order_decode,
-    order_intervals,
     ranking_keys,
     set_decode,
 )

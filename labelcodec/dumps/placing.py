@@ -1,0 +1,91 @@
+"""A folder that is there when it is complete, in the place of another dump if asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labelcodec.container.partial import lock
+from labelcodec.errors import DumpError, unlisted
+
+
+@contextmanager
+def new_folder(folder: Path, force: bool) -> Iterator[Path]:
+    """An empty folder to fill; it becomes `folder` at the end, or vanishes after an error.
+
+    What a killed process left of an earlier one is cleared away; if it had put the old folder
+    aside and not yet the new one in its place, the old one is first put back.
+
+    Args:
+        folder: where to; a symbolic link stays and what it points to is made or replaced.
+        force: replace a folder that holds nothing but a dump.
+
+    Raises:
+        DumpError: the folder may not be replaced.
+        MismatchError: another process is writing it.
+    """
+    target = folder.resolve()
+    if Path.cwd().is_relative_to(target):
+        raise DumpError(f"{folder}: you are in this folder; give the name of another one")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial, old = (target.with_name(f".{target.name}.{what}") for what in ("partial", "old"))
+    partial.mkdir(exist_ok=True)
+    fd = lock(os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), partial)
+    try:
+        if old.exists():
+            _settle(old, target)
+        check_dump(partial)
+        try:
+            _clear(partial)
+            _check(target, folder, force)
+            yield partial
+            if target.exists() and any(target.iterdir()):
+                os.rename(target, old)
+            os.rename(partial, target)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    finally:
+        os.close(fd)
+
+
+def _settle(old: Path, target: Path) -> None:
+    """Finish what a killed process began with the folder it put aside."""
+    if target.exists():
+        check_dump(old)
+        shutil.rmtree(old)
+    else:
+        os.rename(old, target)
+
+
+def _clear(partial: Path) -> None:
+    for path in partial.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _check(target: Path, named: Path, force: bool) -> None:
+    if target.exists() and not target.is_dir():
+        raise DumpError(f"{named}: is a file, nothing was written")
+    if target.is_dir() and any(target.iterdir()):
+        if not force:
+            raise DumpError(
+                f"{named}: the folder is not empty, nothing was written; pass --force to replace it"
+            )
+        check_dump(target)
+
+
+def check_dump(folder: Path) -> None:
+    """Refuse to remove anything but label files and their lists.
+
+    Raises:
+        DumpError: naming something else that the folder holds.
+    """
+    for _, _, files in os.walk(folder, onerror=unlisted):
+        for name in files:
+            if not name.endswith((".tar", ".json")):
+                raise DumpError(
+                    f"{folder}: holds {name}, which is not part of a dump; nothing was replaced"
+                )
