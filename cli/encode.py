@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from . import console, options
+from . import console, options, show
 
 
 @click.command()
@@ -47,6 +47,7 @@ def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
     Example:
       labelcodec encode dump labels.slc
       labelcodec encode dump small.slc --codec topk:k=50 --workers 2
+      labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
     """
     from labelcodec.dumps.convert import encode as run
 
@@ -61,10 +62,13 @@ def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
     if json_:
         facts = {"file": str(target), "batches": report.batches, "bytes": report.bytes}
         source_facts = {"source_bytes": report.info.bytes, "notes": list(report.notes)}
-        console.as_json({**facts, **source_facts, "header": report.header.to_map()})
+        rest = {"chosen": report.chosen, "header": report.header.to_map()}
+        console.as_json({**facts, **source_facts, **rest})
         return
     written = f"{console.count(report.batches)} batches in {console.size(report.bytes)}"
     console.say(f"{target}: {written}; the dump has {console.size(report.info.bytes)}")
+    if report.chosen:
+        show.chosen(report.chosen)
 
 
 @click.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +22,8 @@ def label_set(found: dict[str, Any]) -> None:
     if found["image_names"] is not None:
         rows.append(("image names", str(found["image_names"])))
     facts("Label set", rows)
+    for one in found["chosen"]:
+        chosen(one)
     if "batch" not in found:
         return
     batch = found["batch"]
@@ -41,6 +43,27 @@ def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
     say(title)
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")
+
+
+def chosen(found: Mapping[str, Any]) -> None:
+    """What fitting a codec chose and reached, as `Coder.chosen` gives it."""
+    line = f"chose rank {found['rank']}, step {found['step']:.3g}"
+    if "sample" not in found:
+        click.echo(line)
+        return
+    spent = found["bytes_per_label"]
+    click.echo(
+        f"{line}, {found['peaks']:.1f} peaks a label: {sum(spent.values()):.1f} B/label, "
+        f"{spent['streams']:.1f} of its own and {spent['tables']:.1f} of tables shared by "
+        f"{count(found['sharing'])} labels"
+    )
+    distances = (
+        f"{kind.upper()} at tau {', '.join(by_tau)}: "
+        + ", ".join(f"{value:.3g}" for value in by_tau.values())
+        for kind, by_tau in found.items()
+        if kind in ("tv", "kl")
+    )
+    click.echo(f"reached on {count(found['sample'])} labels: {'; '.join(distances)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -115,6 +138,9 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
     table("Bytes by component", ["", *names], components)
     for name, one in sets:
         _streams(name, one)
+        for facts_ in one.chosen:
+            click.echo()
+            chosen(facts_)
 
 
 def _share(part: int, whole: Breakdown) -> str:
@@ -147,10 +173,15 @@ def comparison(found: Comparison) -> None:
 
 def fidelity(distance: Fidelity) -> None:
     """Distances by temperature."""
-    rows = [
-        [f"{tau:g}", f"{distance.kl[tau]:.4g}", f"{distance.tv[tau]:.4g}"] for tau in distance.kl
-    ]
-    table(f"Over {count(distance.labels)} labels", ["tau", "mean KL (nats)", "mean TV"], rows)
+    columns = ["tau", "mean KL (nats)", "worst KL", "mean TV", "worst TV"]
+    measures = (distance.kl, distance.kl_max, distance.tv, distance.tv_max)
+    rows = [[f"{tau:g}", *(f"{value[tau]:.4g}" for value in measures)] for tau in distance.kl]
+    table(f"Over {count(distance.labels)} labels", columns, rows)
+    if distance.infinite:
+        click.echo(
+            f"KL is infinite for {count(distance.infinite)} labels: classes that the reference "
+            "gives probability were left out; TV tells how much"
+        )
     click.echo(f"same top class: {100 * distance.top1_agreement:.2f} %")
     if distance.max_dz is not None:
         of = " of the finite logits" if distance.unmeasured else ""

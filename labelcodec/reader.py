@@ -113,6 +113,21 @@ class Reader:
         """Accounting of batch i's entropy-coded streams, by component."""
         return self._on(i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data))
 
+    def chosen(self) -> list[dict[str, Any]]:
+        """What fitting the codec chose and reached, where it chose, by side information.
+
+        Raises:
+            LabelcodecError: side information that cannot be read.
+        """
+        found = []
+        for shard, record in enumerate(self.shards.readers):
+            for side in range(len(record.index.of(SIDE_TAG))):
+                try:
+                    found.append(self._coder(shard, side).labels.chosen())
+                except LabelcodecError as error:
+                    raise type(error)(f"{record.path}: {error}") from None
+        return [chosen for chosen in found if chosen]
+
     def close(self) -> None:
         """Close the files."""
         self.shards.close()

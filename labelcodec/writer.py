@@ -21,7 +21,7 @@ from labelcodec.names import pack_names
 from labelcodec.validation import validate
 
 FIT_LABELS = 8192
-FIT_BYTES = 48 << 20  # of labels held until the tables are fitted
+FIT_BYTES = 192 << 20  # of labels held until the tables are fitted: 8192 of 10 450 classes
 
 
 class Writer:
@@ -47,6 +47,8 @@ class Writer:
         resume: continue a partial file; `numbers` says which batches it has.
         names: image names in order of image index, to be stored in the file.
         allow_nonfinite: let codecs store NaN and infinities that would refuse them.
+        expected: labels that the file will hold, where that is known: a codec that is asked for
+            a budget spreads its tables over them.
 
     Raises:
         ConfigError: a spec that does not parse.
@@ -66,10 +68,12 @@ class Writer:
         resume: bool = False,
         names: Sequence[str] | None = None,
         allow_nonfinite: bool = False,
+        expected: int | None = None,
     ) -> None:
         self.codec = registry.parse(codec) if isinstance(codec, str) else codec
         self.header = with_codec(header, self.codec)
         self.allow_nonfinite = allow_nonfinite
+        self.expected = expected
         Header.from_map(self.header.to_map(), os.fspath(path))  # one that can be read again
         self._waiting: list[LabelBatch] = []
         self._names = None if names is None else pack_names(names)
@@ -98,19 +102,18 @@ class Writer:
         """What encodes the batches; None until the tables are fitted."""
         return self._coder
 
-    def fit(self, samples: Sequence[LabelBatch], expected: int | None = None) -> BatchCoder:
+    def fit(self, samples: Sequence[LabelBatch]) -> BatchCoder:
         """Fit the tables to these batches now, instead of to the first ones added.
 
         Args:
             samples: batches like those to come.
-            expected: labels that the file will hold, where it is known: tables pay in large files.
 
         Returns:
             The coder, or the one that a resumed file already has.
         """
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
-            coder = BatchCoder.fit(self.header, prepared, expected)
+            coder = BatchCoder.fit(self.header, prepared, self.expected)
             if self._names is not None and not self._records.written.of(NAMES):
                 self._records.add_section(NAMES, self._names)
             self._records.add_section(SIDE_INFORMATION, coder.side_information())

@@ -51,6 +51,17 @@ class TestLive:
         with labelcodec.open(tmp_path / "a.slc") as reader:
             assert all(map(same, reader, CONTENT))
 
+    def test_tables_are_shared_by_the_labels_to_come(self, tmp_path):
+        recipe = Recipe(classes=20, samples=30)
+        one = batch(recipe)
+        spec = "transform:rank=3,step=1,peaks=1"
+        for expected in (None, 5000):
+            path = tmp_path / f"{expected}.slc"
+            with Writer(path, recipe.header(), spec, expected=expected) as out:
+                out.add(one)
+            with labelcodec.open(path) as reader:
+                assert reader.chosen()[0]["sharing"] == (expected or 30)
+
     def test_to_a_sample_of_the_callers_choice(self, tmp_path):
         with Writer(tmp_path / "a.slc", TOPK.header(), "topk") as out:
             coder = out.fit(CONTENT[:2])

@@ -12,6 +12,7 @@ from labelcodec.codecs import crop, recorded, registry, side, streams
 from labelcodec.codecs.crop import CropTables
 from labelcodec.codecs.drawn import check_drawn, redraw
 from labelcodec.codecs.interface import Codec, Coder
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import CorruptError, DataError, LabelcodecError
@@ -47,7 +48,8 @@ class BatchCoder:
         codec = registry.from_config(header.codec, header.config, "header")
         stored = samples if header.recipe is None else ()
         crops = [b.augmentation.crop for b in stored if b.augmentation.crop is not None]
-        coder = codec.fit((b.labels for b in samples), header.classes, expected)
+        pictures = [Pictures(b.image_index, b.augmentation) for b in samples]
+        coder = codec.fit((b.labels for b in samples), header.classes, expected, pictures)
         return cls(header, codec, CropTables.fit(crops), coder)
 
     @classmethod
@@ -80,7 +82,7 @@ class BatchCoder:
             DataError: it does not belong to this header, or has what no stream can hold.
         """
         check(self.header, batch)
-        parts = self.labels.encode(batch.labels)
+        parts = self.labels.encode(batch.labels, Pictures(batch.image_index, batch.augmentation))
         if self.header.recipe is None:
             parts |= recorded.encode(batch, self.crops)
         return streams.join(parts)
@@ -98,15 +100,15 @@ class BatchCoder:
             raise CorruptError(f"{samples} samples of {width} values are too large a batch")
         parts = streams.split(data)
         blank = Labels(header.classes, _NOTHING, None, header.space, header.tail, header.precision)
-        labels = self.labels.decode(parts, samples, blank)
-        if labels.k != header.k:
-            raise CorruptError(f"k={labels.k}, the header says {header.k}")
         if header.recipe is None:
             index, augmentation = recorded.decode(parts, samples, self.crops)
         else:
             if stored := parts.keys() & streams.DRAWN:
                 raise CorruptError(f"stream {min(stored)} in a file whose recipe draws it")
             index, augmentation = redraw(header.recipe, number, epoch, samples)
+        labels = self.labels.decode(parts, samples, blank, Pictures(index, augmentation))
+        if labels.k != header.k:
+            raise CorruptError(f"k={labels.k}, the header says {header.k}")
         return LabelBatch(number, epoch, index, augmentation, labels)
 
     def stream_bytes(self, data: memoryview) -> dict[str, int]:

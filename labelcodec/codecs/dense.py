@@ -6,7 +6,7 @@ classes before it (in an order that puts like classes together) say; the low bit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision, Tail
 from labelcodec.codecs import classorder, columns, values
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.entropy.backend import coders
@@ -40,6 +41,7 @@ class Dense:
     """Configuration of the codec; there is nothing to choose."""
 
     name = "dense"
+    fit_labels = 8192
     lossy = False
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
@@ -64,7 +66,11 @@ class Dense:
         return labels
 
     def fit(
-        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        pictures: Sequence[Pictures] = (),
     ) -> DenseCoder:
         """A coder with tables for labels like the (prepared) samples."""
         batches = list(samples)
@@ -221,7 +227,11 @@ class DenseCoder:
         symbols = self.symbol_of[high.T.ravel()]
         return Symbols(contexts.ravel(), symbols, np.zeros(0, np.uint8), np.zeros(0, np.uint64))
 
-    def encode(self, labels: Labels) -> dict[Stream, bytes]:
+    def chosen(self) -> dict[str, Any]:
+        """Nothing: there was no choice."""
+        return {}
+
+    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
         """The label stream of a batch."""
         bits = values.to_bits(labels.value, labels.precision)
         if labels.precision != self.precision:
@@ -240,13 +250,20 @@ class DenseCoder:
         lengths = varint.encode(len(rans)) + varint.encode(int(escaped.sum()))
         return {Stream.LABEL_VALUES: bytes([CODED, drop]) + lengths + rans + escapes + stored}
 
-    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        pictures: Pictures | None = None,
+    ) -> Labels:
         """Labels of a batch.
 
         Args:
             streams: the batch's streams.
             samples: B.
             blank: labels without content that say what all labels of the file share.
+            pictures: not used.
 
         Raises:
             CorruptError: the stream is missing or malformed.

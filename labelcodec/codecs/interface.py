@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from labelcodec.batch import Labels, Tail
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import Stream
 from labelcodec.entropy.coding import Usage
 
@@ -21,16 +22,27 @@ class Codec(Protocol):
     def lossy(self) -> bool:
         """Whether stored values differ from the source's."""
 
+    @property
+    def fit_labels(self) -> int:
+        """Labels of a dump that are worth fitting tables to."""
+
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
         """Give k and tail of the stored labels, given those of the source."""
 
     def prepare(self, labels: Labels, allow_nonfinite: bool) -> Labels:
         """The labels as they will be stored and given back."""
 
-    def fit(self, samples: Iterable[Labels], classes: int, expected: int | None = None) -> Coder:
+    def fit(
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        pictures: Sequence[Pictures] = (),
+    ) -> Coder:
         """A coder with tables for labels like the prepared samples.
 
-        `expected` labels will share the tables, where that is known.
+        `expected` labels will share the tables, where that is known. `pictures` are the samples',
+        batch by batch, or none.
         """
 
     def load(self, parts: Mapping[str, bytes], classes: int) -> Coder:
@@ -43,10 +55,19 @@ class Coder(Protocol):
     def dump(self) -> dict[str, bytes]:
         """Named parts for the side information."""
 
-    def encode(self, labels: Labels) -> dict[Stream, bytes]:
-        """Label streams of prepared labels."""
+    def chosen(self) -> dict[str, Any]:
+        """What fitting chose and reached, in plain values; empty where there was no choice."""
 
-    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
+        """Label streams of prepared labels; what they show may help to predict them."""
+
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        pictures: Pictures | None = None,
+    ) -> Labels:
         """Labels of a batch; `blank` says what all labels of the file share."""
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:

@@ -6,7 +6,7 @@ are rounded to its multiples and equal values stand in order of class.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs import classorder, values
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.ranking import SET_CONTEXTS, VALUE_CONTEXTS
 from labelcodec.codecs.topk_coder import MAX_CELLS, TopKCoder
 from labelcodec.entropy import coding, tables
@@ -37,6 +38,7 @@ class TopK:
     tail: Tail = "zero"
 
     name = "topk"
+    fit_labels = 8192
 
     def __post_init__(self) -> None:
         if self.k is not None and self.k < 1:
@@ -116,7 +118,11 @@ class TopK:
         return _by_rank(rounded, labels.index, np.lexsort((labels.index, -steps), axis=1))
 
     def fit(
-        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        pictures: Sequence[Pictures] = (),
     ) -> TopKCoder:
         """A coder with tables for labels like the (prepared) samples."""
         batches = list(samples)

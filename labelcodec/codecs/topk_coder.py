@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision
 from labelcodec.codecs import classorder, columns, ranking, values
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.ranking import Ranking
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.entropy import coding, tables, tokens, varint
@@ -56,6 +57,10 @@ class TopKCoder:
             "values": tables.dump(self.gaps),
         }
 
+    def chosen(self) -> dict[str, Any]:
+        """Nothing: there was no choice."""
+        return {}
+
     def ranking(self, labels: Labels) -> Ranking | None:
         """Symbols of prepared labels; None for what only the plain form can hold."""
         assert labels.index is not None
@@ -77,7 +82,7 @@ class TopKCoder:
             return 0
         return values.trailing_zeros(values.to_bits(labels.value, labels.precision))
 
-    def encode(self, labels: Labels) -> dict[Stream, bytes]:
+    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
         """Label streams of prepared labels."""
         assert labels.index is not None
         k = varint.encode(labels.index.shape[1])
@@ -105,13 +110,20 @@ class TopKCoder:
             return bytes([CONSTANT, drop]) + varint.encode(level)
         return bytes([CODED, drop]) + coding.encode_symbols(ranked.gaps, self.gaps)
 
-    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        pictures: Pictures | None = None,
+    ) -> Labels:
         """Labels of a batch.
 
         Args:
             streams: the batch's streams.
             samples: B.
             blank: labels without content that say what all labels of the file share.
+            pictures: not used.
 
         Raises:
             CorruptError: a stream is missing or malformed.

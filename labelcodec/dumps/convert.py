@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from labelcodec.errors import DumpError
 from labelcodec.header import Header
 from labelcodec.images import fingerprint, list_images
 from labelcodec.reader import Reader
-from labelcodec.writer import FIT_BYTES, FIT_LABELS, Writer
+from labelcodec.writer import FIT_BYTES, Writer
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +33,7 @@ class EncodeReport:
         header: the container's header.
         batches: batches in the container.
         bytes: size of the container.
+        chosen: what fitting the codec chose and reached, see `Coder.chosen`.
         notes: sentences the user should read.
     """
 
@@ -39,6 +41,7 @@ class EncodeReport:
     header: Header
     batches: int
     bytes: int
+    chosen: dict[str, Any]
     notes: tuple[str, ...]
 
 
@@ -127,8 +130,9 @@ def encode(
         resume=resume,
         names=info.names,
         allow_nonfinite=allow_nonfinite,
+        expected=info.samples,
     ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(dump), info.samples)
+        coder = writer.coder or writer.fit(_fitting_sample(dump, chosen.fit_labels))
         done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
         todo = range(done, len(dump))
         for one in encoded(dump, coder, chosen, allow_nonfinite, todo, workers):
@@ -143,7 +147,8 @@ def encode(
     if nonfinite:
         notes.append(f"{nonfinite} batches hold NaN or infinite values, kept as they are")
     size = target.stat().st_size
-    return EncodeReport(info, writer.header, len(dump), size, tuple(notes))
+    reached = coder.labels.chosen()
+    return EncodeReport(info, writer.header, len(dump), size, reached, tuple(notes))
 
 
 def decode(
@@ -224,13 +229,13 @@ def _header(dump: Dump, images: Path | None, epochs: int | None) -> Header:
     )
 
 
-def _fitting_sample(dump: Dump) -> list[LabelBatch]:
-    """Batches spread evenly over the dump, as many as tables need."""
+def _fitting_sample(dump: Dump, most: int) -> list[LabelBatch]:
+    """Batches spread evenly over the dump, of `most` labels or what memory holds."""
     if not len(dump):
         return []
     first = dump.read(0)
     size = first.labels.value.nbytes
-    wanted = min(FIT_LABELS // len(first), FIT_BYTES // max(size, 1), len(dump))
+    wanted = min(most // len(first), FIT_BYTES // max(size, 1), len(dump))
     places = np.unique(np.linspace(0, len(dump) - 1, max(wanted, 1)).astype(int))
     return [first if i == 0 else dump.read(i) for i in places.tolist()]
 

@@ -167,6 +167,12 @@ class SymbolReader:
         if self.read != len(self.words) or (self.states != FIRST_STATE).any():
             raise CorruptError(f"the entropy-coded {self.what} do not decode")
 
+    def finish(self) -> None:
+        """Close a part that the extra bits end."""
+        self.close()
+        if (self.position + 7) // 8 != len(self.bits):
+            raise CorruptError(f"bytes too many behind the {self.what}")
+
 
 def decode_values(
     data: memoryview, contexts: NDArray[Any], table: TableSet, what: str
@@ -174,9 +180,7 @@ def decode_values(
     """Values that were written with `encode_symbols(tokenise(values, contexts), table)`."""
     reader = SymbolReader(data, len(contexts), what)
     values = reader.take(contexts, table)
-    reader.close()
-    if (reader.position + 7) // 8 != len(reader.bits):
-        raise CorruptError(f"bytes too many behind the {what}")
+    reader.finish()
     return values
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,7 @@ class Breakdown:
         raw_bytes: the same labels as full float16 logits in SRe2L's layout.
         theoretical_rate: counts logit values only, see `rates.theoretical_rate`.
         pruning_factor: T over the kept epochs, None where T is not known.
+        chosen: what fitting the codec chose and reached, for each side information of the set.
     """
 
     labels: int
@@ -63,6 +64,7 @@ class Breakdown:
     raw_bytes: int
     theoretical_rate: float
     pruning_factor: float | None
+    chosen: Sequence[Mapping[str, Any]] = ()
 
     @property
     def bytes_per_label(self) -> float | None:
@@ -102,6 +104,7 @@ class Breakdown:
                 }
                 for name, cost in self.streams.items()
             },
+            "chosen": [dict(one) for one in self.chosen],
         }
 
 
@@ -140,6 +143,7 @@ def breakdown(reader: Reader, progress: Callable[[int, int], None] | None = None
         raw_bytes=raw_bytes(header, index.samples),
         theoretical_rate=theoretical_rate(header, labels),
         pruning_factor=pruning_factor(header, labels),
+        chosen=reader.chosen(),
     )
 
 

@@ -29,7 +29,7 @@ class Comparison:
         batches: batches of the first set.
         identical: every array equal bit for bit and in dtype, and every number equal.
         difference: what differs first, None when identical.
-        fidelity: how far the labels are apart; None when identical, or when the two sets do not
+        fidelity: how far the labels are apart; None when there are none, or the two sets do not
             label the same samples.
     """
 
@@ -80,9 +80,8 @@ def compare_sets(
         distances.add(one.labels, other.labels)
         if progress:
             progress(i + 1, len(a))
-    if difference is None:
-        return Comparison(len(a), True, None, None)
-    return Comparison(len(a), False, difference, distances.result())
+    found = distances.result() if distances.labels else None
+    return Comparison(len(a), difference is None, difference, found)
 
 
 def _other_samples(a: LabelBatch, b: LabelBatch) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Augmentation, LabelBatch, Labels
+from labelcodec.errors import LabelcodecError
 from labelcodec.storage.plain import plain
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def describe_set(reader: Reader) -> dict[str, Any]:
             "batch_bytes": _range(index.size),
             "epochs": len(np.unique(index.epoch)),
         },
+        "chosen": _chosen(reader),
         "image_names": None if reader.names is None else len(reader.names),
     }
 
@@ -61,6 +63,14 @@ def _header(header: Header) -> dict[str, Any]:
     if header.recipe is not None and isinstance(header.recipe.sizes, bytes):
         shown["recipe"]["sizes"] = f"of {header.recipe.images} images"
     return shown
+
+
+def _chosen(reader: Reader) -> list[dict[str, Any]]:
+    """What was chosen for each side information; damaged or unknown, it is left out."""
+    try:
+        return reader.chosen()
+    except LabelcodecError:
+        return []
 
 
 def _range(column: NDArray[Any]) -> list[int] | None:

@@ -24,9 +24,12 @@ class Fidelity:
         kl: temperature -> mean of sum P log(P / Q) in nats; inf where a label's Q is 0 and its P
             is not.
         tv: temperature -> mean of sum |P - Q| / 2, 0..1.
+        kl_max: temperature -> that of the worst label.
+        tv_max: temperature -> that of the worst label.
+        infinite: labels whose KL is infinite.
         top1_agreement: share of labels with the same most probable class, 0..1.
-        max_dz: largest difference of two logits that are both finite; None when either set holds
-            probabilities.
+        max_dz: largest difference of two logits that are both finite, shifts of whole labels
+            included; None when either set holds probabilities.
         unmeasured: values that are NaN or +inf in either set; they have no difference and make
             the means NaN. (-inf is a class of probability 0.)
     """
@@ -34,6 +37,9 @@ class Fidelity:
     labels: int
     kl: dict[float, float]
     tv: dict[float, float]
+    kl_max: dict[float, float]
+    tv_max: dict[float, float]
+    infinite: int
     top1_agreement: float
     max_dz: float | None
     unmeasured: int
@@ -42,8 +48,11 @@ class Fidelity:
         """Plain values for `json.dumps`; what is not finite becomes 'inf' or 'nan'."""
         return {
             "labels": self.labels,
-            "kl": plain({f"{tau:g}": value for tau, value in self.kl.items()}),
-            "tv": plain({f"{tau:g}": value for tau, value in self.tv.items()}),
+            **{
+                name: plain({f"{tau:g}": value for tau, value in getattr(self, name).items()})
+                for name in ("kl", "tv", "kl_max", "tv_max")
+            },
+            "infinite": self.infinite,
             "top1_agreement": self.top1_agreement,
             "max_dz": self.max_dz,
             "unmeasured": self.unmeasured,
@@ -57,6 +66,9 @@ class Accumulator:
     labels: int = 0
     kl: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
     tv: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    kl_max: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    tv_max: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    infinite: int = 0
     agree: int = 0
     max_dz: float | None = 0.0
     unmeasured: int = 0
@@ -83,9 +95,12 @@ class Accumulator:
             log_p, log_q = log_softmax(p / tau), log_softmax(q / tau)
             prob = np.exp(log_p)
             # 0 log 0 = 0; with Q = 0 < P the term is inf, as it should be.
-            terms = np.where(prob == 0, 0.0, prob * (log_p - log_q))
-            self.kl[tau] += float(terms.sum())
-            self.tv[tau] += float(np.abs(prob - np.exp(log_q)).sum()) / 2
+            kl = np.where(prob == 0, 0.0, prob * (log_p - log_q)).sum(axis=1)
+            tv = np.abs(prob - np.exp(log_q)).sum(axis=1) / 2
+            for found, total, worst in ((kl, self.kl, self.kl_max), (tv, self.tv, self.tv_max)):
+                total[tau] += float(found.sum())
+                worst[tau] = float(np.maximum(worst[tau], found.max()))  # NaN stays NaN
+        self.infinite += int(np.isposinf(kl).sum())  # at the highest one nothing underflows
 
     def result(self) -> Fidelity:
         """The means over everything that was added; needs at least one label."""
@@ -93,6 +108,9 @@ class Accumulator:
             labels=self.labels,
             kl={tau: total / self.labels for tau, total in self.kl.items()},
             tv={tau: total / self.labels for tau, total in self.tv.items()},
+            kl_max=dict(self.kl_max),
+            tv_max=dict(self.tv_max),
+            infinite=self.infinite,
             top1_agreement=self.agree / self.labels,
             max_dz=self.max_dz,
             unmeasured=self.unmeasured,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +12,10 @@ from labelcodec.batch import LabelBatch
 from labelcodec.dumps import Dump, open_dump
 from labelcodec.dumps.detect import check_layout, detect
 from labelcodec.dumps.unused import unused
-from labelcodec.errors import ConfigError
+from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.reader import open as open_containers
-from labelcodec.storage.compare import LabelSet
+from labelcodec.storage.compare import LabelSet, compare_sets
+from labelcodec.storage.fidelity import Fidelity
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,25 @@ def _useful(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
     layout = check_layout(dump["layout"]) if "layout" in dump else detect(path)
     idle = unused(path, layout, dump)
     return {option: value for option, value in dump.items() if option not in idle}
+
+
+def fidelity_of(
+    source: Path, stored: Path, progress: Callable[[int, int], None] | None = None, **dump: Any
+) -> Fidelity:
+    """How far stored labels are from their source; each is a dump or a container.
+
+    Args:
+        source: where the true labels lie.
+        stored: where those to be measured lie.
+        progress: called with (batches done, batches in all).
+        dump: as in `open_pair`.
+
+    Raises:
+        LabelcodecError: one of them cannot be read.
+        MismatchError: they do not label the same samples.
+    """
+    with open_pair(source, stored, **dump) as (one, other):
+        found = compare_sets(one, other, progress)
+    if found.fidelity is None:
+        raise MismatchError(f"{stored} does not label the samples of {source}: {found.difference}")
+    return found.fidelity

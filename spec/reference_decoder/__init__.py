@@ -71,6 +71,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
     read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
         header["codec"]["name"]
     ]
+    transform = header["codec"]["name"] == "transform"
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):
         samples, number, epoch = row[2:]
@@ -87,7 +88,8 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
             drawn = draw(recipe, number)
             need((drawn["epoch"], len(drawn["image_index"])) == (epoch, samples), "R-21")
             batch |= drawn
-        batches.append(batch | read_labels(streams, samples, header, tables["labels"]))
+        more = (batch,) if transform else ()  # what coefficients are predicted from
+        batches.append(batch | read_labels(streams, samples, header, tables["labels"], *more))
     return header, read_names(file.section(b"n")), batches
 
 

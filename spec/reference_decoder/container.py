@@ -107,7 +107,12 @@ OPTIONAL = {
     "recipe": dict,
     "source": dict,
 }
-CONFIG = {"dense": set(), "topk": {"k", "step", "tail"}}
+QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
+CONFIG = {
+    "dense": set(),
+    "topk": {"k", "step", "tail"},
+    "transform": {"rank", "step", "peaks", "bytes"} | QUALITIES,
+}
 
 
 def read_header(payload: bytes) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def read_header(payload: bytes) -> dict[str, Any]:
     need(labels["precision"] in ("float16", "bfloat16", "float32"), "H-4")
     need(labels.get("tail") in (None, "zero", "uniform", "floor"), "H-4")
     need(k is None or (type(k) is int and 1 <= k <= header["classes"]), "H-5")
-    need((k is None) == (codec["name"] == "dense"), "H-5")
+    need((k is None) == (codec["name"] != "topk"), "H-5")
     need(codec["config"].get("k") in (None, k), "H-5")
     need(codec["name"] in CONFIG and codec["config"].keys() <= CONFIG[codec["name"]], "H-6")
     return header

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ import numpy as np
 
 from .columns import integers
 from .entropy import Coded, Tables, half_octave
+from .matrix import matrix, signed
+from .prediction import Means, predicted, predictions, read_means
 from .primitives import Arrays, Bytes, Row, need
 
 LIMIT = 1 << 29
@@ -30,33 +33,21 @@ class TransformTables:
     thresholds: list[Row]  # three, by column
     values: Tables
     gaps: Tables
-
-
-def signed(value: int) -> int:
-    """A signed value of a coded one [X-3]."""
-    return value >> 1 ^ -(value & 1)
+    means: Means | None
 
 
 def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
-    """The tables of 9.1 [X-2 to X-7]."""
+    """The tables of 9.1 [X-2 to X-7, X-17, X-18]."""
     frame = Bytes(parts["frame"])
     point, rank, peak, shift = (frame.varint() for _ in range(4))
     need(1 <= point <= 60 and 1 <= rank <= min(1024, classes), "X-2")
+    need(rank * classes <= 1 << 24, "X-2")
     need(1 <= peak <= 1 << 24 and shift <= 28, "X-2")
     scale, tail, mean = (integers(frame, count) for count in (rank, 48, classes))
     frame.close()
     need(all(0 < x < 1 << 31 for x in scale) and max(map(abs, tail)) <= LIMIT, "X-2")
     need(max(map(abs, mean)) <= LIMIT >> 8, "X-2")
-    source = Bytes(parts["basis"])
-    level = integers(source, rank)
-    table = Tables(source.take(source.varint()))
-    need(all(0 <= x < len(table.starts) for x in level), "X-3")
-    coded = Coded(source.rest(), rank * classes)
-    flat = coded.take(table, [x for x in level for _ in range(classes)])
-    coded.close()
-    need(max(flat) < 1 << 16, "X-3")
-    entries = [signed(value) for value in flat]
-    basis = [entries[classes * j : classes * (j + 1)] for j in range(rank)]
+    basis = matrix(Bytes(parts["basis"]), classes, rank)
     reach = sum(s * max(map(abs, row)) for s, row in zip(scale, basis, strict=True))
     need(reach << 15 < 1 << 53, "X-4")
     source = Bytes(parts["contexts"])
@@ -67,20 +58,31 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     need(len(values.starts) == 78 and len(gaps.starts) == 43, "X-6")
     (price,) = struct.unpack("<d", parts["price"])
     need(0 <= price < float("inf"), "X-7")
+    if "reached" in parts:
+        need(len(parts["reached"]) == 52, "X-17")
+        need(all(map(math.isfinite, struct.unpack("<2Q9f", parts["reached"])[2:])), "X-17")
     return TransformTables(
-        point, peak, shift, scale, tail, mean, basis, column, thresholds, values, gaps
-    )
+        point, peak, shift, scale, tail, mean, basis, column, thresholds, values, gaps,
+        read_means(parts, rank),
+    )  # fmt: skip
 
 
 def read_transform(
-    streams: dict[int, bytes], samples: int, header: dict[str, Any], tables: TransformTables
+    streams: dict[int, bytes],
+    samples: int,
+    header: dict[str, Any],
+    tables: TransformTables,
+    batch: Arrays,
 ) -> Arrays:
-    """Labels of the transform codec [X-8 to X-16]."""
+    """Labels of the transform codec [X-8 to X-16, X-19 to X-22]; `batch` is the rest of it."""
     classes = header["classes"]
     need(not {"k", "tail"} & header["labels"].keys(), "X-1")
+    need(header["labels"]["space"] == "logits", "X-1")
     need(9 in streams and 10 in streams, "X-8")
     places = read_places(streams[9], samples, classes, tables)
     coefficients, residuals = read_values(streams[10], places, tables)
+    if tables.means:
+        coefficients = predicted(coefficients, predictions(batch, tables.means))
     value = [logits(*label, tables) for label in zip(coefficients, places, residuals, strict=True)]
     return {"label_value": np.array(value, np.float32) * np.float32(2.0**-tables.point)}
 

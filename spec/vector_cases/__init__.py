@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from spec.vector_cases import augmentation, container, dense, recipe, topk
+from spec.vector_cases import augmentation, container, dense, recipe, topk, transform
 from spec.vector_cases.content import Content
 
 Case = Callable[[Path], Content]
@@ -16,6 +16,7 @@ Case = Callable[[Path], Content]
 FOLDERS = {
     "dense": dense.CASES,
     "topk": topk.CASES,
+    "transform": transform.CASES,
     "augmentation": augmentation.CASES,
     "container": container.CASES,
     "recipe": recipe.CASES,

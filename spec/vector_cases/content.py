@@ -62,7 +62,7 @@ def arrays_of(batch: LabelBatch) -> Arrays:
         "randaugment_magnitude": None if drawn is None else drawn.magnitude,
         "randaugment_dtypes": None if drawn is None else drawn.magnitude_dtypes,
         "label_index": labels.index,
-        "label_value": labels.value,
+        "label_value": labels.value if labels.compact is None else labels.dense(),
         "label_floor": labels.floor,
     }
     return {name: np.asarray(value) for name, value in named.items() if value is not None}

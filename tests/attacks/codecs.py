@@ -7,8 +7,20 @@ which error a reader must raise for it, and how much memory it may take in doing
 
 from __future__ import annotations
 
-from tests.attacks import content_headers, content_streams, content_tables
+from tests.attacks import (
+    content_headers,
+    content_streams,
+    content_tables,
+    transform_streams,
+    transform_tables,
+)
 from tests.attacks.labelset import Cases
 
-MODULES = (content_headers, content_tables, content_streams)
+MODULES = (
+    content_headers,
+    content_tables,
+    content_streams,
+    transform_tables,
+    transform_streams,
+)
 CASES: Cases = {name: case for module in MODULES for name, case in module.CASES.items()}

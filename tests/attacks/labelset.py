@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import zstandard
 
 from labelcodec.codecs import registry, streams
 from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs.transform import Transform
+from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.container import RecordWriter
 from labelcodec.entropy import varint
 from labelcodec.errors import LabelcodecError
@@ -21,6 +24,7 @@ from tests.codecs.content import Recipe, batch
 MIB = 1 << 20
 TOPK = Recipe(samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"))
 DENSE = Recipe(samples=8)
+RANK = 3  # of the transform codec's set
 
 
 @dataclass
@@ -76,6 +80,16 @@ def floors() -> LabelSet:
     return valid(DENSE, "topk:k=4,tail=floor")
 
 
+def transform() -> LabelSet:
+    return valid(DENSE, f"transform:rank={RANK},step=1,peaks=2")
+
+
+@cache
+def transform_coder() -> TransformCoder:
+    """The coder whose tables `transform` holds."""
+    return Transform(RANK, 1, 2).load(transform().labels, DENSE.classes)
+
+
 Case = Callable[[], LabelSet]
 Cases = dict[str, tuple[Case, type[LabelcodecError], int]]
 
@@ -86,6 +100,17 @@ def add(
     """Add a case: its error, and the MiB that reading it may take."""
     assert name not in cases
     cases[name] = make, error, memory * MIB
+
+
+def changed(base: Case, change: Callable[[LabelSet], Any]) -> Case:
+    """A case that changes a valid set in place."""
+
+    def make() -> LabelSet:
+        made = base()
+        change(made)
+        return made
+
+    return make
 
 
 def numbers(*values: int) -> bytes:

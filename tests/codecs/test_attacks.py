@@ -11,10 +11,11 @@ import labelcodec
 from labelcodec.verify import verify
 from tests.attacks.codecs import CASES, MODULES
 from tests.attacks.content_streams import slow
-from tests.attacks.labelset import dense, floors, valid
+from tests.attacks.labelset import dense, floors, transform, valid
 from tests.backends import BACKENDS, backend
 
 SECONDS = 5.0
+VALID = (valid, dense, floors, transform)
 
 
 def read_everything(path) -> int:
@@ -30,7 +31,7 @@ def read_everything(path) -> int:
 @pytest.fixture(scope="module", autouse=True)
 def _compiled(tmp_path_factory):
     """Compiling the kernels is no part of what is timed."""
-    for make in (valid, dense, floors):
+    for make in VALID:
         path = tmp_path_factory.mktemp("warm") / "good.slc"
         make().write(path)
         read_everything(path)
@@ -61,7 +62,7 @@ def test_every_case_is_listed():
     assert len(CASES) == sum(len(module.CASES) for module in MODULES)
 
 
-@pytest.mark.parametrize("make", [valid, dense, floors])
+@pytest.mark.parametrize("make", VALID)
 def test_the_builder_alone_is_valid(make, tmp_path):
     path = tmp_path / "good.slc"
     make().write(path)

@@ -90,7 +90,7 @@ def _mix(size: int, recipe: Recipe, rng: np.random.Generator) -> list[Any]:
     }[recipe.ratio]
     if recipe.mix == "mixup":
         return [index, ratio, None]
-    edges = np.sort(rng.integers(0, 225, (2, 2)), axis=1).ravel()
+    edges = np.sort(rng.integers(0, 225, (2, 2)), axis=0).ravel()  # two corners
     make = {
         "numpy.int64": np.int64,
         "int": int,

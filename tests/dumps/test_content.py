@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from labelcodec.demo import FIXTURE
 from labelcodec.dumps import open_dump
 from labelcodec.errors import DumpError, MismatchError
 from tests.dumps.builders import (
@@ -173,3 +174,14 @@ def test_classes_come_from_the_image_folder(lpqld, tmp_path):
 def test_dense_width_is_the_class_count(sre2l):
     with pytest.raises(DumpError, match="labels have 12 classes, not 10"):
         open_dump(sre2l, classes=10)
+
+
+def test_a_real_mix_box_takes_the_area_that_the_ratio_says():
+    """The dump's list is (row, column) of one corner, then of the other; borders clip the box."""
+    for batch in read_all(open_dump(FIXTURE)):
+        row0, row1, column0, column1 = batch.augmentation.mix.box
+        area = (row1 - row0) * (column1 - column0) / 224**2
+        inside = row0 > 0 and row1 < 224 and column0 > 0 and column1 < 224
+        asked = 1 - batch.augmentation.mix.ratio
+        assert 0 < area <= asked
+        assert not inside or area == pytest.approx(asked, abs=0.02)

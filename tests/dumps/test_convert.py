@@ -16,7 +16,8 @@ import pytest
 import torch
 
 import labelcodec
-from labelcodec.dumps import convert, open_dump, workers
+from labelcodec.codecs.topk import TopK
+from labelcodec.dumps import open_dump, workers
 from labelcodec.dumps.convert import decode, encode
 from labelcodec.errors import ConfigError, DataError, DumpError, MismatchError
 from labelcodec.verify import verify
@@ -174,7 +175,7 @@ class TestRefused:
     @pytest.mark.parametrize("workers", [1, 2])
     def test_what_a_bad_file_late_in_a_dump_leaves(self, tmp_path, lpqld, workers, monkeypatch):
         """The batches before it, to be resumed once the file is mended."""
-        monkeypatch.setattr(convert, "FIT_LABELS", 8)  # the first and the last batch
+        monkeypatch.setattr(TopK, "fit_labels", 8)  # the first and the last batch
         encode(lpqld, tmp_path / "whole.slc")
         file = lpqld / "batch_32.tar"
         good = file.read_bytes()
@@ -188,7 +189,7 @@ class TestRefused:
         assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
     def test_not_finite_late_in_a_dump(self, tmp_path, lpqld, monkeypatch):
-        monkeypatch.setattr(convert, "FIT_LABELS", 8)
+        monkeypatch.setattr(TopK, "fit_labels", 8)
 
         def spoil(content):
             content[-2][1, 2] = np.nan

@@ -159,14 +159,23 @@ def _read(path: Path) -> str:
         with labelcodec.open(path) as reader:
             _ = reader.names, reader.overhead_bytes()
             for i in range(len(reader)):
-                for step in (reader.component_bytes, reader.__getitem__, reader.usage):
+                for step in (_sizes, _labels, labelcodec.Reader.usage):
                     try:
-                        step(i)
+                        step(reader, i)
                     except LabelcodecError as error:
                         outcome = type(error).__name__
     except LabelcodecError as error:
         outcome = type(error).__name__
     return outcome
+
+
+def _sizes(reader: labelcodec.Reader, i: int) -> object:
+    return reader.component_bytes(i), reader.chosen()
+
+
+def _labels(reader: labelcodec.Reader, i: int) -> object:
+    labels = reader[i].labels
+    return labels if labels.compact is None else labels.dense()
 
 
 def _mutated(data: bytes, rng: random.Random) -> bytes:

@@ -46,6 +46,9 @@ class FakeReader:
     def side(self, i: int) -> tuple[int, int]:
         return self.sides[i] if self.sides else (0, 0)
 
+    def chosen(self) -> list[dict[str, Any]]:
+        return []
+
     def usage(self, i: int) -> dict[str, FakeUsage]:
         return self.uses[i] if self.uses else {}
 

@@ -43,6 +43,18 @@ def test_equal_labels_are_at_distance_zero_and_a_shift_does_not_matter() -> None
     assert found.max_dz == pytest.approx(3, abs=1e-5)
 
 
+def test_the_worst_label_is_named_beside_the_mean() -> None:
+    found = distance(dense([[0.0, 0.0]] * 2), dense([[math.log(4.0), 0.0], [0.0, 0.0]]))
+    assert found.tv_max[1.0] == pytest.approx(0.3, rel=1e-6) == 2 * found.tv[1.0]
+    assert found.kl_max[1.0] == pytest.approx(math.log(1.25), rel=1e-6) == 2 * found.kl[1.0]
+
+
+def test_a_class_left_out_counts_however_improbable() -> None:
+    full = dense([[0.0, -2000.0]])
+    top = Labels(2, np.float32([[0.0]]), np.array([[0]]), tail="zero", precision="float32")
+    assert distance(full, top).infinite == 1
+
+
 def test_top1_agreement_is_a_share() -> None:
     found = distance(dense([[1, 0], [1, 0], [0, 1]]), dense([[2, 0], [0, 2], [0, 2]]))
     assert found.top1_agreement == pytest.approx(2 / 3)
@@ -57,7 +69,9 @@ def test_a_cut_tail_costs_nothing_as_p_and_infinity_as_q() -> None:
     assert found.tv[1.0] == pytest.approx(lost, rel=1e-6)
     assert found.kl[1.0] == pytest.approx(-math.log(1 - lost), rel=1e-6)
     assert (found.max_dz, found.unmeasured) == (0, 0)
+    assert found.infinite == 0
     back = distance(full, top)
+    assert back.infinite == 1 and back.kl_max == back.kl
     assert set(back.kl.values()) == {math.inf}
     assert back.to_json()["kl"]["1"] == "inf"
 
@@ -104,6 +118,7 @@ def test_batches_and_chunks_do_not_change_the_means(seed: int, batches: int, chu
     for tau in TEMPERATURES:
         assert found.kl[tau] == pytest.approx(whole.kl[tau])
         assert found.tv[tau] == pytest.approx(whole.tv[tau])
+        assert found.kl_max[tau] == whole.kl_max[tau] >= whole.kl[tau]
         assert 0 <= found.tv[tau] <= 1
         # Pinsker's inequality holds for every label, and so for means by Jensen's.
         assert found.tv[tau] ** 2 <= found.kl[tau] / 2 + 1e-12

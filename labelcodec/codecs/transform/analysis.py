@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
+from labelcodec.codecs.transform.means import FINE, MAX_CODED
 from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.rounding import Zones, rounded
 
-ROUND = 0.4  # what is below this fraction of a step is rounded to the smaller magnitude: it pays
 MAX_PEAKS = 64
 MAX_RESIDUAL = 1 << 24
 TEMPERATURE = 4.0
@@ -49,9 +50,10 @@ class Analysis:
     Attributes:
         frame: the tables of the file.
         centred: (B, C) labels less their own mean.
-        coefficients: (B, r) quantised.
+        coefficients: (B, r) quantised, predictions included.
         scores: (B, C) reconstructed logits in units.
         gain: (B, C) nats of KL at temperature 1 that correcting a class saves.
+        predicted: (B, r) coefficients predicted from the means of images, None without.
     """
 
     frame: Frame
@@ -59,6 +61,7 @@ class Analysis:
     coefficients: NDArray[np.int32]
     scores: NDArray[np.int32]
     gain: NDArray[np.float32]
+    predicted: NDArray[np.int32] | None = None
 
     def peaks(self, price: float) -> Peaks:
         """The peaks that save `price` nats or more for each of their bits."""
@@ -72,7 +75,10 @@ class Analysis:
 
     def compact(self, peaks: Peaks) -> Compact:
         """The labels with these peaks."""
-        return Compact(self.frame, self.coefficients, peaks.counts, peaks.places, peaks.residuals)
+        return Compact(
+            self.frame, self.coefficients, peaks.counts, peaks.places, peaks.residuals,
+            self.predicted,
+        )  # fmt: skip
 
     def expand(self, peaks: Peaks) -> NDArray[np.int32]:
         """(B, C) what `compact(peaks)` expands to, in units."""
@@ -93,18 +99,22 @@ class Analyser:
 
     Attributes:
         frame: the tables of the file.
+        zones: how coefficients are rounded, None for what suits the labels at hand.
     """
 
     frame: Frame
+    zones: Zones | None = None
 
-    def __call__(self, logits: NDArray[Any]) -> Analysis:
-        """The analysis of dense finite logits (B, C)."""
+    def __call__(
+        self, logits: NDArray[Any], predicted: NDArray[np.int32] | None = None
+    ) -> Analysis:
+        """The analysis of dense finite logits (B, C), given what is predicted of them."""
         centred = centre(logits)
         high = centred.max(axis=1, keepdims=True)
-        coefficients = self._coefficients(centred, high)
+        coefficients = quantised(self._coefficients(centred, high), predicted, self.zones)
         scores = self.frame.scores(coefficients)
         gain = self._gain(centred, high, scores)
-        return Analysis(self.frame, centred, coefficients, scores, gain)
+        return Analysis(self.frame, centred, coefficients, scores, gain, predicted)
 
     @cached_property
     def _vectors(self) -> NDArray[np.float32]:
@@ -125,8 +135,8 @@ class Analyser:
 
     def _coefficients(
         self, centred: NDArray[np.float32], high: NDArray[np.float32]
-    ) -> NDArray[np.int32]:
-        """Quantised coefficients of the labels.
+    ) -> NDArray[np.float32]:
+        """(B, r) coefficients of the labels, not yet rounded.
 
         Errors weigh as the square root of the probability at temperature 4: one step of the
         weighted least squares from the unweighted solution.
@@ -141,9 +151,7 @@ class Analyser:
         np.minimum(weight, MAX_WEIGHT, out=weight)
         wanted -= coarse @ self._vectors
         wanted *= weight
-        exact = coarse + wanted @ self._dual
-        steps = np.copysign(np.floor(np.abs(exact) + np.float32(ROUND)), exact)
-        return np.clip(steps, 1 - MAX_COEFFICIENT, MAX_COEFFICIENT - 1).astype(np.int32)
+        return np.asarray(coarse + wanted @ self._dual, np.float32)
 
     def _gain(
         self,
@@ -166,6 +174,18 @@ class Analyser:
         found -= p
         found /= total
         return found
+
+
+def quantised(
+    exact: NDArray[np.float32], predicted: NDArray[np.int32] | None, at: Zones | None
+) -> NDArray[np.int32]:
+    """(B, r) coefficients that can be stored: predictions and whole steps from them."""
+    if predicted is None:
+        most = MAX_COEFFICIENT - 1
+        return np.clip(rounded(exact, at), -most, most).astype(np.int32)
+    away = (exact - predicted.astype(np.float32)) * np.float32(2.0**-FINE)
+    coded = np.clip(rounded(away, at), 1 - MAX_CODED, MAX_CODED - 1).astype(np.int32)
+    return (coded << FINE) + predicted
 
 
 def centre(logits: NDArray[Any]) -> NDArray[np.float32]:

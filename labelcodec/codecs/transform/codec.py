@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from labelcodec.batch import Labels, Tail
-from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.fitting import explicit
+from labelcodec.codecs.transform.explicit import explicit
 from labelcodec.codecs.transform.frame import MAX_RANK, Frame
+from labelcodec.codecs.transform.means import Means
+from labelcodec.codecs.transform.reached import MEASURES, Reached
+from labelcodec.codecs.transform.sample import gather
 from labelcodec.codecs.transform.search import Goal, search
 from labelcodec.codecs.transform.symbols import Model
 from labelcodec.codecs.values import check_type
@@ -50,12 +53,13 @@ class Transform:
     kl4: float | None = None
 
     name = "transform"
+    fit_labels = 3 * 8192  # many of an image show what its labels have in common
     lossy = True
 
     def __post_init__(self) -> None:
         for key, low, high in (
             ("rank", 1, MAX_RANK), ("step", 1e-6, 1e6), ("peaks", 0, 64), ("bytes", 0.1, 1e6),
-            *((measure, 1e-6, 1e3) for measure in self.quality_keys),
+            *((measure, 1e-6, 1e3) for measure in MEASURES),
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -70,14 +74,9 @@ class Transform:
             )
 
     @property
-    def quality_keys(self) -> tuple[str, ...]:
-        """Names of the qualities that can be asked for."""
-        return ("tv1", "tv2", "tv4", "kl1", "kl2", "kl4")
-
-    @property
     def quality(self) -> dict[str, float]:
         """The qualities asked for."""
-        given = {key: getattr(self, key) for key in self.quality_keys}
+        given = {key: getattr(self, key) for key in MEASURES}
         return {key: value for key, value in given.items() if value is not None}
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
@@ -108,7 +107,11 @@ class Transform:
         return labels
 
     def fit(
-        self, samples: Iterable[Labels], classes: int, expected: int | None = None
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        pictures: Sequence[Pictures] = (),
     ) -> TransformCoder:
         """A coder for labels like the samples.
 
@@ -117,19 +120,20 @@ class Transform:
             classes: C.
             expected: labels of the whole file, which share the side information; by default as
                 many as there are samples.
+            pictures: of the samples, where they are known: labels of the same images are then
+                predicted from their mean, where that saves bytes.
 
         Raises:
-            ConfigError: a budget that cannot be met; the message says what can.
-            DataError: fewer labels than the rank, or labels that do not differ.
+            DataError: fewer labels than the rank, labels that do not differ, or a budget or
+                quality that cannot be met; the message says what can.
         """
-        logits = [batch.expanded().value for batch in samples]
-        if not logits:
+        sample = gather(samples, pictures)
+        if sample is None:
             raise DataError("the transform codec needs labels to fit its basis to; there are none")
-        centred = np.concatenate([centre(part) for part in logits])
-        many = max(expected or 0, len(centred))
+        many = max(expected or 0, len(sample))
         if self.rank is not None and self.step is not None and self.peaks is not None:
-            return explicit(centred, self.rank, self.step, self.peaks, many)
-        return search(centred, Goal(self.bytes, self.quality), many)
+            return explicit(sample, self.rank, self.step, self.peaks, many)
+        return search(sample, Goal(self.bytes, self.quality), many)
 
     def load(self, parts: Parts, classes: int) -> TransformCoder:
         """The coder whose `dump` gave these parts.
@@ -145,4 +149,5 @@ class Transform:
             raise CorruptError(f"the transform tables lack {missing}") from None
         if len(parts["price"]) != 8 or not 0 <= price < np.inf:
             raise CorruptError("the transform tables have an impossible price")
-        return TransformCoder(frame, model, float(price))
+        found = Reached.load(parts["reached"]) if "reached" in parts else None
+        return TransformCoder(frame, model, float(price), found, Means.load(parts, frame.rank))

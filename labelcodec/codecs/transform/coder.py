@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import COMPONENT, Stream
 from labelcodec.codecs.transform.analysis import MAX_RESIDUAL, Analyser
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.means import FINE, MAX_CODED, PART, Means
 from labelcodec.codecs.transform.plain import unzigzag
+from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.symbols import (
     COEFFICIENT_CONTEXTS,
     GAP_CONTEXTS,
@@ -24,6 +27,7 @@ from labelcodec.codecs.transform.symbols import (
     Model,
     gap_symbols,
     residual_contexts,
+    zones_of,
 )
 from labelcodec.entropy import coding, tokens, varint
 from labelcodec.entropy.coding import SymbolReader, Usage
@@ -40,32 +44,53 @@ class TransformCoder:
         frame: what labels are expanded with.
         model: contexts and tables of the streams.
         price: nats that a bit of a peak must save; only the encoder uses it.
+        reached: what the encoder found on a sample, where it said so.
+        means: what coefficients are predicted from, where that pays.
     """
 
     frame: Frame
     model: Model
     price: float
+    reached: Reached | None = None
+    means: Means | None = None
 
     def dump(self) -> dict[str, bytes]:
         """Named parts for the side information."""
         price = np.array([self.price], "<f8").tobytes()
-        return {**self.frame.dump(), **self.model.dump(), "price": price}
+        reached = {} if self.reached is None else {"reached": self.reached.dump()}
+        means = {} if self.means is None else {PART: self.means.dump()}
+        return {**self.frame.dump(), **self.model.dump(), "price": price, **reached, **means}
 
-    def compact(self, labels: Labels) -> Compact:
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen, and what it reached."""
+        frame, reached = self.frame, {} if self.reached is None else self.reached.chosen()
+        step, images = frame.step, {}
+        if self.means is not None:
+            step, images = step * 2**FINE, {"images": len(self.means.entries)}
+        return {"rank": frame.rank, "step": float(f"{step:.4g}"), **images, **reached}
+
+    def compact(self, labels: Labels, pictures: Pictures | None = None) -> Compact:
         """The labels as they will be given back; idempotent."""
         if labels.compact is not None:
             return cast(Compact, labels.compact)
-        analysis = self.analyser(labels.value)
+        analysis = self.analyser(labels.value, self._predicted(pictures, len(labels)))
         return analysis.compact(analysis.peaks(self.price))
+
+    def _predicted(self, pictures: Pictures | None, samples: int) -> NDArray[np.int32] | None:
+        if self.means is None:
+            return None
+        if pictures is None:
+            return np.zeros((samples, self.frame.rank), np.int32)
+        return self.means.of(pictures)
 
     @cached_property
     def analyser(self) -> Analyser:
         """What chooses coefficients and peaks."""
-        return Analyser(self.frame)
+        return Analyser(self.frame, zones_of(self.model.column))
 
-    def encode(self, labels: Labels) -> dict[Stream, bytes]:
-        """The label streams of a batch."""
-        return self.streams(self.compact(labels))
+    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
+        """The label streams of a batch, given what its labels may be predicted from."""
+        return self.streams(self.compact(labels, pictures))
 
     def streams(self, compact: Compact) -> dict[Stream, bytes]:
         """The label streams of compact labels."""
@@ -77,22 +102,34 @@ class TransformCoder:
             ),
         }
 
-    def decode(self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels) -> Labels:
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        pictures: Pictures | None = None,
+    ) -> Labels:
         """Compact labels of a batch.
 
         Args:
             streams: the batch's streams.
             samples: B.
             blank: labels without content that say what all labels of the file share.
+            pictures: what the labels were predicted from.
 
         Raises:
-            CorruptError: a stream is missing or malformed.
+            CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
         """
+        if blank.space != "logits" or blank.tail is not None:
+            raise CorruptError(f"transform labels as {blank.space} with tail {blank.tail}")
         for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
             if stream not in streams:
                 raise CorruptError(f"the {COMPONENT[stream]} stream is missing")
         counts, places = self._decode_gaps(streams[Stream.LABEL_INDEX], samples)
         compact = self._decode_values(streams[Stream.LABEL_VALUES], samples, counts, places)
+        predicted = self._predicted(pictures, samples)
+        if predicted is not None:
+            compact = _add(compact, predicted)
         return replace(blank, value=np.zeros((samples, 0), np.float32), compact=compact)
 
     def _decode_gaps(
@@ -127,9 +164,7 @@ class TransformCoder:
         reader.symbol = samples * frame.rank
         contexts = COEFFICIENT_CONTEXTS + residual_contexts(counts, places)
         residuals = unzigzag(reader.take(contexts, model.values))
-        reader.close()
-        if (reader.position + 7) // 8 != len(reader.bits):
-            raise CorruptError("bytes too many behind the label values")
+        reader.finish()
         if len(residuals) and np.abs(residuals).max() > MAX_RESIDUAL:
             raise CorruptError("a peak is out of range")
         return Compact(frame, coefficients.astype(np.int32), counts, places, residuals)
@@ -145,3 +180,11 @@ class TransformCoder:
             COMPONENT[stream]: coding.usage(symbols, contexts, alphabet, sizes[stream])
             for stream, symbols, contexts in parts
         }
+
+
+def _add(compact: Compact, predicted: NDArray[np.int32]) -> Compact:
+    """The labels whose coefficients were coded as differences to the prediction."""
+    if np.abs(compact.coefficients).max(initial=0) >= MAX_CODED:
+        raise CorruptError("a coefficient is too far from its prediction")
+    coefficients = (compact.coefficients << FINE) + predicted
+    return replace(compact, coefficients=coefficients, predicted=predicted)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.frame import Frame
+from labelcodec.codecs.transform.means import FINE
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,11 +19,12 @@ class Compact:
 
     Attributes:
         frame: what the labels of the file share.
-        coefficients: (B, r) int32.
+        coefficients: (B, r) int32, predictions included.
         counts: (B,) int64 peaks of each label.
         places: (P,) int64 place of each peak in the ranking of its label's logits before peaks,
             rising in each label; label by label.
         residuals: (P,) int64 what to add to the logits there, in steps of `frame.peak`.
+        predicted: (B, r) int32 coefficients predicted from the means of images, None without.
     """
 
     frame: Frame
@@ -30,6 +32,15 @@ class Compact:
     counts: NDArray[np.int64]
     places: NDArray[np.int64]
     residuals: NDArray[np.int64]
+    predicted: NDArray[np.int32] | None = None
+
+    @property
+    def coded(self) -> NDArray[np.int32]:
+        """(B, r) what is stored of the coefficients."""
+        if self.predicted is None:
+            return self.coefficients
+        coded: NDArray[np.int32] = (self.coefficients - self.predicted) >> FINE
+        return coded
 
     @cached_property
     def peaks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:

@@ -10,10 +10,13 @@ from numba import njit
 from labelcodec.codecs.transform.plain import (
     BEFORE,
     DECAY,
+    HALF,
     LEFT,
     LEVELS,
     MAX_COEFFICIENT,
     MAX_MAGNITUDE,
+    MAX_PREDICTED,
+    WEIGHT_BITS,
 )
 from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, closed, take
 
@@ -35,6 +38,21 @@ def coefficient_contexts(coefficients: Any, column: Any, weights: Any, threshold
             magnitude = min(abs(np.int64(coefficients[row, j])), MAX_MAGNITUDE)
             active += magnitude * weights[j] - (active >> DECAY)
     return contexts
+
+
+@njit(cache=True, nogil=True)
+def mixed(entries: Any, unit: Any, image: Any, weight: Any) -> Any:
+    """Twin of `plain.mixed`."""
+    samples, rank = len(image), len(unit)
+    result = np.empty((samples, rank), np.int32)
+    for i in range(samples):
+        own, partner = image[i]
+        first, second = weight[i]
+        for j in range(rank):
+            both = entries[own, j] * first + entries[partner, j] * second
+            value = (both * unit[j] + HALF) >> WEIGHT_BITS
+            result[i, j] = min(max(value, -MAX_PREDICTED), MAX_PREDICTED)
+    return result
 
 
 @njit(inline="always")

@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.codecs.transform.analysis import MAX_EXPONENT, Analyser, Analysis, Peaks
+from labelcodec.codecs.transform.analysis import MAX_EXPONENT, Analysis, Peaks
 from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.frame import (
-    MAX_LEVEL,
     MAX_PEAK,
     MAX_SHIFT,
     MEAN_SHIFT,
     TAIL,
     Frame,
+    most_rank,
 )
-from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.imagefit import ImageFit, fit_images
+from labelcodec.codecs.transform.matrix import MAX_LEVEL
+from labelcodec.codecs.transform.means import FINE
+from labelcodec.codecs.transform.sample import CELLS, Sample
+from labelcodec.codecs.transform.symbols import Model, column_classes, zones_of
 from labelcodec.errors import DataError
 
 POWER = 4  # iterations; the block's products with the labels are what they cost
@@ -91,9 +96,9 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
         DataError: fewer labels than the rank, or labels that do not differ.
     """
     labels, classes = scatter.centred.shape
-    if rank > min(labels, classes):
+    if rank > min(labels, most_rank(classes)):
         raise DataError(
-            f"transform: rank {rank} needs at least as many labels and classes, there are "
+            f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
             f"{labels} labels of {classes} classes"
         )
     start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))
@@ -109,14 +114,15 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
     return Subspace(scatter.mean, (block @ turn)[:, kept], variance[kept], scatter.power**0.5)
 
 
-def fit_frame(space: Subspace, rank: int, step: float, total: int) -> Frame:
+def fit_frame(space: Subspace, rank: int, step: float, total: int, fine_bits: int = 0) -> Frame:
     """A frame without a correction of the tail.
 
     Args:
         space: of at least `rank` axes, or of all there are.
         rank: r.
-        step: of the coefficients, in logits.
+        step: of what is coded of the coefficients, in logits.
         total: labels that share the basis: more of them pay for a finer one.
+        fine_bits: of the coefficients below that step.
 
     Raises:
         DataError: a step so coarse that nothing is left of the basis.
@@ -124,23 +130,22 @@ def fit_frame(space: Subspace, rank: int, step: float, total: int) -> Frame:
     spread = np.sqrt(space.variance[:rank])
     fine = np.full(len(spread), BASIS_STEP * step / np.sqrt(total))
     coarse = int(np.clip(PRECISION - np.floor(np.log2(space.deviation)), 5, 40))
-    needed = np.ceil(np.log2(LEAST_SCALE * spread.max() / (step * fine[0])))
+    least = LEAST_SCALE * 2.0**fine_bits
+    needed = np.ceil(np.log2(least * spread.max() / (step * fine[0])))
     point = int(np.clip(needed, coarse, min(coarse + MORE_PRECISION, 40)))
     axes = space.axes[:, :rank] * spread
     fine = np.maximum(fine, np.abs(axes).max(axis=0) / (MAX_LEVEL // 2))
-    fine = np.maximum(fine, LEAST_SCALE * spread / (step * 2.0**point))
+    fine = np.maximum(fine, least * spread / (step * 2.0**point))
     basis = np.rint(axes / fine)
-    used = np.flatnonzero(np.abs(basis).max(axis=0))
-    if not len(used):
+    used = int(np.cumprod(np.abs(basis).max(axis=0) > 0).sum())
+    if not used:
         raise DataError(f"transform: step {step:g} is too coarse for these labels")
-    scale = np.maximum(np.rint(np.ldexp(step * fine[used] / spread[used], point)), 1).astype(
-        np.int64
-    )
+    scale = np.rint(np.ldexp(step * fine[:used] / spread[:used], point - fine_bits))
     return Frame(
         point,
         np.rint(np.ldexp(space.mean, point - MEAN_SHIFT)).astype(np.int64),
-        basis[:, used].astype(np.int16),
-        scale,
+        basis[:, :used].astype(np.int16),
+        np.maximum(scale, 1).astype(np.int64),
         1,
         np.zeros(TAIL, np.int32),
         min(point - 1, MAX_SHIFT),
@@ -173,29 +178,44 @@ def fit_tail(analysis: Analysis, peaks: Peaks) -> Frame:
     return replace(frame, tail=np.ldexp(sixteenths, frame.point - 4).astype(np.int32))
 
 
-def finish(frame: Frame, centred: NDArray[np.float32], price: float) -> TransformCoder:
-    """The coder of a frame: correction of the tail, contexts, tables."""
-    some = Analyser(with_price(frame, price))(spread(centred, TAIL_SAMPLE))
-    frame = fit_tail(some, some.peaks(price))
-    analyse = Analyser(frame)
-    parts = [analyse(centred[first : first + BATCH]) for first in range(0, len(centred), BATCH)]
+def fit_along(space: Subspace, sample: Sample) -> ImageFit | None:
+    """Means of the images along the axes, where the sample shows images often enough."""
+    if sample.shown is None:
+        return None
+    axes = space.axes.astype(np.float32)
+    return fit_images(sample, sample.centred @ axes - (space.mean @ axes).astype(np.float32))
+
+
+def designed(
+    space: Subspace, images: ImageFit | None, rank: int, step: float, total: int
+) -> Design:
+    """The design of a rank and step, `total` labels sharing it."""
+    if images is None:
+        return Design(fit_frame(space, rank, step, total))
+    frame = fit_frame(space, rank, step, total, FINE)
+    return Design(frame, images.table(frame, total))
+
+
+def finish(design: Design, sample: Sample, price: float) -> TransformCoder:
+    """The coder of a design: correction of the tail, contexts, tables."""
+    design = replace(design, frame=with_price(design.frame, price))
+    some = design.analyse(sample.at_once(TAIL_SAMPLE))
+    peaks = some.peaks(price)
+    column = column_classes(some.compact(peaks).coded)
+    design = replace(design, frame=fit_tail(some, peaks), zones=zones_of(column))
+    size = max(1, min(BATCH, CELLS // sample.centred.shape[1]))
+    parts = (design.analyse(sample[i : i + size]) for i in range(0, len(sample), size))
     compact = [part.compact(part.peaks(price)) for part in parts]
-    return TransformCoder(frame, Model.fit(compact), price)
+    return TransformCoder(design.frame, Model.fit(compact, column), price, means=design.means)
 
 
-def explicit(
-    centred: NDArray[np.float32], rank: int, step: float, peaks: float, total: int
-) -> TransformCoder:
-    """The coder of this rank, step and mean number of peaks."""
-    frame = fit_frame(fit_subspace(Scatter(centred), rank), rank, step, total)
-    some = Analyser(frame)(spread(centred, PRICE_SAMPLE))
+def price_of(design: Design, sample: Sample, peaks: float) -> float:
+    """The price at which labels have so many peaks on average."""
+    if not peaks:
+        return NO_PEAKS
+    some = design.analyse(sample.at_once(PRICE_SAMPLE))
     low, high = PRICES
     for _ in range(PRICE_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if some.mean_peaks(2.0**middle) > peaks else (low, middle)
-    return finish(frame, centred, 2.0**high if peaks else NO_PEAKS)
-
-
-def spread(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """At most so many labels, evenly spread."""
-    return centred[:: -(-len(centred) // most)]
+    return float(2.0**high)

@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs import columns
+from labelcodec.codecs.transform import matrix
 from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
-from labelcodec.entropy import coding, tables, varint
+from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 
 MAX_RANK = 1024
-MAX_LEVEL = 1 << 15  # of a basis entry
 MAX_SCORE = 1 << 29
 EXACT = 1 << 53  # float64 holds every integer up to here
 EXACT_SINGLE = 1 << 24
@@ -29,7 +29,6 @@ TAIL = 48  # classes of distance to the largest logit
 MIN_POINT, MAX_POINT = 1, 60
 MAX_PEAK = 1 << 24
 MAX_SHIFT = 28
-COLUMN_CLASSES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +70,11 @@ class Frame:
         product: NDArray[np.int64] = self.basis * self.scale
         return np.ascontiguousarray(product.T.astype(np.float64))
 
+    @property
+    def step(self) -> float:
+        """Step of the coefficients in logits: the length of the vector that is rounded least."""
+        return float(np.linalg.norm(self.vectors[0]) * 2.0**-self.point)
+
     @cached_property
     def _single(self) -> NDArray[np.float32]:
         return self.vectors.astype(np.float32)
@@ -111,7 +115,7 @@ class Frame:
             + columns.pack_ints(self.scale)
             + columns.pack_ints(self.tail)
             + columns.pack_ints(self.mean),
-            "basis": _dump_basis(self.basis),
+            "basis": matrix.dump(self.basis),
         }
 
     @classmethod
@@ -127,7 +131,7 @@ class Frame:
             number, position = varint.decode(data, position)
             numbers.append(number)
         point, rank, peak, shift = numbers
-        if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= min(MAX_RANK, classes):
+        if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= most_rank(classes):
             raise CorruptError(f"a basis of rank {rank} for {classes} classes, point {point}")
         if not 0 < peak <= MAX_PEAK or shift > MAX_SHIFT:
             raise CorruptError("transform tables with an impossible step")
@@ -136,7 +140,7 @@ class Frame:
         mean, rest = columns.unpack_ints(rest, classes)
         if len(rest) or np.abs(tail).max() > MAX_SCORE or np.abs(mean).max() > MAX_SCORE >> 8:
             raise CorruptError("transform tables with impossible means or corrections")
-        basis = _load_basis(memoryview(parts["basis"]), classes, rank)
+        basis = matrix.load(memoryview(parts["basis"]), classes, rank, "basis entries")
         if (scale < 1).any() or (scale >= 1 << 31).any():
             raise CorruptError("transform tables with an impossible scale")
         reach = (np.abs(basis).max(axis=0).astype(float) * scale).sum() * MAX_COEFFICIENT
@@ -145,28 +149,6 @@ class Frame:
         return cls(point, mean, basis, scale, peak, tail.astype(np.int32), shift)
 
 
-def _dump_basis(basis: NDArray[np.int16]) -> bytes:
-    """Class of each column, tables by class, then the zigzag entries column by column."""
-    level = np.rint(2 * np.log2(1 + 8 * np.abs(basis.astype(float)).mean(axis=0)))
-    column = np.minimum(level, COLUMN_CLASSES - 1).astype(np.int64)
-    contexts = np.repeat(column, len(basis))
-    entries = basis.T.astype(np.int64)
-    symbols = coding.tokenise((entries << 1) ^ (entries >> 63), contexts)
-    table = coding.fit_tables([symbols], COLUMN_CLASSES)
-    stored = tables.dump(table)
-    coded = coding.encode_symbols(symbols, table)
-    return columns.pack_ints(column) + varint.encode(len(stored)) + stored + coded
-
-
-def _load_basis(data: memoryview, classes: int, rank: int) -> NDArray[np.int16]:
-    column, rest = columns.unpack_ints(data, rank)
-    length, position = varint.decode(rest, 0)
-    table = tables.load(bytes(rest[position : position + length]))
-    if (column < 0).any() or (column >= len(table.freqs)).any():
-        raise CorruptError("a basis column of unknown class")
-    contexts = np.repeat(column, classes)
-    coded = rest[position + length :]
-    entries = coding.decode_values(coded, contexts, table, "basis entries").reshape(rank, classes)
-    if (entries >= 2 * MAX_LEVEL).any():
-        raise CorruptError("a basis entry out of range")
-    return np.ascontiguousarray(((entries >> 1) ^ -(entries & 1)).T.astype(np.int16))
+def most_rank(classes: int) -> int:
+    """The highest rank of a basis for so many classes."""
+    return min(MAX_RANK, classes, matrix.MAX_ENTRIES // classes)

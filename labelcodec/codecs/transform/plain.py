@@ -16,6 +16,9 @@ MAX_MAGNITUDE = 15
 DECAY = 3
 LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a gap's context
 MAX_COEFFICIENT = 1 << 15
+MAX_PREDICTED = 1 << 14
+WEIGHT_BITS = 15  # of an image's share in a prediction
+HALF = 1 << (WEIGHT_BITS - 1)
 
 
 def unzigzag(values: Array) -> Array:
@@ -75,6 +78,21 @@ def coefficient_decode(
         return coefficients, -1, 0
     states[:] = lanes.states
     return coefficients, lanes.read, extra.position
+
+
+def mixed(entries: Array, unit: Array, image: Array, weight: Array) -> Array:
+    """(B, r) int32 predictions: rows of two images a label, by their weights in 2^15ths.
+
+    Args:
+        entries: (K, r) int16.
+        unit: (r,) int64 what an entry of each column stands for.
+        image: (B, 2) int64 row of each image.
+        weight: (B, 2) int64.
+    """
+    own, partner = (entries[image[:, i]] * weight[:, i : i + 1] for i in range(2))
+    rounded = ((own + partner) * unit + HALF) >> WEIGHT_BITS
+    result: Array = np.clip(rounded, -MAX_PREDICTED, MAX_PREDICTED).astype(np.int32)
+    return result
 
 
 def gap_context(left: Array, before: Array) -> Array:

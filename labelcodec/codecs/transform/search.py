@@ -6,37 +6,39 @@ worth a step), and the price of a peak's bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.fitting import (
     PRICES,
     Scatter,
     Subspace,
+    designed,
     finish,
-    fit_frame,
+    fit_along,
     fit_subspace,
-    spread,
 )
-from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.trial import Trial, reached_quality, stored_bytes
-from labelcodec.errors import ConfigError
+from labelcodec.codecs.transform.frame import most_rank
+from labelcodec.codecs.transform.reached import Reached
+from labelcodec.codecs.transform.sample import Sample
+from labelcodec.codecs.transform.trial import CHECK, SAMPLE, Trial, cheapest, reached
+from labelcodec.errors import DataError
 
 AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
 FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
 MAX_SEARCHED_RANK = 512
-SAMPLE = 512
-CHECK = 4096  # labels on which a choice is checked
 PRICE_TRIALS = 7
 TOLERANCE = 0.004
 STEPS = (-3.0, 4.0)  # log2 of the range searched, against the labels' deviation
 STEP_TRIALS = 8
+TYPICAL_STEP, TYPICAL_PRICE = 1.0, 2.0**-9.5  # at which predictions must pay
 REFINED_TRIALS = 4
 REFINED = 0.3
 ROUNDS = 4
@@ -58,93 +60,119 @@ class Goal:
     quality: Mapping[str, float]
 
 
-def search(centred: NDArray[np.float32], goal: Goal, total: int) -> TransformCoder:
+def search(sample: Sample, goal: Goal, total: int) -> TransformCoder:
     """The coder of fewest bytes that has the quality, or of the best quality in the budget.
 
     Args:
-        centred: (N, C) labels less their own mean.
+        sample: labels.
         goal: what to reach.
         total: labels of the file, which share the side information.
 
     Raises:
-        ConfigError: it cannot be reached; the message says what can.
-        DataError: the labels do not differ.
+        DataError: it cannot be reached, and the message says what can; or the labels do not
+            differ.
     """
-    frames = _Frames(centred, total)
+    designs = _Designs(sample, total)
     if goal.quality:
-        coder, spent = _reach(frames, goal.quality)
-        if goal.bytes is not None and spent > goal.bytes:
+        coder, found = _reach(designs, goal.quality)
+        if goal.bytes is not None and found.bytes > goal.bytes:
             asked = _text(goal.quality)
-            raise ConfigError(
-                f"transform: {asked} takes {spent:.1f} bytes a label where {total} labels share "
-                f"the side information, more than bytes={goal.bytes:g}"
+            raise DataError(
+                f"transform: {asked} takes {found.bytes:.1f} bytes a label where {total} labels "
+                f"share the side information, more than bytes={goal.bytes:g}"
             )
-        return coder
-    return _spend(frames, goal.bytes or 0.0)
+    else:
+        coder, found = _spend(designs, goal.bytes or 0.0)
+    return replace(coder, reached=found)
 
 
-class _Frames:
-    """Frames by step; axes are fitted as they are needed."""
+class _Designs:
+    """Designs by step; axes are fitted as they are needed."""
 
-    def __init__(self, centred: NDArray[np.float32], total: int) -> None:
-        self.centred, self.total = centred, total
-        self.scatter = Scatter(centred)
-        self.most = min(*centred.shape, MAX_SEARCHED_RANK)
-        self.space: Subspace = fit_subspace(self.scatter, min(FIRST_RANK, self.most))
+    def __init__(self, sample: Sample, total: int) -> None:
+        self.sample, self.total = sample, total
+        self.scatter = Scatter(sample.centred)
+        self.most = min(len(sample), most_rank(sample.centred.shape[1]), MAX_SEARCHED_RANK)
+        self._fit(min(FIRST_RANK, self.most))
+        self.predicts = self._prediction_pays()
 
-    def __call__(self, log_step: float) -> Frame:
-        """The frame of a step of 2^log_step deviations of the labels."""
+    def __call__(self, log_step: float) -> Design:
+        """The design of a step of 2^log_step deviations of the labels."""
         step = self.space.deviation * 2.0**log_step
         rank = self._rank(step)
         while rank == len(self.space.variance) < self.most:
             wanted = min(MORE_RANK * rank, self.most)
-            self.space = fit_subspace(self.scatter, wanted)
+            self._fit(wanted)
             if len(self.space.variance) < wanted:
                 self.most = len(self.space.variance)
             rank = self._rank(step)
-        return fit_frame(self.space, max(rank, 1), step, self.total)
+        images = self.images if self.predicts else None
+        return designed(self.space, images, max(rank, 1), step, self.total)
+
+    def _fit(self, rank: int) -> None:
+        self.space: Subspace = fit_subspace(self.scatter, rank)
+        self.images = fit_along(self.space, self.sample)
 
     def _rank(self, step: float) -> int:
         return int((self.space.variance >= AXIS_WORTH * step**2).sum())
 
+    def _prediction_pays(self) -> bool:
+        if self.images is None:
+            return False
+        step = self.space.deviation * 2.0**TYPICAL_STEP
+        plain, predicted = (
+            designed(self.space, images, max(self._rank(step), 1), step, self.total)
+            for images in (None, self.images)
+        )
+        few = self.sample.at_once(SAMPLE)
+        return cheapest((plain, predicted), few, TYPICAL_PRICE, self.total) is predicted
 
-def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, float]:
-    """The coder of fewest bytes that has the quality on many labels, and its bytes."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+
+def _reach(designs: _Designs, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
+    """The coder of fewest bytes that has the quality on many labels."""
+    sample, check = designs.sample.at_once(SAMPLE), designs.sample.spread(CHECK)
     wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_bytes_for, frames, sample, wanted), steps, trials)
+        step, found = _golden(partial(_bytes_for, designs, sample, wanted), steps, trials)
         if found.price is None:
             break
-        coder = finish(frames(step), frames.centred, found.price)
-        reached = reached_quality(coder, check, quality)
-        if all(reached[key] <= bound for key, bound in quality.items()):
-            return coder, stored_bytes(coder, check, frames.total)
+        coder = finish(designs(step), designs.sample, found.price)
+        on_many = reached(coder, check, designs.total)
+        if all(on_many.quality[key] <= bound for key, bound in quality.items()):
+            return coder, on_many
         # the sample flatters: ask more of it by as much
-        wanted = {k: wanted[k] * min(0.998 * quality[k] / reached[k], 1) for k in wanted}
+        wanted = {k: wanted[k] * min(0.998 * quality[k] / on_many.quality[k], 1) for k in wanted}
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    finest = Trial(frames(STEPS[0]), sample).quality(2.0 ** PRICES[0], quality)
-    raise ConfigError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
+    coder = finish(designs(STEPS[0]), designs.sample, 2.0 ** PRICES[0])
+    finest = reached(coder, check, designs.total)
+    if all(finest.quality[key] <= bound for key, bound in quality.items()):
+        return coder, finest
+    can = {key: max(1.001 * finest.quality[key], bound) for key, bound in quality.items()}
+    raise DataError(f"transform: cannot reach {_text(quality)}; {_text(can)} can be")
 
 
-def _spend(frames: _Frames, budget: float) -> TransformCoder:
+def _spend(designs: _Designs, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
+    sample, check = designs.sample.at_once(SAMPLE), designs.sample.spread(CHECK)
     wanted, steps, trials = budget, STEPS, STEP_TRIALS
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_loss_within, frames, sample, wanted), steps, trials)
+        step, found = _golden(partial(_loss_within, designs, sample, wanted), steps, trials)
         if found.price is None:
-            fewest = (found.cost - IMPOSSIBLE) * budget / wanted
             break
-        coder = finish(frames(step), frames.centred, found.price)
-        fewest = stored_bytes(coder, check, frames.total)
-        if fewest <= budget:
-            return coder
-        wanted *= 0.998 * budget / fewest
+        coder = finish(designs(step), designs.sample, found.price)
+        on_many = reached(coder, check, designs.total)
+        if on_many.bytes <= budget:
+            return coder, on_many
+        wanted *= 0.998 * budget / on_many.bytes
         steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    raise ConfigError(
-        f"transform: bytes={budget:g} cannot be met where {frames.total} labels share the side "
-        f"information; bytes={fewest:.1f} can"
+    step, _ = _golden(partial(_fewest_bytes, designs, sample), STEPS, STEP_TRIALS)
+    coder = finish(designs(step), designs.sample, 2.0 ** PRICES[1])
+    fewest = reached(coder, check, designs.total)
+    if fewest.bytes <= budget:
+        return coder, fewest
+    raise DataError(
+        f"transform: bytes={budget:g} cannot be met where {designs.total} labels share the side "
+        f"information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
     )
 
 
@@ -156,10 +184,10 @@ class _Found(NamedTuple):
 
 
 def _bytes_for(
-    frames: _Frames, sample: NDArray[np.float32], wanted: Mapping[str, float], step: float
+    designs: _Designs, sample: Sample, wanted: Mapping[str, float], step: float
 ) -> _Found:
     """Bytes a label at the highest price that has the quality."""
-    trial = Trial(frames(step), sample)
+    trial = Trial(designs(step), sample)
 
     def miss(price: float) -> float:
         reached = trial.quality(price, wanted)
@@ -168,18 +196,22 @@ def _bytes_for(
     price = _crossing(miss, *PRICES)
     if price is None:
         return _Found(IMPOSSIBLE + miss(2.0 ** PRICES[0]), None)
-    return _Found(trial.bytes(price, frames.total), price)
+    return _Found(trial.bytes(price, designs.total), price)
 
 
-def _loss_within(
-    frames: _Frames, sample: NDArray[np.float32], budget: float, step: float
-) -> _Found:
+def _loss_within(designs: _Designs, sample: Sample, budget: float, step: float) -> _Found:
     """Product of the losses at the lowest price that keeps to the budget."""
-    trial = Trial(frames(step), sample)
-    price = _crossing(lambda price: trial.bytes(price, frames.total) / budget - 1, *PRICES[::-1])
+    trial = Trial(designs(step), sample)
+    price = _crossing(lambda price: trial.bytes(price, designs.total) / budget - 1, *PRICES[::-1])
     if price is None:
-        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], frames.total), None)
+        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], designs.total), None)
     return _Found(float(np.prod(list(trial.quality(price, BUDGETED).values()))), price)
+
+
+def _fewest_bytes(designs: _Designs, sample: Sample, step: float) -> _Found:
+    """Bytes a label at the highest price."""
+    price = 2.0 ** PRICES[1]
+    return _Found(Trial(designs(step), sample).bytes(price, designs.total), price)
 
 
 def _crossing(excess: Callable[[float], float], good: float, bad: float) -> float | None:

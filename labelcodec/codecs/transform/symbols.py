@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from labelcodec.codecs.transform.plain import (
     activity,
     gap_context,
 )
+from labelcodec.codecs.transform.rounding import Zones, zones
 from labelcodec.entropy import coding, tables, tokens
 from labelcodec.entropy.coding import Symbols
 from labelcodec.entropy.tables import TableSet
@@ -54,12 +56,11 @@ class Model:
         return 16 << (COLUMN_CLASSES - 1 - self.column) // 2
 
     @classmethod
-    def fit(cls, samples: Sequence[Compact]) -> Model:
-        """Tables for compact labels like these."""
-        coefficients = np.concatenate([sample.coefficients for sample in samples]).astype(np.int64)
-        size = np.abs(coefficients).mean(axis=0)
-        level = np.rint(2 * np.log2(np.maximum(size, 2.0**-5)) + 6)
-        column = np.clip(level, 0, COLUMN_CLASSES - 1).astype(np.int64)
+    def fit(cls, samples: Sequence[Compact], column: NDArray[np.int64] | None = None) -> Model:
+        """Tables for compact labels like these, their columns of these classes or of the best."""
+        coefficients = np.concatenate([sample.coded for sample in samples]).astype(np.int64)
+        if column is None:
+            column = column_classes(coefficients)
         blank = coding.fit_tables([], 1)
         model = cls(column, np.zeros((len(column), LEVELS - 1), np.int64), blank, blank)
         model = cls(column, _thresholds(coefficients, model.weights), blank, blank)
@@ -69,7 +70,7 @@ class Model:
 
     def value_symbols(self, compact: Compact) -> Symbols:
         """Symbols of coefficients, column by column, then of residuals, label by label."""
-        coefficients = np.ascontiguousarray(compact.coefficients)
+        coefficients = np.ascontiguousarray(compact.coded)
         contexts = kernels().coefficient_contexts(
             coefficients, self.column, self.weights, self.thresholds
         )
@@ -106,6 +107,19 @@ class Model:
         if len(rest) or (column < 0).any() or (column >= COLUMN_CLASSES).any():
             raise CorruptError("a coefficient of unknown class")
         return cls(column, thresholds, values, gaps)
+
+
+def column_classes(coded: NDArray[Any]) -> NDArray[np.int64]:
+    """(r,) class of each column of (B, r) coded coefficients, by their mean magnitude."""
+    size = np.abs(coded).mean(axis=0)
+    level = np.rint(2 * np.log2(np.maximum(size, 2.0**-5)) + 6)
+    classes: NDArray[np.int64] = np.clip(level, 0, COLUMN_CLASSES - 1).astype(np.int64)
+    return classes
+
+
+def zones_of(column: NDArray[np.int64]) -> Zones:
+    """How coefficients of columns of these classes are rounded."""
+    return zones(2.0 ** ((column - 6) / 2))
 
 
 def _thresholds(coefficients: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:

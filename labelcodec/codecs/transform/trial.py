@@ -9,23 +9,28 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from labelcodec.codecs.transform.analysis import Analyser, Analysis, Peaks
+from labelcodec.codecs.transform.analysis import Analysis, Peaks
 from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.fitting import fit_tail, with_price
-from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.reached import MEASURES, SIZE, Reached
+from labelcodec.codecs.transform.sample import Sample
+from labelcodec.codecs.transform.symbols import Model, zones_of
 
 BATCH = 128
+SAMPLE = 512  # labels on which choices are made
+CHECK = 4096  # labels on which a choice is checked
 HEAD = 4  # bytes of the two streams in a batch's directory
 
 
 class Trial:
-    """Labels analysed in one frame."""
+    """Labels analysed in one design."""
 
-    def __init__(self, frame: Frame, centred: NDArray[np.float32]) -> None:
-        """Analyse (N, C) labels less their own mean."""
-        self._analysis = Analyser(frame)(centred)
-        self._truth = Truth(centred)
+    def __init__(self, design: Design, sample: Sample) -> None:
+        """Analyse the labels."""
+        self._design = design
+        self._analysis = design.analyse(sample)
+        self._truth = Truth(sample.centred)
 
     def _corrected(self, price: float) -> tuple[Analysis, Peaks]:
         """The peaks at this price, with the correction of the tail that they ask for."""
@@ -37,7 +42,8 @@ class Trial:
         """Bytes a label, roughly: the tables are fitted to these very labels."""
         analysis, peaks = self._corrected(price)
         compact = analysis.compact(peaks)
-        coder = TransformCoder(analysis.frame, Model.fit([compact]), price)
+        model = Model.fit([compact])
+        coder = TransformCoder(analysis.frame, model, price, means=self._design.means)
         streams = sum(map(len, coder.streams(compact).values()))
         return streams / len(peaks.counts) + side_bytes(coder) / total
 
@@ -45,6 +51,11 @@ class Trial:
         """Means of the measures, such as 'tv4' and 'kl1'."""
         analysis, peaks = self._corrected(price)
         return self._truth.measure(analysis.frame.logits(analysis.expand(peaks)), measures)
+
+
+def cheapest(designs: Iterable[Design], sample: Sample, price: float, total: int) -> Design:
+    """The design in which the labels take the fewest bytes."""
+    return min(designs, key=lambda design: Trial(design, sample).bytes(price, total))
 
 
 class Truth:
@@ -85,25 +96,30 @@ class Truth:
         return self._known[tau]
 
 
-def reached_quality(
-    coder: TransformCoder, centred: NDArray[np.float32], measures: Iterable[str]
-) -> dict[str, float]:
-    """Measures of the labels as the coder gives them back."""
-    analysis = coder.analyser(centred)
-    full = analysis.expand(analysis.peaks(coder.price))
-    return Truth(centred).measure(coder.frame.logits(full), measures)
-
-
 def side_bytes(coder: TransformCoder) -> int:
     """Bytes of the side information."""
     return sum(len(zstandard.compress(part)) for part in coder.dump().values())
 
 
-def stored_bytes(coder: TransformCoder, centred: NDArray[np.float32], total: int) -> float:
-    """Bytes a label, stored in batches, its share of the side information included."""
-    streams = 0
-    for first in range(0, len(centred), BATCH):
-        analysis = coder.analyser(centred[first : first + BATCH])
-        compact = analysis.compact(analysis.peaks(coder.price))
-        streams += HEAD + sum(map(len, coder.streams(compact).values()))
-    return streams / len(centred) + side_bytes(coder) / total
+def reached(coder: TransformCoder, sample: Sample, total: int) -> Reached:
+    """What the labels come to, stored in batches; `total` labels share the tables."""
+    design = Design(coder.frame, coder.means, zones_of(coder.model.column))
+    streams = peaks = 0
+    quality = dict.fromkeys(MEASURES, 0.0)
+    for first in range(0, len(sample), BATCH):
+        part = sample[first : first + BATCH]
+        analysis = design.analyse(part)
+        chosen = analysis.peaks(coder.price)
+        peaks += len(chosen.places)
+        streams += HEAD + sum(map(len, coder.streams(analysis.compact(chosen)).values()))
+        found = coder.frame.logits(analysis.expand(chosen))
+        for measure, mean in Truth(part.centred).measure(found, MEASURES).items():
+            quality[measure] += mean * len(part) / len(sample)
+    return Reached(
+        sample=len(sample),
+        sharing=total,
+        streams=streams / len(sample),
+        tables=(side_bytes(coder) + SIZE) / total,
+        peaks=peaks / len(sample),
+        quality=quality,
+    )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from labelcodec.batch import Labels
 from labelcodec.codecs.transform import Transform, compiled, plain
 from labelcodec.codecs.transform.compact import Compact
+from labelcodec.codecs.transform.frame import EXACT_SINGLE
 from labelcodec.replay.expand import expand
 from tests.codecs.transform.labels import batches, logits
 
@@ -79,3 +80,35 @@ def test_twins_agree(seed, ties):
     tail = rng.integers(-50, 50, 48).astype(np.int32)
     full = [twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (plain, compiled)]
     np.testing.assert_array_equal(*full)
+
+
+def test_single_and_double_precision_give_the_same_scores(compact):
+    """Just below the bound where single precision is left, and whoever adds up, in any order."""
+    frame = compact.frame
+    reach = np.abs(frame.vectors).max(axis=1)
+    largest = int((EXACT_SINGLE - 1) / reach.sum())
+    assert largest > 1
+    rng = np.random.default_rng(3)
+    coefficients = rng.choice([-largest, largest], (64, frame.rank)).astype(np.int32)
+    assert (np.abs(coefficients) @ reach).max() < EXACT_SINGLE
+    scores = frame.scores(coefficients)
+    means = frame.mean << 8
+    order = rng.permutation(frame.rank)
+    for kind in (np.float32, np.float64):
+        one = coefficients[:, order].astype(kind), frame.vectors[order].astype(kind)
+        added = np.zeros(scores.shape, kind)
+        for column, vector in zip(one[0].T, one[1], strict=True):
+            added += column[:, None] * vector
+        halves = one[0][:, :5] @ one[1][:5] + one[0][:, 5:] @ one[1][5:]
+        torched = torch.from_numpy(one[0]) @ torch.from_numpy(one[1])
+        for sums in (added, halves, torched.numpy()):
+            np.testing.assert_array_equal(np.clip(sums + means, -(1 << 29), 1 << 29), scores)
+
+
+def test_single_precision_would_not_do_above_its_bound(compact):
+    """So the bound is there for a reason, and the scores above it are in double precision."""
+    frame = compact.frame
+    coefficients = np.random.default_rng(4).integers(-32767, 32768, (64, frame.rank))
+    single = coefficients.astype(np.float32) @ frame.vectors.astype(np.float32)
+    sums = np.clip(single.astype(np.int64) + (frame.mean << 8), -(1 << 29), 1 << 29)
+    assert (sums != frame.scores(coefficients.astype(np.int32))).any()

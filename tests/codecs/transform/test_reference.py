@@ -19,5 +19,5 @@ def test_the_reference_decoder_agrees_to_the_bit(peaks, step):
     tables = transform_tables(coder.dump(), 50)
     streams = {int(key): part for key, part in coder.encode(labels).items()}
     header = {"classes": 50, "labels": {"space": "logits"}}
-    found = read_transform(streams, 20, header, tables)["label_value"]
+    found = read_transform(streams, 20, header, tables, {})["label_value"]
     np.testing.assert_array_equal(found, coder.compact(labels).dense())

@@ -7,6 +7,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.transform.sample import CELLS, Sample
 from labelcodec.errors import ConfigError, DataError
 from tests.codecs.transform.labels import batches, logits
 
@@ -59,11 +60,17 @@ def test_labels_that_share_the_tables_pay_for_a_finer_basis():
     assert np.abs(many.frame.basis).max() > 10 * np.abs(few.frame.basis).max()
 
 
-@pytest.mark.parametrize("spec", ["bytes=0.2", "tv4=0.00001", "tv4=0.02,bytes=4"])
+@pytest.mark.parametrize("spec", ["bytes=0.2", "tv4=0.00001", "tv1=0.00001,kl4=0.1"])
 def test_what_cannot_be_met_says_what_can(spec):
-    with pytest.raises(ConfigError, match=r"transform: .*\d") as error:
+    with pytest.raises(DataError, match=r"transform: .*\bcan\b") as error:
         registry.parse(f"transform:{spec}").fit(PARTS, CLASSES)
-    assert "can" in str(error.value) or "takes" in str(error.value)
+    said = str(error.value).rpartition(";")[2].split()[0]
+    assert registry.parse(f"transform:{said}").fit(PARTS, CLASSES).chosen()
+
+
+def test_a_quality_that_takes_more_than_the_budget_says_how_much():
+    with pytest.raises(DataError, match=r"tv4=0.02 takes \d+\.\d bytes a label .* bytes=4"):
+        Transform(tv4=0.02, bytes=4).fit(PARTS, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -125,3 +132,27 @@ def test_topk_labels_and_probabilities_are_refused():
 def test_values_of_another_precision_are_refused():
     with pytest.raises(DataError, match="are float32, float16 labels need float16"):
         EXPLICIT.prepare(Labels(8, np.ones((2, 8), np.float32)))
+
+
+@pytest.mark.parametrize("spec", ["tv4=0.1,kl1=0.3", "bytes=9", "rank=9,step=2,peaks=3"])
+def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
+    codec = registry.parse(f"transform:{spec}")
+    coder = codec.load(codec.fit(PARTS, CLASSES, 9000).dump(), CLASSES)
+    chosen, found = coder.chosen(), quality_of(coder)
+    assert chosen["rank"] == coder.frame.rank
+    assert (chosen["sample"], chosen["sharing"]) == (1500, 9000)
+    compact = [coder.compact(labels) for labels in PARTS]
+    assert chosen["peaks"] == pytest.approx(sum(len(c.places) for c in compact) / 1500, abs=1e-3)
+    for kind in ("tv", "kl"):
+        for tau in "14":
+            assert chosen[kind][tau] == pytest.approx(found[f"{kind}{tau}"], rel=2e-3)
+    assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 9000), rel=0.06)
+    if codec.step:
+        assert chosen["step"] == pytest.approx(codec.step, rel=0.02)
+
+
+def test_few_labels_of_many_classes_are_analysed_at_once():
+    many = np.broadcast_to(np.float32(0), (9000, 10_450))
+    assert 300 < len(Sample(many).at_once(2048)) <= CELLS // 10_450
+    assert len(Sample(many[:, :100]).at_once(2048)) == 1800
+    assert len(Sample(np.zeros((3, CELLS + 1), np.float32)).at_once(5)) == 1

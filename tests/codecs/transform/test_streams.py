@@ -62,7 +62,8 @@ def test_a_missing_stream_is_named():
 @pytest.mark.parametrize("name", CODER.dump())
 def test_missing_and_cut_tables_are_corrupt(name):
     parts = CODER.dump()
-    for bad in ({}, {name: parts[name][:-1]}, {name: parts[name] + b"\1"}):
+    missing = [] if name == "reached" else [{}]  # for people: it may be left out
+    for bad in (*missing, {name: parts[name][:-1]}, {name: parts[name] + b"\1"}):
         rest = {key: part for key, part in parts.items() if key != name}
         with pytest.raises(CorruptError):
             CODEC.load(rest | bad, 40)
