@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from . import console, demo, encode, keep, look, plan
+from . import console, demo, encode, keep, learn, look, plan, relabel
 
 
 @click.group(
@@ -32,6 +32,9 @@ COMMANDS = {
         keep.verify,
         keep.repair,
         keep.merge,
+        relabel.relabel,
+        learn.train,
+        learn.evaluate,
         demo.demo,
     )
 }

@@ -13,6 +13,14 @@ LAYOUTS = ("sre2l", "lpld", "lpqld", "fkd")
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 force = click.option("--force", is_flag=True, help="Replace what exists.")
+workers = click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Processes that load images.",
+)
+device = click.option("--device", help="cpu, cuda, ...; a GPU by default where there is one.")
 layout = click.option(
     "--layout", type=click.Choice(LAYOUTS), help="Layout of the dump; found by itself if left out."
 )

@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.batches import BatchCoder, check
 from labelcodec.codecs.interface import Codec
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
-from labelcodec.errors import DataError
+from labelcodec.errors import DataError, MismatchError
 from labelcodec.header import Header
 from labelcodec.names import pack_names
 from labelcodec.validation import validate
@@ -120,6 +122,22 @@ class Writer:
             self._coder = coder
         return self._coder
 
+    def adopt(self, side_information: bytes) -> None:
+        """Take over the tables of another file of the same label set, instead of fitting them.
+
+        Args:
+            side_information: `coder.side_information()` of that file's writer.
+
+        Raises:
+            CorruptError: malformed tables.
+            MismatchError: a resumed file has other ones.
+        """
+        if self._coder is None:
+            self._coder = BatchCoder.load(self.header, side_information, "side information")
+            self._records.add_section(SIDE_INFORMATION, side_information)
+        elif self._coder.side_information() != side_information:
+            raise MismatchError(f"{self.path}: its tables are not those of the other files")
+
     def prepare(self, batch: LabelBatch) -> LabelBatch:
         """The batch as it will be stored and given back.
 
@@ -192,6 +210,20 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
         return replace(batch, labels=codec.prepare(batch.labels, allow_nonfinite))
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
+
+
+def fitting_places(batches: int, samples: int, size: int, most: int) -> list[int]:
+    """Places of the batches that tables are fitted to, spread evenly over all.
+
+    Args:
+        batches: how many there are.
+        samples: of a batch.
+        size: bytes of its labels.
+        most: labels that the codec has use for.
+    """
+    wanted = min(most // samples, FIT_BYTES // max(size, 1), batches)
+    places: list[int] = np.unique(np.linspace(0, batches - 1, max(wanted, 1)).astype(int)).tolist()
+    return places
 
 
 def enough(batches: Sequence[LabelBatch]) -> bool:

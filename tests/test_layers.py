@@ -17,6 +17,7 @@ LAYERS = (
     {"names"},
     {"reader", "writer"},
     {"dumps", "storage", "replay", "verify", "merge"},
+    {"pipeline"},
     {"demo"},
     {"labelcodec"},
     {"cli"},

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
 from labelcodec.container.partial import refuse_existing
@@ -19,7 +17,7 @@ from labelcodec.errors import DumpError
 from labelcodec.header import Header
 from labelcodec.images import fingerprint, list_images
 from labelcodec.reader import Reader
-from labelcodec.writer import FIT_BYTES, Writer
+from labelcodec.writer import Writer, fitting_places
 
 Progress = Callable[[int, int], None]
 
@@ -234,10 +232,8 @@ def _fitting_sample(dump: Dump, most: int) -> list[LabelBatch]:
     if not len(dump):
         return []
     first = dump.read(0)
-    size = first.labels.value.nbytes
-    wanted = min(most // len(first), FIT_BYTES // max(size, 1), len(dump))
-    places = np.unique(np.linspace(0, len(dump) - 1, max(wanted, 1)).astype(int))
-    return [first if i == 0 else dump.read(i) for i in places.tolist()]
+    places = fitting_places(len(dump), len(first), first.labels.value.nbytes, most)
+    return [first if i == 0 else dump.read(i) for i in places]
 
 
 def _with_progress(reader: Reader, progress: Progress | None) -> Iterator[LabelBatch]:

@@ -1,0 +1,163 @@
+"""`train` and `evaluate`: students from label sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options
+
+
+def _settings(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:
+    import tomllib
+
+    changes: dict[str, Any] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        try:
+            changes |= tomllib.loads(f"{key} = {value}")
+        except tomllib.TOMLDecodeError:
+            changes |= {key: value} if equals else {}
+        if not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE")
+    return changes
+
+
+@click.command()
+@click.argument("labels", metavar="FILE", nargs=1)
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("out", metavar="OUT", type=options.PATH)
+@click.option(
+    "--recipe", default="lpqld-in1k", show_default=True, help="Name or .toml file of a recipe."
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_settings,
+    help="Change a setting of the recipe; may be repeated.",
+)
+@click.option("--validate", type=options.PATH, help="Image folder to measure accuracy on.")
+@click.option(
+    "--validate-every", metavar="EPOCHS", type=click.IntRange(min=1), default=10, show_default=True
+)
+@click.option("--no-resize", is_flag=True, help="Validation images have the input's size already.")
+@click.option("--cache", type=options.PATH, help="File to keep decoded images in.")
+@click.option(
+    "--image-size", metavar="PIXELS", type=click.IntRange(min=1), help="If the labels do not say."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@options.workers
+@options.device
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@options.as_json
+def train(
+    labels: str,
+    images: Path,
+    out: Path,
+    recipe: str,
+    changes: dict[str, Any],
+    no_resize: bool,
+    image_size: int | None,
+    json_: bool,
+    **more: Any,
+) -> None:
+    """Train a student on the labels of FILE and the folder IMAGES, into the folder OUT.
+
+    FILE may be a glob of shards. Under torchrun, every process takes its share of the batches.
+
+    \b
+    Example:
+      labelcodec train labels.slc images run --set model=resnet20 --set epochs=10
+      torchrun --nproc-per-node 2 -m labelcodec_cli train labels.slc images run
+    """
+    import dataclasses
+
+    from labelcodec.pipeline.recipe import load
+    from labelcodec.pipeline.train import train as run
+
+    size = None if image_size is None else (image_size, image_size)
+    with console.progress("train") as bar:
+        report = run(
+            labels,
+            images,
+            load(recipe, changes),
+            out,
+            image_size=size,
+            resize=not no_resize,
+            progress=None if bar is None else lambda now: bar(now.done, now.total),
+            **more,
+        )
+    scores = None if report.scores is None else dataclasses.asdict(report.scores)
+    if json_:
+        console.as_json({"student": str(report.student), "epochs": report.epochs, "scores": scores})
+        return
+    click.echo(f"{report.student}: {report.epochs} epochs")
+    if report.scores is not None:
+        _scores_table([("student", report.scores)])
+
+
+@click.command()
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1, required=True)
+@click.option("--teacher", help="A model to compare with, named as in a recipe.")
+@click.option("--teacher-weights", type=options.PATH, help="Its weights.")
+@click.option("--no-resize", is_flag=True, help="The images have the input's size already.")
+@options.workers
+@options.device
+@options.as_json
+def evaluate(
+    images: Path,
+    runs: tuple[Path, ...],
+    teacher: str | None,
+    teacher_weights: Path | None,
+    no_resize: bool,
+    workers: int,
+    device: str | None,
+    json_: bool,
+) -> None:
+    """Measure the students of training RUNs on the folder IMAGES, side by side.
+
+    \b
+    Example:
+      labelcodec evaluate validation run
+      labelcodec evaluate validation runs/* --teacher torchvision/resnet18
+    """
+    import dataclasses
+
+    from labelcodec.pipeline.compare import evaluate_runs
+
+    with console.progress("evaluate") as progress:
+        found = evaluate_runs(
+            images,
+            runs,
+            teacher=teacher,
+            teacher_weights=teacher_weights,
+            resize=not no_resize,
+            workers=workers,
+            device=device,
+            progress=progress,
+        )
+    if json_:
+        console.as_json({str(run): dataclasses.asdict(scores) for run, scores in found})
+        return
+    _scores_table([(str(run), scores) for run, scores in found])
+
+
+def _scores_table(rows: list[tuple[str, Any]]) -> None:
+    names = ["student", "images", "top-1 %", "top-5 %", "loss, nats", "teacher's class %"]
+    cells = [
+        [
+            name,
+            console.count(scores.images),
+            console.decimal(100 * scores.top1, 2),
+            console.decimal(100 * scores.top5, 2),
+            console.decimal(scores.loss, 4),
+            console.decimal(None if scores.agreement is None else 100 * scores.agreement, 2),
+        ]
+        for name, scores in rows
+    ]
+    console.table("Accuracy", names, cells)

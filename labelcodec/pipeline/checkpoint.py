@@ -1,0 +1,45 @@
+"""What a run needs to go on as if it had never stopped."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from labelcodec.errors import MismatchError
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint beside its name and rename it, so that there is always a whole one."""
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(buffer.getbuffer())
+    os.replace(partial, path)
+
+
+def load(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
+    """Read a checkpoint without running code.
+
+    Args:
+        path: the file.
+        expected: what its entry 'run' must say, so that another run's checkpoint is refused.
+
+    Raises:
+        MismatchError: it is missing, damaged, or of another run; the message names what differs.
+    """
+    if not path.is_file():
+        raise MismatchError(f"{path}: no checkpoint to resume from")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        run = state["run"]
+    except Exception as error:
+        raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
+    differing = sorted(key for key in {*run, *expected} if run.get(key) != expected.get(key))
+    if differing:
+        raise MismatchError(f"{path}: is of another run, they differ in {', '.join(differing)}")
+    return dict(state)

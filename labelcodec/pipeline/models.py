@@ -1,0 +1,157 @@
+"""Models by name: our own, torchvision's, timm's, a file, or a function of the user's."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.pipeline.networks import CifarResNet, convnet
+
+OWN: dict[str, Callable[[int], nn.Module]] = {
+    "convnet": convnet,
+    "resnet20": partial(CifarResNet, 3),
+    "resnet56": partial(CifarResNet, 9),
+}
+FORCE_SAFE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+FILES = (".pt", ".pth", ".pt2", ".ts")
+NAMES = f"{', '.join(OWN)}, torchvision/NAME, timm/NAME, module:callable, or a TorchScript (.pt, "
+NAMES += ".ts) or exported (.pt2) file"
+
+
+def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
+    """A model that maps (B, 3, H, W) images to (B, classes) logits.
+
+    Args:
+        name: one of our own (convnet, resnet20, resnet56), 'torchvision/resnet18',
+            'timm/vit_tiny_patch16_224', 'package.module:function' (called with `classes`), or the
+            path of a TorchScript or torch.export file, which brings its own weights.
+        classes: C.
+        weights: file of a state dict, .safetensors or written by torch.save; loaded without
+            running code. Without it weights are random.
+
+    Raises:
+        ConfigError: an unknown name, or a library that is not installed.
+        MismatchError: weights that do not fit, or a file that is no model.
+    """
+    if Path(name).suffix in FILES:
+        if weights is not None:
+            raise ConfigError(f"{name} brings its own weights, {weights} cannot be added")
+        return _from_file(Path(name))
+    model = _by_name(name, classes)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Put the weights of a file into a model.
+
+    Raises:
+        MismatchError: the file is missing, damaged, holds other things than tensors, or its
+            tensors do not fit the model.
+    """
+    state = _read_state(path)
+    if isinstance(state.get("model"), dict):  # a checkpoint of `labelcodec train`
+        state = state["model"]
+    state = {name.removeprefix("module."): value for name, value in state.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        raise MismatchError(f"{path}: does not fit the model: {reason[0].strip()}") from None
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise MismatchError(f"{path}: no such weights file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except ImportError:
+        raise ConfigError(f"{path}: reading it takes the safetensors package") from None
+    except Exception as error:
+        raise MismatchError(f"{path}: not a file of weights ({type(error).__name__})") from None
+    if not isinstance(state, dict):
+        raise MismatchError(f"{path}: holds a {type(state).__name__}, expected a state dict")
+    return state
+
+
+def _by_name(name: str, classes: int) -> nn.Module:
+    library, _, rest = name.partition("/")
+    if name in OWN:
+        return OWN[name](classes)
+    if library == "torchvision" and rest:
+        models = _library("torchvision.models", "labelcodec[vision]")
+        return _made(name, lambda: models.get_model(rest, weights=None, num_classes=classes))
+    if library == "timm" and rest:
+        timm = _library("timm", "timm")
+        return _made(name, lambda: timm.create_model(rest, num_classes=classes))
+    if ":" in name:
+        return _own_function(name, classes)
+    raise ConfigError(f"unknown model {name!r}; known are {NAMES}")
+
+
+def _library(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise ConfigError(f"{module} is not installed: pip install '{package}'") from None
+
+
+def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
+    try:
+        return make()
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"{name}: {error}") from None
+
+
+def _own_function(name: str, classes: int) -> nn.Module:
+    module, _, function = name.partition(":")
+    try:
+        make = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{name}: {error}") from None
+    model = make(classes)
+    if not isinstance(model, nn.Module):
+        raise ConfigError(f"{name}: returned a {type(model).__name__}, expected a torch module")
+    return model
+
+
+@contextmanager
+def _no_pickle() -> Iterator[None]:
+    """Make every torch.load refuse code: torch.export falls back to one that does not."""
+    before = os.environ.get(FORCE_SAFE)
+    os.environ[FORCE_SAFE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[FORCE_SAFE]
+        else:
+            os.environ[FORCE_SAFE] = before
+
+
+def _from_file(path: Path) -> nn.Module:
+    if not path.is_file():
+        raise MismatchError(f"{path}: no such model file")
+    try:
+        if path.suffix == ".pt2":
+            with _no_pickle():
+                return torch.export.load(path).module()
+        loaded: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        return loaded
+    except Exception as error:
+        kind = type(error).__name__
+        raise MismatchError(f"{path}: neither TorchScript nor an exported model ({kind})") from None

@@ -1,0 +1,78 @@
+"""Networks small enough to train on a CPU, and the CIFAR residual networks."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut without weights (option A of He et al. 2016)."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.stride, self.added = stride, width - channels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, H, W) to (B, width, H / stride, W / stride)."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        half = self.added // 2
+        return F.relu(out + F.pad(shortcut, (0, 0, 0, 0, half, self.added - half)))
+
+
+class CifarResNet(nn.Module):
+    """ResNet of 6n + 2 layers for small images (He et al. 2016, section 4.2)."""
+
+    def __init__(self, blocks: int, classes: int, channels: int = 3) -> None:
+        """Three stages of 16, 32 and 64 channels.
+
+        Args:
+            blocks: n, blocks a stage.
+            classes: C.
+            channels: of the images.
+        """
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(16, 16, 1, blocks)
+        self.layer2 = _stage(16, 32, 2, blocks)
+        self.layer3 = _stage(32, 64, 2, blocks)
+        self.linear = nn.Linear(64, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, H, W) to (B, C) logits."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.layer3(self.layer2(self.layer1(out)))
+        logits: torch.Tensor = self.linear(out.mean(dim=(2, 3)))
+        return logits
+
+
+def _stage(channels: int, width: int, stride: int, blocks: int) -> nn.Sequential:
+    first = BasicBlock(channels, width, stride)
+    return nn.Sequential(first, *(BasicBlock(width, width, 1) for _ in range(blocks - 1)))
+
+
+def convnet(classes: int, width: int = 64, depth: int = 3, channels: int = 3) -> nn.Sequential:
+    """Blocks of 3x3 convolution, batch norm, ReLU and 2x2 max pooling, then a linear layer.
+
+    Args:
+        classes: C.
+        width: channels of the first block; each further one has half as many more.
+        depth: blocks.
+        channels: of the images.
+    """
+    layers: list[nn.Module] = []
+    for _ in range(depth):
+        layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)]
+        layers += [nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
+        channels, width = width, width * 3 // 2
+    return nn.Sequential(
+        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+    )

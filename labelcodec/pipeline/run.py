@@ -1,0 +1,83 @@
+"""What a training run leaves in its folder, so that its student can be built again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.pipeline import recipe as recipes
+from labelcodec.pipeline.models import build
+from labelcodec.pipeline.recipe import TrainingRecipe
+
+CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training run, as `run.json` has it.
+
+    Attributes:
+        recipe: how it was trained.
+        seed: of its weights and batches.
+        classes: C.
+        image_size: height, width of the network input.
+        interpolation: of resized images.
+        normalisation: mean and std of inputs in 0..1, None for none.
+        labels: batches of the label set.
+        fingerprint: of the image folder, where the labels say it.
+    """
+
+    recipe: TrainingRecipe
+    seed: int
+    classes: int
+    image_size: tuple[int, int]
+    interpolation: str
+    normalisation: dict[str, Any] | None
+    labels: int
+    fingerprint: str | None
+
+    def to_map(self) -> dict[str, Any]:
+        """Plain values for JSON, and for a checkpoint to be compared with."""
+        plain = {key: value for key, value in vars(self).items() if key != "recipe"}
+        return plain | {"recipe": self.recipe.to_map(), "image_size": list(self.image_size)}
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json`."""
+        (folder / FACTS).write_text(json.dumps(self.to_map(), indent=2) + "\n")
+
+
+def load(folder: Path) -> Run:
+    """Read a run's `run.json`.
+
+    Raises:
+        MismatchError: it is missing or not what a run writes.
+    """
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text())
+        recipe = recipes.from_map(facts.pop("recipe"), str(path))
+        height, width = facts.pop("image_size")
+        return Run(recipe=recipe, image_size=(int(height), int(width)), **facts)
+    except FileNotFoundError:
+        raise MismatchError(
+            f"{folder}: not the folder of a training run, {FACTS} is missing"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+        raise MismatchError(f"{path}: not what a run writes: {error}") from None
+
+
+def student(folder: Path) -> tuple[Run, nn.Module]:
+    """A finished run and its student.
+
+    Raises:
+        MismatchError: the run is not finished, or its files do not fit each other.
+    """
+    run = load(folder)
+    if not (folder / RESULT).is_file():
+        raise MismatchError(f"{folder}: the run is not finished; train it on with --resume")
+    return run, build(run.recipe.model, run.classes, folder / RESULT)

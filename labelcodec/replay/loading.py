@@ -1,0 +1,53 @@
+"""The images of a recorded batch, augmented as the teacher saw them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from labelcodec.batch import Augmentation
+from labelcodec.errors import LabelcodecError
+from labelcodec.replay.pillow import replay_image
+
+
+class Pixels(Protocol):
+    """Where decoded images come from."""
+
+    def image(self, index: int) -> Image.Image:
+        """Image at this position of the listing, RGB."""
+
+
+def load_batch(
+    pixels: Pixels,
+    paths: Sequence[str],
+    index: NDArray[np.int64],
+    augmentation: Augmentation,
+    size: tuple[int, int],
+    interpolation: str,
+) -> torch.Tensor:
+    """(B, 3, height, width) uint8 images, before mixing.
+
+    Args:
+        pixels: the images.
+        paths: their names, for error messages.
+        index: (B,) positions of the batch's images.
+        augmentation: of the batch.
+        size: height, width of the network input.
+        interpolation: 'bilinear' or 'bicubic'.
+
+    Raises:
+        LabelcodecError: an image that is missing, damaged, or not the one that was recorded.
+    """
+    levels = np.empty((len(index), *size, 3), np.uint8)
+    for sample, place in enumerate(index.tolist()):
+        try:
+            image = pixels.image(place)
+            levels[sample] = replay_image(image, augmentation, sample, size, interpolation)
+        except LabelcodecError as error:
+            raise type(error)(f"image {paths[place]}: {error}") from None
+    return torch.from_numpy(levels).permute(0, 3, 1, 2)

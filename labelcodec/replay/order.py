@@ -1,0 +1,96 @@
+"""In which order a training run takes recorded batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from labelcodec.errors import ConfigError, MismatchError
+
+
+class BatchOrder(Sampler[int]):
+    """Positions of recorded batches, epoch by epoch: the sampler of a `DataLoader`.
+
+    Args:
+        batches: recorded batches there are.
+        per_epoch: batches of an epoch, over all ranks; by default all.
+        order: 'pool' draws an epoch's batches at random without replacement (LPQLD's pool of
+            batches), again from the start where an epoch has more than there are; 'recorded' takes
+            them as they come and goes on in the next epoch where this one ended.
+        seed: of the draws; an epoch's draw depends on it and the epoch alone.
+        rank: which of `world` processes this is; each takes every world-th batch.
+        world: processes in all; what does not divide among them is left out of the epoch.
+
+    Raises:
+        ConfigError: no batches, fewer than processes, or impossible arguments.
+    """
+
+    def __init__(
+        self,
+        batches: int,
+        *,
+        per_epoch: int | None = None,
+        order: Literal["pool", "recorded"] = "pool",
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.batches, self.order, self.seed = batches, order, seed
+        self.per_epoch = per_epoch or batches
+        self.rank, self.world = rank, world
+        if batches < 1 or not 0 <= rank < world or order not in ("pool", "recorded"):
+            raise ConfigError(f"no order of {batches} batches for rank {rank} of {world}")
+        if self.per_epoch < world:
+            raise ConfigError(f"{self.per_epoch} batches an epoch for {world} processes")
+        self.epoch = self._done = 0
+
+    def __len__(self) -> int:
+        """Batches of an epoch that this rank takes."""
+        return self.per_epoch // self.world
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch."""
+        self.epoch, self._done = epoch, 0
+
+    def __iter__(self) -> Iterator[int]:
+        """The rest of the epoch."""
+        share = self._drawn()[self.rank :: self.world][: len(self)]
+        return iter(share[self._done :].tolist())
+
+    def _drawn(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(per_epoch,) batches of the epoch, over all ranks."""
+        if self.order == "recorded":
+            return np.arange(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch) % (
+                self.batches
+            )
+        draw = np.random.default_rng([self.seed, self.epoch])
+        rounds = -(-self.per_epoch // self.batches)
+        return np.concatenate([draw.permutation(self.batches) for _ in range(rounds)])[
+            : self.per_epoch
+        ]
+
+    def state_dict(self, done: int) -> dict[str, Any]:
+        """Where a run stands.
+
+        Args:
+            done: batches of this epoch that this rank has trained on; the loader may be ahead.
+        """
+        return {**self._identity(), "epoch": self.epoch, "done": done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on behind the batches that were done.
+
+        Raises:
+            MismatchError: the state is of another order.
+        """
+        differing = sorted(key for key, own in self._identity().items() if state.get(key) != own)
+        if differing:
+            raise MismatchError(f"the order resumed from differs in {', '.join(differing)}")
+        self.epoch, self._done = int(state["epoch"]), int(state["done"])
+
+    def _identity(self) -> dict[str, Any]:
+        names = ("batches", "per_epoch", "order", "seed", "world")
+        return {name: getattr(self, name) for name in names}
