@@ -15,11 +15,11 @@ from torch.utils.data import Dataset
 from labelcodec.batch import Mix
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.errors import DataError, LabelcodecError
+from labelcodec.errors import DataError, LabelcodecError, MismatchError
 from labelcodec.images import list_images
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
-from labelcodec.replay.belonging import check_folder
+from labelcodec.replay.belonging import check_folder, check_images
 from labelcodec.replay.expand import expand
 from labelcodec.replay.finish import mix, normalise
 from labelcodec.replay.labels import SoftLabels, to_tensors
@@ -94,7 +94,8 @@ class ReplayDataset(Dataset[ReplayBatch]):
         progress: called with images done and in all while the cache is filled.
 
     Raises:
-        LabelcodecError: a bad container, or an image folder that the labels do not belong to.
+        LabelcodecError: a bad container, an image folder or a cache that the labels do not belong
+            to, or an image size that is missing or not the recorded one.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         images: Path | str,
         *,
         uint8: bool = False,
-        cache: Path | None = None,
+        cache: Path | str | None = None,
         image_size: tuple[int, int] | None = None,
         interpolation: str | None = None,
         normalisation: Mapping[str, Any] | None = None,
@@ -114,16 +115,21 @@ class ReplayDataset(Dataset[ReplayBatch]):
         self.listing = list_images(images)
         check_folder(self.reader, self.listing)
         self.uint8 = uint8
-        size = image_size or header.image_size
+        size = header.image_size or image_size
         if size is None:
             raise DataError(
                 f"{self.reader.paths[0]}: does not say the size of the network input; give it"
+            )
+        if image_size is not None and image_size != size:
+            raise MismatchError(
+                f"{self.reader.paths[0]}: was recorded at {size[0]} x {size[1]}, not at "
+                f"{image_size[0]} x {image_size[1]}"
             )
         self.size = size
         self.interpolation = interpolation or header.interpolation or "bilinear"
         self.normalisation = normalisation or header.normalisation
         self._pixels = (
-            Files(self.listing) if cache is None else Cache(cache, self.listing, progress)
+            Files(self.listing) if cache is None else Cache(Path(cache), self.listing, progress)
         )
         self._frames: dict[str, Frame] = {}
 
@@ -145,6 +151,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         recorded = self.reader[position]
         augmentation = recorded.augmentation
         try:
+            check_images(recorded.image_index, self.listing)
             images = load_batch(
                 self._pixels,
                 self.listing.paths,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from PIL import Image
 from labelcodec.batch import Augmentation
 from labelcodec.errors import LabelcodecError
 from labelcodec.replay.pillow import replay_image
+
+T = TypeVar("T")
 
 
 class Pixels(Protocol):
@@ -45,9 +47,32 @@ def load_batch(
     """
     levels = np.empty((len(index), *size, 3), np.uint8)
     for sample, place in enumerate(index.tolist()):
+        image = pixels.image(place)
         try:
-            image = pixels.image(place)
             levels[sample] = replay_image(image, augmentation, sample, size, interpolation)
         except LabelcodecError as error:
             raise type(error)(f"image {paths[place]}: {error}") from None
     return torch.from_numpy(levels).permute(0, 3, 1, 2)
+
+
+def loaded(loader: Iterable[T]) -> Iterator[T]:
+    """What a `DataLoader` gives; errors of its workers come as they would without workers.
+
+    Raises:
+        LabelcodecError: as the data set; torch puts the worker's traceback into its message.
+        ChildProcessError: a worker was killed.
+    """
+    try:
+        yield from loader
+        return
+    except LabelcodecError as error:
+        kind = type(error)
+        said = str(error).rpartition(f"{kind.__module__}.{kind.__name__}: ")[2]
+        problem: Exception = kind(said.rstrip())
+        error.__traceback__ = None  # it would keep the other workers alive
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        what = "a worker process died, perhaps for lack of memory; try fewer --workers"
+        problem = ChildProcessError(what)
+    raise problem

@@ -26,6 +26,13 @@ class BatchOrder(Sampler[int]):
 
     Raises:
         ConfigError: no batches, fewer than processes, or impossible arguments.
+
+    Example:
+        >>> order = BatchOrder(len(dataset), seed=1)
+        >>> loader = DataLoader(dataset, batch_size=None, sampler=order, num_workers=2)
+        >>> for epoch in range(10):
+        ...     order.set_epoch(epoch)
+        ...     for batch in loader: ...
     """
 
     def __init__(
@@ -39,10 +46,12 @@ class BatchOrder(Sampler[int]):
         world: int = 1,
     ) -> None:
         self.batches, self.order, self.seed = batches, order, seed
-        self.per_epoch = per_epoch or batches
+        self.per_epoch = batches if per_epoch is None else per_epoch
         self.rank, self.world = rank, world
         if batches < 1 or not 0 <= rank < world or order not in ("pool", "recorded"):
-            raise ConfigError(f"no order of {batches} batches for rank {rank} of {world}")
+            raise ConfigError(f"no {order!r} order of {batches} batches for rank {rank} of {world}")
+        if seed < 0:
+            raise ConfigError(f"seed {seed} of an order, allowed are 0 and more")
         if self.per_epoch < world:
             raise ConfigError(f"{self.per_epoch} batches an epoch for {world} processes")
         self.epoch = self._done = 0
@@ -84,12 +93,15 @@ class BatchOrder(Sampler[int]):
         """Go on behind the batches that were done.
 
         Raises:
-            MismatchError: the state is of another order.
+            MismatchError: the state is of another order, or not one.
         """
         differing = sorted(key for key, own in self._identity().items() if state.get(key) != own)
         if differing:
             raise MismatchError(f"the order resumed from differs in {', '.join(differing)}")
-        self.epoch, self._done = int(state["epoch"]), int(state["done"])
+        epoch, done = state.get("epoch"), state.get("done")
+        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= len(self):
+            raise MismatchError(f"an order of {len(self)} batches cannot resume behind {done}")
+        self.epoch, self._done = epoch, done
 
     def _identity(self) -> dict[str, Any]:
         names = ("batches", "per_epoch", "order", "seed", "world")

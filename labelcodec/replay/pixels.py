@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from labelcodec.errors import MismatchError
-from labelcodec.images import ImageListing, fingerprint, image_sizes
+from labelcodec.images import ImageListing, image_sizes
 
 Progress = Callable[[int, int], None]
 
@@ -34,19 +38,22 @@ class Files:
         try:
             with Image.open(path) as image:
                 return image.convert("RGB")
-        except OSError as error:
-            raise MismatchError(f"{path}: cannot read this image ({error})") from error
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            reason = getattr(error, "strerror", None) or str(error).partition(" '")[0]
+            raise MismatchError(f"{path}: cannot read this image ({reason})") from error
 
 
 class Cache:
     """Decoded images in one memory-mapped file, which all processes of a machine share.
 
     `FILE` holds the pixels of all images, (height, width, 3) uint8 one after another; `FILE.json`
-    their sizes and the fingerprint of the folder.
+    their sizes, and a digest of the names, sizes and times of the image files.
     """
 
     def __init__(self, path: Path, listing: ImageListing, progress: Progress | None = None) -> None:
-        """Open the cache, decoding all images into it first where it is missing or another's.
+        """Open the cache, decoding all images into it first where it is missing.
+
+        Several processes may do so at once: one of them decodes, the others wait for it.
 
         Args:
             path: the file.
@@ -54,16 +61,22 @@ class Cache:
             progress: called with images done and images in all.
 
         Raises:
-            MismatchError: an image is missing or not an image.
+            MismatchError: an image is missing or not an image; or the file is there and not a
+                whole cache of these images.
         """
         self._path = path
-        sizes = _cached_sizes(path, listing)
-        self._sizes = sizes if sizes is not None else _fill(path, listing, progress)
+        if not path.exists():
+            _fill(path, listing, progress)
+        self._sizes = _sizes(path, listing)
         lengths = 3 * self._sizes.astype(np.int64).prod(axis=1)
         self._start = np.concatenate([[0], np.cumsum(lengths)])
         self._pixels: NDArray[np.uint8] | None = None
+        if path.stat().st_size != self._start[-1]:
+            raise MismatchError(
+                f"{path}: has {path.stat().st_size} bytes, its images {self._start[-1]}; remove it"
+            )
 
-    def __getstate__(self) -> dict[str, object]:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pixels": None}  # another process maps the file itself
 
     def image(self, index: int) -> Image.Image:
@@ -75,31 +88,50 @@ class Cache:
         return Image.fromarray(self._pixels[first:stop].reshape(height, width, 3))
 
 
-def _cached_sizes(path: Path, listing: ImageListing) -> NDArray[np.int32] | None:
-    """(N, 2) sizes of the images in the cache; None where it has to be made."""
+def _sizes(path: Path, listing: ImageListing) -> NDArray[np.int32]:
+    """(N, 2) sizes of the images in the cache."""
     try:
         facts = json.loads(_facts(path).read_text())
-        sizes = np.array(facts["sizes"], np.int32).reshape(-1, 2)
-        right = facts["fingerprint"] == fingerprint(listing.paths) and len(sizes) == len(listing)
-        whole = path.stat().st_size == 3 * int(sizes.astype(np.int64).prod(axis=1).sum())
+        digest, sizes = facts["images"], np.array(facts["sizes"], np.int32).reshape(-1, 2)
     except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return sizes if right and whole else None
-
-
-def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> NDArray[np.int32]:
-    sizes = image_sizes(listing, np.arange(len(listing)))
-    files, partial = Files(listing), path.with_name(f"{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("wb") as out:
-        for index in range(len(listing)):
-            out.write(np.asarray(files.image(index)).tobytes())
-            if progress is not None:
-                progress(index + 1, len(listing))
-    facts = {"fingerprint": fingerprint(listing.paths), "sizes": sizes.tolist()}
-    os.replace(partial, path)
-    _facts(path).write_text(json.dumps(facts))
+        raise MismatchError(f"{path}: not a cache of images; name another file") from None
+    if digest != _digest(listing) or len(sizes) != len(listing):
+        raise MismatchError(
+            f"{path}: caches other images than those of {listing.root}, or they have changed; "
+            "remove it or name another file"
+        )
     return sizes
+
+
+def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> None:
+    """Decode all images; `path` appears last, when all is in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _facts(path).open("a") as facts:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(facts, fcntl.LOCK_EX)
+        if path.exists():
+            return
+        sizes = image_sizes(listing, np.arange(len(listing)))
+        files, partial = Files(listing), path.with_name(f"{path.name}.partial")
+        with partial.open("wb") as out:
+            for index in range(len(listing)):
+                out.write(np.asarray(files.image(index)).tobytes())
+                if progress is not None:
+                    progress(index + 1, len(listing))
+        facts.truncate(0)
+        json.dump({"images": _digest(listing), "sizes": sizes.tolist()}, facts)
+        facts.flush()
+        os.replace(partial, path)
+
+
+def _digest(listing: ImageListing) -> str:
+    """Of the image files' names, sizes and times of change."""
+    digest = hashlib.sha256()
+    for name in listing.paths:
+        status = (listing.root / name).stat()
+        facts = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+        digest.update(facts.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def _facts(path: Path) -> Path:

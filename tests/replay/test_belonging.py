@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+import labelcodec
+from labelcodec import Header, Writer
+from labelcodec.errors import MismatchError
+from labelcodec.images import fingerprint, list_images
+from labelcodec.replay.belonging import check_folder
+from tests.replay import scene
+
+
+def labelled(tmp_path, names: bool = False, **header):
+    """The reader of a label set of the folder 'images'."""
+    folder = scene.folder(tmp_path / "images")
+    listing = list_images(folder)
+    given = {"classes": 3, "images": 12, "fingerprint": fingerprint(listing.paths)} | header
+    stored = listing.paths if names else None
+    with Writer(tmp_path / "a.slc", Header(**given), "dense", names=stored):
+        pass
+    return labelcodec.open(tmp_path / "a.slc")
+
+
+def refused(reader, folder, *words: str) -> None:
+    with pytest.raises(MismatchError) as caught:
+        check_folder(reader, list_images(folder))
+    assert all(word in str(caught.value) for word in (str(folder), "a.slc", *words))
+
+
+def test_the_folder_itself_is_accepted(tmp_path) -> None:
+    check_folder(labelled(tmp_path), list_images(tmp_path / "images"))
+
+
+def test_another_name_is_named(tmp_path) -> None:
+    reader = labelled(tmp_path, names=True)
+    (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
+    refused(reader, tmp_path / "images", "class1/0060.png", "class1/006.png")
+
+
+def test_without_names_the_listings_differ(tmp_path) -> None:
+    reader = labelled(tmp_path)
+    (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
+    refused(reader, tmp_path / "images", "other file names")
+
+
+@pytest.mark.parametrize("header", [{}, {"fingerprint": None}])
+def test_too_few_images(tmp_path, header) -> None:
+    reader = labelled(tmp_path, **header)
+    (tmp_path / "images/class1/006.png").unlink()
+    refused(reader, tmp_path / "images", "11 images", "12")
+
+
+def test_too_many_images(tmp_path) -> None:
+    reader = labelled(tmp_path)
+    refused(reader, scene.folder(tmp_path / "more", 13), "13 images", "12")
+
+
+def test_more_classes_than_the_labels_have(tmp_path) -> None:
+    refused(labelled(tmp_path, classes=2), tmp_path / "images", "3 classes", "2")
+
+
+def test_fewer_classes_than_the_labels_have(tmp_path) -> None:
+    check_folder(labelled(tmp_path, classes=1000), list_images(tmp_path / "images"))

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.replay.order import BatchOrder
+
+
+def epoch_of(order: BatchOrder, epoch: int) -> list[int]:
+    order.set_epoch(epoch)
+    return list(order)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**40), st.integers(0, 500), st.integers(1, 5), st.data())
+def test_ranks_share_a_draw_without_replacement(batches, seed, epoch, world, data) -> None:
+    per_epoch = data.draw(st.none() | st.integers(1, batches))
+    if (per_epoch or batches) < world:
+        return
+    orders = [
+        BatchOrder(batches, per_epoch=per_epoch, seed=seed, rank=rank, world=world)
+        for rank in range(world)
+    ]
+    shares = [epoch_of(order, epoch) for order in orders]
+    assert {len(share) for share in shares} == {len(orders[0])} == {(per_epoch or batches) // world}
+    taken = [place for share in shares for place in share]
+    assert len(set(taken)) == len(taken)
+    assert set(taken) <= set(range(batches))
+    again = BatchOrder(batches, per_epoch=per_epoch, seed=seed, world=world)
+    assert epoch_of(again, epoch) == shares[0]
+    one = BatchOrder(batches, per_epoch=per_epoch, seed=seed)
+    together = np.stack(shares, axis=1).ravel().tolist()
+    assert epoch_of(one, epoch)[: len(together)] == together
+
+
+def test_epochs_and_seeds_differ() -> None:
+    draws = {tuple(epoch_of(BatchOrder(30, seed=s), e)) for s in range(5) for e in range(5)}
+    assert len(draws) == 25
+
+
+def test_a_long_epoch_goes_through_the_pool_again() -> None:
+    drawn = epoch_of(BatchOrder(4, per_epoch=10), 0)
+    assert sorted(drawn[:4]) == sorted(drawn[4:8]) == [0, 1, 2, 3]
+    assert len(set(drawn[8:])) == 2
+
+
+def test_recorded_order_goes_on_where_it_ended() -> None:
+    order = BatchOrder(5, per_epoch=3, order="recorded")
+    assert [epoch_of(order, epoch) for epoch in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+
+
+class Numbers(Dataset[int]):
+    def __getitem__(self, position: int) -> int:
+        return position
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_goes_on_in_mid_epoch(workers: int) -> None:
+    """Workers have fetched beyond what was trained on when the state is taken."""
+    order = BatchOrder(20, seed=3, rank=1, world=2)
+    loader = DataLoader(Numbers(), batch_size=None, sampler=order, num_workers=workers)
+    whole = epoch_of(order, 4)
+    running, done = iter(loader), 3
+    trained = [int(next(running)) for _ in range(done)]
+    state = order.state_dict(done)
+    del running
+    later = BatchOrder(20, seed=3, rank=1, world=2)
+    later.load_state_dict(state)
+    resumed = DataLoader(Numbers(), batch_size=None, sampler=later, num_workers=workers)
+    assert trained + [int(place) for place in resumed] == whole
+    assert epoch_of(later, 5) == epoch_of(order, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [({"seed": 9}, "seed"), ({"world": 3, "batches": 8}, "batches, world"), ({"done": 11}, "11")],
+)
+def test_another_orders_state_is_refused(change, what: str) -> None:
+    order = BatchOrder(10)
+    with pytest.raises(MismatchError, match=what):
+        order.load_state_dict(order.state_dict(2) | change)
+    with pytest.raises(MismatchError):
+        order.load_state_dict({})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"batches": 0},
+        {"batches": 3, "rank": 2, "world": 2},
+        {"batches": 3, "world": 4},
+        {"batches": 3, "per_epoch": 0},
+        {"batches": 3, "order": "random"},
+        {"batches": 3, "seed": -1},
+    ],
+)
+def test_impossible_orders(given) -> None:
+    with pytest.raises(ConfigError):
+        BatchOrder(**given)
