@@ -8,7 +8,7 @@ from pathlib import Path
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.evaluate import Centres, Progress, Scores, evaluate
-from labelcodec.pipeline.models import build
+from labelcodec.pipeline.models import trained
 from labelcodec.pipeline.run import student
 
 
@@ -42,10 +42,12 @@ def evaluate_runs(
         raise ConfigError("weights of a teacher, but no --teacher")
     found = []
     with process(device) as here:
-        for i, folder in enumerate(runs):
-            run, model = student(folder)
+        students = [student(folder) for folder in runs]
+        for i, (folder, (run, model)) in enumerate(zip(runs, students, strict=True)):
             centres = Centres(images, run.image_size, run.interpolation, resize)
-            compared = None if teacher is None else build(teacher, run.classes, teacher_weights)
+            compared = None
+            if teacher is not None:
+                compared = trained(teacher, run.classes, teacher_weights).to(here.device)
 
             def moved(done: int, total: int, before: int = i) -> None:
                 if progress is not None:

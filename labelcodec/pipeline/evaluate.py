@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from labelcodec.errors import MismatchError
 from labelcodec.images import list_images
 from labelcodec.replay.finish import normalise
+from labelcodec.replay.loading import loaded
 from labelcodec.replay.pillow import filter_of
 from labelcodec.replay.pixels import Files
 
@@ -91,21 +92,29 @@ def evaluate(
 ) -> Scores:
     """Show every image to a student and, if given, to its teacher.
 
+    Args:
+        model: the student, on the device.
+        images: to show.
+        normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
+        device: where to.
+        teacher: on the device and in evaluation mode.
+        batch_size: images at once.
+        workers: processes that load images.
+        progress: called with images done and in all.
+
     Raises:
         MismatchError: the folder has more classes than the student.
     """
     loader = DataLoader(images, batch_size, num_workers=workers)
     model.eval()
-    if teacher is not None:
-        teacher.to(device).eval()
     shown, first, five, loss, agreed = 0, 0, 0, 0.0, 0
-    for levels, hard in loader:
+    for levels, hard in loaded(loader):
         inputs, wanted = normalise(levels.to(device), normalisation), hard.to(device)
         logits = model(inputs).float()
-        if int(hard.max()) >= logits.shape[1]:
+        if len(images.listing.classes) > logits.shape[1]:
             raise MismatchError(
-                f"{images.listing.root}: has class {int(hard.max())}, the student knows "
-                f"{logits.shape[1]} classes"
+                f"{images.listing.root}: has {len(images.listing.classes)} classes, the student "
+                f"knows {logits.shape[1]}"
             )
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         first += int((best[:, 0] == wanted).sum())

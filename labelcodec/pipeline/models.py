@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,7 +24,8 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
     "resnet56": partial(CifarResNet, 9),
 }
 FORCE_SAFE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-FILES = (".pt", ".pth", ".pt2", ".ts")
+EXPORTED = ".pt2"
+FILES = (".pt", ".pth", ".ts", EXPORTED)
 NAMES = f"{', '.join(OWN)}, torchvision/NAME, timm/NAME, module:callable, or a TorchScript (.pt, "
 NAMES += ".ts) or exported (.pt2) file"
 
@@ -42,7 +45,7 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
         ConfigError: an unknown name, or a library that is not installed.
         MismatchError: weights that do not fit, or a file that is no model.
     """
-    if Path(name).suffix in FILES:
+    if is_file(name):
         if weights is not None:
             raise ConfigError(f"{name} brings its own weights, {weights} cannot be added")
         return _from_file(Path(name))
@@ -50,6 +53,25 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
     if weights is not None:
         load_weights(model, weights)
     return model
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a TorchScript or exported file."""
+    return Path(name).suffix in FILES
+
+
+def trained(name: str, classes: int, weights: Path | None) -> nn.Module:
+    """A model as in `build`, ready to be asked: in evaluation mode.
+
+    Raises:
+        ConfigError: as `build`, or the weights would be random.
+        MismatchError: as `build`.
+    """
+    model = build(name, classes, weights)
+    if weights is None and not is_file(name) and ":" not in name:
+        raise ConfigError(f"{name} has random weights; give those it was trained to")
+    # an exported program has no modes
+    return model if Path(name).suffix == EXPORTED else model.eval()
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -60,9 +82,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
             tensors do not fit the model.
     """
     state = _read_state(path)
-    if isinstance(state.get("model"), dict):  # a checkpoint of `labelcodec train`
-        state = state["model"]
-    state = {name.removeprefix("module."): value for name, value in state.items()}
+    for key in ("model", "state_dict"):  # checkpoints of training scripts
+        if isinstance(state.get(key), dict):
+            state = state[key]
+    state = {str(name).removeprefix("module."): value for name, value in state.items()}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -119,11 +142,13 @@ def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
 
 def _own_function(name: str, classes: int) -> nn.Module:
     module, _, function = name.partition(":")
+    sys.path.insert(0, os.getcwd())  # a program's own folder comes first there
     try:
-        make = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name}: {error}") from None
-    model = make(classes)
+        model = getattr(importlib.import_module(module), function)(classes)
+    except Exception as error:
+        raise ConfigError(f"{name}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
     if not isinstance(model, nn.Module):
         raise ConfigError(f"{name}: returned a {type(model).__name__}, expected a torch module")
     return model
@@ -147,11 +172,13 @@ def _from_file(path: Path) -> nn.Module:
     if not path.is_file():
         raise MismatchError(f"{path}: no such model file")
     try:
-        if path.suffix == ".pt2":
+        if path.suffix == EXPORTED:
             with _no_pickle():
                 return torch.export.load(path).module()
-        loaded: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-        return loaded
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of TorchScript itself
+            script: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        return script
     except Exception as error:
         kind = type(error).__name__
         raise MismatchError(f"{path}: neither TorchScript nor an exported model ({kind})") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -73,8 +74,12 @@ class TrainingRecipe:
         for name in ("smoothing", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are 0..1")
-        if self.learning_rate <= 0 or self.stretch <= 0 or self.warmup < 0:
-            raise ConfigError("recipe: learning_rate and stretch must be above 0, warmup not below")
+        for name in ("learning_rate", "stretch"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are above 0")
+        for name in ("weight_decay", "momentum", "warmup"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are 0 and more")
 
     def to_map(self) -> dict[str, Any]:
         """The recipe as plain values, to be written down beside a result."""
@@ -92,7 +97,7 @@ def load(name: str, changes: Mapping[str, Any] | None = None) -> TrainingRecipe:
 
     Args:
         name: one of `names()`, or the path of a file.
-        changes: settings that replace the file's.
+        changes: settings that replace the file's, those of a table one by one.
 
     Raises:
         ConfigError: no such recipe, no TOML, or a setting that does not exist or has a wrong value.
@@ -112,7 +117,16 @@ def load(name: str, changes: Mapping[str, Any] | None = None) -> TrainingRecipe:
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
-    return from_map({**settings, **(changes or {})}, name)
+    return from_map(merged(settings, changes or {}), name)
+
+
+def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with changes put in; tables of the same name become one."""
+    result = dict(settings)
+    for name, value in changes.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
+        result[name] = merged(result[name], value) if both else value
+    return result
 
 
 def from_map(settings: Mapping[str, Any], where: str) -> TrainingRecipe:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader, Dataset
 
 from labelcodec.augment.recipe import Recipe
-from labelcodec.augment.seeded import draw
 from labelcodec.batch import LabelBatch
-from labelcodec.errors import ConfigError
+from labelcodec.codecs import registry
+from labelcodec.container import RecordReader
+from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, fingerprint
 from labelcodec.pipeline.distributed import Process
+from labelcodec.pipeline.labelling import Drawn, labelled
+from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.teacher import Teacher
-from labelcodec.replay.loading import load_batch
-from labelcodec.replay.pixels import Files
-from labelcodec.writer import Writer, fitting_places
+from labelcodec.writer import Writer, fitting_places, with_codec
 
 Progress = Callable[[int, int], None]
 
@@ -41,29 +40,6 @@ class RelabelReport:
     batches: int
     labels: int
     bytes: int
-
-
-def kept_batches(recipe: Recipe, epochs: int, keep: float) -> list[int]:
-    """Numbers of the batches to label.
-
-    Args:
-        recipe: what batches are drawn from.
-        epochs: T, epochs the student will train for.
-        keep: share of their batches, above 0 and up to 1. Below 1 the incomplete last batch of
-            every epoch is left out and the first so many of the others are kept, as LPQLD prunes.
-
-    Raises:
-        ConfigError: nothing would be kept.
-    """
-    if epochs < 1 or not 0 < keep <= 1:
-        raise ConfigError(f"{epochs} epochs of which {keep:g} are kept: allowed are 1.. and 0..1")
-    if keep == 1:
-        return list(range(epochs * recipe.batches))
-    whole = recipe.images // recipe.batch
-    wanted = round(keep * epochs * whole)
-    if not wanted:
-        raise ConfigError(f"keep={keep:g} of {epochs * whole} whole batches leaves none")
-    return [n // whole * recipe.batches + n % whole for n in range(wanted)]
 
 
 def relabel(
@@ -95,13 +71,18 @@ def relabel(
         codec: a codec spec.
         interpolation: of resized crops.
         workers: processes that load images.
-        resume: continue where a killed run stopped; the files are the same in the end.
+        resume: continue where a run stopped, if any did; the files are the same in the end.
         force: replace existing files.
         progress: called with this process's batches done and in all.
 
     Raises:
-        LabelcodecError: an image, teacher, codec or destination that does not do.
+        LabelcodecError: an image, teacher, codec or destination that does not do. What was
+            labelled before is kept, to be resumed.
     """
+    if len(listing.classes) > teacher.classes:
+        raise MismatchError(
+            f"{listing.root}: has {len(listing.classes)} classes, the teacher {teacher.classes}"
+        )
     numbers = kept_batches(recipe, epochs, keep)
     own = numbers[here.rank :: here.world]
     if not own:
@@ -122,18 +103,16 @@ def relabel(
     files = shard_paths(target, here.world)
     path = files[here.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = _Drawn(listing, recipe, interpolation)
     total = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
-    with Writer(path, header, codec, resume=resume, force=force, expected=total) as writer:
-        ready = _fit(writer, teacher, drawn, numbers, here)
-        missing = [number for number in own if number not in writer.numbers]
-        done = len(own) - len(missing)
-        fresh = _labelled(teacher, drawn, [n for n in missing if n not in ready], workers)
-        for number in missing:
-            writer.add(ready.pop(number) if number in ready else next(fresh))
-            done += 1
-            if progress is not None:
-                progress(done, len(own))
+    if resume and path.exists():
+        _shared(_tables(path, header, codec, own), here)
+    else:
+        drawn = Drawn(listing, recipe, interpolation)
+        with Writer(path, header, codec, resume=resume, force=force, expected=total) as writer:
+            if others := writer.numbers - set(own):
+                raise MismatchError(f"{path}: was started with batch {min(others)}, not wanted now")
+            ready = _fit(writer, teacher, drawn, numbers, here, workers, progress)
+            _fill(writer, teacher, drawn, own, ready, workers, progress)
     return RelabelReport(tuple(files), len(numbers), total, path.stat().st_size)
 
 
@@ -148,9 +127,11 @@ def shard_paths(target: Path, world: int) -> list[Path]:
 def _fit(
     writer: Writer,
     teacher: Teacher,
-    drawn: _Drawn,
+    drawn: Drawn,
     numbers: Sequence[int],
     here: Process,
+    workers: int,
+    progress: Progress | None,
 ) -> dict[int, LabelBatch]:
     """Give all files the same tables: the first process fits them, the others take them over.
 
@@ -163,40 +144,57 @@ def _fit(
         size = recipe.batch * teacher.classes * np.dtype(np.float32).itemsize
         places = fitting_places(len(numbers), recipe.batch, size, writer.codec.fit_labels)
         sample = [numbers[place] for place in places]
-        ready = {batch.number: batch for batch in _labelled(teacher, drawn, sample, 0)}
+        share = -(-len(numbers) // here.world)
+        for batch in labelled(teacher, drawn, sample, workers):
+            ready[batch.number] = batch
+            if progress is not None:
+                progress(min(len(ready), share), share)
         writer.fit(list(ready.values()))
-    if here.world > 1:
-        shared: list[bytes | None] = [None]
-        if writer.coder is not None and here.first:
-            shared = [writer.coder.side_information()]
-        dist.broadcast_object_list(shared, 0)
-        if shared[0] is not None:
-            writer.adopt(shared[0])
+    own = None if writer.coder is None else writer.coder.side_information()
+    writer.adopt(_shared(own, here))
     return ready
 
 
-class _Drawn(Dataset[tuple[int, torch.Tensor]]):
-    """Batches of a recipe with their images; the item of number n is (n, images)."""
-
-    def __init__(self, listing: ImageListing, recipe: Recipe, interpolation: str) -> None:
-        self.recipe = recipe
-        self._pixels, self._paths = Files(listing), listing.paths
-        self._interpolation = interpolation
-
-    def __getitem__(self, number: int) -> tuple[int, torch.Tensor]:
-        index, augmentation = draw(self.recipe, number)
-        images = load_batch(
-            self._pixels, self._paths, index, augmentation, self.recipe.size, self._interpolation
-        )
-        return number, images
+def _shared(tables: bytes | None, here: Process) -> bytes:
+    """The tables of the first process, which has some."""
+    given = [tables]
+    if here.world > 1:
+        dist.broadcast_object_list(given, 0)
+    assert given[0] is not None
+    return given[0]
 
 
-def _labelled(
-    teacher: Teacher, drawn: _Drawn, numbers: Sequence[int], workers: int
-) -> Iterator[LabelBatch]:
-    loader = DataLoader(drawn, batch_size=None, sampler=list(numbers), num_workers=workers)
-    for number, images in loader:
-        index, augmentation = draw(drawn.recipe, number)
-        labels = teacher.label(images, augmentation.mix)
-        epoch = drawn.recipe.place(number)[0]
-        yield LabelBatch(number, epoch, index, augmentation, labels)
+def _tables(path: Path, header: Header, codec: str, own: Sequence[int]) -> bytes:
+    """The tables of a file that this process has finished before.
+
+    Raises:
+        MismatchError: it is not what this run would write.
+    """
+    with RecordReader(path) as found:
+        wanted = with_codec(header, registry.parse(codec)).to_map()
+        if found.header != wanted or found.index.number.tolist() != list(own):
+            raise MismatchError(f"{path}: exists already and is of another run")
+        return found.side(0)
+
+
+def _fill(
+    writer: Writer,
+    teacher: Teacher,
+    drawn: Drawn,
+    own: Sequence[int],
+    ready: dict[int, LabelBatch],
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    """Label and write those of this process's batches that are not in the file yet."""
+    missing = [number for number in own if number not in writer.numbers]
+    fresh = labelled(teacher, drawn, [n for n in missing if n not in ready], workers)
+    known = len(own) - len([number for number in missing if number not in ready])
+    for number in missing:
+        if number in ready:
+            writer.add(ready.pop(number))
+            continue
+        writer.add(next(fresh))
+        known += 1
+        if progress is not None:
+            progress(known, len(own))

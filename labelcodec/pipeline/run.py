@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgpack
 from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline import recipe as recipes
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
+from labelcodec.reader import OWN, Reader
 
 CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
 
@@ -28,8 +31,8 @@ class Run:
         image_size: height, width of the network input.
         interpolation: of resized images.
         normalisation: mean and std of inputs in 0..1, None for none.
-        labels: batches of the label set.
-        fingerprint: of the image folder, where the labels say it.
+        labels: digest of the label set, see `digest`.
+        processes: that trained it.
     """
 
     recipe: TrainingRecipe
@@ -38,8 +41,8 @@ class Run:
     image_size: tuple[int, int]
     interpolation: str
     normalisation: dict[str, Any] | None
-    labels: int
-    fingerprint: str | None
+    labels: str
+    processes: int
 
     def to_map(self) -> dict[str, Any]:
         """Plain values for JSON, and for a checkpoint to be compared with."""
@@ -49,6 +52,16 @@ class Run:
     def save(self, folder: Path) -> None:
         """Write `run.json`."""
         (folder / FACTS).write_text(json.dumps(self.to_map(), indent=2) + "\n")
+
+
+def digest(reader: Reader) -> str:
+    """SHA-256, as hex, of what a label set's header and index say; not of how it is sharded."""
+    header, index = reader.header.to_map(), reader.index
+    told = {key: value for key, value in header.items() if key not in OWN}
+    found = hashlib.sha256(msgpack.packb(told))
+    for column in (index.number, index.samples, index.size):
+        found.update(column.astype("<i8").tobytes())
+    return found.hexdigest()
 
 
 def load(folder: Path) -> Run:

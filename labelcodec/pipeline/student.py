@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from labelcodec.errors import DataError
 from labelcodec.pipeline import losses, schedules
 from labelcodec.pipeline.calibration import FIRST, student_temperature
 from labelcodec.pipeline.distributed import Process
@@ -70,7 +72,11 @@ class Student:
         return self.model if self.average is None else self.average.model
 
     def train(self, batches: Iterable[ReplayBatch], epoch: int) -> EpochFacts:
-        """One epoch over finished batches on the student's device."""
+        """One epoch over finished batches on the student's device.
+
+        Raises:
+            DataError: the loss is not a number any more.
+        """
         recipe = self.recipe
         rate = recipe.learning_rate * schedules.learning_rate(
             epoch, recipe.epochs, warmup=recipe.warmup, stretch=recipe.stretch
@@ -80,29 +86,55 @@ class Student:
         temperature = recipe.temperature.at(epoch, recipe.epochs)
         own = self.calibrated if recipe.calibrated else temperature
         self._running.train()
-        samples, loss, hits = 0, torch.zeros((), device=self.here.device), 0
-        last: tuple[torch.Tensor, SoftLabels] | None = None
-        for parts in regroup(batches, recipe.batch_size):
+        samples = 0
+        loss, hits = torch.zeros(2, dtype=torch.float64, device=self.here.device)
+        last: list[tuple[torch.Tensor, SoftLabels]] = []
+        for parts, total in self._steps(batches):
             self._optimizer.zero_grad(set_to_none=True)
-            size = sum(map(len, parts))
-            for part in _small(parts, recipe.micro_batch):
-                logits = self._running(part.images).float()
+            last = []
+            for part, is_last in _small(parts, recipe.micro_batch):
                 assert isinstance(part.labels, SoftLabels)
-                value = self._loss(logits, part.labels, part.hard, temperature, own)
-                torch.autograd.backward(value * (len(part) / size))
+                with self._exchange(is_last):
+                    logits = self._running(part.images).float()
+                    value = self._loss(logits, part.labels, part.hard, temperature, own)
+                    # gradients are averaged over processes
+                    torch.autograd.backward(value * (len(part) * self.here.world / total))
                 loss += value.detach() * len(part)
-                hits += int((logits.argmax(dim=1) == part.hard).sum())
-                last = logits.detach(), part.labels
+                hits += (logits.argmax(dim=1) == part.hard).sum()
+                samples += len(part)
+                last.append((logits.detach(), part.labels))
             self._optimizer.step()
-            samples += size
             if self.average is not None:
                 self.average.update(self.model)
-        if recipe.calibrated and last is not None:
-            logits, labels = last
-            wanted = losses.target(labels, temperature, recipe.smoothing)
-            self.calibrated = self._agreed(student_temperature(logits, wanted))
         count = max(samples, 1)
-        return EpochFacts(epoch, samples, float(loss) / count, hits / count, rate, temperature, own)
+        if not torch.isfinite(loss):
+            raise DataError(f"epoch {epoch}: the loss is {float(loss)}; try a lower learning_rate")
+        if recipe.calibrated and recipe.loss == "kl" and last:
+            logits = torch.cat([one for one, _ in last])
+            targets = [losses.target(one, temperature, recipe.smoothing) for _, one in last]
+            self.calibrated = self._agreed(student_temperature(logits, torch.cat(targets)))
+        return EpochFacts(
+            epoch, samples, float(loss) / count, float(hits) / count, rate, temperature, own
+        )
+
+    def _steps(self, batches: Iterable[ReplayBatch]) -> Iterator[tuple[list[ReplayBatch], int]]:
+        """The parts of each step, and its samples in all processes.
+
+        All processes take as many steps as the one with the fewest samples.
+        """
+        steps = regroup(batches, self.recipe.batch_size)
+        while True:
+            parts = next(steps, [])
+            total, ready = self.here.sums(sum(map(len, parts)), int(bool(parts)))
+            if ready < self.here.world:
+                return
+            yield parts, total
+
+    def _exchange(self, now: bool) -> AbstractContextManager[object]:
+        """Where gradients are added up: among the processes only once a step."""
+        if isinstance(self._running, DistributedDataParallel) and not now:
+            return self._running.no_sync()
+        return nullcontext()
 
     def _agreed(self, temperature: float) -> float:
         """The first process's choice, so that all students stay the same."""
@@ -159,7 +191,9 @@ def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimize
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def _small(parts: list[ReplayBatch], size: int | None) -> Iterator[ReplayBatch]:
+def _small(parts: list[ReplayBatch], size: int | None) -> Iterator[tuple[ReplayBatch, bool]]:
+    """What passes through the model at once, and whether it is the last of the step."""
     for part in parts:
         for first in range(0, len(part), size or len(part)):
-            yield part.rows(slice(first, first + (size or len(part))))
+            stop = first + (size or len(part))
+            yield part.rows(slice(first, stop)), part is parts[-1] and stop >= len(part)

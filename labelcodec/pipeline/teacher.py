@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from labelcodec.batch import Labels, Mix, Precision
-from labelcodec.errors import MismatchError
-from labelcodec.pipeline.models import build
+from labelcodec.errors import DataError, MismatchError
+from labelcodec.pipeline.models import trained
 from labelcodec.replay.finish import mix, normalise
 
 AUTOCAST = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -31,7 +31,7 @@ class Teacher:
         normalisation: mean and std of its inputs in 0..1; None for inputs in 0..1.
         autocast: 'float16' or 'bfloat16' arithmetic where torch finds it safe; None for float32.
         precision: type in which logits are kept.
-        facts: its name and the SHA-256 of its weights, for the header.
+        facts: its name, its arithmetic and the SHA-256 of its weights, for the header.
     """
 
     model: nn.Module
@@ -51,12 +51,13 @@ class Teacher:
             mixed: how they are to be mixed.
 
         Raises:
-            MismatchError: the model does not give (B, C) numbers.
+            MismatchError: the model does not take such images or does not give (B, C) numbers.
+            DataError: logits that are not finite in the precision asked for.
         """
         inputs = mix(normalise(images.to(self.device), self.normalisation), mixed)
         kind = AUTOCAST.get(self.autocast or "", torch.float32)
         with torch.autocast(self.device.type, kind, enabled=self.autocast is not None):
-            logits = self.model(inputs)
+            logits = self._asked(inputs)
         if getattr(logits, "shape", None) != (len(images), self.classes):
             shape = tuple(getattr(logits, "shape", ()))
             raise MismatchError(
@@ -65,9 +66,23 @@ class Teacher:
             )
         return Labels(self.classes, self._kept(logits), precision=self.precision)
 
+    def _asked(self, inputs: torch.Tensor) -> Any:
+        try:
+            return self.model(inputs)
+        except (RuntimeError, ValueError, AssertionError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+            raise MismatchError(
+                f"the teacher {self.facts['name']} fails on {tuple(inputs.shape)} images: {reason}"
+            ) from error
+
     def _kept(self, logits: torch.Tensor) -> NDArray[Any]:
         """Logits in the precision asked for; bfloat16 is held in float32."""
         kept = logits.to(getattr(torch, self.precision))
+        if not kept.isfinite().all():
+            raise DataError(
+                f"the teacher {self.facts['name']} gave logits that are not finite in "
+                f"{self.precision}; keep them in another precision, or turn autocast off"
+            )
         if kept.dtype == torch.bfloat16:
             kept = kept.float()
         values: NDArray[Any] = kept.cpu().numpy()
@@ -84,16 +99,14 @@ def load_teacher(
     autocast: str | None,
     precision: Precision,
 ) -> Teacher:
-    """A teacher by name, see `models.build`.
+    """A teacher by name, see `models.trained`.
 
     Raises:
-        ConfigError: an unknown name.
+        ConfigError: an unknown name, or no weights.
         MismatchError: weights that do not fit.
     """
-    model = build(name, classes, weights).to(device)
-    if not name.endswith(".pt2"):  # an exported program has no modes
-        model.eval()
-    facts: dict[str, Any] = {"name": name}
+    model = trained(name, classes, weights).to(device)
+    facts: dict[str, Any] = {"name": name} | ({"autocast": autocast} if autocast else {})
     file = weights or (Path(name) if Path(name).is_file() else None)
     if file is not None:
         with file.open("rb") as data:

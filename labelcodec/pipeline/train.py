@@ -8,37 +8,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from labelcodec.errors import DataError, MismatchError
+from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
-from labelcodec.pipeline.models import build
+from labelcodec.pipeline.models import build, is_file
 from labelcodec.pipeline.recipe import TrainingRecipe
-from labelcodec.pipeline.run import CHECKPOINT, LOG, RESULT, Run
+from labelcodec.pipeline.run import CHECKPOINT, LOG, RESULT, Run, digest
 from labelcodec.pipeline.student import EpochFacts, Student
+from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.loading import loaded
 from labelcodec.replay.order import BatchOrder
-
-
-@dataclass(frozen=True)
-class Progressed:
-    """How far a run is, once a batch.
-
-    Attributes:
-        epoch: counted from 0.
-        done: batches done in all epochs.
-        total: batches of the whole run.
-        top1: of the last validation, 0..1; None before one.
-    """
-
-    epoch: int
-    done: int
-    total: int
-    top1: float | None
 
 
 @dataclass(frozen=True)
@@ -72,6 +58,7 @@ def train(
     device: str | None = None,
     resume: bool = False,
     progress: Callable[[Progressed], None] | None = None,
+    caching: Callable[[int, int], None] | None = None,
 ) -> TrainReport:
     """Train a student; under torchrun every process takes its share of the batches.
 
@@ -88,44 +75,51 @@ def train(
         seed: of the first weights and the order of batches.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
-        resume: go on from the checkpoint in `out`; the result is that of an uninterrupted run.
+        resume: go on from the checkpoint in `out`, if any; the result is that of an uninterrupted
+            run.
         progress: called after every batch.
+        caching: called with images done and in all while the cache is filled.
 
     Raises:
         LabelcodecError: labels, images, recipe or checkpoint that do not belong together.
     """
     with process(device) as here:
-        dataset = ReplayDataset(labels, images, uint8=True, cache=cache, image_size=image_size)
+        dataset = ReplayDataset(
+            labels, images, uint8=True, cache=cache, image_size=image_size, progress=caching
+        )
         if not len(dataset):
             raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
         order = _order(dataset, recipe, seed, here)
-        torch.manual_seed(seed)
+        _check(dataset, recipe)
+        _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)
-        run = _run(dataset, recipe, seed)
+        run = _run(dataset, recipe, seed, here)
         first, scores = 0, None
-        if resume:
+        if resume and (out / CHECKPOINT).exists():
             state = checkpoint.load(out / CHECKPOINT, run.to_map())
             student.restore(state["student"])
-            torch.set_rng_state(state["random"])
             first = int(state["epochs"])
         elif (out / CHECKPOINT).exists():
             raise MismatchError(f"{out}: holds a run already; resume it or name another folder")
         if here.first:
             out.mkdir(parents=True, exist_ok=True)
             run.save(out)
-        watched = _Watch(progress if here.first else None, recipe.epochs * len(order))
+        watched = Watch(progress if here.first else None, recipe.epochs * len(order))
         centres = None
         if validate is not None:
             centres = Centres(validate, dataset.size, dataset.interpolation, resize)
+        loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=order,
+            num_workers=workers,
+            pin_memory=here.device.type == "cuda",
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # it leaves the student's random numbers alone
+        )
         for epoch in range(first, recipe.epochs):
             order.set_epoch(epoch)
-            loader = DataLoader(
-                dataset,
-                batch_size=None,
-                sampler=order,
-                num_workers=workers,
-                pin_memory=here.device.type == "cuda",
-            )
+            _seed(seed, epoch + 1, here.rank)
             facts = student.train(
                 watched(_finished(dataset, loader, here), epoch, len(order)), epoch
             )
@@ -139,13 +133,29 @@ def train(
             if here.first:
                 _log(out / LOG, facts, scores)
                 state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
-                checkpoint.save(out / CHECKPOINT, state | {"random": torch.get_rng_state()})
+                checkpoint.save(out / CHECKPOINT, state)
         if here.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         return TrainReport(out / RESULT, recipe.epochs, scores)
 
 
-def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int) -> Run:
+def _check(dataset: ReplayDataset, recipe: TrainingRecipe) -> None:
+    if is_file(recipe.model):
+        raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
+    classes = len(dataset.listing.classes)
+    if recipe.loss == "cosine" and classes != dataset.classes:
+        raise MismatchError(
+            f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
+            "loss='cosine' needs to know which class an image is of"
+        )
+
+
+def _seed(*numbers: int) -> None:
+    """Start torch's random numbers anew, the same ones for the same numbers."""
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Process) -> Run:
     normalisation = dataset.normalisation
     return Run(
         recipe,
@@ -154,8 +164,8 @@ def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int) -> Run:
         dataset.size,
         dataset.interpolation,
         None if normalisation is None else dict(normalisation),
-        len(dataset),
-        dataset.reader.header.fingerprint,
+        digest(dataset.reader),
+        here.world,
     )
 
 
@@ -176,25 +186,8 @@ def _order(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Proc
 def _finished(
     dataset: ReplayDataset, loader: DataLoader[ReplayBatch], here: Process
 ) -> Iterator[ReplayBatch]:
-    for batch in loader:
+    for batch in loaded(loader):
         yield dataset.finish(batch, here.device)
-
-
-class _Watch:
-    """Counts batches as they go by."""
-
-    def __init__(self, progress: Callable[[Progressed], None] | None, total: int) -> None:
-        self._progress, self._total = progress, total
-        self.top1: float | None = None
-
-    def __call__(
-        self, batches: Iterator[ReplayBatch], epoch: int, per_epoch: int
-    ) -> Iterator[ReplayBatch]:
-        for i, batch in enumerate(batches):
-            yield batch
-            if self._progress is not None:
-                done = epoch * per_epoch + i + 1
-                self._progress(Progressed(epoch, done, self._total, self.top1))
 
 
 def _log(path: Path, facts: EpochFacts, scores: Scores | None) -> None:

@@ -1,0 +1,45 @@
+"""Run by torchrun as two processes: relabels and trains, and leaves files to be compared."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from labelcodec.pipeline.distributed import Process, process
+from labelcodec.pipeline.student import Student
+from labelcodec.pipeline.train import train
+from tests.pipeline import scene
+
+RELABEL = {
+    "dense": {"codec": "dense", "epochs": 2},
+    "transform": {"codec": "transform:bytes=6", "epochs": 8},
+}
+# Recorded batches of 4 and of 2 samples: the processes have different numbers of samples.
+TRAIN = {"batch_size": 2, "micro_batch": 1, "ema": 0.9, "batches_per_epoch": 6, "temperature": 2.0}
+
+
+def main(world: Path, out: Path, here: Process) -> None:
+    for name, options in RELABEL.items():
+        target = out / f"{name}.slc"
+        scene.relabel(world / "images", world / "teacher.safetensors", target, here, **options)
+    kept: list[Student] = []
+    restored = Student.__init__
+
+    def remembered(self: Student, *given: object) -> None:
+        restored(self, *given)  # type: ignore[arg-type]
+        kept.append(self)
+
+    Student.__init__ = remembered  # type: ignore[method-assign]
+    train(
+        world / "labels.slc", world / "images", scene.settings(**TRAIN), out / "run",
+        device="cpu", validate=world / "validation", validate_every=1,
+    )  # fmt: skip
+    student = kept[-1]
+    torch.save(student.state(), out / f"state-{here.rank}.pt")
+
+
+if __name__ == "__main__":
+    with process("cpu") as group:
+        main(*map(Path, sys.argv[1:]), group)

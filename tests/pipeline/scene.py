@@ -1,0 +1,96 @@
+"""A small world to relabel and to train in: images, a teacher, a student."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from labelcodec.augment.recipe import Recipe
+from labelcodec.images import list_images
+from labelcodec.pipeline.distributed import Process
+from labelcodec.pipeline.recipe import TrainingRecipe, from_map
+from labelcodec.pipeline.relabel import RelabelReport
+from labelcodec.pipeline.relabel import relabel as run
+from labelcodec.pipeline.teacher import Teacher, load_teacher
+
+SIDE, CLASSES, IMAGES, BATCH = 8, 6, 22, 4
+SMALL = "tests.pipeline.scene:small"
+ALONE = Process(0, 1, torch.device("cpu"))
+NORMALISATION = {"mean": [0.5, 0.4, 0.3], "std": [0.3, 0.3, 0.3]}
+
+
+def small(classes: int) -> nn.Module:
+    """A network without batch norm, whose samples do not see each other."""
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Dropout(0.1), nn.Linear(72, classes)
+    )
+
+
+def images(
+    path: Path, count: int = IMAGES, classes: int = CLASSES, seed: int = 0, side: int = SIDE
+) -> Path:
+    """PNG files of noise around a colour that the class has."""
+    rng = np.random.default_rng(seed)
+    colours = np.random.default_rng(1).integers(0, 256, (classes, 3))
+    for i in range(count):
+        place = path / f"class{i % classes:02}"
+        place.mkdir(parents=True, exist_ok=True)
+        noisy = rng.normal(colours[i % classes], 40, (side, side, 3)).clip(0, 255)
+        Image.fromarray(noisy.astype(np.uint8)).save(place / f"{i:03}.png")
+    return path
+
+
+def weights(path: Path, classes: int = CLASSES) -> Path:
+    from safetensors.torch import save_file
+
+    torch.manual_seed(7)
+    model = small(classes)
+    for parameter in model.parameters():
+        parameter.data *= 4
+    save_file(model.state_dict(), path)
+    return path
+
+
+def teacher(path: Path, name: str = SMALL, **more: Any) -> Teacher:
+    given = {"autocast": None, "precision": "float16", "normalisation": NORMALISATION, **more}
+    classes = given.pop("classes", CLASSES)
+    return load_teacher(name, path, classes, torch.device("cpu"), **given)
+
+
+def drawn(folder: Path, **changes: Any) -> Recipe:
+    count = len(list_images(folder))
+    given = {"seed": 3, "images": count, "batch": BATCH, "size": (SIDE, SIDE), **changes}
+    return Recipe(**{"sizes": (SIDE, SIDE), **given})
+
+
+def relabel(
+    folder: Path, weights: Path | None, target: Path, here: Process = ALONE, **more: Any
+) -> RelabelReport:
+    """Two epochs of six batches, the last of which has two images; any option of `relabel`."""
+    given = {"epochs": 2, **more}
+    asked = given.pop("teacher", None) or teacher(weights)
+    changes = given.pop("changes", {})
+    return run(asked, list_images(folder), target, drawn(folder, **changes), here, **given)
+
+
+def settings(**changes: Any) -> TrainingRecipe:
+    plain = {"model": SMALL, "epochs": 4, "learning_rate": 0.01}
+    return from_map({**plain, **changes}, "test")
+
+
+def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:
+    """A progress that does something at its n-th call."""
+    left = [calls]
+
+    def moved(*_: Any) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            what()
+
+    return moved

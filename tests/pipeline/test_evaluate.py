@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.pipeline.compare import evaluate_runs
+from labelcodec.pipeline.evaluate import Centres, evaluate
+from labelcodec.pipeline.run import student
+from labelcodec.pipeline.train import train
+from labelcodec.replay.finish import normalise
+from tests.pipeline import scene
+
+
+@pytest.fixture(scope="module")
+def runs(world, tmp_path_factory) -> list[Path]:
+    folders = [tmp_path_factory.mktemp("runs") / name for name in ("one", "other")]
+    for seed, folder in enumerate(folders):
+        recipe = scene.settings(epochs=2)
+        train(world / "labels.slc", world / "images", recipe, folder, seed=seed, device="cpu")
+    return folders
+
+
+def centres(world: Path, resize: bool = False) -> Centres:
+    return Centres(world / "validation", (8, 8), "bilinear", resize)
+
+
+@pytest.mark.parametrize("batch_size", [5, 128])
+def test_scores_are_what_they_say(world, runs, batch_size) -> None:
+    _, model = student(runs[0])
+    _, teacher = student(runs[1])
+    shown = centres(world)
+    levels = torch.stack([shown[i][0] for i in range(len(shown))])
+    hard = torch.tensor([shown[i][1] for i in range(len(shown))])
+    model.eval(), teacher.eval()
+    with torch.no_grad():
+        inputs = normalise(levels, scene.NORMALISATION)
+        logits, others = model(inputs), teacher(inputs)
+    seen = []
+    found = evaluate(
+        model, shown, scene.NORMALISATION, teacher=teacher, batch_size=batch_size,
+        progress=lambda *step: seen.append(step),
+    )  # fmt: skip
+    order = logits.argsort(dim=1, descending=True)
+    assert found.images == scene.IMAGES
+    assert found.top1 == pytest.approx(float((order[:, 0] == hard).float().mean()))
+    assert found.top5 == pytest.approx(1 - float((order[:, 5] == hard).float().mean()))
+    assert found.loss == pytest.approx(float(F.cross_entropy(logits, hard)), rel=1e-5)
+    agreed = (others.argmax(dim=1) == logits.argmax(dim=1)).float().mean()
+    assert found.agreement == pytest.approx(float(agreed))
+    assert seen[-1] == (22, 22)
+
+
+def test_several_students(world, runs) -> None:
+    seen = []
+    found = evaluate_runs(
+        world / "validation", runs, teacher=scene.SMALL, resize=False, device="cpu",
+        teacher_weights=world / "teacher.safetensors", progress=lambda *step: seen.append(step),
+    )  # fmt: skip
+    assert [folder for folder, _ in found] == runs
+    assert seen[-1] == (44, 44)
+    assert all(0 <= scores.agreement <= 1 for _, scores in found)
+    for folder, scores in found:
+        run, model = student(folder)
+        alone = evaluate(model, centres(world), run.normalisation)
+        assert (alone.top1, alone.loss) == (scores.top1, scores.loss)
+
+
+@pytest.mark.parametrize("resize", [False, True])
+def test_a_teacher_agrees_with_itself(world, tmp_path, runs, resize) -> None:
+    found = evaluate_runs(
+        world / "validation", runs[:1], teacher=scene.SMALL, resize=resize, device="cpu",
+        teacher_weights=runs[0] / "student.pt",
+    )  # fmt: skip
+    assert found[0][1].agreement == 1
+
+
+@pytest.mark.parametrize("suffix", [".pt2"])
+def test_an_exported_teacher(world, tmp_path, runs, suffix) -> None:
+    _, model = student(runs[0])
+    example = (torch.zeros(4, 3, 8, 8),)
+    shape = ({0: torch.export.Dim("batch")},)
+    exported = torch.export.export(model.eval(), example, dynamic_shapes=shape)
+    torch.export.save(exported, tmp_path / "teacher.pt2")
+    found = evaluate_runs(
+        world / "validation", runs[:1], teacher=str(tmp_path / "teacher.pt2"), resize=False,
+        device="cpu",
+    )  # fmt: skip
+    assert found[0][1].agreement == 1
+
+
+def test_a_teacher_needs_weights(world, runs) -> None:
+    with pytest.raises(ConfigError, match="random weights"):
+        evaluate_runs(world / "validation", runs, teacher="resnet20", device="cpu")
+    with pytest.raises(ConfigError, match="no --teacher"):
+        evaluate_runs(world / "validation", runs, teacher_weights=Path("x"), device="cpu")
+
+
+def test_more_classes_than_the_student_knows(world, runs, tmp_path) -> None:
+    more = scene.images(tmp_path / "more", count=8, classes=8)
+    seen = []
+    with pytest.raises(MismatchError, match="has 8 classes, the student knows 6"):
+        evaluate_runs(more, runs, device="cpu", progress=lambda *step: seen.append(step))
+    assert seen == []
+
+
+def test_a_run_that_is_not_finished(world, runs, tmp_path) -> None:
+    """It is told before any other student is measured."""
+    out = tmp_path / "run"
+    with pytest.raises(ZeroDivisionError):
+        train(
+            world / "labels.slc", world / "images", scene.settings(), out, device="cpu",
+            progress=lambda now: 1 // (7 - now.done),
+        )  # fmt: skip
+    seen = []
+    with pytest.raises(MismatchError, match="not finished; train it on with --resume"):
+        evaluate_runs(
+            world / "validation", [*runs, out], device="cpu",
+            progress=lambda *step: seen.append(step),
+        )  # fmt: skip
+    assert seen == []
+
+
+def test_folders_that_are_no_run(world, tmp_path) -> None:
+    with pytest.raises(MismatchError, match="not the folder of a training run"):
+        evaluate_runs(world / "validation", [tmp_path], device="cpu")
+
+
+def test_the_centre_of_the_resized_image(tmp_path) -> None:
+    """224/256 of the shorter side."""
+    (tmp_path / "a").mkdir()
+    ramp = np.tile(np.arange(64, dtype=np.uint8) * 4, (32, 1))
+    Image.fromarray(np.stack([ramp] * 3, axis=2)).save(tmp_path / "a/0.png")
+    levels, hard = Centres(tmp_path, (28, 28), "bilinear", True)[0]
+    assert (hard, levels.shape, levels.dtype) == (0, (3, 28, 28), torch.uint8)
+    assert levels[0, 0].tolist() == [4 * (i + 18) for i in range(28)]
+    whole, _ = Centres(tmp_path, (32, 64), "bilinear", False)[0]
+    assert np.array_equal(whole[0].numpy(), ramp)
+    squeezed, _ = Centres(tmp_path, (8, 8), "bicubic", False)[0]
+    assert squeezed.shape == (3, 8, 8)

@@ -1,0 +1,97 @@
+"""Runs of several processes, and runs that are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import labelcodec
+from labelcodec.pipeline.train import train
+from tests.codecs.content import same
+from tests.pipeline import killed, ranks, scene
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*command: object) -> None:
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    given = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, *map(str, command)],
+        cwd=ROOT, env=given, timeout=300, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def two(world, tmp_path_factory) -> Path:
+    """What two processes wrote."""
+    out = tmp_path_factory.mktemp("two")
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
+    call(*torchrun, "-m", "tests.pipeline.ranks", world, out)
+    return out
+
+
+@pytest.mark.parametrize("name", ranks.RELABEL)
+def test_two_processes_write_the_labels_of_one(world, two, tmp_path, name) -> None:
+    options = ranks.RELABEL[name]
+    scene.relabel(world / "images", world / "teacher.safetensors", tmp_path / "one.slc", **options)
+    with (
+        labelcodec.open(tmp_path / "one.slc") as one,
+        labelcodec.open(str(two / f"{name}-*.slc")) as several,
+    ):
+        assert len(several.paths) == 2
+        assert len(one) == 6 * options["epochs"]
+        for pair in zip(one, several, strict=True):
+            assert same(*(replace(batch, labels=batch.labels.expanded()) for batch in pair))
+        assert (one[0].labels.compact is not None) == (name == "transform")
+
+
+def test_two_processes_end_with_equal_weights(two) -> None:
+    first, second = (torch.load(two / f"state-{rank}.pt", weights_only=True) for rank in range(2))
+    for part in ("model", "average"):
+        for name, value in first[part].items():
+            assert torch.equal(value, second[part][name]), name
+    assert first["calibrated"] == second["calibrated"]
+
+
+def test_two_processes_train(two) -> None:
+    lines = [json.loads(line) for line in (two / "run/log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert all(line["validation"]["images"] == scene.IMAGES for line in lines)
+    assert (two / "run/student.pt").is_file()
+
+
+@pytest.fixture(scope="module")
+def dead(world, tmp_path_factory) -> Path:
+    """What killed processes left."""
+    out = tmp_path_factory.mktemp("dead")
+    call("-m", "tests.pipeline.killed", world, out)
+    return out
+
+
+def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("labelcodec.writer.FIT_LABELS", killed.FIT_LABELS)
+    given = world / "images", world / "teacher.safetensors"
+    scene.relabel(*given, tmp_path / "whole.slc", epochs=killed.EPOCHS)
+    assert (dead / "labels.slc.partial").stat().st_size > 1000
+    scene.relabel(*given, dead / "labels.slc", epochs=killed.EPOCHS, resume=True)
+    assert (dead / "labels.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+
+
+def test_a_killed_training_goes_on(world, dead, tmp_path) -> None:
+    given = world / "labels.slc", world / "images", scene.settings(**killed.TRAIN)
+    train(*given, tmp_path / "whole", device="cpu")
+    assert len((dead / "run/log.jsonl").read_text().splitlines()) == 2
+    assert not (dead / "run/student.pt").exists()
+    train(*given, dead / "run", device="cpu", resume=True)
+    for file in ("student.pt", "log.jsonl", "run.json"):
+        assert (dead / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

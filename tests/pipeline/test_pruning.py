@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from labelcodec.augment.recipe import Recipe
+from labelcodec.errors import ConfigError
+from labelcodec.pipeline.pruning import kept_batches
+
+RECIPE = Recipe(0, images=22, batch=4, size=(8, 8), sizes=(8, 8))  # five whole batches and a rest
+
+
+def test_everything_has_the_incomplete_batches_too() -> None:
+    assert kept_batches(RECIPE, 2, 1.0) == list(range(12))
+
+
+def test_a_share_has_the_first_whole_batches() -> None:
+    assert kept_batches(RECIPE, 2, 0.7) == [0, 1, 2, 3, 4, 6, 7]
+    assert kept_batches(RECIPE, 300, 0.1)[-2:] == [29 * 6 + 3, 29 * 6 + 4]
+    assert len(kept_batches(RECIPE, 300, 0.1)) == 150
+
+
+@pytest.mark.parametrize(
+    ("epochs", "keep"), [(2, 0.0), (2, 1.5), (2, 0.01), (0, 1.0), (2, -1), (2, float("nan"))]
+)
+def test_nothing_to_keep(epochs: int, keep: float) -> None:
+    with pytest.raises(ConfigError):
+        kept_batches(RECIPE, epochs, keep)
+
+
+def test_fewer_images_than_a_batch() -> None:
+    small = Recipe(0, images=3, batch=4, size=(8, 8), sizes=(8, 8))
+    assert kept_batches(small, 2, 1.0) == [0, 1]
+    with pytest.raises(ConfigError, match="none"):
+        kept_batches(small, 2, 0.5)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from labelcodec.errors import ConfigError
+from labelcodec.pipeline.recipe import TrainingRecipe, from_map, load, merged, names
+from labelcodec.pipeline.schedules import TemperatureSchedule
+
+
+@pytest.mark.parametrize("name", names())
+def test_recipes_load(name: str) -> None:
+    recipe = load(name)
+    assert from_map(json.loads(json.dumps(recipe.to_map())), name) == recipe
+
+
+def test_there_are_the_papers_recipes_and_the_small_ones() -> None:
+    assert {"lpqld-in1k", "lpqld-in21k", "omniglot242", "cifar10"} <= set(names())
+
+
+def test_the_paper_on_imagenet_1k() -> None:
+    """Table XIII."""
+    assert load("lpqld-in1k") == TrainingRecipe()
+    assert load("lpqld-in1k").temperature == TemperatureSchedule("step", 20, 2, 0.7, 0.1)
+    assert load("lpld-in1k").temperature.at(299, 300) == 20
+
+
+def test_changes_replace_settings() -> None:
+    found = load("cifar10", {"epochs": 3, "learning_rate": 1, "ema": 0.5})
+    assert (found.epochs, found.learning_rate, found.ema) == (3, 1.0, 0.5)
+    assert found.model == "resnet20"
+
+
+def test_changes_of_a_table_leave_the_rest_of_it() -> None:
+    found = load("cifar10", {"temperature": {"last": 3}}).temperature
+    assert found == TemperatureSchedule("cosine", 20, 3)
+    assert load("cifar10", {"temperature": 4}).temperature.at(100, 200) == 4
+    assert load("lpld-in1k", {"temperature": {"kind": "cosine"}}).temperature.kind == "cosine"
+
+
+def test_merging_leaves_its_arguments() -> None:
+    one = {"a": {"b": 1}, "c": 2}
+    assert merged(one, {"a": {"d": 3}, "e": 4}) == {"a": {"b": 1, "d": 3}, "c": 2, "e": 4}
+    assert merged(one, {"c": {"x": 1}})["c"] == {"x": 1}
+    assert one == {"a": {"b": 1}, "c": 2}
+
+
+def test_a_file(tmp_path) -> None:
+    (tmp_path / "own.toml").write_text('model = "resnet56"\n[temperature]\nkind = "constant"\n')
+    assert load(str(tmp_path / "own.toml")).model == "resnet56"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("model = ", "not TOML"),
+        ("modle = 'x'", "unknown setting 'modle'; there are model, epochs"),
+        ("epochs = 2.5", "epochs=2.5 is not of type int"),
+        ("epochs = true", "is not of type int"),
+        ("epochs = 0", "epochs=0"),
+        ("model = 3", "is not of type str"),
+        ("calibrated = 1", "is not of type bool"),
+        ("loss = 'ce'", "loss='ce', allowed are kl, mse, cosine"),
+        ("order = ['pool']", "order=.*allowed are pool"),
+        ("smoothing = 1.0", "smoothing"),
+        ("ema = -0.1", "ema"),
+        ("ema = nan", "ema"),
+        ("learning_rate = 0", "learning_rate"),
+        ("learning_rate = nan", "learning_rate"),
+        ("learning_rate = 'x'", "is not of type float"),
+        ("stretch = inf", "stretch"),
+        ("weight_decay = -1", "weight_decay"),
+        ("momentum = -1", "momentum"),
+        ("warmup = -1", "warmup"),
+        ("micro_batch = 0", "micro_batch"),
+        ("temperature = 'hot'", "temperature must be"),
+        ("temperature = 0", "temperature"),
+        ("[temperature]\nkind = 'linear'", "kind='linear'"),
+        ("[temperature]\nslope = 1", "unknown setting 'slope'"),
+        ("[temperature]\nlast = 21", "last=21"),
+    ],
+)
+def test_mistakes(tmp_path, text: str, problem: str) -> None:
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ConfigError, match=problem):
+        load(str(tmp_path / "own.toml"))
+
+
+@pytest.mark.parametrize("name", ["nothing", "missing.toml", "../recipes/cifar10"])
+def test_no_such_recipe(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        load(name)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgpack
+import pytest
+import torch
+
+import labelcodec
+from labelcodec.augment.seeded import draw
+from labelcodec.errors import ConfigError, LabelcodecError, MismatchError
+from labelcodec.images import list_images
+from labelcodec.pipeline.distributed import Process
+from labelcodec.replay.dataset import ReplayDataset
+from tests.codecs.content import same
+from tests.pipeline import scene
+
+
+class Stop(Exception):
+    pass
+
+
+def stop() -> None:
+    raise Stop
+
+
+def run(world: Path, target: Path, **more):
+    return scene.relabel(world / "images", world / "teacher.safetensors", target, **more)
+
+
+def test_labels_are_what_the_teacher_says_of_the_replayed_images(world) -> None:
+    dataset = ReplayDataset(world / "labels.slc", world / "images")
+    asked = scene.teacher(world / "teacher.safetensors").model
+    assert [len(one) for one in dataset] == [4, 4, 4, 4, 4, 2] * 2
+    for one in dataset:
+        with torch.no_grad():
+            expected = asked(one.images).half().float()
+        assert torch.equal(one.labels.logits(), expected)
+
+
+def test_the_header_says_how(world) -> None:
+    with labelcodec.open(world / "labels.slc") as reader:
+        header = reader.header
+    assert (header.classes, header.images, header.epochs) == (6, 22, 2)
+    assert (header.image_size, header.mix, header.interpolation) == ((8, 8), "cutmix", "bilinear")
+    assert header.normalisation == scene.NORMALISATION
+    assert header.teacher["name"] == scene.SMALL
+    assert len(header.teacher["sha256"]) == 64
+    assert header.recipe == scene.drawn(world / "images")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_progress_and_report(world, tmp_path, workers) -> None:
+    seen: list[tuple[int, int]] = []
+    report = run(
+        world, tmp_path / "deep/a.slc", workers=workers, progress=lambda *step: seen.append(step)
+    )
+    assert seen == [(i + 1, 12) for i in range(12)]
+    assert (report.batches, report.labels, report.files) == (12, 44, (tmp_path / "deep/a.slc",))
+    assert report.bytes == (tmp_path / "deep/a.slc").stat().st_size
+    assert (tmp_path / "deep/a.slc").read_bytes() == (world / "labels.slc").read_bytes()
+
+
+@pytest.mark.parametrize("codec", ["dense", "topk:k=2", "transform:bytes=6"])
+@pytest.mark.parametrize("calls", [3, 14])
+def test_resumed_is_uninterrupted(world, tmp_path, monkeypatch, codec, calls) -> None:
+    """Stopped while tables are fitted, or while batches are written."""
+    monkeypatch.setattr("labelcodec.writer.FIT_LABELS", 12)
+    changes = {"epochs": 4, "codec": codec}
+    run(world, tmp_path / "whole.slc", **changes)
+    with pytest.raises(Stop):
+        run(world, tmp_path / "a.slc", progress=scene.after(calls, stop), **changes)
+    assert not (tmp_path / "a.slc").exists()
+    with pytest.raises(MismatchError, match="--resume"):
+        run(world, tmp_path / "a.slc", **changes)
+    seen: list[tuple[int, int]] = []
+    resumed = {"resume": True, "progress": lambda *step: seen.append(step)}
+    run(world, tmp_path / "a.slc", **resumed, **changes)
+    assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+    assert seen[-1] == (24, 24)
+    assert len(seen) < 24 or calls == 3
+    seen.clear()
+    run(world, tmp_path / "a.slc", **resumed, **changes)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"changes": {"seed": 4}}, {"epochs": 3}, {"codec": "topk:k=3"}, {"keep": 0.5}],
+    ids=lambda changes: next(iter(changes)),
+)
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_run_cannot_be_resumed(world, tmp_path, monkeypatch, changes, finished) -> None:
+    monkeypatch.setattr("labelcodec.writer.FIT_LABELS", 4)
+    if finished:
+        run(world, tmp_path / "a.slc")
+    else:
+        with pytest.raises(Stop):
+            run(world, tmp_path / "a.slc", progress=scene.after(11, stop))
+    with pytest.raises(MismatchError, match=r"a\.slc"):
+        run(world, tmp_path / "a.slc", resume=True, **changes)
+
+
+def test_what_exists_is_kept(world, tmp_path) -> None:
+    (tmp_path / "a.slc").write_bytes(b"precious")
+    with pytest.raises(MismatchError, match="--force"):
+        run(world, tmp_path / "a.slc")
+    assert (tmp_path / "a.slc").read_bytes() == b"precious"
+    run(world, tmp_path / "a.slc", force=True)
+    assert labelcodec.open(tmp_path / "a.slc").header.classes == 6
+
+
+def test_a_damaged_image_costs_no_labels(tmp_path, world, monkeypatch) -> None:
+    """What was labelled before is there for --resume once the image is mended."""
+    monkeypatch.setattr("labelcodec.writer.FIT_LABELS", 4)
+    images = scene.images(tmp_path / "images")
+    recipe = scene.drawn(images)
+    number = next(n for n in range(6) if 5 in draw(recipe, n)[0])
+    monkeypatch.setattr("labelcodec.pipeline.relabel.fitting_places", lambda *_: [(number + 1) % 6])
+    name = images / list_images(images).paths[5]
+    good = name.read_bytes()
+    name.write_bytes(good[:60])
+    with pytest.raises(MismatchError, match=name.name):
+        scene.relabel(images, world / "teacher.safetensors", tmp_path / "a.slc")
+    assert (tmp_path / "a.slc.partial").exists() == (number > 0)
+    name.write_bytes(good)
+    scene.relabel(images, world / "teacher.safetensors", tmp_path / "a.slc", resume=True)
+    assert len(labelcodec.open(tmp_path / "a.slc")) == 12
+
+
+def test_keep_leaves_out_incomplete_batches(world, tmp_path) -> None:
+    report = run(world, tmp_path / "a.slc", keep=0.7)
+    assert (report.batches, report.labels) == (7, 28)
+    with (
+        labelcodec.open(tmp_path / "a.slc") as pruned,
+        labelcodec.open(world / "labels.slc") as whole,
+    ):
+        assert pruned.index.number.tolist() == [0, 1, 2, 3, 4, 6, 7]
+        assert all(same(one, whole[one.number]) for one in pruned)
+
+
+def test_more_processes_than_batches(world, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="12 batches for 13"):
+        run(world, tmp_path / "a.slc", here=Process(12, 13, torch.device("cpu")))
+
+
+def test_augmentation_takes_no_room(world, tmp_path) -> None:
+    """A small run: the recipe's bytes in the header are all there is of F."""
+    report = run(world, tmp_path / "a.slc", epochs=110)
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        for i in (0, 5, 500):
+            assert set(reader.component_bytes(i)) == {"label values", "framing and index"}
+        header = reader.header
+    packed = [len(msgpack.packb(replace(header, recipe=r).to_map())) for r in (header.recipe, None)]
+    assert packed[0] - packed[1] <= 0.1 * report.labels
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mix": None, "flip": None},
+        {"mix": "mixup", "alpha": 0.8},
+        {"scale": None, "cutout": 0.5},
+        {"operations": 2, "magnitude": 9.0},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_augmentation_replays(world, tmp_path, changes) -> None:
+    run(world, tmp_path / "a.slc", changes=changes, epochs=1, interpolation="bicubic")
+    dataset = ReplayDataset(tmp_path / "a.slc", world / "images")
+    assert dataset.interpolation == "bicubic"
+    asked = scene.teacher(world / "teacher.safetensors").model
+    for one in dataset:
+        with torch.no_grad():
+            assert torch.equal(one.labels.logits(), asked(one.images).half().float())
+
+
+def test_a_teacher_with_fewer_classes_than_the_folder(world, tmp_path) -> None:
+    few = scene.teacher(scene.weights(tmp_path / "few.safetensors", 5), classes=5)
+    with pytest.raises(MismatchError, match="has 6 classes, the teacher 5"):
+        run(world, tmp_path / "a.slc", teacher=few)
+
+
+def test_a_teacher_with_more_classes_than_the_folder(world, tmp_path) -> None:
+    many = scene.teacher(scene.weights(tmp_path / "many.safetensors", 9), classes=9)
+    run(world, tmp_path / "a.slc", teacher=many)
+    assert labelcodec.open(tmp_path / "a.slc")[0].labels.dense().shape == (4, 9)
+
+
+def test_errors_are_the_librarys(world, tmp_path) -> None:
+    with pytest.raises(ConfigError):
+        run(world, tmp_path / "a.slc", codec="zip")
+    with pytest.raises(LabelcodecError):
+        run(world, tmp_path / "a.slc", codec="topk:k=7")
+    assert not list(tmp_path.iterdir())

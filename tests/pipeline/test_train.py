@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import labelcodec
+from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
+from labelcodec.merge import merge
+from labelcodec.pipeline.run import digest, load, student
+from labelcodec.pipeline.train import train
+from tests.pipeline import scene
+from tests.replay import scene as replay
+
+
+class Stop(Exception):
+    pass
+
+
+def stop() -> None:
+    raise Stop
+
+
+def run(world: Path, out: Path, changes=None, **more):
+    recipe = scene.settings(**(changes or {}))
+    return train(world / "labels.slc", world / "images", recipe, out, device="cpu", **more)
+
+
+def log(out: Path) -> list[dict]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+def test_a_run(world, tmp_path) -> None:
+    seen = []
+    report = run(
+        world, tmp_path / "run", validate=world / "validation", validate_every=2,
+        changes={"temperature": 2.0}, progress=seen.append,
+    )  # fmt: skip
+    assert report.student == tmp_path / "run/student.pt"
+    assert report.epochs == 4
+    assert [(now.epoch, now.done, now.total) for now in seen] == [
+        (i // 5, i + 1, 20) for i in range(20)
+    ]
+    lines = log(tmp_path / "run")
+    assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
+    assert ["validation" in line for line in lines] == [False, True, False, True]
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert lines[-1]["validation"]["top1"] == report.scores.top1
+    assert seen[0].top1 is None
+    assert seen[-1].top1 == lines[1]["validation"]["top1"]
+    facts, model = student(tmp_path / "run")
+    assert facts.classes == scene.CLASSES
+    assert facts.normalisation == scene.NORMALISATION
+    assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 6)
+
+
+@pytest.mark.parametrize("calls", [2, 8, 20])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "sgd", "ema": 0.8, "batch_size": 3, "order": "recorded"},
+        {"loss": "cosine"},
+    ],
+    ids=["plain", "more", "cosine"],
+)
+def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
+    """Dropout included, and however images are loaded and accuracy is measured."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run(world, whole, changes)
+    with pytest.raises(Stop):
+        run(world, stopped, changes, progress=scene.after(calls, stop))
+    more = {"validate": world / "validation", "workers": 2} if calls == 8 else {}
+    run(world, stopped, changes, resume=True, **more)
+    assert (stopped / "student.pt").read_bytes() == (whole / "student.pt").read_bytes()
+    assert [line | {"validation": 0} for line in log(stopped)] == [
+        line | {"validation": 0} for line in log(whole)
+    ]
+
+
+def test_workers_and_the_cache_change_nothing(world, tmp_path) -> None:
+    run(world, tmp_path / "plain")
+    run(world, tmp_path / "other", workers=2, cache=tmp_path / "cache")
+    plain, other = ((tmp_path / name / "student.pt").read_bytes() for name in ("plain", "other"))
+    assert plain == other
+
+
+def test_seeds_differ(world, tmp_path) -> None:
+    for seed in (0, 1):
+        run(world, tmp_path / f"{seed}", seed=seed)
+    one, other = ((tmp_path / f"{seed}/student.pt").read_bytes() for seed in (0, 1))
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("changes", "more", "what"),
+    [
+        ({"learning_rate": 0.1}, {}, "recipe"),
+        ({"epochs": 5}, {}, "recipe"),
+        ({}, {"seed": 3}, "seed"),
+    ],
+)
+def test_another_runs_checkpoint_is_refused(world, tmp_path, changes, more, what) -> None:
+    run(world, tmp_path / "run")
+    with pytest.raises(MismatchError, match=f"another run, they differ in {what}"):
+        run(world, tmp_path / "run", changes, resume=True, **more)
+
+
+def test_a_checkpoint_of_other_labels_is_refused(world, tmp_path) -> None:
+    """As many batches of the same images, yet stored otherwise."""
+    run(world, tmp_path / "run")
+    given = world / "images", world / "teacher.safetensors", tmp_path / "labels.slc"
+    scene.relabel(*given, codec="topk:k=4")
+    with pytest.raises(MismatchError, match="they differ in labels"):
+        train(
+            tmp_path / "labels.slc", world / "images", scene.settings(), tmp_path / "run",
+            device="cpu", resume=True,
+        )  # fmt: skip
+
+
+def test_a_digest_tells_label_sets_of_equal_headers_apart(tmp_path) -> None:
+    def digest_of(name: str, *batches) -> str:
+        with labelcodec.open(replay.write(tmp_path / name, batches)) as reader:
+            return digest(reader)
+
+    one, other = replay.batch(0, [1, 2, 3]), replay.batch(1, [1, 2, 3])
+    noise = replace(other.labels, value=np.random.default_rng(0).normal(size=(3, 5)).astype("f4"))
+    found = [
+        digest_of("a.slc", one),
+        digest_of("b.slc", other),
+        digest_of("c.slc", replace(other, labels=noise)),
+        digest_of("d.slc", one, other),
+    ]
+    assert len(set(found)) == 4
+    assert digest_of("e.slc", one) == found[0]
+
+
+def test_shards_are_the_same_labels(world, tmp_path) -> None:
+    shards = [tmp_path / f"{part}.slc" for part in range(2)]
+    with labelcodec.open(world / "labels.slc") as reader:
+        for part, path in enumerate(shards):
+            with labelcodec.Writer(path, reader.header, "dense") as writer:
+                writer.fit([reader[0]])
+                for i in range(part, len(reader), 2):
+                    writer.add(reader[i])
+    merge(shards, tmp_path / "all.slc")
+    given = world / "images", scene.settings(), tmp_path / "run"
+    train(tmp_path / "all.slc", *given, device="cpu")
+    train(shards[::-1], *given, device="cpu", resume=True)
+
+
+def test_a_run_is_not_overwritten(world, tmp_path) -> None:
+    run(world, tmp_path / "run")
+    before = (tmp_path / "run/student.pt").read_bytes()
+    with pytest.raises(MismatchError, match="holds a run already"):
+        run(world, tmp_path / "run")
+    assert (tmp_path / "run/student.pt").read_bytes() == before
+
+
+def test_resuming_a_finished_run_gives_its_student_again(world, tmp_path) -> None:
+    run(world, tmp_path / "run")
+    before = (tmp_path / "run/student.pt").read_bytes()
+    os.unlink(tmp_path / "run/student.pt")
+    run(world, tmp_path / "run", resume=True)
+    assert (tmp_path / "run/student.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"hello"])
+def test_a_damaged_checkpoint(world, tmp_path, content) -> None:
+    run(world, tmp_path / "run")
+    (tmp_path / "run/checkpoint.pt").write_bytes(content)
+    with pytest.raises(MismatchError, match="not a checkpoint"):
+        run(world, tmp_path / "run", resume=True)
+
+
+def test_a_diverged_run_keeps_its_last_checkpoint(world, tmp_path) -> None:
+    changes = {"optimizer": "sgd", "learning_rate": 1e30, "momentum": 0.0, "loss": "mse"}
+    with pytest.raises(DataError, match="try a lower learning_rate"):
+        run(world, tmp_path / "run", changes)
+    assert not (tmp_path / "run/student.pt").exists()
+
+
+def test_the_labels_batches_make_an_epoch(world, tmp_path) -> None:
+    seen = []
+    run(world, tmp_path / "run", {"batches_per_epoch": 2}, progress=seen.append)
+    assert seen[-1].total == len(seen) == 8
+
+
+def test_an_empty_container(tmp_path) -> None:
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [])
+    with pytest.raises(DataError, match="holds no batches"):
+        train(path, images, scene.settings(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
+    """Three folders, labels of five classes: soft labels do, GIFT's hard ones do not."""
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
+    train(path, images, scene.settings(epochs=1), tmp_path / "run", device="cpu")
+    with pytest.raises(MismatchError, match="3 classes, the labels 5"):
+        train(path, images, scene.settings(loss="cosine"), tmp_path / "other", device="cpu")
+
+
+def test_a_student_from_a_file(world, tmp_path) -> None:
+    with pytest.raises(ConfigError, match="has to be a model by name"):
+        run(world, tmp_path / "run", {"model": "student.pt"})
+
+
+@pytest.mark.parametrize("model", ["nothing", "torchvision/resnet18", "timm/x", "a.b:c"])
+def test_students_that_cannot_be_built(world, tmp_path, model) -> None:
+    if model.startswith("torchvision") and _installed("torchvision"):
+        pytest.skip("torchvision is installed")
+    with pytest.raises(ConfigError):
+        run(world, tmp_path / "run", {"model": model})
+
+
+def _installed(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(name) is not None
+
+
+@pytest.mark.parametrize("device", ["cuda", "tpu"])
+def test_a_device_that_is_not_there(world, tmp_path, device) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ConfigError, match=f"device '{device}'"):
+        train(world / "labels.slc", world / "images", scene.settings(), tmp_path, device=device)
+
+
+def test_run_json(world, tmp_path) -> None:
+    run(world, tmp_path / "run")
+    facts = load(tmp_path / "run")
+    assert facts.recipe == scene.settings()
+    assert (facts.seed, facts.processes, facts.image_size) == (0, 1, (8, 8))
+    for text in ("", "[]", '{"recipe": {}}', '{"recipe": {"x": 1}, "image_size": [1, 2]}'):
+        (tmp_path / "run/run.json").write_text(text)
+        with pytest.raises(MismatchError, match=r"run\.json"):
+            load(tmp_path / "run")
+    with pytest.raises(LabelcodecError, match="not the folder of a training run"):
+        load(tmp_path)
