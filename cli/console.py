@@ -6,14 +6,20 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
-Progress = Callable[[int, int], None]
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class Progress(Protocol):
+    """A progress bar: what is done, of how many, and what is going on now."""
+
+    def __call__(self, done: int, total: int, /, doing: str | None = None) -> None:
+        """Move it."""
 
 
 class Interrupted(click.ClickException):
@@ -69,9 +75,9 @@ def _complain(message: str, status: int) -> int:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress | None]:
-    """A progress bar on a terminal; without one None, and nothing is printed."""
-    if not sys.stderr.isatty():
+def progress(what: str, shown: bool = True) -> Iterator[Progress | None]:
+    """A progress bar on a terminal; without one, or not shown, None, and nothing is printed."""
+    if not shown or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -83,7 +89,21 @@ def progress(what: str) -> Iterator[Progress | None]:
     console = Console(stderr=True)
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(printable(what), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+        def moved(done: int, total: int, /, doing: str | None = None) -> None:
+            bar.update(task, completed=done, total=total, description=doing)
+
+        yield moved
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C says how the command can go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        message = "interrupted; run the same command with --resume to go on"
+        raise Interrupted(message) from None
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

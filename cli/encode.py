@@ -51,12 +51,8 @@ def encode(source: Path, target: Path, json_: bool, **more: Any) -> None:
     """
     from labelcodec.dumps.convert import encode as run
 
-    try:
-        with console.progress("encode") as progress:
-            report = run(source, target, progress=progress, **more)
-    except KeyboardInterrupt:
-        message = "interrupted; run the same command with --resume to go on"
-        raise console.Interrupted(message) from None
+    with console.resumable(), console.progress("encode") as progress:
+        report = run(source, target, progress=progress, **more)
     for line in report.notes:
         console.note(line)
     if json_:

@@ -11,18 +11,21 @@ from . import console, options
 
 
 def _settings(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> Any:
+    return [_setting(text) for text in given]
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """A line of TOML; what is no TOML value is a string."""
+    import json
     import tomllib
 
-    changes: dict[str, Any] = {}
-    for text in given:
-        key, equals, value = text.partition("=")
+    key, equals, value = text.partition("=")
+    for written in (value, json.dumps(value)) if equals else ():
         try:
-            changes |= tomllib.loads(f"{key} = {value}")
+            return tomllib.loads(f"{key} = {written}")
         except tomllib.TOMLDecodeError:
-            changes |= {key: value} if equals else {}
-        if not equals:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE")
-    return changes
+            pass
+    raise click.BadParameter(f"{text!r} is not KEY=VALUE")
 
 
 @click.command()
@@ -38,7 +41,7 @@ def _settings(context: click.Context, option: click.Parameter, given: tuple[str,
     metavar="KEY=VALUE",
     multiple=True,
     callback=_settings,
-    help="Change a setting of the recipe; may be repeated.",
+    help="Change a setting of the recipe, such as epochs=10 or temperature.last=1; repeatable.",
 )
 @click.option("--validate", type=options.PATH, help="Image folder to measure accuracy on.")
 @click.option(
@@ -49,7 +52,7 @@ def _settings(context: click.Context, option: click.Parameter, given: tuple[str,
 @click.option(
     "--image-size", metavar="PIXELS", type=click.IntRange(min=1), help="If the labels do not say."
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.workers
 @options.device
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
@@ -59,38 +62,52 @@ def train(
     images: Path,
     out: Path,
     recipe: str,
-    changes: dict[str, Any],
+    changes: list[dict[str, Any]],
     no_resize: bool,
     image_size: int | None,
     json_: bool,
     **more: Any,
 ) -> None:
-    """Train a student on the labels of FILE and the folder IMAGES, into the folder OUT.
+    """Train a student on labels and their images.
 
-    FILE may be a glob of shards. Under torchrun, every process takes its share of the batches.
+    The labels of FILE and the folder IMAGES they were made from give a student in the folder OUT.
+
+    FILE may be a quoted glob of shards. Under torchrun, every process takes its share of the
+    batches.
 
     \b
     Example:
       labelcodec train labels.slc images run --set model=resnet20 --set epochs=10
-      torchrun --nproc-per-node 2 -m labelcodec_cli train labels.slc images run
+      labelcodec train labels.slc images other --recipe omniglot242 --set epochs=20 \\
+        --set temperature.last=1 --validate validation
+      torchrun --nproc-per-node 2 -m labelcodec_cli train labels.slc images third \\
+        --recipe cifar10 --set epochs=10
     """
     import dataclasses
+    from functools import reduce
 
-    from labelcodec.pipeline.recipe import load
+    from labelcodec.pipeline.distributed import rank
+    from labelcodec.pipeline.recipe import load, merged
     from labelcodec.pipeline.train import train as run
 
     size = None if image_size is None else (image_size, image_size)
-    with console.progress("train") as bar:
+    nothing: dict[str, Any] = {}
+    settings = load(recipe, reduce(merged, changes, nothing))
+    first = rank() == 0
+    with console.resumable(), console.progress("train", shown=first) as bar:
         report = run(
             labels,
             images,
-            load(recipe, changes),
+            settings,
             out,
             image_size=size,
             resize=not no_resize,
-            progress=None if bar is None else lambda now: bar(now.done, now.total),
+            progress=None if bar is None else lambda now: bar(now.done, now.total, _doing(now)),
+            caching=bar,
             **more,
         )
+    if not first:
+        return
     scores = None if report.scores is None else dataclasses.asdict(report.scores)
     if json_:
         console.as_json({"student": str(report.student), "epochs": report.epochs, "scores": scores})
@@ -98,6 +115,11 @@ def train(
     click.echo(f"{report.student}: {report.epochs} epochs")
     if report.scores is not None:
         _scores_table([("student", report.scores)])
+
+
+def _doing(now: Any) -> str:
+    accuracy = "" if now.top1 is None else f", top-1 {100 * now.top1:.2f} %"
+    return f"epoch {now.epoch + 1}{accuracy}"
 
 
 @click.command()
@@ -119,12 +141,14 @@ def evaluate(
     device: str | None,
     json_: bool,
 ) -> None:
-    """Measure the students of training RUNs on the folder IMAGES, side by side.
+    """Measure students on images, side by side.
+
+    The students of the training RUNs are shown every image of the folder IMAGES.
 
     \b
     Example:
       labelcodec evaluate validation run
-      labelcodec evaluate validation runs/* --teacher torchvision/resnet18
+      labelcodec evaluate validation run other --teacher model.pt
     """
     import dataclasses
 

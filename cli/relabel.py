@@ -81,23 +81,27 @@ def relabel(
     json_: bool,
     **more: Any,
 ) -> None:
-    """Let a teacher label the folder IMAGES under many augmentations, into FILE.
+    """Let a teacher label images.
 
-    Augmentations are drawn from the seed and take no room. Under torchrun every process writes its
-    share, FILE-RANK-of-N.slc; a glob of them is the same label set.
+    Every image of the folder IMAGES is labelled under many augmentations, into FILE. Augmentations
+    are drawn from the seed and take no room. Under torchrun every process writes its share,
+    FILE-RANK-of-N.slc; a glob of them is the same label set.
 
     \b
     Example:
-      labelcodec relabel images labels.slc --teacher torchvision/resnet18 --weights w.safetensors
-      labelcodec relabel images labels.slc --teacher my.models:teacher --keep 0.1 \\
-        --codec transform:bytes=30
+      labelcodec relabel images labels.slc --teacher resnet20 --weights resnet20.safetensors \\
+        --image-size 32 --epochs 10
+      labelcodec relabel images small.slc --teacher my.models:teacher --image-size 32 \\
+        --batch-size 4 --epochs 10 --keep 0.5 --codec topk:k=2
+      torchrun --nproc-per-node 2 -m labelcodec_cli relabel images shards.slc --teacher model.pt \\
+        --image-size 32 --epochs 10
     """
     from labelcodec.images import list_images
     from labelcodec.pipeline.distributed import process
     from labelcodec.pipeline.teacher import load_teacher
 
     listing = list_images(images)
-    with process(device) as here, console.progress("relabel") as progress:
+    with console.resumable(), process(device) as here:
         loaded = load_teacher(
             teacher,
             weights,
@@ -107,7 +111,8 @@ def relabel(
             autocast=autocast,
             precision=precision,
         )
-        report = _run(loaded, listing, target, here, progress if here.first else None, more)
+        with console.progress("relabel", shown=here.first) as progress:
+            report = _run(loaded, listing, target, here, progress, more)
     if not here.first:
         return
     if json_:

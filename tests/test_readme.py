@@ -68,3 +68,19 @@ def test_every_command_of_the_program_is_in_the_table() -> None:
 
     table = (ROOT / "README.md").read_text().split("## Commands")[1].split("## ")[0]
     assert set(re.findall(r"^\| `(\w+)", table, flags=re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_training_example_trains(tmp_path, monkeypatch) -> None:
+    from torch import nn
+
+    from tests.replay import scene
+
+    monkeypatch.chdir(tmp_path)
+    scene.folder(Path("images"))
+    scene.write(Path("labels.slc"), [scene.batch(0, [1, 2]), scene.batch(1, [3])])
+    text = (ROOT / "README.md").read_text().split("## Train from it")[1]
+    student = nn.Sequential(nn.Flatten(), nn.Linear(3 * scene.SIDE**2, scene.CLASSES))
+    given = {"epochs": 2, "device": "cpu", "student": student}
+    exec(text.split("```python\n")[1].split("```")[0], given)
+    assert float(given["loss"].detach()) > 0
+    assert len(given["dataset"]) == 2

@@ -12,10 +12,10 @@ import msgpack
 from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.header import OWN
 from labelcodec.pipeline import recipe as recipes
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
-from labelcodec.reader import OWN, Reader
 
 CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
 

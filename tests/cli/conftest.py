@@ -8,6 +8,14 @@ import pytest
 from labelcodec_cli.console import run
 from labelcodec_cli.main import cli
 from tests.cli.call import FIXTURE
+from tests.pipeline import scene
+
+MODELS = """
+from torch import nn
+
+def teacher(classes):
+    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(48, classes))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -33,4 +41,24 @@ def workplace(tmp_path, monkeypatch, encoded) -> Path:
         for i, batch in enumerate(reader):
             with labelcodec.Writer(f"shard-{i}.slc", reader.header, "dense") as writer:
                 writer.add(batch)
+    return tmp_path
+
+
+@pytest.fixture
+def schoolroom(tmp_path, monkeypatch) -> Path:
+    """The current directory: images/, validation/ and the teachers that the help speaks of."""
+    import torch
+    from safetensors.torch import save_file
+
+    from labelcodec.pipeline.models import build
+
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"), count=8, classes=4, side=32)
+    scene.images(Path("validation"), count=4, classes=4, seed=1, side=32)
+    torch.manual_seed(0)
+    save_file(build("resnet20", 4).state_dict(), "resnet20.safetensors")
+    Path("my").mkdir()
+    Path("my/models.py").write_text(MODELS)
+    with pytest.warns(DeprecationWarning):
+        torch.jit.script(build("convnet", 4)).save("model.pt")
     return tmp_path

@@ -9,10 +9,14 @@ import pytest
 from labelcodec_cli.main import COMMANDS
 from tests.cli.call import call
 
+LEARNING = ("relabel", "train", "evaluate")
+
 
 def examples(help_text: str) -> list[list[str]]:
-    lines = help_text.split("Example:\n")[1].split("\n\n", maxsplit=1)[0].splitlines()
-    return [shlex.split(line.strip())[1:] for line in lines]
+    """Arguments of the calls; those under torchrun are taken as calls of the program itself."""
+    text = help_text.split("Example:\n")[1].split("\n\n", maxsplit=1)[0]
+    lines = text.replace("\\\n", " ").replace(" labelcodec_cli ", "\0").splitlines()
+    return [shlex.split(line.strip().split("\0")[-1].removeprefix("labelcodec ")) for line in lines]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -22,7 +26,7 @@ def test_help_has_an_example(capsys, name: str) -> None:
     assert all(args[0] == name for args in examples(found.out))
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", *LEARNING)])
 def test_examples_run_as_they_are_written(capsys, workplace, name: str) -> None:
     if name == "encode":
         for path in workplace.glob("*.slc"):
@@ -31,6 +35,14 @@ def test_examples_run_as_they_are_written(capsys, workplace, name: str) -> None:
         found = call(capsys, *args)
         assert found.status == 0, found.err
         assert found.out
+
+
+def test_examples_of_learning_run_one_after_another(capsys, schoolroom) -> None:
+    for name in LEARNING:
+        for args in examples(call(capsys, name, "--help").out):
+            found = call(capsys, *args)
+            assert found.status == 0, found.err
+            assert found.out
 
 
 def test_first_lines_are_not_cut_in_the_list(capsys) -> None:

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import labelcodec
+from labelcodec_cli import console, learn
+from tests.cli.call import call
+from tests.pipeline import scene
+
+SMALL = ("--teacher", scene.SMALL, "--weights", "teacher.safetensors", "--image-size", 8)
+QUICK = ("--batch-size", 4, "--epochs", 2)
+STUDENT = ("--set", f"model={scene.SMALL}", "--set", "epochs=2")
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch) -> Path:
+    """The current directory: images/, validation/, a teacher and its labels."""
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"))
+    scene.images(Path("validation"), seed=1)
+    scene.weights(Path("teacher.safetensors"))
+    scene.relabel(Path("images"), Path("teacher.safetensors"), Path("labels.slc"))
+    return tmp_path
+
+
+def test_relabel(capsys, room) -> None:
+    found = call(capsys, "relabel", "images", "new.slc", *SMALL, *QUICK, "--json").json()
+    assert found == {"files": ["new.slc"], "batches": 12, "labels": 44}
+    plain = call(capsys, "relabel", "images", "newer.slc", *SMALL, *QUICK, "--keep", 0.5)
+    assert plain.out == "newer.slc: 20 labels in 5 batches\n"
+
+
+def test_options_of_relabel_reach_the_recipe(capsys, room) -> None:
+    call(
+        capsys, "relabel", "images", "new.slc", *SMALL, *QUICK, "--scale", 0.5, 1, "--ratio", 1, 2,
+        "--flip", 0, "--mix", "mixup", "--alpha", 0.5, "--cutout", 0.25, "--randaugment", 2, 4.5,
+        "--interpolation", "bicubic", "--mean", 0.1, 0.2, 0.3, "--std", 1, 1, 1, "--seed", 9,
+        "--precision", "float32", "--codec", "topk:k=3",
+    )  # fmt: skip
+    with labelcodec.open("new.slc") as reader:
+        header = reader.header
+    recipe = header.recipe
+    assert (recipe.scale, recipe.ratio, recipe.flip) == ((0.5, 1), (1, 2), 0)
+    assert (recipe.mix, recipe.alpha, recipe.cutout) == ("mixup", 0.5, 0.25)
+    assert (recipe.operations, recipe.magnitude, recipe.seed) == (2, 4.5, 9)
+    assert header.interpolation == "bicubic"
+    assert header.normalisation == {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
+    assert (header.precision, header.codec, header.k) == ("float32", "topk", 3)
+
+
+def test_train_and_evaluate(capsys, room) -> None:
+    found = call(
+        capsys, "train", "labels.slc", "images", "run", *STUDENT, "--validate", "validation",
+        "--no-resize", "--json",
+    ).json()  # fmt: skip
+    assert found["student"] == "run/student.pt"
+    assert found["epochs"] == 2
+    assert found["scores"]["images"] == scene.IMAGES
+    plain = call(
+        capsys, "train", "labels.slc", "images", "other", *STUDENT, "--set", "temperature.first=4",
+        "--set", "temperature.kind=cosine", "--seed", 1, "--cache", "pixels", "--workers", 1,
+    )  # fmt: skip
+    assert plain.out == "other/student.pt: 2 epochs\n"
+    teacher = ("--teacher", scene.SMALL, "--teacher-weights", "teacher.safetensors")
+    several = call(
+        capsys, "evaluate", "validation", "run", "other", *teacher, "--no-resize", "--json"
+    ).json()
+    assert set(several) == {"run", "other"}
+    assert several["run"] | {"agreement": None} == found["scores"]
+    table = call(capsys, "evaluate", "validation", "run", "other", *teacher).out
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["run", "other"]
+
+
+def test_settings_are_toml_or_strings() -> None:
+    assert learn._setting("epochs=10") == {"epochs": 10}
+    assert learn._setting("model=resnet20") == {"model": "resnet20"}
+    assert learn._setting("model='a=b'") == {"model": "a=b"}
+    assert learn._setting("temperature.kind=cosine") == {"temperature": {"kind": "cosine"}}
+    assert learn._setting("temperature={first=3}") == {"temperature": {"first": 3}}
+
+
+RELABEL = ("relabel", "images", "new.slc", *QUICK)
+TRAIN = ("train", "labels.slc", "images", "run")
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "problem"),
+    [
+        (("relabel", "nowhere", "new.slc", *SMALL), 1, "nowhere: no such image folder"),
+        ((*RELABEL, "--teacher", "resnet19"), 2, "unknown model 'resnet19'"),
+        ((*RELABEL, "--teacher", "resnet20"), 2, "random weights"),
+        ((*RELABEL, "--teacher", "resnet20", "--weights", "x.pth"), 1, "x.pth: no such weights"),
+        ((*RELABEL, *SMALL, "--codec", "zip"), 2, "zip"),
+        ((*RELABEL, *SMALL, "--keep", 0), 2, "0 are kept"),
+        ((*RELABEL, *SMALL, "--classes", 7), 1, "size mismatch"),
+        ((*RELABEL, *SMALL, "--device", "abacus"), 2, "device 'abacus'"),
+        ((*RELABEL, *SMALL, "--mix", "shake"), 2, "shake"),
+        ((*RELABEL, *SMALL, "--alpha", 9), 2, "alpha is 9.0"),
+        (("relabel", "images", "labels.slc", *SMALL, *QUICK), 1, "labels.slc: exists already"),
+        (("train", "no.slc", "images", "run", *STUDENT), 1, "no.slc: No such file"),
+        (("train", "labels.slc", "validation2", "run", *STUDENT), 1, "no such image folder"),
+        ((*TRAIN, "--recipe", "none"), 2, "unknown recipe 'none'"),
+        ((*TRAIN, "--set", "epochs"), 2, "'epochs' is not KEY=VALUE"),
+        ((*TRAIN, "--set", "=3"), 2, "'=3' is not KEY=VALUE"),
+        ((*TRAIN, "--set", "epoch=3"), 2, "unknown setting 'epoch'"),
+        ((*TRAIN, *STUDENT, "--image-size", 9), 1, "recorded at 8 x 8"),
+        ((*TRAIN, *STUDENT, "--cache", "labels.slc"), 1, "labels.slc: not a cache"),
+        (("evaluate", "validation"), 2, "RUN"),
+        (("evaluate", "validation", "images"), 1, "not the folder of a training run"),
+    ],
+)
+def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str) -> None:
+    found = call(capsys, *args)
+    assert (found.status, found.out) == (status, "")
+    assert problem in found.err
+    assert found.err.count("\n") == 1
+    assert "mistake in labelcodec" not in found.err
+
+
+def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
+    name = next(Path("images").rglob("*.png"))
+    name.write_bytes(name.read_bytes()[:50])
+    found = call(capsys, *TRAIN, *STUDENT)
+    assert found.status == 1
+    assert name.name in found.err
+    assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        ((*RELABEL, *SMALL), "labelcodec.pipeline.relabel.relabel"),
+        ((*TRAIN, *STUDENT), "labelcodec.pipeline.train.train"),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, what: str) -> None:
+    def interrupted(*_, **__) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(what, interrupted)
+    found = call(capsys, *args)
+    assert found.status == 130
+    assert "--resume" in found.err
+    assert found.err.count("\n") == 1
+
+
+def test_resume_without_a_run_starts_one(capsys, room) -> None:
+    assert call(capsys, *TRAIN, *STUDENT, "--resume").status == 0
+    assert call(capsys, *RELABEL, *SMALL, "--resume").status == 0
+    assert call(capsys, *TRAIN, *STUDENT).status == 1
+
+
+def test_progress_tells_the_accuracy(capsys, room, monkeypatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def progress(what: str, shown: bool = True):
+        yield lambda *step: seen.append(step)
+
+    monkeypatch.setattr(console, "progress", progress)
+    more = ("--validate", "validation", "--validate-every", 1, "--cache", "pixels")
+    assert call(capsys, *TRAIN, *STUDENT, *more).status == 0
+    assert seen[:2] == [(1, 22), (2, 22)]
+    assert seen[22] == (1, 10, "epoch 1")
+    assert seen[-1][:2] == (10, 10)
+    assert str(seen[-1][2]).startswith("epoch 2, top-1 ")
+
+
+def test_only_the_first_process_speaks(capsys, room, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("labelcodec.pipeline.train.train", lambda *_, **__: None)
+    assert call(capsys, *TRAIN, *STUDENT) == (0, "", "")
+
+
+def test_help_stays_light() -> None:
+    import subprocess
+
+    code = "import sys, labelcodec_cli.main as m; m.cli.main(['--help'], standalone_mode=False)"
+    code += "; assert not {'torch', 'numba', 'PIL', 'numpy'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
