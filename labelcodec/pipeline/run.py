@@ -16,6 +16,7 @@ from labelcodec.header import OWN
 from labelcodec.pipeline import recipe as recipes
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
+from labelcodec.reader import Reader
 
 CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
 
