@@ -57,6 +57,8 @@ def test_python_examples_run_as_they_are_written(tmp_path, monkeypatch) -> None:
             writer.add(replace(last, number=number))
     names: dict[str, Any] = {}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        if "ReplayDataset" in code:  # trains on images: the next test's
+            continue
         exec(compile(code, "README.md", "exec"), names)
     assert names["logits"].shape == (128, 1000)
     with labelcodec.open("all.slc") as whole:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from labelcodec import writer
 from labelcodec.pipeline.train import train
 from tests.pipeline import scene
 
@@ -29,7 +28,8 @@ def dies(job: Callable[[], object]) -> None:
 
 
 def main(world: Path, out: Path) -> None:
-    writer.FIT_LABELS = FIT_LABELS
+    for patch in scene.fit_to(FIT_LABELS):
+        setattr(*patch)
     given = world / "images", world / "teacher.safetensors", out / "labels.slc"
     dies(lambda: scene.relabel(*given, epochs=EPOCHS, progress=scene.after(9, die)))
     labels, settings = world / "labels.slc", scene.settings(**TRAIN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from PIL import Image
 from torch import nn
 
 from labelcodec.augment.recipe import Recipe
+from labelcodec.codecs.dense import Dense
+from labelcodec.codecs.topk import TopK
+from labelcodec.codecs.transform.codec import Transform
 from labelcodec.images import list_images
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.recipe import TrainingRecipe, from_map
@@ -94,3 +97,8 @@ def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:
             what()
 
     return moved
+
+
+def fit_to(labels: int) -> Iterator[tuple[type, str, int]]:
+    """What makes every codec fit its tables to that many labels: arguments of setattr."""
+    return ((codec, "fit_labels", labels) for codec in (Dense, TopK, Transform))

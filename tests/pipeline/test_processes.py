@@ -79,7 +79,8 @@ def dead(world, tmp_path_factory) -> Path:
 
 
 def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("labelcodec.writer.FIT_LABELS", killed.FIT_LABELS)
+    for patch in scene.fit_to(killed.FIT_LABELS):
+        monkeypatch.setattr(*patch)
     given = world / "images", world / "teacher.safetensors"
     scene.relabel(*given, tmp_path / "whole.slc", epochs=killed.EPOCHS)
     assert (dead / "labels.slc.partial").stat().st_size > 1000
