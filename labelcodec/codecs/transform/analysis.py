@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
-from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.plain import MAX_COEFFICIENT, MAX_RESIDUAL
 
 ROUND = 0.4  # what is below this fraction of a step is rounded to the smaller magnitude: it pays
 MAX_PEAKS = 64
-MAX_RESIDUAL = 1 << 24
 TEMPERATURE = 4.0
 MAX_EXPONENT = np.float32(60)
 MAX_WEIGHT = np.float32(2)

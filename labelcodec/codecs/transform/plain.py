@@ -11,11 +11,16 @@ from labelcodec.entropy import tokens
 from labelcodec.entropy.plain.lanes import Bits, Exhausted, Lanes
 
 Array = NDArray[Any]
+COLUMN_CLASSES = 12
 LEVELS = 4  # of a label's activity in the contexts of its coefficients
+COEFFICIENT_CONTEXTS = COLUMN_CLASSES * LEVELS
 MAX_MAGNITUDE = 15
 DECAY = 3
 LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a gap's context
+RANKS, COUNTS = 10, 3  # classes of a peak's place and of their number, in a residual's context
+RESIDUAL_CONTEXTS = RANKS * COUNTS
 MAX_COEFFICIENT = 1 << 15
+MAX_RESIDUAL = 1 << 24
 
 
 def unzigzag(values: Array) -> Array:
@@ -50,31 +55,46 @@ def coefficient_contexts(
     return contexts
 
 
-def coefficient_decode(
-    states: Array, words: Array, bits: Array, rows: int, column: Array, weights: Array,
-    thresholds: Array, lookup: Array, escape: int,
-) -> tuple[Array, int, int]:  # fmt: skip
-    """Coefficients (B, r) from the start of a stream; changes `states`.
+def residual_context(counts: Array, places: Array) -> Array:
+    """Context of each residual: its place in the ranking, and how many peaks its label has."""
+    rank = np.minimum(tokens.bucket(places + 1) // 2, RANKS - 1)
+    many = np.minimum(tokens.bucket(counts) // 3, COUNTS - 1)
+    context: Array = COEFFICIENT_CONTEXTS + rank * COUNTS + many
+    return context
+
+
+def value_decode(
+    states: Array, words: Array, bits: Array, counts: Array, places: Array, column: Array,
+    weights: Array, thresholds: Array, lookup: Array, escape: int,
+) -> tuple[Array, Array, int]:  # fmt: skip
+    """Coefficients (r, B) and residuals (P,) of labels with these peaks.
 
     Returns:
-        The coefficients, words read and extra bits read; -1 words when the stream is bad.
+        Both, and 0, or 1 when the stream is bad.
     """
     lanes, extra = Lanes(states, words), Bits(bits)
-    coefficients = np.zeros((rows, len(column)), np.int64)
-    active = np.zeros(rows, np.int64)
+    coefficients = np.zeros((len(column), len(counts)), np.int32)
+    residuals = np.zeros(len(places), np.int64)
+    active = np.zeros(len(counts), np.int64)
+
+    def take(contexts: Array, most: int) -> Array:
+        symbols = lanes.take(lookup, contexts)
+        values = unzigzag(np.array([extra.value(int(s), escape) for s in symbols], np.int64))
+        if np.abs(values).max(initial=0) > most:
+            raise Exhausted
+        return values
+
     try:
         for j in range(len(column)):
             level = (active[:, None] >= thresholds[j]).sum(axis=1)
-            symbols = lanes.take(lookup, column[j] * LEVELS + level)
-            row = unzigzag(np.array([extra.value(int(s), escape) for s in symbols]))
-            if np.abs(row).max() >= MAX_COEFFICIENT:
-                raise Exhausted
-            coefficients[:, j] = row
+            row = take(column[j] * LEVELS + level, MAX_COEFFICIENT - 1)
+            coefficients[j] = row
             active = activity(active, row, int(weights[j]))
+        residuals = take(residual_context(np.repeat(counts, counts), places), MAX_RESIDUAL)
+        lanes.close()
     except Exhausted:
-        return coefficients, -1, 0
-    states[:] = lanes.states
-    return coefficients, lanes.read, extra.position
+        return coefficients, residuals, 1
+    return coefficients, residuals, 0 if (extra.position + 7) // 8 == len(bits) else 1
 
 
 def gap_context(left: Array, before: Array) -> Array:
