@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from labelcodec.entropy import tokens
 from labelcodec.entropy.plain.lanes import Bits, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 Array = NDArray[Any]
 COLUMN_CLASSES = 12
@@ -65,7 +66,7 @@ def residual_context(counts: Array, places: Array) -> Array:
 
 def value_decode(
     states: Array, words: Array, bits: Array, counts: Array, places: Array, column: Array,
-    weights: Array, thresholds: Array, lookup: Array, escape: int,
+    weights: Array, thresholds: Array, lookup: Lookup, escape: int,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Coefficients (r, B) and residuals (P,) of labels with these peaks.
 
@@ -106,7 +107,7 @@ def gap_context(left: Array, before: Array) -> Array:
 
 
 def gap_decode(
-    states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Array,
+    states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Lookup,
     escape: int,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Numbers of peaks (B,) and their `peaks` places, rising in each label, label by label.

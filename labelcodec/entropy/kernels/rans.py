@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, take
+from labelcodec.entropy.kernels.words import BASES, LOW, WIDTHS, U, as_words, step, take
 
 
 @njit(cache=True, nogil=True)
@@ -75,9 +75,7 @@ def next_symbols(
     lanes = len(states)
     for i in range(len(symbols)):
         state = states[lane]
-        entry = np.uint64(lookup[contexts[i], state & MASK])
-        symbols[i] = entry & U(255)
-        state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+        symbols[i], state = step(state, lookup, contexts[i])
         if state < LOW:
             if read == len(words):
                 return lane, -1
