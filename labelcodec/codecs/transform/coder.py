@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.streams import COMPONENT, Stream

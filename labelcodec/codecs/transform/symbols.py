@@ -23,7 +23,7 @@ from labelcodec.codecs.transform.plain import (
     gap_context,
     residual_context,
 )
-from labelcodec.entropy import coding, tables, tokens
+from labelcodec.entropy import coding, tables
 from labelcodec.entropy.coding import Symbols
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelcodec.entropy.plain.lanes import Array, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 WEIGHTS = (
     10,
