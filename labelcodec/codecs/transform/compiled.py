@@ -19,7 +19,7 @@ from labelcodec.codecs.transform.plain import (
 from labelcodec.entropy.kernels.rans import next_symbols, next_values
 from labelcodec.entropy.kernels.words import U, as_words, closed
 
-BINS = 1024
+BINS = 512
 # contexts by what they depend on, each capped where it stops to matter
 _COUNTS = np.maximum(np.arange(9), 1)[:, None]
 _GAP_CONTEXT = gap_context(_COUNTS, np.arange(-1, 63))
@@ -138,10 +138,11 @@ def _bucket(value: int) -> int:
 
 @njit(cache=True, nogil=True)
 def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
-    """Twin of `plain.ranked_classes`: sorts only what lies above the last place wanted."""
+    """Twin of `plain.ranked_classes`: sorts only the classes that may be at a place wanted."""
     rows, width = scores.shape
     classes, stop = np.zeros(len(places), np.int64), 0
-    keys, size = np.zeros(width, np.int64), np.zeros(BINS + 1, np.int64)
+    bins, keys = np.zeros(width, np.int32), np.zeros(width + 1, np.int64)
+    size, wanted = np.zeros(BINS, np.int32), np.zeros(BINS, np.int32)
     for row in range(rows):
         first, stop = stop, stop + counts[row]
         if first == stop:
@@ -149,24 +150,30 @@ def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
         high = low = scores[row, 0]
         for c in range(width):
             high, low = max(high, scores[row, c]), min(low, scores[row, c])
-        shift = 0
+        shift = np.int32(0)
         while (high - low) >> shift >= BINS:
-            shift += 1
-        size[:] = 0
+            shift += np.int32(1)
         for c in range(width):
-            size[(high - scores[row, c]) >> shift] += 1
-        cut, above = 0, size[0]
-        while above <= places[stop - 1]:
-            cut += 1
-            above += size[cut]
-        found, bound = 0, high - (np.int64(cut + 1) << shift)
+            bins[c] = np.int32(high - scores[row, c]) >> shift
+        size[:] = wanted[:] = 0
         for c in range(width):
-            if scores[row, c] > bound:
-                keys[found] = (high - scores[row, c]) << 20 | c
-                found += 1
+            size[bins[c]] += 1
+        current, above, below, listed = -1, 0, 0, 0
+        for i in range(first, stop):
+            while below <= places[i]:
+                current += 1
+                above, below = below, below + size[current]
+            if not wanted[current]:
+                wanted[current] = 1
+                listed += size[current]
+            classes[i] = listed + places[i] - below
+        found = 0
+        for c in range(width):
+            keys[found] = np.int64(high - scores[row, c]) << 20 | c
+            found += wanted[bins[c]]
         ranked = np.sort(keys[:found])
         for i in range(first, stop):
-            classes[i] = ranked[places[i]] & ((1 << 20) - 1)
+            classes[i] = ranked[classes[i]] & ((1 << 20) - 1)
     return classes
 
 
@@ -217,16 +224,18 @@ def choose(scores: Any, gain: Any, price: float, most: int) -> Any:
 def expand(scores: Any, counts: Any, classes: Any, values: Any, tail: Any, shift: int) -> Any:
     """Twin of `plain.expand`."""
     rows, width = scores.shape
-    full, stop, last = scores.copy(), 0, len(tail) - 1
+    full, stop = scores.copy(), 0
+    last, bits = np.int32(len(tail) - 1), np.int32(shift)
     for row in range(rows):
         first, stop = stop, stop + counts[row]
         for i in range(first, stop):
             full[row, classes[i]] = values[i]
-        high = np.int64(full[row, 0])
+        high = full[row, 0]
         for c in range(width):
-            high = max(high, np.int64(full[row, c]))
+            high = max(high, full[row, c])
         for c in range(width):
-            full[row, c] += tail[min((high - np.int64(full[row, c])) >> shift, last)]
+            distance = min(np.int32(high - full[row, c]) >> bits, last)
+            full[row, c] += tail[np.uint32(distance)]
         for i in range(first, stop):
             full[row, classes[i]] = values[i]
     return full
