@@ -28,7 +28,6 @@ TAIL_TEMPERATURE = np.float32(2)
 PEAK_STEP = 25.0  # of the residuals in logits, against the square root of the price
 PEAK_STEPS = (1 / 16, 4.0)
 PRICES = (-17.0, -2.0)  # log2 of the range searched
-PRICE_STEPS = 14
 NO_PEAKS = 1e9
 PRICE_SAMPLE = 1024
 TAIL_SAMPLE = 2048
@@ -189,11 +188,7 @@ def explicit(
     """The coder of this rank, step and mean number of peaks."""
     frame = fit_frame(fit_subspace(Scatter(centred), rank), rank, step, total)
     some = Analyser(frame)(spread(centred, PRICE_SAMPLE))
-    low, high = PRICES
-    for _ in range(PRICE_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if some.mean_peaks(2.0**middle) > peaks else (low, middle)
-    return finish(frame, centred, 2.0**high if peaks else NO_PEAKS)
+    return finish(frame, centred, some.price_of(peaks) if peaks else NO_PEAKS)
 
 
 def spread(centred: NDArray[np.float32], most: int) -> NDArray[np.float32]:

@@ -147,6 +147,11 @@ def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
     return np.asarray(order[rows, places])
 
 
+def peak_bits(places: Array) -> Array:
+    """Bits that a peak at a place of the ranking takes, roughly."""
+    return np.asarray(8 + tokens.bucket(1 + places) // 2, np.float32)
+
+
 def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
     """Peaks whose gain is worth their bits.
 
@@ -161,7 +166,7 @@ def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, 
     """
     order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
     ranked = np.take_along_axis(gain, order, axis=1)
-    bits = (8 + tokens.bucket(1 + np.arange(scores.shape[1])) // 2) * np.float32(price)
+    bits = peak_bits(np.arange(scores.shape[1])) * np.float32(price)
     excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
     if most < scores.shape[1]:
         limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]
