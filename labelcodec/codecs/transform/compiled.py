@@ -158,11 +158,11 @@ def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
         size[:] = wanted[:] = 0
         for c in range(width):
             size[bins[c]] += 1
-        current, above, below, listed = -1, 0, 0, 0
+        current, below, listed = -1, 0, 0
         for i in range(first, stop):
             while below <= places[i]:
                 current += 1
-                above, below = below, below + size[current]
+                below += size[current]
             if not wanted[current]:
                 wanted[current] = 1
                 listed += size[current]

@@ -92,8 +92,8 @@ class Frame:
         """
         bound = float((np.abs(coefficients) @ self._reach).max(initial=0))
         vectors: NDArray[Any] = self._single if bound < EXACT_SINGLE else self.vectors
-        sums: NDArray[Any] = coefficients.astype(vectors.dtype) @ vectors
-        scores = sums.astype(np.int32 if bound < EXACT_SINGLE else np.int64)
+        sums = coefficients.astype(vectors.dtype) @ vectors
+        scores: NDArray[Any] = sums.astype(np.int32 if bound < EXACT_SINGLE else np.int64)
         scores += self._offset
         return np.clip(scores, -MAX_SCORE, MAX_SCORE, out=scores).astype(np.int32, copy=False)
 

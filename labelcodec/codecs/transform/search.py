@@ -25,23 +25,22 @@ from labelcodec.codecs.transform.fitting import (
     spread,
 )
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.trial import Trial, reached_quality, stored_bytes
-from labelcodec.errors import ConfigError
+from labelcodec.codecs.transform.lines import crossing, minimum
+from labelcodec.codecs.transform.trial import Trial, Truth, reached_quality, stored_bytes
+from labelcodec.errors import ConfigError, DataError
 
 AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
 FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
 MAX_SEARCHED_RANK = 512
 SAMPLE = 512
 CHECK = 4096  # labels on which a choice is checked
-PRICE_TRIALS = 7
-TOLERANCE = 0.004
 STEPS = (-3.0, 4.0)  # log2 of the range searched, against the labels' deviation
-STEP_TRIALS = 8
-REFINED_TRIALS = 4
-REFINED = 0.3
-ROUNDS = 4
+START, STRIDE, TRIALS = 1.75, 0.6, 3
+USUAL_PRICE = -9.0  # log2
+FINER = 0.1
+ROUNDS = 5
+SPENT = 0.99  # of a budget: enough
 IMPOSSIBLE = 1e9  # cost from which on there is no price
-GOLDEN = (5**0.5 - 1) / 2
 BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
 
 
@@ -110,38 +109,46 @@ class _Frames:
 
 def _reach(frames: _Frames, quality: Mapping[str, float]) -> tuple[TransformCoder, float]:
     """The coder of fewest bytes that has the quality on many labels, and its bytes."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
-    wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
+    check, wanted = Truth(spread(frames.centred, CHECK)), dict(quality)
+    step, found = _best_step(frames, partial(_bytes_for, wanted=quality, total=frames.total))
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_bytes_for, frames, sample, wanted), steps, trials)
         if found.price is None:
             break
-        coder = finish(frames(step), frames.centred, found.price)
+        trial = Trial(frames(step), check)
+        found = _bytes_for(trial, found.price, wanted=wanted, total=frames.total)
+        if found.price is None:  # the sample flattered
+            step, found = step - FINER, found._replace(price=PRICES[0])
+            continue
+        coder = finish(frames(step), frames.centred, 2.0**found.price)
         reached = reached_quality(coder, check, quality)
         if all(reached[key] <= bound for key, bound in quality.items()):
-            return coder, stored_bytes(coder, check, frames.total)
-        # the sample flatters: ask more of it by as much
-        wanted = {k: wanted[k] * min(0.998 * quality[k] / reached[k], 1) for k in wanted}
-        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    finest = Trial(frames(STEPS[0]), sample).quality(2.0 ** PRICES[0], quality)
+            return coder, stored_bytes(coder, check.logits, frames.total)
+        wanted = {k: wanted[k] * min(0.999 * quality[k] / reached[k], 1) for k in wanted}
+    finest = Trial(frames(STEPS[0]), check).quality(2.0 ** PRICES[0], quality)
     raise ConfigError(f"transform: cannot reach {_text(quality)}; {_text(finest)} can be")
 
 
 def _spend(frames: _Frames, budget: float) -> TransformCoder:
     """The coder that makes the most of a budget."""
-    sample, check = spread(frames.centred, SAMPLE), spread(frames.centred, CHECK)
-    wanted, steps, trials = budget, STEPS, STEP_TRIALS
+    check, wanted = Truth(spread(frames.centred, CHECK)), budget
+    best: TransformCoder | None = None
+    step, found = _best_step(frames, partial(_loss_within, budget=budget, total=frames.total))
+    trial = Trial(frames(step), check)
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_loss_within, frames, sample, wanted), steps, trials)
+        if found.price is not None:
+            found = _loss_within(trial, found.price, budget=wanted, total=frames.total)
         if found.price is None:
             fewest = (found.cost - IMPOSSIBLE) * budget / wanted
             break
-        coder = finish(frames(step), frames.centred, found.price)
-        fewest = stored_bytes(coder, check, frames.total)
+        coder = finish(frames(step), frames.centred, 2.0**found.price)
+        fewest = stored_bytes(coder, check.logits, frames.total)
         if fewest <= budget:
-            return coder
+            best = coder
+            if fewest >= SPENT * budget:
+                break
         wanted *= 0.998 * budget / fewest
-        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
+    if best is not None:
+        return best
     raise ConfigError(
         f"transform: bytes={budget:g} cannot be met where {frames.total} labels share the side "
         f"information; bytes={fewest:.1f} can"
@@ -149,82 +156,52 @@ def _spend(frames: _Frames, budget: float) -> TransformCoder:
 
 
 class _Found(NamedTuple):
-    """What is to be small at some step, and the price it takes; no price where there is none."""
+    """What is to be small at some step, and log2 of the price it takes; None: no price does."""
 
     cost: float
     price: float | None
 
 
-def _bytes_for(
-    frames: _Frames, sample: NDArray[np.float32], wanted: Mapping[str, float], step: float
-) -> _Found:
+def _best_step(frames: _Frames, aim: Callable[[Trial, float], _Found]) -> tuple[float, _Found]:
+    """The step of least cost on a few labels; aim tells it, given a trial and a price to try."""
+    sample, at, near = Truth(spread(frames.centred, SAMPLE)), {}, USUAL_PRICE
+
+    def cost(step: float) -> float:
+        nonlocal near
+        try:
+            at[step] = aim(Trial(frames(step), sample), near)
+        except DataError:  # too coarse for these labels
+            at[step] = _Found(2 * IMPOSSIBLE, None)
+        near = at[step].price or near
+        return at[step].cost
+
+    step = minimum(cost, START, STRIDE, STEPS, TRIALS)
+    return step, at[step]
+
+
+def _bytes_for(trial: Trial, near: float, wanted: Mapping[str, float], total: int) -> _Found:
     """Bytes a label at the highest price that has the quality."""
-    trial = Trial(frames(step), sample)
 
     def miss(price: float) -> float:
-        reached = trial.quality(price, wanted)
+        reached = trial.quality(2.0**price, wanted)
         return max(reached[key] / bound for key, bound in wanted.items()) - 1
 
-    price = _crossing(miss, *PRICES)
+    price = crossing(miss, *PRICES, near)
     if price is None:
-        return _Found(IMPOSSIBLE + miss(2.0 ** PRICES[0]), None)
-    return _Found(trial.bytes(price, frames.total), price)
+        return _Found(IMPOSSIBLE + miss(PRICES[0]), None)
+    return _Found(trial.bytes(2.0**price, total), price)
 
 
-def _loss_within(
-    frames: _Frames, sample: NDArray[np.float32], budget: float, step: float
-) -> _Found:
+def _loss_within(trial: Trial, near: float, budget: float, total: int) -> _Found:
     """Product of the losses at the lowest price that keeps to the budget."""
-    trial = Trial(frames(step), sample)
-    price = _crossing(lambda price: trial.bytes(price, frames.total) / budget - 1, *PRICES[::-1])
+
+    def excess(price: float) -> float:
+        return trial.bytes(2.0**price, total) / budget - 1
+
+    price = crossing(excess, *PRICES[::-1], near)
     if price is None:
-        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], frames.total), None)
-    return _Found(float(np.prod(list(trial.quality(price, BUDGETED).values()))), price)
-
-
-def _crossing(excess: Callable[[float], float], good: float, bad: float) -> float | None:
-    """A price near the last one, on the way from good to bad, with an excess of at most 0.
-
-    Args:
-        excess: monotone in the price.
-        good: log2 of the price where the excess is least; None when even that is above 0.
-        bad: log2 of the price where it is most.
-    """
-    below, above = excess(2.0**good), excess(2.0**bad)
-    if below > 0:
-        return None
-    if above <= 0:
-        return float(2.0**bad)
-    for _ in range(PRICE_TRIALS):
-        share = min(max(below / (below - above), 0.1), 0.9)  # regula falsi, kept from the ends
-        middle = good + share * (bad - good)
-        found = excess(2.0**middle)
-        if found > 0:
-            bad, above, below = middle, found, below / 2
-        else:
-            good, below, above = middle, found, above / 2
-        if -TOLERANCE < found <= 0:
-            break
-    return float(2.0**good)
-
-
-def _golden(
-    evaluate: Callable[[float], _Found], bounds: tuple[float, float], trials: int
-) -> tuple[float, _Found]:
-    """Where the cost is smallest, by golden-section search."""
-    low, high = bounds
-    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-    at = {left: evaluate(left), right: evaluate(right)}
-    for _ in range(trials - 2):
-        if at[left].cost <= at[right].cost:
-            high, right = right, left
-            left = high - GOLDEN * (high - low)
-            at[left] = evaluate(left)
-        else:
-            low, left = left, right
-            right = low + GOLDEN * (high - low)
-            at[right] = evaluate(right)
-    return min(at.items(), key=lambda entry: entry[1].cost)
+        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], total), None)
+    return _Found(float(np.prod(list(trial.quality(2.0**price, BUDGETED).values()))), price)
 
 
 def _text(quality: Mapping[str, float]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from labelcodec.codecs.transform.analysis import Analyser, Analysis, Peaks
+from labelcodec.codecs.transform.analysis import Analyser
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.fitting import fit_tail, with_price
+from labelcodec.codecs.transform.compact import Compact
+from labelcodec.codecs.transform.fitting import NO_PEAKS, fit_tail, with_price
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.symbols import Model
+from labelcodec.codecs.transform.symbols import GAP_CONTEXTS, VALUE_CONTEXTS, Model, gap_symbols
+from labelcodec.entropy import tables, tokens
+from labelcodec.entropy.coding import Symbols
 
 BATCH = 128
 HEAD = 4  # bytes of the two streams in a batch's directory
@@ -22,37 +25,52 @@ HEAD = 4  # bytes of the two streams in a batch's directory
 class Trial:
     """Labels analysed in one frame."""
 
-    def __init__(self, frame: Frame, centred: NDArray[np.float32]) -> None:
-        """Analyse (N, C) labels less their own mean."""
-        self._analysis = Analyser(frame)(centred)
-        self._truth = Truth(centred)
+    def __init__(self, frame: Frame, truth: Truth) -> None:
+        """Analyse the labels that `truth` holds."""
+        self._truth = truth
+        self._analysis = Analyser(frame)(truth.logits)
+        bare = self._compact(NO_PEAKS)
+        model = Model.fit([bare])
+        self._streams, tables_ = _cost(model.value_symbols(bare), VALUE_CONTEXTS)
+        self._side = tables_ + _compressed(frame.dump())
+        self._peaks_only = replace(model, column=model.column[:0], thresholds=model.thresholds[:0])
 
-    def _corrected(self, price: float) -> tuple[Analysis, Peaks]:
-        """The peaks at this price, with the correction of the tail that they ask for."""
+    def _compact(self, price: float) -> Compact:
         analysis = replace(self._analysis, frame=with_price(self._analysis.frame, price))
-        peaks = analysis.peaks(price)
-        return replace(analysis, frame=fit_tail(analysis, peaks)), peaks
+        return analysis.compact(analysis.peaks(price))
 
     def bytes(self, price: float, total: int) -> float:
         """Bytes a label, roughly: the tables are fitted to these very labels."""
-        analysis, peaks = self._corrected(price)
-        compact = analysis.compact(peaks)
-        coder = TransformCoder(analysis.frame, Model.fit([compact]), price)
-        streams = sum(map(len, coder.streams(compact).values()))
-        return streams / len(peaks.counts) + side_bytes(coder) / total
+        compact = self._compact(price)
+        peaks = replace(compact, coefficients=compact.coefficients[:, :0])
+        gaps, gap_tables = _cost(gap_symbols(peaks), GAP_CONTEXTS)
+        rest, rest_tables = _cost(self._peaks_only.value_symbols(peaks), VALUE_CONTEXTS)
+        streams, side = self._streams + gaps + rest, self._side + gap_tables + rest_tables
+        return streams / len(compact.counts) + side / total
 
     def quality(self, price: float, measures: Iterable[str]) -> dict[str, float]:
         """Means of the measures, such as 'tv4' and 'kl1'."""
-        analysis, peaks = self._corrected(price)
+        analysis = replace(self._analysis, frame=with_price(self._analysis.frame, price))
+        peaks = analysis.peaks(price)
+        analysis = replace(analysis, frame=fit_tail(analysis, peaks))
         return self._truth.measure(analysis.frame.logits(analysis.expand(peaks)), measures)
+
+
+def _cost(symbols: Symbols, contexts: int) -> tuple[float, int]:
+    """Bytes that symbols take with tables fitted to them, and bytes of the tables."""
+    counts = symbols.counts(contexts, tokens.ALPHABET)
+    table = tables.fit(counts)
+    lengths = tables.BITS - np.log2(np.maximum(table.freqs[:, :-1], 1))
+    bits = (counts * lengths).sum() + symbols.widths.sum(dtype=int)
+    return float(bits) / 8, len(zstandard.compress(tables.dump(table)))
 
 
 class Truth:
     """Labels that others are measured against."""
 
     def __init__(self, centred: NDArray[np.float32]) -> None:
-        """Take (N, C) logits."""
-        self._logits = centred
+        """Take (N, C) labels less their own mean."""
+        self.logits = centred
         self._known: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def measure(self, found: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
@@ -78,7 +96,7 @@ class Truth:
     def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities and their logarithms at a temperature."""
         if tau not in self._known:
-            scaled = self._logits / np.float32(tau)
+            scaled = self.logits / np.float32(tau)
             scaled -= scaled.max(axis=1, keepdims=True)
             scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
             self._known[tau] = np.exp(scaled), scaled
@@ -86,17 +104,21 @@ class Truth:
 
 
 def reached_quality(
-    coder: TransformCoder, centred: NDArray[np.float32], measures: Iterable[str]
+    coder: TransformCoder, truth: Truth, measures: Iterable[str]
 ) -> dict[str, float]:
     """Measures of the labels as the coder gives them back."""
-    analysis = coder.analyser(centred)
+    analysis = coder.analyser(truth.logits)
     full = analysis.expand(analysis.peaks(coder.price))
-    return Truth(centred).measure(coder.frame.logits(full), measures)
+    return truth.measure(coder.frame.logits(full), measures)
 
 
 def side_bytes(coder: TransformCoder) -> int:
     """Bytes of the side information."""
-    return sum(len(zstandard.compress(part)) for part in coder.dump().values())
+    return _compressed(coder.dump())
+
+
+def _compressed(parts: Mapping[str, bytes]) -> int:
+    return sum(len(zstandard.compress(part)) for part in parts.values())
 
 
 def stored_bytes(coder: TransformCoder, centred: NDArray[np.float32], total: int) -> float:
