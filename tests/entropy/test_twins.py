@@ -182,6 +182,35 @@ def test_sets_of_the_last_class():
         assert found[1] == status
 
 
+@few
+@given(seeds, st.integers(1, 9), st.sampled_from(LANES))
+def test_boxes(seed, rows, lanes):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 600, (rows, 2)).astype(np.int32)
+    sides = rng.integers(1, size + 1)
+    places = rng.integers(0, size - sides + 1)
+    height, width = random_table(rng, 1), random_table(rng, 124)
+    symbols = [kernels.split_tokens(column) for column in sides.T]
+    parts = [
+        kernels.table_intervals(contexts, *coded, table.starts, table.freqs)
+        for contexts, coded, table in zip(
+            (np.zeros(rows, np.int64), symbols[0][0]), symbols, (height, width), strict=True
+        )
+    ]
+    starts, freqs, extra, widths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    states, words = plain.rans_encode(starts, freqs, lanes)
+    digits = kernels.group_digits(places.ravel(), (size - sides + 1).ravel())
+    bits = kernels.pack_bits(
+        np.concatenate([extra, digits[0]]), np.concatenate([widths, digits[1]])
+    )
+    rest = (size, height.lookup, width.lookup, height.escape, width.escape)
+    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
+    assert status == 0 and (found == np.hstack([places, sides])).all()
+    states, words, bits = damaged(rng, states, words, bits)
+    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
+    assert status or (found[:, :2] + found[:, 2:] <= size).all()
+
+
 def falling(rng: np.random.Generator, rows: int, k: int) -> np.ndarray:
     """Levels with anything from no tie to nothing but ties."""
     steps = rng.integers(0, rng.choice([1, 2, 5, 1 << 30]), (rows, k))

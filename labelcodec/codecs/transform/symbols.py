@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class Model:
     values: TableSet
     gaps: TableSet
 
-    @property
+    @cached_property
     def weights(self) -> NDArray[np.int64]:
         """(r,) weight of each coefficient's magnitude in the activity: rare ones count more."""
         return 16 << (COLUMN_CLASSES - 1 - self.column) // 2

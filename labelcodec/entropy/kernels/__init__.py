@@ -9,6 +9,7 @@ from labelcodec.entropy.kernels.bits import (
     unpack_digits,
     unpack_fixed,
 )
+from labelcodec.entropy.kernels.boxes import box_decode
 from labelcodec.entropy.kernels.neighbours import (
     dense_contexts,
     dense_decode,
@@ -29,6 +30,7 @@ from labelcodec.entropy.kernels.rans import (
 )
 
 __all__ = [
+    "box_decode",
     "dense_contexts",
     "dense_decode",
     "dense_intervals",

@@ -14,6 +14,7 @@ from labelcodec.entropy.plain.bits import (
     unpack_digits,
     unpack_fixed,
 )
+from labelcodec.entropy.plain.boxes import box_decode
 from labelcodec.entropy.plain.neighbours import (
     UNKNOWN,
     dense_contexts,
@@ -37,6 +38,7 @@ from labelcodec.entropy.plain.rans import (
 
 __all__ = [
     "UNKNOWN",
+    "box_decode",
     "dense_contexts",
     "dense_decode",
     "dense_intervals",
