@@ -321,7 +321,12 @@ def test_permutations(seed, count):
     permutation = np.random.default_rng(seed).permutation(count)
     digits = agree("permutation_digits", permutation)
     assert (digits < np.arange(count, 0, -1)).all() and (digits >= 0).all()
-    assert (agree("permutation_from_digits", digits) == permutation).all()
+    data = kernels.pack_bits(*kernels.group_digits(digits, np.arange(count, 0, -1)))
+    found, status = agree_or_fail("unpack_permutation", data, count)
+    assert status == 0 and (found == permutation).all()
+    for bad in (np.append(data, np.uint8(0)), data[:-1], ~data):
+        found, status = agree_or_fail("unpack_permutation", bad, count)
+        assert status or (np.sort(found) == np.arange(count)).all()
 
 
 @few

@@ -5,9 +5,9 @@ from labelcodec.entropy.kernels.bits import (
     pack_bits,
     pack_fixed,
     permutation_digits,
-    permutation_from_digits,
     unpack_digits,
     unpack_fixed,
+    unpack_permutation,
 )
 from labelcodec.entropy.kernels.boxes import box_decode
 from labelcodec.entropy.kernels.neighbours import (
@@ -41,7 +41,6 @@ __all__ = [
     "pack_bits",
     "pack_fixed",
     "permutation_digits",
-    "permutation_from_digits",
     "ranking_keys",
     "rans_decode",
     "rans_encode",
@@ -50,4 +49,5 @@ __all__ = [
     "table_intervals",
     "unpack_digits",
     "unpack_fixed",
+    "unpack_permutation",
 ]

@@ -10,9 +10,9 @@ from labelcodec.entropy.plain.bits import (
     pack_bits,
     pack_fixed,
     permutation_digits,
-    permutation_from_digits,
     unpack_digits,
     unpack_fixed,
+    unpack_permutation,
 )
 from labelcodec.entropy.plain.boxes import box_decode
 from labelcodec.entropy.plain.neighbours import (
@@ -50,7 +50,6 @@ __all__ = [
     "pack_bits",
     "pack_fixed",
     "permutation_digits",
-    "permutation_from_digits",
     "ranking_keys",
     "rans_decode",
     "rans_encode",
@@ -59,4 +58,5 @@ __all__ = [
     "table_intervals",
     "unpack_digits",
     "unpack_fixed",
+    "unpack_permutation",
 ]
