@@ -21,6 +21,7 @@ from labelcodec.errors import CorruptError, DataError
 USUAL_SIZE, MANY_SIZES, FRACTIONS = 0, 1, 2
 HALF = 0x10
 MAX_SIDE = 1 << 24
+TOO_LARGE = 2  # status of decoding boxes
 
 
 @dataclass(frozen=True)
@@ -158,18 +159,13 @@ def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
         if (sides <= 0).any() or (sides >= MAX_SIDE).any():
             raise CorruptError("a crop stream names an image of impossible size")
         size = sides.reshape(samples, 2).astype(np.int32)
-    reader = coding.SymbolReader(data, 2 * samples, "crop sizes")
-    height = reader.take(np.zeros(samples, np.int64), table.height)
-    width = reader.take(coders().split_tokens(height)[0], table.width)
-    reader.close()
-    room = _room(size, height, width)
-    if min(int(room.min()), int(height.min()), int(width.min())) < 1:
+    box, status = coders().box_decode(
+        *coding.split_symbols(data, 2 * samples), size, table.height.lookup, table.width.lookup,
+        table.height.escape, table.width.escape,
+    )  # fmt: skip
+    if status == TOO_LARGE:
         raise CorruptError("a crop box is larger than its image")
-    decoded = coders().unpack_digits(reader.bits, reader.position, room)
-    box = np.empty((samples, 4), np.int32)
-    box[:, :2] = coding.good(decoded, "crop places").reshape(samples, 2)
-    box[:, 2], box[:, 3] = height, width
-    return Crop(box, size, precision)
+    return Crop(coding.good((box, status), "crop boxes"), size, precision)
 
 
 def usage(crop: Crop, coded_bytes: int) -> Usage | None:

@@ -68,11 +68,7 @@ def decode_partner(data: memoryview, samples: int) -> NDArray[np.int64]:
     """Inverse of `encode_partner`."""
     if data and data[0] == PERMUTATION:
         packed = np.frombuffer(data[1:], np.uint8)
-        digits = coding.good(
-            coders().unpack_digits(packed, 0, np.arange(samples, 0, -1)), "mix partners"
-        )
-        partner: NDArray[np.int64] = coders().permutation_from_digits(digits)
-        return partner
+        return coding.good(coders().unpack_permutation(packed, samples), "mix partners")
     if not data or data[0] != PLAIN:
         raise CorruptError("mix partners of unknown form")
     partner = whole(columns.unpack_ints(data[1:], samples), "mix partners")

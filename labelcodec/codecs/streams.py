@@ -27,6 +27,7 @@ class Stream(IntEnum):
 
 DRAWN = frozenset(range(Stream.IMAGE_INDEX, Stream.LABEL_INDEX))  # what a recipe stands for
 OPTIONAL = 128
+_BY_NUMBER = {int(stream): stream for stream in Stream}  # far quicker than the enum's own look-up
 
 COMPONENT = {
     Stream.IMAGE_INDEX: "image index",
@@ -80,8 +81,9 @@ def split(data: memoryview) -> dict[Stream, memoryview]:
         raise CorruptError("the streams do not fill their batch")
     streams = {}
     for number, length in directory:
-        if number in COMPONENT:
-            streams[Stream(number)] = data[position : position + length]
+        stream = _BY_NUMBER.get(number)
+        if stream is not None:
+            streams[stream] = data[position : position + length]
         elif number < OPTIONAL:
             raise UnsupportedError(f"stream {number} is not known to this version of labelcodec")
         position += length

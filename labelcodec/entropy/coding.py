@@ -16,6 +16,7 @@ from labelcodec.errors import CorruptError
 
 MAX_LANES = 32
 FIRST_STATE = np.uint64(1 << 16)
+STATE, WORD = np.dtype("<u4"), np.dtype("<u2")
 SYMBOLS_PER_LANE = 2048  # a lane costs 2 bytes
 
 
@@ -103,8 +104,8 @@ def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[An
     head = 4 * lanes_for(symbols)
     if len(data) < head or (len(data) - head) % 2:
         raise CorruptError(f"an entropy-coded part of {len(data)} bytes has no whole words")
-    states = np.frombuffer(data[:head], "<u4")
-    return states, np.frombuffer(data[head:], "<u2")
+    states = np.frombuffer(data[:head], STATE)
+    return states, np.frombuffer(data[head:], WORD)
 
 
 def split_symbols(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,23 @@ from labelcodec.errors import CorruptError
 
 BITS = 12
 TOTAL = 1 << BITS
+SKIP = 3  # log2 of the slots from one entry of a look-up to the next
 MAX_CONTEXTS = 1 << 10
 MAX_SYMBOLS = 1 << 8
+
+
+class Lookup(NamedTuple):
+    """Finds the symbol of a slot: the first one of its eight slots, or one soon after it.
+
+    Attributes:
+        first: (K, 512) uint8 symbol of every eighth slot.
+        starts: (K, S) uint16 first slot of each symbol.
+        freqs: (K, S) uint16 slots of each symbol.
+    """
+
+    first: NDArray[np.uint8]
+    starts: NDArray[np.uint16]
+    freqs: NDArray[np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +55,12 @@ class TableSet:
         return (ends - self.freqs).astype(np.uint16)
 
     @cached_property
-    def lookup(self) -> NDArray[np.uint32]:
-        """(K, 4096) of each slot: symbol, frequency - 1 (bit 8) and slot - start (bit 20)."""
-        symbol = np.arange(self.freqs.shape[1], dtype=np.int64)
-        slots = np.arange(TOTAL)
-        packed = symbol | (self.freqs.astype(np.int64) - 1) << 8
-        rows = [
-            np.repeat(entry, row) | (slots - np.repeat(start.astype(np.int64), row)) << 20
-            for entry, start, row in zip(packed, self.starts, self.freqs, strict=True)
-        ]
-        return np.stack(rows).astype(np.uint32)
+    def lookup(self) -> Lookup:
+        """What decoders find symbols with; small, so that many contexts stay in the cache."""
+        ends = np.cumsum(self.freqs, axis=1, dtype=np.int64)
+        slots = np.arange(0, TOTAL, 1 << SKIP)
+        first = np.stack([np.searchsorted(row, slots, "right") for row in ends])
+        return Lookup(first.astype(np.uint8), self.starts, self.freqs)
 
 
 def fit(counts: NDArray[np.int64]) -> TableSet:

@@ -22,13 +22,24 @@ def _shared(frame: Frame, device: torch.device) -> tuple[torch.Tensor, torch.Ten
 def expand(compact: Compact, device: torch.device | str = "cpu") -> torch.Tensor:
     """(B, C) float32 logits on the device, bit for bit those of `compact.dense()`.
 
-    One matrix product in float64, which holds every sum exactly in whatever order the device adds.
+    On the CPU that is what runs: the codec's kernels are ten times as fast as torch's sort there.
 
     Args:
         compact: `labels.compact` of a batch.
         device: where to expand; it must have float64 (CPU and CUDA do).
     """
-    frame, place = compact.frame, torch.device(device)
+    place = torch.device(device)
+    if place.type == "cpu":
+        return torch.from_numpy(compact.dense())
+    return expand_on(place, compact)
+
+
+def expand_on(place: torch.device, compact: Compact) -> torch.Tensor:
+    """The same with torch's own operations; `expand` uses it on accelerators.
+
+    One matrix product in float64, which holds every sum exactly in whatever order the device adds.
+    """
+    frame = compact.frame
     vectors, mean, tail = _shared(frame, place)
     arrays = (compact.coefficients, compact.counts, compact.places, compact.residuals)
     coefficients, counts, places, residuals = (torch.from_numpy(a).to(place) for a in arrays)

@@ -90,7 +90,7 @@ def test_rans(seed, lanes, count):
     table = random_table(rng, 3)
     contexts = rng.integers(0, 3, count)
     slots = rng.integers(0, 4096, count)
-    symbols = (table.lookup[contexts, slots] & 255).astype(np.int64)
+    symbols = (table.starts[contexts] <= slots[:, None]).sum(axis=1) - 1
     starts, freqs = table.starts[contexts, symbols], table.freqs[contexts, symbols]
     states, words = agree("rans_encode", starts, freqs, lanes)
     assert states.dtype == np.uint32 and words.dtype == np.uint16
@@ -106,7 +106,7 @@ def test_rans_in_parts(seed, lanes):
     """A decoder may stop anywhere and go on; both leave the same states behind."""
     rng = np.random.default_rng(seed)
     table = random_table(rng, 1)
-    symbols = (table.lookup[0, rng.integers(0, 4096, 90)] & 255).astype(np.int64)
+    symbols = (table.starts[0] <= rng.integers(0, 4096, (90, 1))).sum(axis=1) - 1
     states, words = plain.rans_encode(table.starts[0, symbols], table.freqs[0, symbols], lanes)
     cut = int(rng.integers(0, 91))
     for module in (plain, kernels):
@@ -184,6 +184,35 @@ def test_sets_of_the_last_class():
             "set_decode", states, words, nothing, 1, 1, classes, table.lookup, table.escape
         )
         assert found[1] == status
+
+
+@few
+@given(seeds, st.integers(1, 9), st.sampled_from(LANES))
+def test_boxes(seed, rows, lanes):
+    rng = np.random.default_rng(seed)
+    size = rng.integers(1, 600, (rows, 2)).astype(np.int32)
+    sides = rng.integers(1, size + 1)
+    places = rng.integers(0, size - sides + 1)
+    height, width = random_table(rng, 1), random_table(rng, 124)
+    symbols = [kernels.split_tokens(column) for column in sides.T]
+    parts = [
+        kernels.table_intervals(contexts, *coded, table.starts, table.freqs)
+        for contexts, coded, table in zip(
+            (np.zeros(rows, np.int64), symbols[0][0]), symbols, (height, width), strict=True
+        )
+    ]
+    starts, freqs, extra, widths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    states, words = plain.rans_encode(starts, freqs, lanes)
+    digits = kernels.group_digits(places.ravel(), (size - sides + 1).ravel())
+    bits = kernels.pack_bits(
+        np.concatenate([extra, digits[0]]), np.concatenate([widths, digits[1]])
+    )
+    rest = (size, height.lookup, width.lookup, height.escape, width.escape)
+    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
+    assert status == 0 and (found == np.hstack([places, sides])).all()
+    states, words, bits = damaged(rng, states, words, bits)
+    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
+    assert status or (found[:, :2] + found[:, 2:] <= size).all()
 
 
 def falling(rng: np.random.Generator, rows: int, k: int) -> np.ndarray:
@@ -331,7 +360,12 @@ def test_permutations(seed, count):
     permutation = np.random.default_rng(seed).permutation(count)
     digits = agree("permutation_digits", permutation)
     assert (digits < np.arange(count, 0, -1)).all() and (digits >= 0).all()
-    assert (agree("permutation_from_digits", digits) == permutation).all()
+    data = kernels.pack_bits(*kernels.group_digits(digits, np.arange(count, 0, -1)))
+    found, status = agree_or_fail("unpack_permutation", data, count)
+    assert status == 0 and (found == permutation).all()
+    for bad in (np.append(data, np.uint8(0)), data[:-1], ~data):
+        found, status = agree_or_fail("unpack_permutation", bad, count)
+        assert status or (np.sort(found) == np.arange(count)).all()
 
 
 @few

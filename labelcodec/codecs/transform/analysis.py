@@ -13,11 +13,11 @@ from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
 from labelcodec.codecs.transform.means import FINE, MAX_CODED
-from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.plain import MAX_COEFFICIENT, MAX_RESIDUAL, peak_bits
 from labelcodec.codecs.transform.rounding import Zones, rounded
 
 MAX_PEAKS = 64
-MAX_RESIDUAL = 1 << 24
+FIRST_PRICE, LAST_PRICE = 0.25, 1e-6  # of those tried for a number of peaks
 TEMPERATURE = 4.0
 MAX_EXPONENT = np.float32(60)
 MAX_WEIGHT = np.float32(2)
@@ -88,9 +88,18 @@ class Analysis:
         )  # fmt: skip
         return full
 
-    def mean_peaks(self, price: float) -> float:
-        """Mean number of peaks a label."""
-        return float(kernels().choose(self.scores, self.gain, price, MAX_PEAKS)[0].mean())
+    def price_of(self, peaks: float) -> float:
+        """The price at which labels have so many peaks on average; 0 where they cannot."""
+        wanted, price = round(peaks * len(self.scores)), FIRST_PRICE
+        while price > LAST_PRICE:
+            counts, places, classes = kernels().choose(self.scores, self.gain, price, MAX_PEAKS)
+            if len(places) > wanted:
+                rows = np.repeat(np.arange(len(counts)), counts)
+                worth = self.gain[rows, classes] / peak_bits(places)
+                last = len(worth) - 1 - wanted
+                return float(np.partition(worth, last)[last])
+            price /= 8
+        return 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,24 +13,21 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels
 from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.streams import COMPONENT, Stream
-from labelcodec.codecs.transform.analysis import MAX_RESIDUAL, Analyser
+from labelcodec.codecs.transform.analysis import Analyser
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
 from labelcodec.codecs.transform.means import FINE, MAX_CODED, PART, Means
-from labelcodec.codecs.transform.plain import unzigzag
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.symbols import (
-    COEFFICIENT_CONTEXTS,
     GAP_CONTEXTS,
     VALUE_CONTEXTS,
     Model,
     gap_symbols,
-    residual_contexts,
     zones_of,
 )
 from labelcodec.entropy import coding, tokens, varint
-from labelcodec.entropy.coding import SymbolReader, Usage
+from labelcodec.entropy.coding import Usage
 from labelcodec.errors import CorruptError
 
 MAX_CELLS = 1 << 23  # coefficients and peaks of a batch
@@ -125,49 +122,29 @@ class TransformCoder:
         for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
             if stream not in streams:
                 raise CorruptError(f"the {COMPONENT[stream]} stream is missing")
-        counts, places = self._decode_gaps(streams[Stream.LABEL_INDEX], samples)
-        compact = self._decode_values(streams[Stream.LABEL_VALUES], samples, counts, places)
+        frame, model = self.frame, self.model
+        data, (gaps, values) = streams[Stream.LABEL_INDEX], (model.gaps, model.values)
+        peaks, position = varint.decode(data, 0)
+        cells = peaks + samples * frame.rank
+        if cells > MAX_CELLS:
+            raise CorruptError(f"{peaks} peaks are too many for a batch")
+        counts, places, status = kernels().gap_decode(
+            *coding.split_symbols(data[position:], samples + peaks),
+            samples, peaks, frame.classes, gaps.lookup, gaps.escape,
+        )  # fmt: skip
+        if status:
+            raise CorruptError("the entropy-coded peaks do not decode")
+        coefficients, residuals, status = kernels().value_decode(
+            *coding.split_symbols(streams[Stream.LABEL_VALUES], cells), counts, places,
+            model.column, model.weights, model.thresholds, values.lookup, values.escape,
+        )  # fmt: skip
+        if status:
+            raise CorruptError("the entropy-coded label values do not decode")
+        compact = Compact(frame, np.ascontiguousarray(coefficients.T), counts, places, residuals)
         predicted = self._predicted(pictures, samples)
         if predicted is not None:
             compact = _add(compact, predicted)
         return replace(blank, value=np.zeros((samples, 0), np.float32), compact=compact)
-
-    def _decode_gaps(
-        self, data: memoryview, samples: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        peaks, position = varint.decode(data, 0)
-        if peaks + samples * self.frame.rank > MAX_CELLS:
-            raise CorruptError(f"{peaks} peaks are too many for a batch")
-        table = self.model.gaps
-        states, words, bits = coding.split_symbols(data[position:], samples + peaks)
-        counts, places, status = kernels().gap_decode(
-            states.astype(np.uint64), words, bits, samples, peaks, self.frame.classes,
-            table.lookup, table.escape,
-        )  # fmt: skip
-        return counts, coding.good((places, status), "peaks")
-
-    def _decode_values(
-        self,
-        data: memoryview,
-        samples: int,
-        counts: NDArray[np.int64],
-        places: NDArray[np.int64],
-    ) -> Compact:
-        frame, model = self.frame, self.model
-        reader = SymbolReader(data, samples * frame.rank + len(places), "label values")
-        coefficients, reader.read, reader.position = kernels().coefficient_decode(
-            reader.states, reader.words, reader.bits, samples, model.column, model.weights,
-            model.thresholds, model.values.lookup, model.values.escape,
-        )  # fmt: skip
-        if reader.read < 0:
-            raise CorruptError("the entropy-coded label values do not decode")
-        reader.symbol = samples * frame.rank
-        contexts = COEFFICIENT_CONTEXTS + residual_contexts(counts, places)
-        residuals = unzigzag(reader.take(contexts, model.values))
-        reader.finish()
-        if len(residuals) and np.abs(residuals).max() > MAX_RESIDUAL:
-            raise CorruptError("a peak is out of range")
-        return Compact(frame, coefficients.astype(np.int32), counts, places, residuals)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Accounting of the entropy-coded streams."""

@@ -8,19 +8,25 @@ import numpy as np
 from numba import njit
 
 from labelcodec.codecs.transform.plain import (
-    BEFORE,
     DECAY,
     HALF,
-    LEFT,
     LEVELS,
     MAX_COEFFICIENT,
     MAX_MAGNITUDE,
     MAX_PREDICTED,
+    MAX_RESIDUAL,
     WEIGHT_BITS,
+    gap_context,
+    residual_context,
 )
-from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, closed, take
+from labelcodec.entropy.kernels.rans import next_symbols, next_values
+from labelcodec.entropy.kernels.words import U, as_words, closed
 
-BINS = 1024
+BINS = 512
+# contexts by what they depend on, each capped where it stops to matter
+_COUNTS = np.maximum(np.arange(9), 1)[:, None]
+_GAP_CONTEXT = gap_context(_COUNTS, np.arange(-1, 63))
+_RESIDUAL_CONTEXT = residual_context(_COUNTS, np.arange(512))
 
 
 @njit(cache=True, nogil=True)
@@ -55,65 +61,88 @@ def mixed(entries: Any, unit: Any, image: Any, weight: Any) -> Any:
     return result
 
 
-@njit(inline="always")
-def _step(states: Any, lane: int, words: Any, read: int, lookup: Any, context: int) -> Any:
-    """A token and the words read, -1 when they ran out."""
-    state = states[lane]
-    entry = np.uint64(lookup[context, state & MASK])
-    state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
-    if state < LOW:
-        if read == len(words):
-            return np.int64(0), -1
-        state = (state << U(16)) | np.uint64(words[read])
-        read += 1
-    states[lane] = state
-    return np.int64(entry & U(255)), read
-
-
-@njit(inline="always")
-def _value(token: Any, escape: int, extra: Any, position: Any, end: Any) -> Any:
-    """The integer of a token and the bit behind it, past `end` when bits ran out."""
-    if token == escape:
-        if position + U(8) > end:
-            return np.int64(0), end + U(1)
-        token = np.int64(take(extra, position, U(8)))
-        position += U(8)
-    width = WIDTHS[token]
-    if position + width > end:
-        return np.int64(0), end + U(1)
-    return np.int64(BASES[token] + take(extra, position, width)), position + width
+@njit(cache=True, nogil=True)
+def value_decode(
+    states: Any, words: Any, bits: Any, counts: Any, places: Any, column: Any, weights: Any,
+    thresholds: Any, lookup: Any, escape: int,
+) -> Any:  # fmt: skip
+    """Twin of `plain.value_decode`."""
+    rows, rank = len(counts), len(column)
+    coefficients = np.zeros((rank, rows), np.int32)
+    residuals = np.zeros(len(places), np.int64)
+    active, contexts = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    symbols, values = np.zeros(rows, np.uint8), np.zeros(rows, np.int64)
+    states, extra, end = states.astype(np.uint64), as_words(bits), np.uint64(8 * len(bits))
+    lane, read, position = 0, 0, U(0)
+    for j in range(rank):
+        low, middle, high = thresholds[j]
+        for row in range(rows):
+            a = active[row]
+            contexts[row] = column[j] * LEVELS + (a >= low) + (a >= middle) + (a >= high)
+        lane, read = next_symbols(states, lane, words, read, lookup, contexts, symbols)
+        position = next_values(symbols, escape, extra, position, end, values)
+        if read < 0 or position > end or values.max() > 2 * MAX_COEFFICIENT - 2:
+            return coefficients, residuals, 1
+        for row in range(rows):
+            coefficients[j, row] = (values[row] >> 1) ^ -(values[row] & 1)
+            magnitude = min((values[row] + 1) >> 1, MAX_MAGNITUDE)
+            active[row] += magnitude * weights[j] - (active[row] >> DECAY)
+    contexts, at = np.zeros(len(places), np.int64), 0
+    for count in counts:
+        for _ in range(count):
+            contexts[at] = _RESIDUAL_CONTEXT[min(count, 8), min(places[at], 511)]
+            at += 1
+    symbols = np.zeros(len(places), np.uint8)
+    lane, read = next_symbols(states, lane, words, read, lookup, contexts, symbols)
+    position = next_values(symbols, escape, extra, position, end, residuals)
+    if read < 0 or not closed(states, words, read) or (position + U(7)) >> U(3) != len(bits):
+        return coefficients, residuals, 1
+    for i in range(len(places)):
+        residuals[i] = (residuals[i] >> 1) ^ -(residuals[i] & 1)
+        if abs(residuals[i]) > MAX_RESIDUAL:
+            return coefficients, residuals, 1
+    return coefficients, residuals, 0
 
 
 @njit(cache=True, nogil=True)
-def coefficient_decode(
-    states: Any, words: Any, bits: Any, rows: int, column: Any, weights: Any, thresholds: Any,
-    lookup: Any, escape: int,
+def gap_decode(
+    states: Any, words: Any, bits: Any, rows: int, peaks: int, classes: int, lookup: Any,
+    escape: int,
 ) -> Any:  # fmt: skip
-    """Twin of `plain.coefficient_decode`."""
-    rank, lanes = len(column), len(states)
-    coefficients = np.zeros((rows, rank), np.int64)
-    active = np.zeros(rows, np.int64)
-    extra, position, end = as_words(bits), U(0), np.uint64(8 * len(bits))
-    lane, read = 0, 0
-    for j in range(rank):
-        for row in range(rows):
-            level = 0
-            for threshold in thresholds[j]:
-                level += active[row] >= threshold
-            token, read = _step(states, lane, words, read, lookup, column[j] * LEVELS + level)
-            if read < 0:
-                return coefficients, -1, 0
-            lane += 1
-            if lane == lanes:
-                lane = 0
-            value, position = _value(token, escape, extra, position, end)
-            value = (value >> 1) ^ -(value & 1)
-            if position > end or abs(value) >= MAX_COEFFICIENT:
-                return coefficients, -1, 0
-            coefficients[row, j] = value
-            magnitude = min(abs(value), MAX_MAGNITUDE)
-            active[row] += magnitude * weights[j] - (active[row] >> DECAY)
-    return coefficients, read, np.int64(position)
+    """Twin of `plain.gap_decode`."""
+    counts, places = np.zeros(rows, np.int64), np.zeros(peaks, np.int64)
+    contexts, gaps = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    symbols = np.zeros(rows, np.uint8)
+    states, extra, end = states.astype(np.uint64), as_words(bits), np.uint64(8 * len(bits))
+    lane, read = next_symbols(states, 0, words, 0, lookup, contexts, symbols)
+    position = next_values(symbols, escape, extra, U(0), end, counts)
+    if read < 0 or position > end or counts.max() > classes or counts.sum() != peaks:
+        return counts, places, 1
+    first = np.cumsum(counts) - counts
+    left, last = np.arange(rows), np.full(rows, -1, np.int64)
+    for i in range(counts.max()):
+        some = 0  # labels that have a gap number i
+        for row in left:
+            if counts[row] > i:
+                left[some] = row
+                before = gaps[row] if i > 0 else -1
+                contexts[some] = _GAP_CONTEXT[min(counts[row] - i, 8), min(before, 62) + 1]
+                some += 1
+        left = left[:some]
+        lane, read = next_symbols(
+            states, lane, words, read, lookup, contexts[:some], symbols[:some]
+        )
+        position = next_values(symbols[:some], escape, extra, position, end, contexts[:some])
+        if read < 0 or position > end:
+            return counts, places, 1
+        for j in range(some):
+            row, gap = left[j], contexts[j]
+            gaps[row], last[row] = gap, last[row] + gap + 1
+            if last[row] >= classes:
+                return counts, places, 1
+            places[first[row] + i] = last[row]
+    good = closed(states, words, read) and (position + U(7)) >> U(3) == len(bits)
+    return counts, places, 0 if good else 1
 
 
 @njit(inline="always")
@@ -125,65 +154,13 @@ def _bucket(value: int) -> int:
     return 2 * high + ((value >> (high - 1)) & 1) if high > 0 else 0
 
 
-@njit(inline="always")
-def _gap_context(left: int, before: int) -> int:
-    previous = min((_bucket(before + 2) + 1) >> 1, BEFORE - 1) if before >= 0 else 0
-    return 1 + min(_bucket(left), LEFT - 1) * BEFORE + previous
-
-
-@njit(cache=True, nogil=True)
-def gap_decode(
-    states: Any, words: Any, bits: Any, rows: int, peaks: int, classes: int, lookup: Any,
-    escape: int,
-) -> Any:  # fmt: skip
-    """Twin of `plain.gap_decode`."""
-    none = np.zeros(0, np.int64)
-    counts, lanes = np.zeros(rows, np.int64), len(states)
-    extra, position, end = as_words(bits), U(0), np.uint64(8 * len(bits))
-    lane, read, most, total = 0, 0, 0, 0
-    for row in range(rows):
-        token, read = _step(states, lane, words, read, lookup, 0)
-        if read < 0:
-            return none, none, 1
-        lane = lane + 1 if lane + 1 < lanes else 0
-        counts[row], position = _value(token, escape, extra, position, end)
-        if position > end or counts[row] > classes:
-            return none, none, 1
-        most = max(most, counts[row])
-        total += counts[row]
-    if total != peaks:
-        return none, none, 1
-    places = np.zeros(total, np.int64)
-    first = np.cumsum(counts) - counts
-    for i in range(most):
-        for row in range(rows):
-            if counts[row] <= i:
-                continue
-            at = first[row] + i
-            last = places[at - 1] if i > 0 else -1
-            before = -1
-            if i > 0:
-                before = last - (places[at - 2] if i > 1 else -1) - 1
-            context = _gap_context(counts[row] - i, before)
-            token, read = _step(states, lane, words, read, lookup, context)
-            if read < 0:
-                return none, none, 1
-            lane = lane + 1 if lane + 1 < lanes else 0
-            gap, position = _value(token, escape, extra, position, end)
-            if position > end or last + gap + 1 >= classes:
-                return none, none, 1
-            places[at] = last + gap + 1
-    if not closed(states, words, read) or (position + U(7)) >> U(3) != np.uint64(len(bits)):
-        return none, none, 1
-    return counts, places, 0
-
-
 @njit(cache=True, nogil=True)
 def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
-    """Twin of `plain.ranked_classes`: sorts only what lies above the last place wanted."""
+    """Twin of `plain.ranked_classes`: sorts only the classes that may be at a place wanted."""
     rows, width = scores.shape
     classes, stop = np.zeros(len(places), np.int64), 0
-    keys, size = np.zeros(width, np.int64), np.zeros(BINS + 1, np.int64)
+    bins, keys = np.zeros(width, np.int32), np.zeros(width + 1, np.int64)
+    size, wanted = np.zeros(BINS, np.int32), np.zeros(BINS, np.int32)
     for row in range(rows):
         first, stop = stop, stop + counts[row]
         if first == stop:
@@ -191,24 +168,30 @@ def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
         high = low = scores[row, 0]
         for c in range(width):
             high, low = max(high, scores[row, c]), min(low, scores[row, c])
-        shift = 0
+        shift = np.int32(0)
         while (high - low) >> shift >= BINS:
-            shift += 1
-        size[:] = 0
+            shift += np.int32(1)
         for c in range(width):
-            size[(high - scores[row, c]) >> shift] += 1
-        cut, above = 0, size[0]
-        while above <= places[stop - 1]:
-            cut += 1
-            above += size[cut]
-        found, bound = 0, high - (np.int64(cut + 1) << shift)
+            bins[c] = np.int32(high - scores[row, c]) >> shift
+        size[:] = wanted[:] = 0
         for c in range(width):
-            if scores[row, c] > bound:
-                keys[found] = (high - scores[row, c]) << 20 | c
-                found += 1
+            size[bins[c]] += 1
+        current, below, listed = -1, 0, 0
+        for i in range(first, stop):
+            while below <= places[i]:
+                current += 1
+                below += size[current]
+            if not wanted[current]:
+                wanted[current] = 1
+                listed += size[current]
+            classes[i] = listed + places[i] - below
+        found = 0
+        for c in range(width):
+            keys[found] = np.int64(high - scores[row, c]) << 20 | c
+            found += wanted[bins[c]]
         ranked = np.sort(keys[:found])
         for i in range(first, stop):
-            classes[i] = ranked[places[i]] & ((1 << 20) - 1)
+            classes[i] = ranked[classes[i]] & ((1 << 20) - 1)
     return classes
 
 
@@ -259,16 +242,18 @@ def choose(scores: Any, gain: Any, price: float, most: int) -> Any:
 def expand(scores: Any, counts: Any, classes: Any, values: Any, tail: Any, shift: int) -> Any:
     """Twin of `plain.expand`."""
     rows, width = scores.shape
-    full, stop, last = scores.copy(), 0, len(tail) - 1
+    full, stop = scores.copy(), 0
+    last, bits = np.int32(len(tail) - 1), np.int32(shift)
     for row in range(rows):
         first, stop = stop, stop + counts[row]
         for i in range(first, stop):
             full[row, classes[i]] = values[i]
-        high = np.int64(full[row, 0])
+        high = full[row, 0]
         for c in range(width):
-            high = max(high, np.int64(full[row, c]))
+            high = max(high, full[row, c])
         for c in range(width):
-            full[row, c] += tail[min((high - np.int64(full[row, c])) >> shift, last)]
+            distance = min(np.int32(high - full[row, c]) >> bits, last)
+            full[row, c] += tail[np.uint32(distance)]
         for i in range(first, stop):
             full[row, classes[i]] = values[i]
     return full

@@ -33,7 +33,6 @@ TAIL_TEMPERATURE = np.float32(2)
 PEAK_STEP = 25.0  # of the residuals in logits, against the square root of the price
 PEAK_STEPS = (1 / 16, 4.0)
 PRICES = (-17.0, -2.0)  # log2 of the range searched
-PRICE_STEPS = 14
 NO_PEAKS = 1e9
 PRICE_SAMPLE = 1024
 TAIL_SAMPLE = 2048
@@ -211,11 +210,4 @@ def finish(design: Design, sample: Sample, price: float) -> TransformCoder:
 
 def price_of(design: Design, sample: Sample, peaks: float) -> float:
     """The price at which labels have so many peaks on average."""
-    if not peaks:
-        return NO_PEAKS
-    some = design.analyse(sample.at_once(PRICE_SAMPLE))
-    low, high = PRICES
-    for _ in range(PRICE_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if some.mean_peaks(2.0**middle) > peaks else (low, middle)
-    return float(2.0**high)
+    return design.analyse(sample.at_once(PRICE_SAMPLE)).price_of(peaks) if peaks else NO_PEAKS

@@ -80,6 +80,11 @@ class Frame:
         return self.vectors.astype(np.float32)
 
     @cached_property
+    def _offset(self) -> NDArray[np.int32]:
+        """(C,) means in units."""
+        return (self.mean << MEAN_SHIFT).astype(np.int32)
+
+    @cached_property
     def _reach(self) -> NDArray[np.float64]:
         """(r,) largest entry of each vector."""
         return np.asarray(np.abs(self.vectors).max(axis=1, initial=0))
@@ -91,10 +96,10 @@ class Frame:
         """
         bound = float((np.abs(coefficients) @ self._reach).max(initial=0))
         vectors: NDArray[Any] = self._single if bound < EXACT_SINGLE else self.vectors
-        sums: NDArray[np.int64] = (coefficients.astype(vectors.dtype) @ vectors).astype(np.int64)
-        sums += self.mean << MEAN_SHIFT
-        scores: NDArray[np.int32] = np.clip(sums, -MAX_SCORE, MAX_SCORE).astype(np.int32)
-        return scores
+        sums = coefficients.astype(vectors.dtype) @ vectors
+        scores: NDArray[Any] = sums.astype(np.int32 if bound < EXACT_SINGLE else np.int64)
+        scores += self._offset
+        return np.clip(scores, -MAX_SCORE, MAX_SCORE, out=scores).astype(np.int32, copy=False)
 
     def raised(self, scores: NDArray[np.int32], residuals: NDArray[np.int64]) -> NDArray[np.int32]:
         """Logits of peaks, in units."""

@@ -9,16 +9,22 @@ from numpy.typing import NDArray
 
 from labelcodec.entropy import tokens
 from labelcodec.entropy.plain.lanes import Bits, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 Array = NDArray[Any]
+COLUMN_CLASSES = 12
 LEVELS = 4  # of a label's activity in the contexts of its coefficients
+COEFFICIENT_CONTEXTS = COLUMN_CLASSES * LEVELS
 MAX_MAGNITUDE = 15
 DECAY = 3
 LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a gap's context
+RANKS, COUNTS = 10, 3  # classes of a peak's place and of their number, in a residual's context
+RESIDUAL_CONTEXTS = RANKS * COUNTS
 MAX_COEFFICIENT = 1 << 15
 MAX_PREDICTED = 1 << 14
 WEIGHT_BITS = 15  # of an image's share in a prediction
 HALF = 1 << (WEIGHT_BITS - 1)
+MAX_RESIDUAL = 1 << 24
 
 
 def unzigzag(values: Array) -> Array:
@@ -53,31 +59,46 @@ def coefficient_contexts(
     return contexts
 
 
-def coefficient_decode(
-    states: Array, words: Array, bits: Array, rows: int, column: Array, weights: Array,
-    thresholds: Array, lookup: Array, escape: int,
-) -> tuple[Array, int, int]:  # fmt: skip
-    """Coefficients (B, r) from the start of a stream; changes `states`.
+def residual_context(counts: Array, places: Array) -> Array:
+    """Context of each residual: its place in the ranking, and how many peaks its label has."""
+    rank = np.minimum(tokens.bucket(places + 1) // 2, RANKS - 1)
+    many = np.minimum(tokens.bucket(counts) // 3, COUNTS - 1)
+    context: Array = COEFFICIENT_CONTEXTS + rank * COUNTS + many
+    return context
+
+
+def value_decode(
+    states: Array, words: Array, bits: Array, counts: Array, places: Array, column: Array,
+    weights: Array, thresholds: Array, lookup: Lookup, escape: int,
+) -> tuple[Array, Array, int]:  # fmt: skip
+    """Coefficients (r, B) and residuals (P,) of labels with these peaks.
 
     Returns:
-        The coefficients, words read and extra bits read; -1 words when the stream is bad.
+        Both, and 0, or 1 when the stream is bad.
     """
     lanes, extra = Lanes(states, words), Bits(bits)
-    coefficients = np.zeros((rows, len(column)), np.int64)
-    active = np.zeros(rows, np.int64)
+    coefficients = np.zeros((len(column), len(counts)), np.int32)
+    residuals = np.zeros(len(places), np.int64)
+    active = np.zeros(len(counts), np.int64)
+
+    def take(contexts: Array, most: int) -> Array:
+        symbols = lanes.take(lookup, contexts)
+        values = unzigzag(np.array([extra.value(int(s), escape) for s in symbols], np.int64))
+        if np.abs(values).max(initial=0) > most:
+            raise Exhausted
+        return values
+
     try:
         for j in range(len(column)):
             level = (active[:, None] >= thresholds[j]).sum(axis=1)
-            symbols = lanes.take(lookup, column[j] * LEVELS + level)
-            row = unzigzag(np.array([extra.value(int(s), escape) for s in symbols]))
-            if np.abs(row).max() >= MAX_COEFFICIENT:
-                raise Exhausted
-            coefficients[:, j] = row
+            row = take(column[j] * LEVELS + level, MAX_COEFFICIENT - 1)
+            coefficients[j] = row
             active = activity(active, row, int(weights[j]))
+        residuals = take(residual_context(np.repeat(counts, counts), places), MAX_RESIDUAL)
+        lanes.close()
     except Exhausted:
-        return coefficients, -1, 0
-    states[:] = lanes.states
-    return coefficients, lanes.read, extra.position
+        return coefficients, residuals, 1
+    return coefficients, residuals, 0 if (extra.position + 7) // 8 == len(bits) else 1
 
 
 def mixed(entries: Array, unit: Array, image: Array, weight: Array) -> Array:
@@ -104,7 +125,7 @@ def gap_context(left: Array, before: Array) -> Array:
 
 
 def gap_decode(
-    states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Array,
+    states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Lookup,
     escape: int,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Numbers of peaks (B,) and their `peaks` places, rising in each label, label by label.
@@ -144,6 +165,11 @@ def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
     return np.asarray(order[rows, places])
 
 
+def peak_bits(places: Array) -> Array:
+    """Bits that a peak at a place of the ranking takes, roughly."""
+    return np.asarray(8 + tokens.bucket(1 + places) // 2, np.float32)
+
+
 def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
     """Peaks whose gain is worth their bits.
 
@@ -158,7 +184,7 @@ def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, 
     """
     order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
     ranked = np.take_along_axis(gain, order, axis=1)
-    bits = (8 + tokens.bucket(1 + np.arange(scores.shape[1])) // 2) * np.float32(price)
+    bits = peak_bits(np.arange(scores.shape[1])) * np.float32(price)
     excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
     if most < scores.shape[1]:
         limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]

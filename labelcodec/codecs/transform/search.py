@@ -26,24 +26,23 @@ from labelcodec.codecs.transform.fitting import (
     fit_subspace,
 )
 from labelcodec.codecs.transform.frame import most_rank
+from labelcodec.codecs.transform.lines import crossing, minimum
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.sample import Sample
-from labelcodec.codecs.transform.trial import CHECK, SAMPLE, Trial, cheapest, reached
+from labelcodec.codecs.transform.trial import CHECK, SAMPLE, Trial, Truth, cheapest, reached
 from labelcodec.errors import DataError
 
 AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
 FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
 MAX_SEARCHED_RANK = 512
-PRICE_TRIALS = 7
-TOLERANCE = 0.004
 STEPS = (-3.0, 4.0)  # log2 of the range searched, against the labels' deviation
-STEP_TRIALS = 8
 TYPICAL_STEP, TYPICAL_PRICE = 1.0, 2.0**-9.5  # at which predictions must pay
-REFINED_TRIALS = 4
-REFINED = 0.3
-ROUNDS = 4
+START, STRIDE, TRIALS = 1.2, 0.6, 5
+USUAL_PRICE = -9.0  # log2
+FINER = 0.1
+ROUNDS = 5
+SPENT = 0.99  # of a budget: enough
 IMPOSSIBLE = 1e9  # cost from which on there is no price
-GOLDEN = (5**0.5 - 1) / 2
 BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
 
 
@@ -130,19 +129,22 @@ class _Designs:
 
 def _reach(designs: _Designs, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
     """The coder of fewest bytes that has the quality on many labels."""
-    sample, check = designs.sample.at_once(SAMPLE), designs.sample.spread(CHECK)
-    wanted, steps, trials = dict(quality), STEPS, STEP_TRIALS
+    check, many = designs.sample.spread(CHECK), Truth(designs.sample.at_once(CHECK))
+    wanted = dict(quality)
+    step, found = _best_step(designs, partial(_bytes_for, wanted=quality, total=designs.total))
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_bytes_for, designs, sample, wanted), steps, trials)
         if found.price is None:
             break
-        coder = finish(designs(step), designs.sample, found.price)
+        trial = Trial(designs(step), many)
+        found = _bytes_for(trial, found.price, wanted=wanted, total=designs.total)
+        if found.price is None:  # the sample flattered
+            step, found = step - FINER, found._replace(price=PRICES[0])
+            continue
+        coder = finish(designs(step), designs.sample, 2.0**found.price)
         on_many = reached(coder, check, designs.total)
         if all(on_many.quality[key] <= bound for key, bound in quality.items()):
             return coder, on_many
-        # the sample flatters: ask more of it by as much
-        wanted = {k: wanted[k] * min(0.998 * quality[k] / on_many.quality[k], 1) for k in wanted}
-        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
+        wanted = {k: wanted[k] * min(0.999 * quality[k] / on_many.quality[k], 1) for k in wanted}
     coder = finish(designs(STEPS[0]), designs.sample, 2.0 ** PRICES[0])
     finest = reached(coder, check, designs.total)
     if all(finest.quality[key] <= bound for key, bound in quality.items()):
@@ -153,19 +155,25 @@ def _reach(designs: _Designs, quality: Mapping[str, float]) -> tuple[TransformCo
 
 def _spend(designs: _Designs, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
-    sample, check = designs.sample.at_once(SAMPLE), designs.sample.spread(CHECK)
-    wanted, steps, trials = budget, STEPS, STEP_TRIALS
+    check, many = designs.sample.spread(CHECK), Truth(designs.sample.at_once(CHECK))
+    wanted, best = budget, None
+    step, found = _best_step(designs, partial(_loss_within, budget=budget, total=designs.total))
+    trial = Trial(designs(step), many)
     for _ in range(ROUNDS):
-        step, found = _golden(partial(_loss_within, designs, sample, wanted), steps, trials)
+        if found.price is not None:
+            found = _loss_within(trial, found.price, budget=wanted, total=designs.total)
         if found.price is None:
             break
-        coder = finish(designs(step), designs.sample, found.price)
+        coder = finish(designs(step), designs.sample, 2.0**found.price)
         on_many = reached(coder, check, designs.total)
         if on_many.bytes <= budget:
-            return coder, on_many
+            best = coder, on_many
+            if on_many.bytes >= SPENT * budget:
+                break
         wanted *= 0.998 * budget / on_many.bytes
-        steps, trials = (step - REFINED, step + REFINED), REFINED_TRIALS
-    step, _ = _golden(partial(_fewest_bytes, designs, sample), STEPS, STEP_TRIALS)
+    if best is not None:
+        return best
+    step, _ = _best_step(designs, partial(_fewest_bytes, total=designs.total))
     coder = finish(designs(step), designs.sample, 2.0 ** PRICES[1])
     fewest = reached(coder, check, designs.total)
     if fewest.bytes <= budget:
@@ -177,86 +185,57 @@ def _spend(designs: _Designs, budget: float) -> tuple[TransformCoder, Reached]:
 
 
 class _Found(NamedTuple):
-    """What is to be small at some step, and the price it takes; no price where there is none."""
+    """What is to be small at some step, and log2 of the price it takes; None: no price does."""
 
     cost: float
     price: float | None
 
 
-def _bytes_for(
-    designs: _Designs, sample: Sample, wanted: Mapping[str, float], step: float
-) -> _Found:
+def _best_step(designs: _Designs, aim: Callable[[Trial, float], _Found]) -> tuple[float, _Found]:
+    """The step of least cost on a few labels; aim tells it, given a trial and a price to try."""
+    few, at, near = Truth(designs.sample.at_once(SAMPLE)), {}, USUAL_PRICE
+
+    def cost(step: float) -> float:
+        nonlocal near
+        try:
+            at[step] = aim(Trial(designs(step), few), near)
+        except DataError:  # too coarse for these labels
+            at[step] = _Found(2 * IMPOSSIBLE, None)
+        near = at[step].price or near
+        return at[step].cost
+
+    step = minimum(cost, START, STRIDE, STEPS, TRIALS)
+    return step, at[step]
+
+
+def _bytes_for(trial: Trial, near: float, wanted: Mapping[str, float], total: int) -> _Found:
     """Bytes a label at the highest price that has the quality."""
-    trial = Trial(designs(step), sample)
 
     def miss(price: float) -> float:
-        reached = trial.quality(price, wanted)
+        reached = trial.quality(2.0**price, wanted)
         return max(reached[key] / bound for key, bound in wanted.items()) - 1
 
-    price = _crossing(miss, *PRICES)
+    price = crossing(miss, *PRICES, near)
     if price is None:
-        return _Found(IMPOSSIBLE + miss(2.0 ** PRICES[0]), None)
-    return _Found(trial.bytes(price, designs.total), price)
+        return _Found(IMPOSSIBLE + miss(PRICES[0]), None)
+    return _Found(trial.bytes(2.0**price, total), price)
 
 
-def _loss_within(designs: _Designs, sample: Sample, budget: float, step: float) -> _Found:
+def _loss_within(trial: Trial, near: float, budget: float, total: int) -> _Found:
     """Product of the losses at the lowest price that keeps to the budget."""
-    trial = Trial(designs(step), sample)
-    price = _crossing(lambda price: trial.bytes(price, designs.total) / budget - 1, *PRICES[::-1])
+
+    def excess(price: float) -> float:
+        return trial.bytes(2.0**price, total) / budget - 1
+
+    price = crossing(excess, *PRICES[::-1], near)
     if price is None:
-        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], designs.total), None)
-    return _Found(float(np.prod(list(trial.quality(price, BUDGETED).values()))), price)
+        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], total), None)
+    return _Found(float(np.prod(list(trial.quality(2.0**price, BUDGETED).values()))), price)
 
 
-def _fewest_bytes(designs: _Designs, sample: Sample, step: float) -> _Found:
+def _fewest_bytes(trial: Trial, near: float, total: int) -> _Found:
     """Bytes a label at the highest price."""
-    price = 2.0 ** PRICES[1]
-    return _Found(Trial(designs(step), sample).bytes(price, designs.total), price)
-
-
-def _crossing(excess: Callable[[float], float], good: float, bad: float) -> float | None:
-    """A price near the last one, on the way from good to bad, with an excess of at most 0.
-
-    Args:
-        excess: monotone in the price.
-        good: log2 of the price where the excess is least; None when even that is above 0.
-        bad: log2 of the price where it is most.
-    """
-    below, above = excess(2.0**good), excess(2.0**bad)
-    if below > 0:
-        return None
-    if above <= 0:
-        return float(2.0**bad)
-    for _ in range(PRICE_TRIALS):
-        share = min(max(below / (below - above), 0.1), 0.9)  # regula falsi, kept from the ends
-        middle = good + share * (bad - good)
-        found = excess(2.0**middle)
-        if found > 0:
-            bad, above, below = middle, found, below / 2
-        else:
-            good, below, above = middle, found, above / 2
-        if -TOLERANCE < found <= 0:
-            break
-    return float(2.0**good)
-
-
-def _golden(
-    evaluate: Callable[[float], _Found], bounds: tuple[float, float], trials: int
-) -> tuple[float, _Found]:
-    """Where the cost is smallest, by golden-section search."""
-    low, high = bounds
-    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-    at = {left: evaluate(left), right: evaluate(right)}
-    for _ in range(trials - 2):
-        if at[left].cost <= at[right].cost:
-            high, right = right, left
-            left = high - GOLDEN * (high - low)
-            at[left] = evaluate(left)
-        else:
-            low, left = left, right
-            right = low + GOLDEN * (high - low)
-            at[right] = evaluate(right)
-    return min(at.items(), key=lambda entry: entry[1].cost)
+    return _Found(trial.bytes(2.0 ** PRICES[1], total), PRICES[1])
 
 
 def _text(quality: Mapping[str, float]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,22 @@ from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.plain import (
     BEFORE,
+    COEFFICIENT_CONTEXTS,
+    COLUMN_CLASSES,
     LEFT,
     LEVELS,
     MAX_MAGNITUDE,
+    RESIDUAL_CONTEXTS,
     activity,
     gap_context,
+    residual_context,
 )
 from labelcodec.codecs.transform.rounding import Zones, zones
-from labelcodec.entropy import coding, tables, tokens
+from labelcodec.entropy import coding, tables
 from labelcodec.entropy.coding import Symbols
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 
-COLUMN_CLASSES = 12
-COEFFICIENT_CONTEXTS = COLUMN_CLASSES * LEVELS
-RANKS = 10
-RESIDUAL_CONTEXTS = RANKS * 3
 GAP_CONTEXTS = 1 + LEFT * BEFORE
 VALUE_CONTEXTS = COEFFICIENT_CONTEXTS + RESIDUAL_CONTEXTS
 
@@ -50,7 +51,7 @@ class Model:
     values: TableSet
     gaps: TableSet
 
-    @property
+    @cached_property
     def weights(self) -> NDArray[np.int64]:
         """(r,) weight of each coefficient's magnitude in the activity: rare ones count more."""
         return 16 << (COLUMN_CLASSES - 1 - self.column) // 2
@@ -74,7 +75,7 @@ class Model:
         contexts = kernels().coefficient_contexts(
             coefficients, self.column, self.weights, self.thresholds
         )
-        rest = COEFFICIENT_CONTEXTS + residual_contexts(compact.counts, compact.places)
+        rest = residual_context(np.repeat(compact.counts, compact.counts), compact.places)
         values = np.concatenate([coefficients.T.ravel(), compact.residuals]).astype(np.int64)
         return coding.tokenise(
             (values << 1) ^ (values >> 63), np.concatenate([contexts.ravel(), rest])
@@ -131,14 +132,6 @@ def _thresholds(coefficients: NDArray[np.int64], weights: NDArray[np.int64]) -> 
         thresholds[j] = np.ceil(quartiles).astype(np.int64)
         active = activity(active, np.minimum(np.abs(coefficients[:, j]), MAX_MAGNITUDE), weight)
     return thresholds
-
-
-def residual_contexts(counts: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(P,) context of each residual: its place in the ranking, and how many peaks there are."""
-    rank = np.minimum(tokens.bucket(places + 1) // 2, RANKS - 1)
-    many = np.minimum(tokens.bucket(np.maximum(counts, 1)) // 3, 2)
-    contexts: NDArray[np.int64] = rank * 3 + np.repeat(many, counts)
-    return contexts
 
 
 def gap_symbols(compact: Compact) -> Symbols:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from labelcodec.codecs.transform.analysis import Analysis, Peaks
 from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.design import Design
-from labelcodec.codecs.transform.fitting import fit_tail, with_price
+from labelcodec.codecs.transform.fitting import NO_PEAKS, fit_tail, with_price
+from labelcodec.codecs.transform.means import PART
 from labelcodec.codecs.transform.reached import MEASURES, SIZE, Reached
 from labelcodec.codecs.transform.sample import Sample
-from labelcodec.codecs.transform.symbols import Model, zones_of
+from labelcodec.codecs.transform.symbols import (
+    GAP_CONTEXTS,
+    VALUE_CONTEXTS,
+    Model,
+    gap_symbols,
+    zones_of,
+)
+from labelcodec.entropy import tables, tokens
+from labelcodec.entropy.coding import Symbols
 
 BATCH = 128
 SAMPLE = 512  # labels on which choices are made
@@ -26,44 +35,59 @@ HEAD = 4  # bytes of the two streams in a batch's directory
 class Trial:
     """Labels analysed in one design."""
 
-    def __init__(self, design: Design, sample: Sample) -> None:
-        """Analyse the labels."""
-        self._design = design
-        self._analysis = design.analyse(sample)
-        self._truth = Truth(sample.centred)
+    def __init__(self, design: Design, truth: Truth) -> None:
+        """Analyse the labels that `truth` holds."""
+        self._truth = truth
+        self._analysis = design.analyse(truth.sample)
+        bare = self._compact(NO_PEAKS)
+        model = Model.fit([bare])
+        self._streams, tables_ = _cost(model.value_symbols(bare), VALUE_CONTEXTS)
+        means = {} if design.means is None else {PART: design.means.dump()}
+        self._side = tables_ + _compressed({**design.frame.dump(), **means})
+        self._peaks_only = replace(model, column=model.column[:0], thresholds=model.thresholds[:0])
 
-    def _corrected(self, price: float) -> tuple[Analysis, Peaks]:
-        """The peaks at this price, with the correction of the tail that they ask for."""
+    def _compact(self, price: float) -> Compact:
         analysis = replace(self._analysis, frame=with_price(self._analysis.frame, price))
-        peaks = analysis.peaks(price)
-        return replace(analysis, frame=fit_tail(analysis, peaks)), peaks
+        return analysis.compact(analysis.peaks(price))
 
     def bytes(self, price: float, total: int) -> float:
         """Bytes a label, roughly: the tables are fitted to these very labels."""
-        analysis, peaks = self._corrected(price)
-        compact = analysis.compact(peaks)
-        model = Model.fit([compact])
-        coder = TransformCoder(analysis.frame, model, price, means=self._design.means)
-        streams = sum(map(len, coder.streams(compact).values()))
-        return streams / len(peaks.counts) + side_bytes(coder) / total
+        compact = self._compact(price)
+        peaks = replace(compact, coefficients=compact.coefficients[:, :0], predicted=None)
+        gaps, gap_tables = _cost(gap_symbols(peaks), GAP_CONTEXTS)
+        rest, rest_tables = _cost(self._peaks_only.value_symbols(peaks), VALUE_CONTEXTS)
+        streams, side = self._streams + gaps + rest, self._side + gap_tables + rest_tables
+        return streams / len(compact.counts) + side / total
 
     def quality(self, price: float, measures: Iterable[str]) -> dict[str, float]:
         """Means of the measures, such as 'tv4' and 'kl1'."""
-        analysis, peaks = self._corrected(price)
+        analysis = replace(self._analysis, frame=with_price(self._analysis.frame, price))
+        peaks = analysis.peaks(price)
+        analysis = replace(analysis, frame=fit_tail(analysis, peaks))
         return self._truth.measure(analysis.frame.logits(analysis.expand(peaks)), measures)
 
 
 def cheapest(designs: Iterable[Design], sample: Sample, price: float, total: int) -> Design:
     """The design in which the labels take the fewest bytes."""
-    return min(designs, key=lambda design: Trial(design, sample).bytes(price, total))
+    truth = Truth(sample)
+    return min(designs, key=lambda design: Trial(design, truth).bytes(price, total))
+
+
+def _cost(symbols: Symbols, contexts: int) -> tuple[float, int]:
+    """Bytes that symbols take with tables fitted to them, and bytes of the tables."""
+    counts = symbols.counts(contexts, tokens.ALPHABET)
+    table = tables.fit(counts)
+    lengths = tables.BITS - np.log2(np.maximum(table.freqs[:, :-1], 1))
+    bits = (counts * lengths).sum() + symbols.widths.sum(dtype=int)
+    return float(bits) / 8, len(zstandard.compress(tables.dump(table)))
 
 
 class Truth:
     """Labels that others are measured against."""
 
-    def __init__(self, centred: NDArray[np.float32]) -> None:
-        """Take (N, C) logits."""
-        self._logits = centred
+    def __init__(self, sample: Sample) -> None:
+        """Take the labels."""
+        self.sample = sample
         self._known: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def measure(self, found: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
@@ -89,7 +113,7 @@ class Truth:
     def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities and their logarithms at a temperature."""
         if tau not in self._known:
-            scaled = self._logits / np.float32(tau)
+            scaled = self.sample.centred / np.float32(tau)
             scaled -= scaled.max(axis=1, keepdims=True)
             scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
             self._known[tau] = np.exp(scaled), scaled
@@ -98,7 +122,11 @@ class Truth:
 
 def side_bytes(coder: TransformCoder) -> int:
     """Bytes of the side information."""
-    return sum(len(zstandard.compress(part)) for part in coder.dump().values())
+    return _compressed(coder.dump())
+
+
+def _compressed(parts: Mapping[str, bytes]) -> int:
+    return sum(len(zstandard.compress(part)) for part in parts.values())
 
 
 def reached(coder: TransformCoder, sample: Sample, total: int) -> Reached:
@@ -113,7 +141,7 @@ def reached(coder: TransformCoder, sample: Sample, total: int) -> Reached:
         peaks += len(chosen.places)
         streams += HEAD + sum(map(len, coder.streams(analysis.compact(chosen)).values()))
         found = coder.frame.logits(analysis.expand(chosen))
-        for measure, mean in Truth(part.centred).measure(found, MEASURES).items():
+        for measure, mean in Truth(part).measure(found, MEASURES).items():
             quality[measure] += mean * len(part) / len(sample)
     return Reached(
         sample=len(sample),

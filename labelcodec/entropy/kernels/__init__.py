@@ -6,10 +6,11 @@ from labelcodec.entropy.kernels.bits import (
     pack_bits,
     pack_fixed,
     permutation_digits,
-    permutation_from_digits,
     unpack_digits,
     unpack_fixed,
+    unpack_permutation,
 )
+from labelcodec.entropy.kernels.boxes import box_decode
 from labelcodec.entropy.kernels.neighbours import (
     dense_contexts,
     dense_decode,
@@ -28,6 +29,7 @@ from labelcodec.entropy.kernels.rans import (
 )
 
 __all__ = [
+    "box_decode",
     "dense_contexts",
     "dense_decode",
     "dense_intervals",
@@ -38,7 +40,6 @@ __all__ = [
     "pack_bits",
     "pack_fixed",
     "permutation_digits",
-    "permutation_from_digits",
     "ranking_keys",
     "rans_decode",
     "rans_encode",
@@ -47,4 +48,5 @@ __all__ = [
     "table_intervals",
     "unpack_digits",
     "unpack_fixed",
+    "unpack_permutation",
 ]

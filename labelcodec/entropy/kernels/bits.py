@@ -71,20 +71,6 @@ def permutation_digits(permutation: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def permutation_from_digits(digits: Any) -> Any:
-    """Twin of `plain.permutation_from_digits`."""
-    n = len(digits)
-    remaining = np.arange(n)
-    permutation = np.zeros(n, np.int64)
-    for i in range(n):
-        digit = digits[i]
-        permutation[i] = remaining[digit]
-        for j in range(digit, n - i - 1):
-            remaining[j] = remaining[j + 1]
-    return permutation
-
-
-@njit(cache=True, nogil=True)
 def _next_group(radices: Any, first: int) -> Any:
     """Last + 1 digit of the group that starts at `first`, and its bits."""
     product, stop = np.int64(1), first
@@ -133,3 +119,27 @@ def unpack_digits(data: Any, position: int, radices: Any) -> Any:
             return digits, 1
         first = stop
     return digits, 0 if (position + 7) >> 3 == len(data) else 1
+
+
+@njit(cache=True, nogil=True)
+def unpack_permutation(data: Any, n: int) -> Any:
+    """Twin of `plain.unpack_permutation`."""
+    digits, status = unpack_digits(data, 0, np.arange(n, 0, -1))
+    leaves = 1
+    while leaves < n:
+        leaves *= 2
+    left = np.zeros(2 * leaves, np.int32)  # a binary tree: what is left below each node
+    left[leaves : leaves + n] = 1
+    for node in range(leaves - 1, 0, -1):
+        left[node] = left[2 * node] + left[2 * node + 1]
+    for i in range(n):
+        node, digit = 1, digits[i]
+        while node < leaves:
+            left[node] -= 1
+            node *= 2
+            right = digit >= left[node]
+            digit -= left[node] * right
+            node += right
+        left[node] -= 1
+        digits[i] = node - leaves
+    return digits, status

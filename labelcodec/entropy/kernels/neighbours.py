@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from labelcodec.entropy.kernels.words import LOW, MASK, U, closed
+from labelcodec.entropy.kernels.words import LOW, U, closed, step
 
 UNKNOWN = np.int64(-(1 << 30))
 
@@ -77,7 +77,7 @@ def dense_decode(
     escape: int,
 ) -> Any:
     """Twin of `plain.dense_decode`."""
-    classes, last = len(mean), len(lookup) - 1
+    classes, last = len(mean), len(lookup.first) - 1
     high = np.zeros((rows, classes), np.uint16)
     states = states.astype(np.uint64)
     lanes = len(states)
@@ -90,16 +90,14 @@ def dense_decode(
             predicted = centre + ((10 * r1 + 5 * r2 + 3 * r3 + 2 * history[row, 3]) >> 5)
             context = min(max((predicted - base) >> 5, 0), last)
             state = states[lane]
-            entry = np.uint64(lookup[context, state & MASK])
-            state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+            symbol, state = step(state, lookup, context)
             if state < LOW:
                 if read == len(words):
                     return high, 1
                 state = (state << U(16)) | np.uint64(words[read])
                 read += 1
             states[lane] = state
-            symbol = np.int64(entry & U(255))
-            if symbol == escape:
+            if symbol == np.uint64(escape):
                 if used == len(escapes):
                     return high, 1
                 top = escapes[used]

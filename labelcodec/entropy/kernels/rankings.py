@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, closed, take
+from labelcodec.entropy.kernels.words import (
+    BASES,
+    LOW,
+    WIDTHS,
+    U,
+    as_words,
+    closed,
+    step,
+    take,
+)
 
 
 @njit(cache=True, nogil=True)
@@ -34,8 +43,7 @@ def set_decode(
             if i > 0:
                 context = context_of[previous[row] + (before[row] if i > 1 else previous[row])]
             state = states[lane]
-            entry = np.uint64(lookup[context, state & MASK])
-            state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+            symbol, state = step(state, lookup, context)
             if state < LOW:
                 if read == len(words):
                     good = False
@@ -46,7 +54,7 @@ def set_decode(
             lane += 1
             if lane == lanes:
                 lane = 0
-            token = np.uint8(entry & U(255))
+            token = np.uint8(symbol)
             if token == escape:
                 if position + U(8) > end:
                     good = False

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from labelcodec.entropy.kernels.words import BASES, LOW, MASK, WIDTHS, U, as_words, take
+from labelcodec.entropy.kernels.words import BASES, LOW, WIDTHS, U, as_words, step, take
 
 
 @njit(cache=True, nogil=True)
@@ -68,43 +68,62 @@ def table_intervals(
 
 
 @njit(cache=True, nogil=True)
-def rans_decode(states: Any, words: Any, read: int, first: int, contexts: Any, lookup: Any) -> Any:
-    """Twin of `plain.rans_decode`."""
-    symbols = np.zeros(len(contexts), np.uint8)
+def next_symbols(
+    states: Any, lane: int, words: Any, read: int, lookup: Any, contexts: Any, symbols: Any
+) -> Any:
+    """Fills `symbols`; returns the next lane and the words read, -1 when they ran out."""
     lanes = len(states)
-    lane = first % lanes
-    for i in range(len(contexts)):
+    for i in range(len(symbols)):
         state = states[lane]
-        entry = np.uint64(lookup[contexts[i], state & MASK])
-        symbols[i] = entry & U(255)
-        state = ((entry >> U(8) & MASK) + U(1)) * (state >> U(12)) + (entry >> U(20))
+        symbols[i], state = step(state, lookup, contexts[i])
         if state < LOW:
             if read == len(words):
-                return symbols, -1
+                return lane, -1
             state = (state << U(16)) | np.uint64(words[read])
             read += 1
         states[lane] = state
         lane += 1
         if lane == lanes:
             lane = 0
+    return lane, read
+
+
+@njit(cache=True, nogil=True)
+def next_values(symbols: Any, escape: int, bits: Any, position: Any, end: Any, values: Any) -> Any:
+    """Fills `values`; returns the bit behind the last extra bit, past `end` when they ran out."""
+    high = np.uint8(0)
+    for symbol in symbols:
+        high = max(high, symbol)
+    if high < min(escape, 8):  # nothing has extra bits, as nearly always
+        for i in range(len(symbols)):
+            values[i] = symbols[i]
+        return position
+    for i in range(len(symbols)):
+        token = symbols[i]
+        if token == escape:
+            if position + U(8) > end:
+                return end + U(1)
+            token = np.uint8(take(bits, position, U(8)))
+            position += U(8)
+        width = WIDTHS[token]
+        if position + width > end:
+            return end + U(1)
+        values[i] = BASES[token] + take(bits, position, width)
+        position += width
+    return position
+
+
+@njit(cache=True, nogil=True)
+def rans_decode(states: Any, words: Any, read: int, first: int, contexts: Any, lookup: Any) -> Any:
+    """Twin of `plain.rans_decode`."""
+    symbols = np.zeros(len(contexts), np.uint8)
+    _, read = next_symbols(states, first % len(states), words, read, lookup, contexts, symbols)
     return symbols, read
 
 
 @njit(cache=True, nogil=True)
 def extra_decode(tokens: Any, escape: int, data: Any, first: int) -> Any:
     """Twin of `plain.extra_decode`."""
-    values = np.zeros(len(tokens), np.int64)
-    bits, position, end = as_words(data), np.uint64(first), np.uint64(8 * len(data))
-    for i in range(len(tokens)):
-        token = tokens[i]
-        if token == escape:
-            if position + U(8) > end:
-                return values, -1
-            token = np.uint8(take(bits, position, U(8)))
-            position += U(8)
-        width = WIDTHS[token]
-        if position + width > end:
-            return values, -1
-        values[i] = BASES[token] + take(bits, position, width)
-        position += width
-    return values, np.int64(position)
+    values, end = np.zeros(len(tokens), np.int64), np.uint64(8 * len(data))
+    position = next_values(tokens, escape, as_words(data), np.uint64(first), end, values)
+    return values, -1 if position > end else np.int64(position)

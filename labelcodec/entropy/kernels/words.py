@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from labelcodec.entropy.tables import SKIP
+
 U = np.uint64
 LOW = U(1 << 16)
 MASK = U(4095)
+SKIPPED = U(SKIP)
 # extra bits and smallest value of each token; a token that cannot be has more bits than any data
 _TOKENS = range(8, 124)
 WIDTHS = np.array([0] * 8 + [(t - 8) // 4 + 1 for t in _TOKENS] + [1 << 60] * 132, np.uint64)
@@ -38,3 +41,17 @@ def take(data: Any, position: Any, width: Any) -> Any:
     word, offset = position >> U(6), position & U(63)
     upper = (data[word + U(1)] << U(1)) << (U(63) - offset)
     return ((data[word] >> offset) | upper) & ((U(1) << width) - U(1))
+
+
+@njit(inline="always")
+def step(state: Any, lookup: Any, context: Any) -> Any:
+    """The next symbol and the state behind it, before it takes up a word."""
+    slot = state & MASK
+    symbol = np.uint64(lookup.first[context, slot >> SKIPPED])
+    offset = slot - np.uint64(lookup.starts[context, symbol])
+    freq = np.uint64(lookup.freqs[context, symbol])
+    while offset >= freq:
+        offset -= freq
+        symbol += U(1)
+        freq = np.uint64(lookup.freqs[context, symbol])
+    return symbol, freq * (state >> U(12)) + offset

@@ -11,10 +11,11 @@ from labelcodec.entropy.plain.bits import (
     pack_bits,
     pack_fixed,
     permutation_digits,
-    permutation_from_digits,
     unpack_digits,
     unpack_fixed,
+    unpack_permutation,
 )
+from labelcodec.entropy.plain.boxes import box_decode
 from labelcodec.entropy.plain.neighbours import (
     UNKNOWN,
     dense_contexts,
@@ -36,6 +37,7 @@ from labelcodec.entropy.plain.rans import (
 
 __all__ = [
     "UNKNOWN",
+    "box_decode",
     "dense_contexts",
     "dense_decode",
     "dense_intervals",
@@ -47,7 +49,6 @@ __all__ = [
     "pack_bits",
     "pack_fixed",
     "permutation_digits",
-    "permutation_from_digits",
     "ranking_keys",
     "rans_decode",
     "rans_encode",
@@ -56,4 +57,5 @@ __all__ = [
     "table_intervals",
     "unpack_digits",
     "unpack_fixed",
+    "unpack_permutation",
 ]

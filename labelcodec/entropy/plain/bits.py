@@ -36,12 +36,6 @@ def permutation_digits(permutation: Array) -> Array:
     return np.array([(permutation[i + 1 :] < permutation[i]).sum() for i in range(n)], np.int64)
 
 
-def permutation_from_digits(digits: Array) -> Array:
-    """Inverse of `permutation_digits`; digit i must lie in [0, n - i)."""
-    remaining = list(range(len(digits)))
-    return np.array([remaining.pop(digit) for digit in digits.tolist()], np.int64)
-
-
 def _groups(radices: list[int]) -> list[tuple[int, int, int]]:
     """Runs of digits whose radices multiply to at most 2^62: first, last + 1, bits."""
     groups, first, product = [], 0, 1
@@ -86,3 +80,10 @@ def unpack_digits(data: Array, position: int, radices: Array) -> tuple[Array, in
     except Exhausted:
         return digits, 1
     return digits, 0 if (bits.position + 7) // 8 == len(data) else 1
+
+
+def unpack_permutation(data: Array, n: int) -> tuple[Array, int]:
+    """Permutation of 0..n - 1 whose `permutation_digits` fill the data, and a status."""
+    digits, status = unpack_digits(data, 0, np.arange(n, 0, -1))
+    remaining = list(range(n))
+    return np.array([remaining.pop(digit) for digit in digits.tolist()], np.int64), status

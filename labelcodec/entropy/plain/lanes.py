@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.entropy.tables import SKIP, Lookup
+
 Array = NDArray[Any]
 LOW = 1 << 16
 MASK = 4095
@@ -44,15 +46,21 @@ class Lanes:
         self.read += len(fresh)
         self.symbol += len(lane)
 
-    def take(self, lookup: Array, contexts: Array) -> Array:
-        """Symbols in these contexts, out of packed entries (`TableSet.lookup`)."""
+    def take(self, lookup: Lookup, contexts: Array) -> Array:
+        """Symbols in these contexts."""
         symbols = np.zeros(len(contexts), np.int64)
         for first in range(0, len(contexts), len(self.states)):
             context = contexts[first : first + len(self.states)]
             slot = self.slots(len(context))
-            entry = lookup[context, slot].astype(np.int64)
-            self.advance(slot - (entry >> 20), (entry >> 8 & MASK) + 1)
-            symbols[first : first + len(context)] = entry & 255
+            symbol = lookup.first[context, slot >> SKIP].astype(np.int64)
+            while True:
+                start, freq = lookup.starts[context, symbol], lookup.freqs[context, symbol]
+                past = slot >= start.astype(np.int64) + freq
+                if not past.any():
+                    break
+                symbol += past
+            self.advance(start, freq)
+            symbols[first : first + len(context)] = symbol
         return symbols
 
     def close(self) -> None:

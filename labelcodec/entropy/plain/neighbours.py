@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelcodec.entropy.plain.lanes import Array, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 WEIGHTS = (
     10,
@@ -71,7 +72,7 @@ def dense_decode(
     place_of: Array,
     mean: Array,
     base: int,
-    lookup: Array,
+    lookup: Lookup,
     escape: int,
 ) -> tuple[Array, int]:
     """High bits (rows, C) uint16, each in the context its neighbours predict (SPEC, section 7).
@@ -85,7 +86,7 @@ def dense_decode(
         place_of: as in `dense_contexts`.
         mean: as in `dense_contexts`.
         base: as in `dense_contexts`.
-        lookup: packed entries of the table set.
+        lookup: of the table set.
         escape: its escape symbol.
     """
     classes = len(mean)
@@ -97,7 +98,7 @@ def dense_decode(
         for c in range(classes):
             centre = int(mean[c])
             predicted = centre + (np.array(WEIGHTS) @ history >> 5)
-            contexts = np.clip((predicted - base) >> 5, 0, len(lookup) - 1)
+            contexts = np.clip((predicted - base) >> 5, 0, len(lookup.first) - 1)
             symbol = lanes.take(lookup, contexts)
             escaped = symbol == escape
             count = int(escaped.sum())

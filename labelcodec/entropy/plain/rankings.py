@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelcodec.entropy.plain.lanes import Array, Bits, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 
 def set_decode(
@@ -14,7 +15,7 @@ def set_decode(
     rows: int,
     k: int,
     classes: int,
-    lookup: Array,
+    lookup: Lookup,
     escape: int,
 ) -> tuple[Array, int]:
     """Increasing positions (rows, k) in [0, classes) from gaps (SPEC, section 8.2)."""

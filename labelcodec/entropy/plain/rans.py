@@ -6,6 +6,7 @@ import numpy as np
 
 from labelcodec.entropy import tokens
 from labelcodec.entropy.plain.lanes import LOW, Array, Bits, Exhausted, Lanes
+from labelcodec.entropy.tables import Lookup
 
 
 def rans_encode(starts: Array, freqs: Array, lanes: int) -> tuple[Array, Array]:
@@ -54,7 +55,7 @@ def table_intervals(
 
 
 def rans_decode(
-    states: Array, words: Array, read: int, first: int, contexts: Array, lookup: Array
+    states: Array, words: Array, read: int, first: int, contexts: Array, lookup: Lookup
 ) -> tuple[Array, int]:
     """Symbols in contexts known beforehand.
 
@@ -64,7 +65,7 @@ def rans_decode(
         read: words already read.
         first: symbols already decoded.
         contexts: (n,) row of the table for each symbol.
-        lookup: packed entries.
+        lookup: of the table set.
 
     Returns:
         (n,) uint8 symbols and the number of words read, -1 when they ran out.

@@ -14,7 +14,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs.transform import Transform, compiled, plain
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import EXACT_SINGLE
-from labelcodec.replay.expand import expand
+from labelcodec.replay.expand import expand, expand_on
 from tests.codecs.transform.labels import batches, logits
 
 
@@ -53,9 +53,10 @@ def test_a_reordered_basis_gives_the_same_peaks_and_logits(compact):
 
 
 def test_torch_expands_to_the_same_bits(compact):
-    found = expand(compact, torch.device("cpu"))
-    assert found.dtype == torch.float32
-    np.testing.assert_array_equal(found.numpy(), compact.dense())
+    cpu = torch.device("cpu")
+    for found in (expand(compact, "cpu"), expand_on(cpu, compact)):
+        assert found.dtype == torch.float32
+        np.testing.assert_array_equal(found.numpy(), compact.dense())
 
 
 @given(seed=st.integers(0, 10_000), ties=st.booleans())
