@@ -10,6 +10,7 @@ import click
 
 PATH = click.Path(path_type=Path)
 LAYOUTS = ("sre2l", "lpld", "lpqld", "fkd")
+OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 force = click.option("--force", is_flag=True, help="Replace what exists.")

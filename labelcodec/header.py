@@ -37,7 +37,8 @@ class Header:
         epochs: T, the number of epochs the student will train for, where it is known. The kept
             epochs follow from the index.
         source: the dump it was made from: layout, bytes and files on disk, how the image order
-            was found, and the tensor types that restore it; None for a live run.
+            was found, and the tensor types that restore it; lossy codecs that the labels went
+            through on their way. None for a live run.
         recipe: what images and augmentations are drawn from in a seeded file, which stores neither;
             None where batches store their own.
         creator: the program that wrote the file.

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
 from labelcodec.container.partial import refuse_existing
-from labelcodec.dumps import Dump, DumpInfo, open_dump, write_dump
+from labelcodec.dumps import Dump, open_dump, write_dump
+from labelcodec.dumps.encoding import EncodeReport, Progress, write
 from labelcodec.dumps.identity import identity
-from labelcodec.dumps.workers import encoded
 from labelcodec.errors import DumpError
 from labelcodec.header import Header
 from labelcodec.images import fingerprint, list_images
 from labelcodec.reader import Reader
-from labelcodec.writer import Writer, fitting_places
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class EncodeReport:
-    """What encoding did.
-
-    Attributes:
-        info: the dump.
-        header: the container's header.
-        batches: batches in the container.
-        bytes: size of the container.
-        chosen: what fitting the codec chose and reached, see `Coder.chosen`.
-        notes: sentences the user should read.
-    """
-
-    info: DumpInfo
-    header: Header
-    batches: int
-    bytes: int
-    chosen: dict[str, Any]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -118,35 +93,24 @@ def encode(
     info = dump.info
     chosen = registry.parse(codec or ("dense" if info.k is None else "topk"))
     header = _header(dump, images, epochs)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nonfinite = 0
-    with Writer(
+    report = write(
+        dump,
         target,
         header,
         chosen,
+        source_bytes=info.bytes,
+        samples=info.samples,
+        names=info.names,
+        workers=workers,
+        allow_nonfinite=allow_nonfinite,
         force=force,
         resume=resume,
-        names=info.names,
-        allow_nonfinite=allow_nonfinite,
-        expected=info.samples,
-    ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(dump, chosen.fit_labels))
-        done = len(writer.numbers)  # a resumed file has the first ones: they were added in order
-        todo = range(done, len(dump))
-        for one in encoded(dump, coder, chosen, allow_nonfinite, todo, workers):
-            writer.add_encoded(one.payload, one.batch)
-            nonfinite += one.nonfinite
-            done += 1
-            if progress is not None:
-                progress(done, len(dump))
+        progress=progress,
+    )
     notes = [f"image order: {info.image_order}"]
     if info.classes_guessed:
         notes.append(f"nothing in the dump says how many classes there are: took {info.classes}")
-    if nonfinite:
-        notes.append(f"{nonfinite} batches hold NaN or infinite values, kept as they are")
-    size = target.stat().st_size
-    reached = coder.labels.chosen()
-    return EncodeReport(info, writer.header, len(dump), size, reached, tuple(notes))
+    return replace(report, notes=(*notes, *report.notes))
 
 
 def decode(
@@ -199,7 +163,8 @@ def is_lossy(header: Header) -> bool:
     """Whether the container holds less than the dump it was made from."""
     codec = registry.from_config(header.codec, header.config, "header")
     origin = header.source or {}
-    return codec.lossy or ("layout" in origin and origin.get("k") != header.k)
+    fewer = "layout" in origin and origin.get("k") != header.k
+    return codec.lossy or fewer or "lossy" in origin
 
 
 def _header(dump: Dump, images: Path | None, epochs: int | None) -> Header:
@@ -225,15 +190,6 @@ def _header(dump: Dump, images: Path | None, epochs: int | None) -> Header:
             "types": dict(info.types),
         },
     )
-
-
-def _fitting_sample(dump: Dump, most: int) -> list[LabelBatch]:
-    """Batches spread evenly over the dump, of `most` labels or what memory holds."""
-    if not len(dump):
-        return []
-    first = dump.read(0)
-    places = fitting_places(len(dump), len(first), first.labels.value.nbytes, most)
-    return [first if i == 0 else dump.read(i) for i in places]
 
 
 def _with_progress(reader: Reader, progress: Progress | None) -> Iterator[LabelBatch]:

@@ -1,4 +1,4 @@
-"""Reads and encodes the batches of a dump, here or in several processes."""
+"""Reads and encodes batches, here or in several processes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
+from typing import Protocol
 
 import numpy as np
 
@@ -21,13 +22,22 @@ from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import values
 from labelcodec.codecs.batches import BatchCoder
 from labelcodec.codecs.interface import Codec
-from labelcodec.dumps.info import Dump
 from labelcodec.header import Header
 from labelcodec.writer import prepare
 
 CHUNK = 8  # batches a worker is sent at once
 WAITING_PER_WORKER = 2  # chunks in flight
 _NO_LABELS = Labels(1, np.zeros((0, 1), np.float16))
+
+
+class Batches(Protocol):
+    """What is encoded. It can be pickled, so that worker processes can read from it."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def read(self, i: int) -> LabelBatch:
+        """Batch i."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +53,7 @@ class Encoded:
 class _Job:
     """What a worker needs, sent to it once."""
 
-    dump: Dump
+    source: Batches
     header: Header
     side: bytes
     codec: Codec
@@ -51,7 +61,7 @@ class _Job:
 
 
 def encoded(
-    dump: Dump,
+    source: Batches,
     coder: BatchCoder,
     codec: Codec,
     allow_nonfinite: bool,
@@ -66,9 +76,9 @@ def encoded(
     """
     if workers <= 1 or len(todo) <= 1:
         for i in todo:
-            yield _encode_one(dump, coder, codec, allow_nonfinite, i)
+            yield _encode_one(source, coder, codec, allow_nonfinite, i)
         return
-    job = _Job(dump, coder.header, coder.side_information(), codec, allow_nonfinite)
+    job = _Job(source, coder.header, coder.side_information(), codec, allow_nonfinite)
     # spawned, not forked: torch's threads do not survive a fork
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,))
@@ -101,15 +111,15 @@ def _interrupts_held() -> Iterator[None]:
 
 
 def _encode_one(
-    dump: Dump, coder: BatchCoder, codec: Codec, allow_nonfinite: bool, i: int
+    source: Batches, coder: BatchCoder, codec: Codec, allow_nonfinite: bool, i: int
 ) -> Encoded:
-    batch = prepare(dump.read(i), codec, allow_nonfinite)
+    batch = prepare(source.read(i), codec, allow_nonfinite)
     payload = coder.encode(batch)
     nonfinite = not values.all_finite(batch.labels.value)
     return Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)
 
 
-_worker: list[tuple[Dump, BatchCoder, Codec, bool]] = []  # what a worker process works with
+_worker: list[tuple[Batches, BatchCoder, Codec, bool]] = []  # what a worker process works with
 
 
 def _start_worker(job: _Job) -> None:
@@ -118,7 +128,7 @@ def _start_worker(job: _Job) -> None:
     threading.Thread(target=_follow_parent, daemon=True).start()
     torch.set_num_threads(1)
     coder = BatchCoder.load(job.header, job.side, "side information")
-    _worker.append((job.dump, coder, job.codec, job.allow_nonfinite))
+    _worker.append((job.source, coder, job.codec, job.allow_nonfinite))
 
 
 def _follow_parent() -> None:

@@ -35,6 +35,18 @@ def test_encode_says_which_image_order_it_took(capsys, workplace) -> None:
     assert "read from order.json, not from image_order.json in the dump; it fits" in found.err
 
 
+def test_a_container_is_encoded_again(capsys, workplace) -> None:
+    found = call(capsys, "encode", "labels.slc", "new.slc", "--codec", "topk:k=10", "--json").json()
+    assert found["bytes"] == Path("small.slc").stat().st_size
+    assert found["source_bytes"] == Path("labels.slc").stat().st_size
+    assert call(capsys, "compare", "new.slc", "small.slc").out.startswith("identical")
+    shards = call(
+        capsys, "encode", "shard-*.slc", "all.slc", "--codec", "topk:k=10", "--workers", 2
+    )
+    assert shards.out.startswith("all.slc: 2 batches in ")
+    assert call(capsys, "compare", "all.slc", "small.slc").out.startswith("identical")
+
+
 def test_encode_keeps_what_exists(capsys, workplace) -> None:
     before = Path("labels.slc").read_bytes()
     found = call(capsys, "encode", "dump", "labels.slc", "--codec", "topk:k=5")
@@ -288,6 +300,15 @@ def test_demo_proves_itself(capsys) -> None:
         (["encode", "dump", "x.slc", "--codec", "nope"], 2, "nope"),
         (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
         (["encode", "dump", "x.slc", "--workers", "0"], 2, "--workers"),
+        (["encode", "labels.slc", "x.slc"], 2, "say with --codec"),
+        (["encode", "labels.slc", "x.slc", "--codec", "dense", "--epochs", "9"], 2, "--epochs"),
+        (
+            ["encode", "labels.slc", "x.slc", "--codec", "dense", "--loader-seed", "0"],
+            2,
+            "--loader",
+        ),
+        (["encode", "small.slc", "x.slc", "--codec", "dense"], 1, "topk"),
+        (["encode", "absent-*.slc", "x.slc", "--codec", "dense"], 1, "absent-"),
         (["encode", "dump", "x.slc", "--layout", "zip"], 2, "--layout"),
         (["encode", "dump", "dump", "--force"], 1, "dump: is a folder"),
         (["encode", "dump", "dump/x.slc", "--force"], 1, "inside the dump"),
