@@ -77,8 +77,15 @@ def _complain(message: str, status: int) -> int:
 @contextmanager
 def progress(what: str, shown: bool = True) -> Iterator[Progress | None]:
     """A progress bar on a terminal; without one, or not shown, None, and nothing is printed."""
+    with stages(shown) as start:
+        yield start(what)
+
+
+@contextmanager
+def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
+    """A progress bar for each stage that is started; without a terminal none."""
     if not shown or not sys.stderr.isatty():
-        yield None
+        yield lambda what: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -88,12 +95,16 @@ def progress(what: str, shown: bool = True) -> Iterator[Progress | None]:
     columns = (text, BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(printable(what), total=None)
 
-        def moved(done: int, total: int, /, doing: str | None = None) -> None:
-            bar.update(task, completed=done, total=total, description=doing)
+        def start(what: str) -> Progress:
+            task = bar.add_task(printable(what), total=None)
 
-        yield moved
+            def moved(done: int, total: int, /, doing: str | None = None) -> None:
+                bar.update(task, completed=done, total=total, description=doing)
+
+            return moved
+
+        yield start
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from .console import count, decimal, note, say, size, table
 if TYPE_CHECKING:
     from labelcodec.codecs.registry import CodecInfo
     from labelcodec.container import RepairReport
-    from labelcodec.demo import Demo
+    from labelcodec.demo.path import Students
+    from labelcodec.demo.roundtrip import Demo
     from labelcodec.storage import Breakdown, Comparison, DumpTable, Fidelity
 
 
@@ -262,3 +263,27 @@ def demo(found: Demo) -> None:
     click.echo()
     click.echo("How far the top-k labels are from the full ones")
     fidelity(found.top_k)
+
+
+def students(found: Students) -> None:
+    """What each codec costs, how far it is from the teacher, and what its student learns."""
+    rows = [
+        [
+            one.codec,
+            decimal(one.storage.bytes_per_label),
+            f"{decimal(one.storage.theoretical_rate)}x",
+            f"{decimal(one.actual_rate)}x",
+            decimal(one.fidelity.kl[4.0], 3),
+            decimal(one.fidelity.tv[4.0], 3),
+            decimal(100 * one.top1),
+        ]
+        for one in found.outcomes
+    ]
+    columns = ["codec", "B/label", "theoretical rate", "actual rate", "KL at tau 4", "TV at tau 4"]
+    title = f"Students of {found.size.characters} characters, two images each"
+    table(title, [*columns, "student top-1 %"], rows)
+    click.echo(
+        f"The teacher names {decimal(100 * found.teacher)} % of the test images. Rates count "
+        f"that {100 * found.size.keep:g} % of the batches are kept. KL is inf where classes are "
+        "left out."
+    )

@@ -284,8 +284,18 @@ def test_codecs_are_listed(capsys) -> None:
     assert call(capsys, "codecs", "--json").json()
 
 
-def test_demo_proves_itself(capsys) -> None:
-    found = call(capsys, "demo", "--json").json()
+def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
+    from labelcodec.demo import path
+
+    monkeypatch.setattr(path, "FULL", path.Size(10, 3, 1, 20, 0.5, 10))
+    picture = tmp_path / "a.png"
+    found = call(capsys, "demo", "--json", "--plot", picture).json()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    students = found["students"]["codecs"]
+    assert [row["codec"] for row in students] == list(path.CODECS)
+    plain = call(capsys, "demo").out
+    assert f"{students[1]['bytes_per_label']:.1f}" in plain
+    assert "KL at tau 4" in plain
     assert [stage["identical"] for stage in found["stages"]] == [True, True]
     for stage in found["stages"]:
         assert sum(stage["components"].values()) == stage["bytes_total"]

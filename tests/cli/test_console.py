@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import subprocess
 import sys
 
@@ -136,6 +137,16 @@ def test_progress_on_a_terminal_shows_the_count(capsys, monkeypatch) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/80" in err
+
+
+def test_every_stage_has_its_bar(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with console.stages() as stages:
+        stages("draw")(2, 2)
+        stages("teach")(3, 80)
+    err = capsys.readouterr().err
+    assert re.search("draw.*2/2", err) and re.search("teach.*3/80", err)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from labelcodec.storage import Breakdown, Fidelity, breakdown, compare_sets
 from labelcodec.storage.describe import describe_batch, describe_set
 from labelcodec.storage.sources import open_labels
 
-FIXTURE = Path(__file__).parent / "fixtures" / "in1k-two-batches"
+FIXTURE = Path(__file__).parents[1] / "fixtures" / "in1k-two-batches"
 K = 50
 
 
