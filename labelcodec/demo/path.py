@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from labelcodec.storage.fidelity import Accumulator
 Progress = Callable[[int, int], None]
 Stages = Callable[[str], Progress | None]
 NORMALISATION = {"mean": [0.15] * 3, "std": [0.3] * 3}
-MODEL, RECIPE, RATE = "convnet", "omniglot242", 5e-3
+MODEL, RECIPE, RATE = "convnet", "omniglot242", 3e-3
 HARD = "topk:k=1"
 CODECS = ("dense", "transform:bytes=12", "topk:k=10", HARD)
 DISTILLED = range(2)  # writers
@@ -157,7 +157,7 @@ def _teach(work: Path, size: Size, progress: Progress | None) -> float:
     train_teacher(
         model,
         listing,
-        _augmented(len(listing), size),
+        replace(_augmented(len(listing), size), mix=None),
         NORMALISATION,
         epochs=size.teacher_epochs,
         rate=RATE,
