@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import labelcodec
-from labelcodec.demo import FIXTURE
+from labelcodec.demo.roundtrip import FIXTURE
 from labelcodec.dumps.convert import encode
 
 ROOT = Path(__file__).parents[1]

@@ -78,8 +78,8 @@ class Outcome:
     top1: float
 
     @property
-    def actual_rate(self) -> float:
-        """Against the raw bytes of all T epochs."""
+    def actual_rate(self) -> float | None:
+        """Against the raw bytes of all T epochs; None without labels."""
         return self.storage.actual_rate_kept_epochs or self.storage.actual_rate
 
     def to_json(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from math import sqrt
 
 import pytest
 
-from labelcodec.demo import FIXTURE
+from labelcodec.demo.roundtrip import FIXTURE
 from labelcodec.dumps import open_dump
 
 

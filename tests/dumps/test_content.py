@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from labelcodec.demo import FIXTURE
+from labelcodec.demo.roundtrip import FIXTURE
 from labelcodec.dumps import open_dump
 from labelcodec.errors import DumpError, MismatchError
 from tests.dumps.builders import (
