@@ -52,11 +52,13 @@ class Pictures:
 
     def shown(self, size: tuple[int, int]) -> Shown:
         """The images in the pictures, whose height and width are `size`; whole numbers only."""
-        mix, own = self.augmentation.mix, np.arange(len(self.image_index))
-        pair = np.stack([own, own if mix is None else mix.partner], axis=1)
-        first = self._own_part(size)
-        part = np.tile(np.array([first, WHOLE - first]), (len(own), 1))
-        return Shown(self.image_index[pair], part, self._crops()[pair])
+        mix, own, crops = self.augmentation.mix, self._own_part(size), self._crops()
+        partner = slice(None) if mix is None else mix.partner
+        image, part, crop = np.empty((3, len(crops), 2), np.int64)
+        image[:, 0], image[:, 1] = self.image_index, self.image_index[partner]
+        part[:, 0], part[:, 1] = own, WHOLE - own
+        crop[:, 0], crop[:, 1] = crops, crops[partner]
+        return Shown(image, part, crop)
 
     def edges(self) -> tuple[int, int]:
         """Where the mix box ends: last row and column, 0 without one."""
@@ -81,12 +83,14 @@ class Pictures:
             return np.full(len(self.image_index), EIGHTHS - 1)
         if crop.size is not None:
             box, size = crop.box.astype(np.int64), crop.size.astype(np.int64)
-            eighths = EIGHTHS * box[:, 2] * box[:, 3] // (size[:, 0] * size[:, 1])
+            whole = EIGHTHS * box[:, 2] * box[:, 3] // (size[:, 0] * size[:, 1])
+            eighths = np.maximum(whole, 0)
         else:
             with np.errstate(invalid="ignore"):
                 share = np.prod(crop.box[:, 2:].astype(np.float64), axis=1)
-            eighths = np.nan_to_num(np.clip(EIGHTHS * share, 0, EIGHTHS), nan=EIGHTHS)
-        return np.clip(eighths, 0, EIGHTHS - 1).astype(np.int64)
+            fraction = np.nan_to_num(np.clip(EIGHTHS * share, 0, EIGHTHS), nan=EIGHTHS)
+            eighths = fraction.astype(np.int64)
+        return np.minimum(eighths, EIGHTHS - 1)
 
 
 def _overlap(start: int, stop: int, side: int) -> int:

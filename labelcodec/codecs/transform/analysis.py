@@ -12,8 +12,13 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
-from labelcodec.codecs.transform.means import FINE, MAX_CODED
-from labelcodec.codecs.transform.plain import MAX_COEFFICIENT, MAX_RESIDUAL, peak_bits
+from labelcodec.codecs.transform.plain import (
+    FINE,
+    MAX_CODED,
+    MAX_COEFFICIENT,
+    MAX_RESIDUAL,
+    peak_bits,
+)
 from labelcodec.codecs.transform.rounding import Zones, rounded
 
 MAX_PEAKS = 64

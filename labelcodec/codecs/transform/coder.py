@@ -17,7 +17,8 @@ from labelcodec.codecs.transform.analysis import Analyser
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.means import FINE, MAX_CODED, PART, Means
+from labelcodec.codecs.transform.means import PART, Means
+from labelcodec.codecs.transform.plain import FINE
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.symbols import (
     GAP_CONTEXTS,
@@ -134,16 +135,20 @@ class TransformCoder:
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded peaks do not decode")
-        coefficients, residuals, status = kernels().value_decode(
+        coded, residuals, status = kernels().value_decode(
             *coding.split_symbols(streams[Stream.LABEL_VALUES], cells), counts, places,
             model.column, model.weights, model.thresholds, values.lookup, values.escape,
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded label values do not decode")
-        compact = Compact(frame, np.ascontiguousarray(coefficients.T), counts, places, residuals)
         predicted = self._predicted(pictures, samples)
-        if predicted is not None:
-            compact = _add(compact, predicted)
+        if predicted is None:
+            coefficients = np.ascontiguousarray(coded.T)
+        else:
+            coefficients, far = kernels().restored(coded, predicted)
+            if far:
+                raise CorruptError("a coefficient is too far from its prediction")
+        compact = Compact(frame, coefficients, counts, places, residuals, predicted)
         return replace(blank, value=np.zeros((samples, 0), np.float32), compact=compact)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
@@ -157,11 +162,3 @@ class TransformCoder:
             COMPONENT[stream]: coding.usage(symbols, contexts, alphabet, sizes[stream])
             for stream, symbols, contexts in parts
         }
-
-
-def _add(compact: Compact, predicted: NDArray[np.int32]) -> Compact:
-    """The labels whose coefficients were coded as differences to the prediction."""
-    if np.abs(compact.coefficients).max(initial=0) >= MAX_CODED:
-        raise CorruptError("a coefficient is too far from its prediction")
-    coefficients = (compact.coefficients << FINE) + predicted
-    return replace(compact, coefficients=coefficients, predicted=predicted)

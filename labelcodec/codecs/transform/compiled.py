@@ -9,8 +9,10 @@ from numba import njit
 
 from labelcodec.codecs.transform.plain import (
     DECAY,
+    FINE,
     HALF,
     LEVELS,
+    MAX_CODED,
     MAX_COEFFICIENT,
     MAX_MAGNITUDE,
     MAX_PREDICTED,
@@ -47,18 +49,35 @@ def coefficient_contexts(coefficients: Any, column: Any, weights: Any, threshold
 
 
 @njit(cache=True, nogil=True)
-def mixed(entries: Any, unit: Any, image: Any, weight: Any) -> Any:
+def mixed(entries: Any, unit: Any, kept: Any, image: Any, part: Any, crop: Any) -> Any:
     """Twin of `plain.mixed`."""
     samples, rank = len(image), len(unit)
     result = np.empty((samples, rank), np.int32)
     for i in range(samples):
         own, partner = image[i]
-        first, second = weight[i]
+        first, second = part[i, 0] * kept[crop[i, 0]], part[i, 1] * kept[crop[i, 1]]
+        if own >= len(entries):
+            own, first = 0, 0
+        if partner >= len(entries):
+            partner, second = 0, 0
         for j in range(rank):
             both = entries[own, j] * first + entries[partner, j] * second
             value = (both * unit[j] + HALF) >> WEIGHT_BITS
             result[i, j] = min(max(value, -MAX_PREDICTED), MAX_PREDICTED)
     return result
+
+
+@njit(cache=True, nogil=True)
+def restored(coded: Any, predicted: Any) -> Any:
+    """Twin of `plain.restored`."""
+    samples, rank = predicted.shape
+    coefficients, largest = np.empty((samples, rank), np.int32), np.int64(0)
+    for i in range(samples):
+        for j in range(rank):
+            value = np.int64(coded[j, i])
+            coefficients[i, j] = (value << FINE) + predicted[i, j]
+            largest = max(largest, abs(value))
+    return coefficients, np.int64(largest >= MAX_CODED)
 
 
 @njit(cache=True, nogil=True)

@@ -16,8 +16,6 @@ from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 
 PART = "means"
-FINE = 3  # bits of a coefficient below the step of what is coded
-MAX_CODED = 1 << 11  # magnitude of what is coded, where it is added to a prediction
 MAX_KEPT = 255
 KEPT_BITS = 7
 MAX_UNIT = 1 << 20
@@ -41,10 +39,8 @@ class Means:
 
     def predict(self, shown: Shown) -> NDArray[np.int32]:
         """(B, r) coefficients in eighths of a step; images without a mean add nothing."""
-        known = shown.image < len(self.entries)
-        weight = shown.part * self.kept[shown.crop] * known
         predicted: NDArray[np.int32] = kernels().mixed(
-            self.entries, self.unit, shown.image * known, weight
+            self.entries, self.unit, self.kept, shown.image, shown.part, shown.crop
         )
         return predicted
 

@@ -21,6 +21,8 @@ LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a 
 RANKS, COUNTS = 10, 3  # classes of a peak's place and of their number, in a residual's context
 RESIDUAL_CONTEXTS = RANKS * COUNTS
 MAX_COEFFICIENT = 1 << 15
+FINE = 3  # bits of a coefficient below the step of what is coded, where there are predictions
+MAX_CODED = 1 << 11  # magnitude of what is coded, where it is added to a prediction
 MAX_PREDICTED = 1 << 14
 WEIGHT_BITS = 15  # of an image's share in a prediction
 HALF = 1 << (WEIGHT_BITS - 1)
@@ -101,19 +103,35 @@ def value_decode(
     return coefficients, residuals, 0 if (extra.position + 7) // 8 == len(bits) else 1
 
 
-def mixed(entries: Array, unit: Array, image: Array, weight: Array) -> Array:
-    """(B, r) int32 predictions: rows of two images a label, by their weights in 2^15ths.
+def mixed(
+    entries: Array, unit: Array, kept: Array, image: Array, part: Array, crop: Array
+) -> Array:
+    """(B, r) int32 predictions: rows of two images a label, by what is seen and kept of them.
 
     Args:
         entries: (K, r) int16.
         unit: (r,) int64 what an entry of each column stands for.
-        image: (B, 2) int64 row of each image.
-        weight: (B, 2) int64.
+        kept: (8,) int64 by class of crop, in 128ths.
+        image: (B, 2) int64 row of each image; one that there is not counts as zeros.
+        part: (B, 2) int64 of the picture, in 256ths.
+        crop: (B, 2) int64 class of each crop.
     """
+    known = image < len(entries)
+    image, weight = image * known, part * kept[crop] * known
     own, partner = (entries[image[:, i]] * weight[:, i : i + 1] for i in range(2))
     rounded = ((own + partner) * unit + HALF) >> WEIGHT_BITS
     result: Array = np.clip(rounded, -MAX_PREDICTED, MAX_PREDICTED).astype(np.int32)
     return result
+
+
+def restored(coded: Array, predicted: Array) -> tuple[Array, int]:
+    """(B, r) int32 coefficients coded as differences (r, B) to what was predicted (B, r).
+
+    Returns:
+        The coefficients, and 0, or 1 when a difference is too large.
+    """
+    coefficients: Array = (coded.T << FINE) + predicted
+    return coefficients, int(np.abs(coded).max(initial=0) >= MAX_CODED)
 
 
 def gap_context(left: Array, before: Array) -> Array:

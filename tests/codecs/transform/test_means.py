@@ -122,10 +122,23 @@ def test_twins_mix_alike(seed, large):
     bound, most = (32767, 1 << 20) if large else (40, 40)
     entries = rng.integers(-bound, bound + 1, (5, 3)).astype(np.int16)
     unit = rng.integers(1, most + 1, 3)
-    image, weight = rng.integers(0, 5, (7, 2)), rng.integers(0, 65281, (7, 2))
-    found = [twin.mixed(entries, unit, image, weight) for twin in (plain, compiled)]
+    kept, part = rng.integers(0, 256, 8), rng.integers(0, 257, (7, 2))
+    image, crop = rng.integers(0, 8, (7, 2)), rng.integers(0, 8, (7, 2))
+    found = [twin.mixed(entries, unit, kept, image, part, crop) for twin in (plain, compiled)]
     np.testing.assert_array_equal(*found)
     assert found[0].dtype == np.int32 and np.abs(found[0]).max() <= 1 << 14
+
+
+@pytest.mark.parametrize("largest", [2047, 2048, -2048])
+def test_twins_restore_alike(largest):
+    coded = np.random.default_rng(0).integers(-9, 10, (3, 7)).astype(np.int32)
+    coded[1, 4] = largest
+    predicted = np.random.default_rng(1).integers(-(1 << 14), 1 << 14, (7, 3)).astype(np.int32)
+    found, mine = (twin.restored(coded, predicted) for twin in (plain, compiled))
+    np.testing.assert_array_equal(found[0], mine[0])
+    np.testing.assert_array_equal(mine[0], predicted + 8 * coded.T)
+    assert found[0].dtype == mine[0].dtype == np.int32
+    assert found[1] == mine[1] == (abs(largest) > 2047)
 
 
 def test_the_table_loads_as_it_was():
