@@ -14,7 +14,7 @@ from . import console, options, show
 @options.as_json
 @click.pass_context
 def demo(context: click.Context, /, plot: Path | None, json_: bool) -> None:
-    """Show it all on embedded data: labels there and back, then students.
+    """Show the whole path on embedded data.
 
     Two batches of real ImageNet-1K labels are encoded, inspected, accounted for, decoded and
     compared. Then characters are drawn, a teacher is trained on them and labels two images of each,
