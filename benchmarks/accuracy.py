@@ -84,8 +84,8 @@ CHOSEN = (
 ROWS = (
     Row("full fp16, reuse", "dense", REUSE),
     Row("transform 20, reuse", "transform:bytes=19.5", REUSE),
-    Row("transform 15, reuse", "transform:bytes=14.6", REUSE),
-    Row("transform 13, reuse", "transform:bytes=12.6", REUSE),
+    Row("transform 15, reuse", "transform:bytes=14.5", REUSE),
+    Row("transform 13, reuse", "transform:bytes=12.5", REUSE),
     Row("transform 10, reuse", "transform:bytes=9.5", REUSE),
     Row("top-50 MR, reuse + alignment", "topk:k=50", ALIGNED),
     Row("top-50 MR, reuse", "topk:k=50", REUSE),
