@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.pipeline import scene
 
@@ -16,3 +18,12 @@ def world(tmp_path_factory) -> Path:
     scene.weights(root / "teacher.safetensors")
     scene.relabel(root / "images", root / "teacher.safetensors", root / "labels.slc")
     return root
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the processes the tests start have: sums in another order differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
