@@ -46,6 +46,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def where(used: Mapping[str, Any]) -> str:
+    """What `machine` found, in words for the README."""
+    return f"{used['cpu']}, {used['cores']} cores, torch {used['torch']}, numpy {used['numpy']}"
+
+
 def paired(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each job in each round; jobs take turns, so that a slow spell hits all alike."""
     for job in jobs.values():

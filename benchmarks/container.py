@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 import torch
-from common import machine, markdown, paired, ratio, require_data, save, write_readme
+from common import machine, markdown, paired, ratio, require_data, save, where, write_readme
 from peers import hdf5, npz, parquet, total_bytes
 
 import labelcodec
@@ -235,8 +235,6 @@ def readme_text(result: dict[str, Any]) -> str:
         ]
         for name, row in result["reading"].items()
     ]
-    used = result["machine"]
-    where = f"{used['cpu']}, {used['cores']} cores, torch {used['torch']}, numpy {used['numpy']}"
     return "\n\n".join(
         [
             markdown(["labels", "labelcodec", "the dump", "smaller", "actual rate"], size_rows),
@@ -244,7 +242,7 @@ def readme_text(result: dict[str, Any]) -> str:
             "actual rate is against full fp16 logits in SRe2L's layout.",
             "Reading every batch of the top-50 labels into numpy arrays, one process, warm cache:",
             markdown(["format", "B/label", "batches/s", "against torch.load"], read_rows),
-            f"Measured by `python benchmarks/container.py` on {where}.",
+            f"Measured by `python benchmarks/container.py` on {where(result['machine'])}.",
         ]
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 import numpy as np
-from common import RESULTS, machine, markdown, require_data, save, write_readme
+from common import RESULTS, machine, markdown, require_data, save, where, write_readme
 from containers import container, ms_container
 from distillkit_peer import distillkit, revision, why_not
 from distortion import Coded, Data, Point, measure, verdict
@@ -122,15 +122,15 @@ def readme_text(result: dict[str, Any]) -> str:
     columns = ["B/label"]
     for tau in TAUS:
         columns += [f"transform, τ={tau}", "best other"]
-    used, least = result["machine"], result["verdict"]["least_margin"]
+    least = result["verdict"]["least_margin"]
     return "\n\n".join(
         [
             markdown(columns, list(rows.values())),
             f"The least margin of all budgets is {100 * least['margin']:.0f} %, at "
             f"{least['bytes_per_label']:.0f} B/label and τ={least['tau']}\nagainst "
             f"{least['best_rival']}. {_beyond(result['beyond']['rows'])}",
-            f"Measured on {result['data']},\nby `{result['command']}` on {used['cpu']}, "
-            f"{used['cores']} cores, torch {used['torch']}, numpy {used['numpy']}.",
+            f"Measured on {result['data']},\nby `{result['command']}` on "
+            f"{where(result['machine'])}.",
         ]
     )
 

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads of ours, not f
 
 import click
 import torch
-from common import machine, markdown, paired, ratio, require_data, save, write_readme
+from common import machine, markdown, paired, ratio, require_data, save, where, write_readme
 from container import lpqld_dump
 
 import labelcodec
@@ -129,7 +129,7 @@ def searching(batches: Sequence[LabelBatch], rounds: int) -> dict[str, Any]:
 
 def readme_text(result: dict[str, Any]) -> str:
     """The README's table."""
-    used, decoded, encoded = result["machine"], result["decoding"], result["encoding"]
+    decoded, encoded = result["decoding"], result["encoding"]
     rows: list[list[Any]] = [
         [
             f"read to {name}",
@@ -148,11 +148,10 @@ def readme_text(result: dict[str, Any]) -> str:
     )
     slowest = max(result["searching"][spec]["seconds"] for spec in SEARCHES)
     rows.append(["search for a budget or a quality", f"{slowest:.1f} s", "the slowest of four"])
-    where = f"{used['cpu']}, {used['cores']} cores, torch {used['torch']}, numpy {used['numpy']}"
     return "\n\n".join(
         [
             markdown(["transform, 10 000 labels", "speed", ""], rows),
-            f"Measured by `python benchmarks/transform_speed.py` on {where}.",
+            f"Measured by `python benchmarks/transform_speed.py` on {where(result['machine'])}.",
         ]
     )
 
