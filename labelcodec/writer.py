@@ -116,10 +116,8 @@ class Writer:
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
             coder = BatchCoder.fit(self.header, prepared, self.expected)
-            if self._names is not None and not self._records.written.of(NAMES):
-                self._records.add_section(NAMES, self._names)
-            self._records.add_section(SIDE_INFORMATION, coder.side_information())
-            self._coder = coder
+            self._settle(coder, coder.side_information())
+            return coder
         return self._coder
 
     def adopt(self, side_information: bytes) -> None:
@@ -133,10 +131,17 @@ class Writer:
             MismatchError: a resumed file has other ones.
         """
         if self._coder is None:
-            self._coder = BatchCoder.load(self.header, side_information, "side information")
-            self._records.add_section(SIDE_INFORMATION, side_information)
+            coder = BatchCoder.load(self.header, side_information, "side information")
+            self._settle(coder, side_information)
         elif self._coder.side_information() != side_information:
             raise MismatchError(f"{self.path}: its tables are not those of the other files")
+
+    def _settle(self, coder: BatchCoder, side_information: bytes) -> None:
+        """Write what stands before the first batch, and encode with these tables from now on."""
+        if self._names is not None and not self._records.written.of(NAMES):
+            self._records.add_section(NAMES, self._names)
+        self._records.add_section(SIDE_INFORMATION, side_information)
+        self._coder = coder
 
     def prepare(self, batch: LabelBatch) -> LabelBatch:
         """The batch as it will be stored and given back.
@@ -155,14 +160,15 @@ class Writer:
         Raises:
             DataError: as `prepare`, or a number that is there already.
         """
-        prepared = self.prepare(batch)
         if self._coder is None:
+            prepared = self.prepare(batch)
             if any(prepared.number == other.number for other in self._waiting):
                 raise DataError(f"batch {prepared.number} is added twice")
             self._waiting.append(copy.deepcopy(prepared))  # the caller may reuse its arrays
             if enough(self._waiting):
                 self._flush()
-        else:
+        else:  # encoding checks it against the header, which draws a seeded batch
+            prepared = prepare(batch, self.codec, self.allow_nonfinite)
             self.add_encoded(self._coder.encode(prepared), prepared)
 
     def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:

@@ -24,8 +24,7 @@ from labelcodec.pipeline.models import build
 from labelcodec.pipeline.relabel import relabel
 from labelcodec.pipeline.teacher import load_teacher
 from labelcodec.reader import open as open_containers
-from labelcodec.storage import Breakdown, Fidelity, breakdown
-from labelcodec.storage.fidelity import Accumulator
+from labelcodec.storage import Breakdown, Fidelity, breakdown, compare_sets
 
 Progress = Callable[[int, int], None]
 Stages = Callable[[str], Progress | None]
@@ -218,7 +217,6 @@ def _outcome(work: Path, number: int, top1: float) -> Outcome:
         open_containers(work / "0.slc") as full,
         open_containers(work / f"{number}.slc") as reader,
     ):
-        distance = Accumulator()
-        for one, other in zip(full, reader, strict=True):
-            distance.add(one.labels, other.labels)
-        return Outcome(CODECS[number], breakdown(reader), distance.result(), top1)
+        fidelity = compare_sets(full, reader).fidelity
+        assert fidelity is not None
+        return Outcome(CODECS[number], breakdown(reader), fidelity, top1)
