@@ -320,3 +320,19 @@ def test_full_disk(tmp_path, monkeypatch):
         for one in CONTENT[len(out.numbers) :]:
             out.add(one)
     assert (tmp_path / "a.slc").read_bytes() == expected
+
+
+def test_a_writer_that_takes_over_tables_writes_the_same_file(tmp_path):
+    """Image names included."""
+    content = batches(range(3))
+    with Writer(tmp_path / "a.slc", TOPK.header(), "topk", names=NAMES) as first:
+        side = first.fit(content).side_information()
+        for one in content:
+            first.add(one)
+    with Writer(tmp_path / "b.slc", TOPK.header(), "topk", names=NAMES) as second:
+        second.adopt(side)
+        for one in content:
+            second.add(one)
+    assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "b.slc").read_bytes()
+    with labelcodec.open(tmp_path / "b.slc") as reader:
+        assert reader.names == tuple(NAMES)
