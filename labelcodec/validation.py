@@ -128,6 +128,8 @@ def _validate_augmentation(augmentation: Augmentation, size: int, fail: _Failure
         fail.array("crop boxes", crop.box, _FLOATS if crop.size is None else _INTEGERS, (size, 4))
         if crop.size is not None:
             fail.array("crop source sizes", crop.size, _INTEGERS, (size, 2))
+            if (crop.size < 1).any():
+                fail("crop source sizes must be positive")
     if augmentation.flip is not None:
         fail.array("flips", augmentation.flip, _BOOL, (size,))
     if mix is not None:

@@ -64,6 +64,10 @@ NINE, FLOATS = np.zeros((9, 3), np.int64), np.zeros((9, 1), np.float32)
             with_augmentation(crop=Crop(np.zeros((9, 4), int), NINE[:, :1])),
             "crop source sizes have",
         ),
+        (
+            with_augmentation(crop=Crop(np.zeros((9, 4), int), np.zeros((9, 2), int))),
+            "crop source sizes must be positive",
+        ),
         (with_augmentation(cutout=np.zeros((9, 6), np.float32)), "cutouts have shape"),
         (
             with_augmentation(randaugment=RandAugment(NINE[:, :2], FLOATS, FLOATS, ("int64",))),

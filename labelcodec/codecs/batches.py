@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -99,17 +100,23 @@ class BatchCoder:
         if not 0 < samples <= MAX_SAMPLES or samples * width > MAX_VALUES:
             raise CorruptError(f"{samples} samples of {width} values are too large a batch")
         parts = streams.split(data)
-        blank = Labels(header.classes, _NOTHING, None, header.space, header.tail, header.precision)
         if header.recipe is None:
             index, augmentation = recorded.decode(parts, samples, self.crops)
         else:
             if stored := parts.keys() & streams.DRAWN:
                 raise CorruptError(f"stream {min(stored)} in a file whose recipe draws it")
             index, augmentation = redraw(header.recipe, number, epoch, samples)
-        labels = self.labels.decode(parts, samples, blank, Pictures(index, augmentation))
+        labels = self.labels.decode(parts, samples, self._blank, Pictures(index, augmentation))
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
         return LabelBatch(number, epoch, index, augmentation, labels)
+
+    @cached_property
+    def _blank(self) -> Labels:
+        """Labels without content, that say what all labels of the file share."""
+        h = self.header
+        nothing = np.zeros((0, 0), np.float16)
+        return Labels(h.classes, nothing, None, h.space, h.tail, h.precision)
 
     def stream_bytes(self, data: memoryview) -> dict[str, int]:
         """Stored bytes by component, without the stream directory."""
@@ -163,6 +170,3 @@ def _check_kept(header: Header, codec: Codec, where: str) -> None:
         good = False
     if not good:
         raise CorruptError(f"{where}: codec {header.codec} with k={header.k} in the header")
-
-
-_NOTHING = np.zeros((0, 0), np.float16)

@@ -152,9 +152,10 @@ def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
     if form not in (USUAL_SIZE, MANY_SIZES):
         raise CorruptError("a crop stream of unknown form")
     data = data[1:]
-    size = np.empty((samples, 2), np.int32)
-    size[:] = table.size
-    if form == MANY_SIZES:
+    if form == USUAL_SIZE:
+        size = np.empty((samples, 2), np.int32)
+        size[:, 0], size[:, 1] = table.size
+    else:
         sides, data = columns.unpack_ints(data, 2 * samples)
         if (sides <= 0).any() or (sides >= MAX_SIDE).any():
             raise CorruptError("a crop stream names an image of impossible size")

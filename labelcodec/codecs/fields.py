@@ -36,7 +36,7 @@ def encode_image_index(index: NDArray[np.int64]) -> bytes:
 def decode_image_index(data: memoryview, samples: int) -> NDArray[np.int64]:
     """Inverse of `encode_image_index`."""
     index = whole(columns.unpack_ints(data, samples), "image indices")
-    if (index < 0).any():
+    if samples and index.min() < 0:
         raise CorruptError("a negative image index")
     return index
 
@@ -51,7 +51,7 @@ def decode_flip(data: memoryview, samples: int) -> NDArray[np.bool_]:
     if len(data) != (samples + 7) // 8:
         raise CorruptError(f"{len(data)} bytes of flips for {samples} samples")
     bits = np.unpackbits(np.frombuffer(data, np.uint8), count=samples, bitorder="little")
-    return bits.astype(np.bool_)
+    return bits.view(np.bool_)
 
 
 def encode_partner(partner: NDArray[np.int64]) -> bytes:

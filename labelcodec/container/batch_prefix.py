@@ -39,19 +39,17 @@ def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
     return side, samples, number, epoch, at
 
 
-def split(
-    payload: memoryview, expected: tuple[int, int, int], where: str
-) -> tuple[int, memoryview]:
+def split(payload: memoryview, expected: tuple[int, int, int]) -> tuple[int, memoryview]:
     """Side number and codec bytes of a batch whose samples, number and epoch are `expected`.
 
     Raises:
-        CorruptError: the payload says otherwise.
+        ValueError: the payload says otherwise.
     """
     prefix = encode(0, *expected)[layout.SIDE.size :]
     end = layout.SIDE.size + len(prefix)
     if payload[layout.SIDE.size : end] != prefix:
-        raise CorruptError(
-            f"{where}: the batch's samples, number and epoch are not the index's {expected}; "
+        raise ValueError(
+            f"the batch's samples, number and epoch are not the index's {expected}; "
             "the index belongs to other data"
         )
     (side,) = layout.SIDE.unpack_from(payload)

@@ -106,16 +106,16 @@ class RecordReader:
             raise IndexError(f"{self.path}: batch position {position} of {len(index)}")
         offset, size = int(index.offset[position]), int(index.size[position])
         payload = read_record(file.fd, offset, size, layout.BATCH, self.path)
-        side, codec_bytes = batch_prefix.split(
-            payload,
-            (int(index.samples[position]), int(index.number[position]), int(index.epoch[position])),
-            f"{self.path}: byte {offset}",
-        )
-        if side >= len(file.sides):
-            raise CorruptError(
-                f"{self.path}: byte {offset}: the batch needs side information {side}, "
-                f"the file has {len(file.sides)} of them"
-            )
+        key = int(index.samples[position]), int(index.number[position]), int(index.epoch[position])
+        try:
+            side, codec_bytes = batch_prefix.split(payload, key)
+            if side >= len(file.sides):
+                raise ValueError(
+                    f"the batch needs side information {side}, the file has {len(file.sides)} "
+                    "of them"
+                )
+        except ValueError as error:
+            raise CorruptError(f"{self.path}: byte {offset}: {error}") from None
         return side, codec_bytes
 
     def side(self, number: int) -> bytes:

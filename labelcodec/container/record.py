@@ -91,6 +91,9 @@ def read_record(fd: int, offset: int, size: int, tag: bytes, path: Path) -> memo
     data = memoryview(read_at(fd, offset, size, path))
     found, length, crc = layout.FRAME.unpack_from(data)
     payload = data[layout.FRAME.size :]
+    actual = zlib.crc32(payload, zlib.crc32(data[: layout.CHECKED]))
+    if found == tag and length == len(payload) and actual == crc:
+        return payload
     where = f"{path}: byte {offset}"
     remedy = "copy the file again"
     if tag not in (layout.HEADER, layout.SIDE_INFORMATION):  # without these repair saves nothing
@@ -101,10 +104,7 @@ def read_record(fd: int, offset: int, size: int, tag: bytes, path: Path) -> memo
         raise CorruptError(
             f"{where}: found a payload of {length} bytes, expected {len(payload)}; {remedy}"
         )
-    actual = zlib.crc32(payload, zlib.crc32(data[: layout.CHECKED]))
-    if actual != crc:
-        raise CorruptError(
-            f"{where}: checksum of the {tag.decode()!r} record is {actual:#010x}, "
-            f"expected {crc:#010x}; {remedy}"
-        )
-    return payload
+    raise CorruptError(
+        f"{where}: checksum of the {tag.decode()!r} record is {actual:#010x}, "
+        f"expected {crc:#010x}; {remedy}"
+    )

@@ -17,7 +17,7 @@ from labelcodec.errors import CorruptError
 MAX_LANES = 32
 FIRST_STATE = np.uint64(1 << 16)
 STATE, WORD = np.dtype("<u4"), np.dtype("<u2")
-SYMBOLS_PER_LANE = 2048  # a lane costs 2 bytes
+SYMBOLS_PER_LANE = 1024  # a lane costs 2 bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:
 
 
 def lanes_for(symbols: int) -> int:
-    """Number of rANS lanes: the largest power of two at most symbols / 2048, within 1..32."""
+    """Number of rANS lanes: the largest power of two at most symbols / 1024, within 1..32."""
     lanes = min(max(symbols // SYMBOLS_PER_LANE, 1), MAX_LANES)
     return 1 << (lanes.bit_length() - 1)
 
@@ -101,11 +101,10 @@ def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[An
     Raises:
         CorruptError: it is too short or of odd length.
     """
-    head = 4 * lanes_for(symbols)
-    if len(data) < head or (len(data) - head) % 2:
+    lanes = lanes_for(symbols)
+    if len(data) < 4 * lanes or len(data) % 2:
         raise CorruptError(f"an entropy-coded part of {len(data)} bytes has no whole words")
-    states = np.frombuffer(data[:head], STATE)
-    return states, np.frombuffer(data[head:], WORD)
+    return np.frombuffer(data, STATE, lanes), np.frombuffer(data[4 * lanes :], WORD)
 
 
 def split_symbols(

@@ -33,7 +33,7 @@ class Rans:
 
     def __init__(self, data: bytes, symbols: int) -> None:
         lanes = 1
-        while 2 * lanes <= min(symbols // 2048, 32):
+        while 2 * lanes <= min(symbols // 1024, 32):
             lanes *= 2
         source = Bytes(data)
         self.states: Row = list(source.unpack(f"{lanes}I"))

@@ -77,8 +77,8 @@ def one_value(path: Path) -> Content:
 
 
 def four_lanes(path: Path) -> Content:
-    """8320 values, which take four rANS lanes, the last row of symbols full."""
-    value = bfloat16(np.round(logits(11, 64, 130)))
+    """4160 values, which take four rANS lanes, the last row of symbols full."""
+    value = bfloat16(np.round(logits(11, 32, 130)))
     batch = dense_batch(value, precision="bfloat16")
     return store(path, Header(130, precision="bfloat16"), "dense", [batch])
 

@@ -160,19 +160,19 @@ def empty_tables(path: Path) -> Content:
 
 
 def two_lanes(path: Path) -> Content:
-    """4099 symbols a stream in two rANS lanes, the last row of symbols not full."""
+    """2051 symbols a stream in two rANS lanes, the last row of symbols not full."""
     rng = np.random.default_rng(36)
-    index = rng.integers(0, 6, (4099, 1))
-    value = rng.choice(np.array([0.5, 1], np.float16), (4099, 1), p=[0.05, 0.95])
+    index = rng.integers(0, 6, (2051, 1))
+    value = rng.choice(np.array([0.5, 1], np.float16), (2051, 1), p=[0.05, 0.95])
     batch = kept_batch(index, value, 6, space="probabilities")
     header = Header(6, space="probabilities", tail="zero", k=1)
     return store(path, header, "topk", [batch])
 
 
 def thirty_two_lanes(path: Path) -> Content:
-    """65536 symbols a stream, the fewest that take all 32 lanes."""
-    index = np.tile(np.arange(16), (4096, 1)) + (np.arange(4096) % 7 == 0)[:, None]
-    value = np.tile(np.where(np.arange(4096) % 50, 1.0, 0.5)[:, None], (1, 16)).astype(np.float16)
+    """32768 symbols a stream, the fewest that take all 32 lanes."""
+    index = np.tile(np.arange(16), (2048, 1)) + (np.arange(2048) % 7 == 0)[:, None]
+    value = np.tile(np.where(np.arange(2048) % 50, 1.0, 0.5)[:, None], (1, 16)).astype(np.float16)
     return store(path, Header(17, tail="zero", k=16), "topk", [kept_batch(index, value, 17)])
 
 

@@ -104,8 +104,8 @@ def limits(path: Path) -> Content:
 
 
 def two_lanes(path: Path) -> Content:
-    """4104 coefficients and residuals in two rANS lanes."""
-    value = np.repeat(teacher(50, 36, 5), 38, axis=0)
+    """2052 coefficients and residuals in two rANS lanes."""
+    value = np.repeat(teacher(50, 36, 5), 19, axis=0)
     return coded(path, "rank=3,step=4,peaks=0", [dense_batch(value)], [dense_batch(value)])
 
 

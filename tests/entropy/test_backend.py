@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import sys
 
-from labelcodec.codecs.transform import compiled
-from labelcodec.codecs.transform import plain as transform_plain
+from labelcodec.codecs import transform
 from labelcodec.codecs.transform.backend import kernels as transform_kernels
 from labelcodec.entropy import kernels, plain
 from labelcodec.entropy.backend import coders
@@ -13,10 +12,10 @@ from tests.backends import backend
 def test_the_environment_chooses():
     with backend("numpy"):
         assert coders() is plain
-        assert transform_kernels() is transform_plain
+        assert transform_kernels() is transform.plain
     with backend("numba"):
         assert coders() is kernels
-        assert transform_kernels() is compiled
+        assert transform_kernels() is transform.kernels
 
 
 def test_without_numba(monkeypatch):

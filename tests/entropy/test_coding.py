@@ -52,7 +52,7 @@ PINNED = "082af01b0046be19f739581eb808"
 
 @pytest.mark.parametrize(
     ("symbols", "lanes"),
-    [(0, 1), (1, 1), (4095, 1), (4096, 2), (8191, 2), (8192, 4), (65535, 16), (1 << 23, 32)],
+    [(0, 1), (1, 1), (2047, 1), (2048, 2), (4095, 2), (4096, 4), (32767, 16), (1 << 23, 32)],
 )
 def test_lanes(symbols, lanes):
     assert coding.lanes_for(symbols) == lanes

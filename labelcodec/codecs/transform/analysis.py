@@ -12,13 +12,9 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import MEAN_SHIFT, Frame
-from labelcodec.codecs.transform.plain import (
-    FINE,
-    MAX_CODED,
-    MAX_COEFFICIENT,
-    MAX_RESIDUAL,
-    peak_bits,
-)
+from labelcodec.codecs.transform.plain.images import FINE, MAX_CODED
+from labelcodec.codecs.transform.plain.peaks import peak_bits
+from labelcodec.codecs.transform.plain.symbols import MAX_COEFFICIENT, MAX_RESIDUAL
 from labelcodec.codecs.transform.rounding import Zones, rounded
 
 MAX_PEAKS = 64

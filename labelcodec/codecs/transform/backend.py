@@ -9,4 +9,4 @@ from labelcodec.entropy.backend import twin
 
 def kernels() -> ModuleType:
     """The kernels, by the same rule as the entropy coders."""
-    return twin("labelcodec.codecs.transform.compiled", "labelcodec.codecs.transform.plain")
+    return twin("labelcodec.codecs.transform.kernels", "labelcodec.codecs.transform.plain")

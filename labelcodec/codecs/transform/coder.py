@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
 from labelcodec.codecs.transform.means import PART, Means
-from labelcodec.codecs.transform.plain import FINE
+from labelcodec.codecs.transform.plain.images import FINE
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.symbols import (
     GAP_CONTEXTS,
@@ -149,7 +149,8 @@ class TransformCoder:
             if far:
                 raise CorruptError("a coefficient is too far from its prediction")
         compact = Compact(frame, coefficients, counts, places, residuals, predicted)
-        return replace(blank, value=np.zeros((samples, 0), np.float32), compact=compact)
+        value = np.zeros((samples, 0), np.float32)
+        return Labels(frame.classes, value, precision=blank.precision, compact=compact)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Accounting of the entropy-coded streams."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.plain import FINE
+from labelcodec.codecs.transform.plain.images import FINE
 
 
 @dataclass(frozen=True, eq=False)

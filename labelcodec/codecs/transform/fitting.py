@@ -21,7 +21,7 @@ from labelcodec.codecs.transform.frame import (
 )
 from labelcodec.codecs.transform.imagefit import ImageFit, fit_images
 from labelcodec.codecs.transform.matrix import MAX_LEVEL
-from labelcodec.codecs.transform.plain import FINE
+from labelcodec.codecs.transform.plain.images import FINE
 from labelcodec.codecs.transform.sample import CELLS, Sample
 from labelcodec.codecs.transform.symbols import Model, column_classes, zones_of
 from labelcodec.errors import DataError

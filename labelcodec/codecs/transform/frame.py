@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelcodec.codecs import columns
 from labelcodec.codecs.transform import matrix
-from labelcodec.codecs.transform.plain import MAX_COEFFICIENT
+from labelcodec.codecs.transform.plain.symbols import MAX_COEFFICIENT
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 

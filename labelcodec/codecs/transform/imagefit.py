@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.codecs.pictures import EIGHTHS, WHOLE, Shown
 from labelcodec.codecs.transform.frame import Frame
 from labelcodec.codecs.transform.matrix import MAX_ENTRIES, MAX_LEVEL
 from labelcodec.codecs.transform.means import KEPT_BITS, MAX_UNIT, Means
+from labelcodec.codecs.transform.plain.images import EIGHTHS
 from labelcodec.codecs.transform.sample import Sample
+from labelcodec.codecs.transform.shown import WHOLE, Shown
 
 LABELS_AN_IMAGE = 2  # with fewer there is nothing to gain
 MEAN_STEP = 4.4  # of the means, against the deviation of a label / sqrt(labels an image)

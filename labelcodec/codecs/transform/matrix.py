@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs import columns
-from labelcodec.codecs.transform.plain import unzigzag
+from labelcodec.codecs.transform.plain.symbols import unzigzag
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.errors import CorruptError
 

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs import columns
-from labelcodec.codecs.pictures import EIGHTHS, MAX_SIDE, Pictures, Shown
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.transform import matrix
 from labelcodec.codecs.transform.backend import kernels
+from labelcodec.codecs.transform.plain.images import EIGHTHS
+from labelcodec.codecs.transform.shown import MAX_SIDE, Shown, shown
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 
@@ -46,7 +48,7 @@ class Means:
 
     def of(self, pictures: Pictures) -> NDArray[np.int32]:
         """(B, r) coefficients of the labels of a batch, in eighths of a step."""
-        return self.predict(pictures.shown(self.size))
+        return self.predict(shown(pictures, self.size))
 
     def dump(self) -> bytes:
         """The part of the side information."""

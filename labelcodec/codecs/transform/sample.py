@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.pictures import MAX_SIDE, Pictures, Shown, join
+from labelcodec.codecs.pictures import Pictures
 from labelcodec.codecs.transform.analysis import centre
+from labelcodec.codecs.transform.shown import MAX_SIDE, Shown, join, shown
 
 CELLS = 1 << 22  # logits analysed at once, which bounds the memory
 
@@ -61,4 +62,4 @@ def gather(batches: Iterable[Labels], pictures: Sequence[Pictures]) -> Sample | 
     if not pictures:
         return Sample(centred)
     height, width = np.clip([one.edges() for one in pictures], 1, MAX_SIDE).max(axis=0).tolist()
-    return Sample(centred, join([one.shown((height, width)) for one in pictures]), (height, width))
+    return Sample(centred, join([shown(one, (height, width)) for one in pictures]), (height, width))

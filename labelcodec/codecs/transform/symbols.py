@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.codecs import columns
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.compact import Compact
-from labelcodec.codecs.transform.plain import (
+from labelcodec.codecs.transform.plain.symbols import (
     BEFORE,
     COEFFICIENT_CONTEXTS,
     COLUMN_CLASSES,

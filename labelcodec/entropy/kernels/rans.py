@@ -75,7 +75,7 @@ def next_symbols(
     lanes = len(states)
     for i in range(len(symbols)):
         state = states[lane]
-        symbols[i], state = step(state, lookup, contexts[i])
+        symbols[i], state = step(state, lookup, np.uint64(contexts[i]))  # no look for negatives
         if state < LOW:
             if read == len(words):
                 return lane, -1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.transform import Transform, compiled, plain
+from labelcodec.codecs.transform import Transform, kernels, plain
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import EXACT_SINGLE
 from labelcodec.replay.expand import expand, expand_on
@@ -70,16 +70,16 @@ def test_twins_agree(seed, ties):
     places = np.concatenate([np.sort(rng.permutation(classes)[:count]) for count in counts]).astype(
         np.int64
     )
-    ranked = [twin.ranked_classes(scores, counts, places) for twin in (plain, compiled)]
+    ranked = [twin.ranked_classes(scores, counts, places) for twin in (plain, kernels)]
     np.testing.assert_array_equal(*ranked)
     gain = np.maximum(rng.standard_normal((rows, classes)), 0).astype(np.float32)
     for price, most in ((0.01, 64), (0.05, 3)):
-        chosen = [twin.choose(scores, gain, price, most) for twin in (plain, compiled)]
+        chosen = [twin.choose(scores, gain, price, most) for twin in (plain, kernels)]
         for one, other in zip(*chosen, strict=True):
             np.testing.assert_array_equal(one, other)
     values = rng.integers(-bound, bound + 1, len(places)).astype(np.int32)
     tail = rng.integers(-50, 50, 48).astype(np.int32)
-    full = [twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (plain, compiled)]
+    full = [twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (plain, kernels)]
     np.testing.assert_array_equal(*full)
 
 

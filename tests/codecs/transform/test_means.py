@@ -14,7 +14,7 @@ from labelcodec import Header, Writer
 from labelcodec.batch import Augmentation
 from labelcodec.codecs import columns
 from labelcodec.codecs.pictures import Pictures
-from labelcodec.codecs.transform import Transform, compiled, plain
+from labelcodec.codecs.transform import Transform, kernels, plain
 from labelcodec.codecs.transform.means import Means
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
@@ -124,9 +124,24 @@ def test_twins_mix_alike(seed, large):
     unit = rng.integers(1, most + 1, 3)
     kept, part = rng.integers(0, 256, 8), rng.integers(0, 257, (7, 2))
     image, crop = rng.integers(0, 8, (7, 2)), rng.integers(0, 8, (7, 2))
-    found = [twin.mixed(entries, unit, kept, image, part, crop) for twin in (plain, compiled)]
+    found = [twin.mixed(entries, unit, kept, image, part, crop) for twin in (plain, kernels)]
     np.testing.assert_array_equal(*found)
     assert found[0].dtype == np.int32 and np.abs(found[0]).max() <= 1 << 14
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_twins_pair_alike(seed):
+    rng = np.random.default_rng(seed)
+    side = rng.integers(1, 1 << rng.integers(1, 24), (9, 2)).astype(np.int32)
+    box = rng.integers(-4, side[:, [0, 1, 0, 1]] + 4).astype(np.int32)
+    found, mine = (twin.eighths(box, side) for twin in (plain, kernels))
+    np.testing.assert_array_equal(found, mine)
+    assert found.dtype == mine.dtype == np.int64 and 0 <= found.min() <= found.max() <= 7
+    index, partner = rng.integers(0, 1 << 40, 9), rng.integers(0, 9, 9)
+    np.testing.assert_array_equal(
+        *(np.stack(t.pairs(index, partner, 56, 200, mine)) for t in (plain, kernels))
+    )
 
 
 @pytest.mark.parametrize("largest", [2047, 2048, -2048])
@@ -134,7 +149,7 @@ def test_twins_restore_alike(largest):
     coded = np.random.default_rng(0).integers(-9, 10, (3, 7)).astype(np.int32)
     coded[1, 4] = largest
     predicted = np.random.default_rng(1).integers(-(1 << 14), 1 << 14, (7, 3)).astype(np.int32)
-    found, mine = (twin.restored(coded, predicted) for twin in (plain, compiled))
+    found, mine = (twin.restored(coded, predicted) for twin in (plain, kernels))
     np.testing.assert_array_equal(found[0], mine[0])
     np.testing.assert_array_equal(mine[0], predicted + 8 * coded.T)
     assert found[0].dtype == mine[0].dtype == np.int32

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.streams import Stream
-from labelcodec.codecs.transform import Transform, compiled, plain
+from labelcodec.codecs.transform import Transform, kernels, plain
 from labelcodec.errors import CorruptError
 from tests.backends import BACKENDS, backend
 from tests.codecs.transform.labels import STREAMS, batches, code, same
@@ -28,7 +28,7 @@ def test_both_twins_read_the_same_labels(twin):
         assert same(code(CODER, PARTS[3]).compact, CODER.compact(PARTS[3]))
 
 
-@given(data=st.data(), twin=st.sampled_from([plain, compiled]))
+@given(data=st.data(), twin=st.sampled_from([plain, kernels]))
 @settings(max_examples=150, deadline=None)
 def test_damaged_streams_end_in_corrupt_error_or_in_labels(data, twin):
     streams = dict(CODER.encode(PARTS[1]))

@@ -1,4 +1,4 @@
-"""The transform kernels in plain numpy: the readable twins of `compiled`."""
+"""Coefficients and peaks out of their streams; plain numpy."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ LEFT, BEFORE = 6, 7  # classes of the peaks to come and of the gap before, in a 
 RANKS, COUNTS = 10, 3  # classes of a peak's place and of their number, in a residual's context
 RESIDUAL_CONTEXTS = RANKS * COUNTS
 MAX_COEFFICIENT = 1 << 15
-FINE = 3  # bits of a coefficient below the step of what is coded, where there are predictions
-MAX_CODED = 1 << 11  # magnitude of what is coded, where it is added to a prediction
-MAX_PREDICTED = 1 << 14
-WEIGHT_BITS = 15  # of an image's share in a prediction
-HALF = 1 << (WEIGHT_BITS - 1)
 MAX_RESIDUAL = 1 << 24
 
 
@@ -103,37 +98,6 @@ def value_decode(
     return coefficients, residuals, 0 if (extra.position + 7) // 8 == len(bits) else 1
 
 
-def mixed(
-    entries: Array, unit: Array, kept: Array, image: Array, part: Array, crop: Array
-) -> Array:
-    """(B, r) int32 predictions: rows of two images a label, by what is seen and kept of them.
-
-    Args:
-        entries: (K, r) int16.
-        unit: (r,) int64 what an entry of each column stands for.
-        kept: (8,) int64 by class of crop, in 128ths.
-        image: (B, 2) int64 row of each image; one that there is not counts as zeros.
-        part: (B, 2) int64 of the picture, in 256ths.
-        crop: (B, 2) int64 class of each crop.
-    """
-    known = image < len(entries)
-    image, weight = image * known, part * kept[crop] * known
-    own, partner = (entries[image[:, i]] * weight[:, i : i + 1] for i in range(2))
-    rounded = ((own + partner) * unit + HALF) >> WEIGHT_BITS
-    result: Array = np.clip(rounded, -MAX_PREDICTED, MAX_PREDICTED).astype(np.int32)
-    return result
-
-
-def restored(coded: Array, predicted: Array) -> tuple[Array, int]:
-    """(B, r) int32 coefficients coded as differences (r, B) to what was predicted (B, r).
-
-    Returns:
-        The coefficients, and 0, or 1 when a difference is too large.
-    """
-    coefficients: Array = (coded.T << FINE) + predicted
-    return coefficients, int(np.abs(coded).max(initial=0) >= MAX_CODED)
-
-
 def gap_context(left: Array, before: Array) -> Array:
     """Context of a gap: peaks still to come (1 and more) and the gap before (-1: none)."""
     to_come = np.minimum(tokens.bucket(left), LEFT - 1)
@@ -174,60 +138,3 @@ def gap_decode(
     if (extra.position + 7) // 8 != len(bits):
         return none, none, 1
     return counts, places[places >= 0], 0
-
-
-def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
-    """Classes at places of each label's ranking: highest score first, then lowest class."""
-    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
-    rows = np.repeat(np.arange(len(counts)), counts)
-    return np.asarray(order[rows, places])
-
-
-def peak_bits(places: Array) -> Array:
-    """Bits that a peak at a place of the ranking takes, roughly."""
-    return np.asarray(8 + tokens.bucket(1 + places) // 2, np.float32)
-
-
-def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
-    """Peaks whose gain is worth their bits.
-
-    Args:
-        scores: (B, C) int32.
-        gain: (B, C) float32 nats that correcting the class saves.
-        price: nats a bit must save.
-        most: peaks a label may have.
-
-    Returns:
-        (B,) counts, (P,) places in the ranking, rising in each label, and (P,) classes.
-    """
-    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
-    ranked = np.take_along_axis(gain, order, axis=1)
-    bits = peak_bits(np.arange(scores.shape[1])) * np.float32(price)
-    excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
-    if most < scores.shape[1]:
-        limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]
-        excess = np.where(excess > limit, excess, 0)
-    rows, places = np.nonzero(excess)
-    return np.bincount(rows, minlength=len(scores)), places, order[rows, places]
-
-
-def expand(
-    scores: Array, counts: Array, classes: Array, values: Array, tail: Array, shift: int
-) -> Array:
-    """(B, C) int32 logits: peaks put in, all others corrected by their distance to the largest.
-
-    Args:
-        scores: (B, C) int32.
-        counts: (B,) peaks of each label.
-        classes: (P,) classes of the peaks, label by label.
-        values: (P,) int32 their logits.
-        tail: (T,) int32 correction by distance; the last one holds from there on.
-        shift: a distance counts in units of 2^shift.
-    """
-    full = scores.copy()
-    rows = np.repeat(np.arange(len(counts)), counts)
-    full[rows, classes] = values
-    distance = (full.max(axis=1, keepdims=True).astype(np.int64) - full) >> shift
-    result = full + tail[np.minimum(distance, len(tail) - 1)]
-    result[rows, classes] = values
-    return np.asarray(result, np.int32)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from labelcodec.batch import Augmentation, Crop, Mix
-from labelcodec.codecs.pictures import Pictures, join
+from labelcodec.codecs.pictures import Pictures
+from labelcodec.codecs.transform.shown import join, shown
 
 INDEX = np.array([7, 3, 5])
 PARTNER = np.array([2, 2, 0])
@@ -15,10 +16,10 @@ def cutmix(*box: int) -> Pictures:
 
 
 def test_without_mix_a_picture_is_its_own_image():
-    shown = Pictures(INDEX, Augmentation()).shown((10, 10))
-    np.testing.assert_array_equal(shown.image, [[7, 7], [3, 3], [5, 5]])
-    np.testing.assert_array_equal(shown.part, [[256, 0]] * 3)
-    np.testing.assert_array_equal(shown.crop, 7)
+    found = shown(Pictures(INDEX, Augmentation()), (10, 10))
+    np.testing.assert_array_equal(found.image, [[7, 7], [3, 3], [5, 5]])
+    np.testing.assert_array_equal(found.part, [[256, 0]] * 3)
+    np.testing.assert_array_equal(found.crop, 7)
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,9 @@ def test_without_mix_a_picture_is_its_own_image():
     ],
 )  # fmt: skip
 def test_cutmix_counts_the_pixels_of_the_box(box, own):
-    shown = cutmix(*box).shown((10, 20))
-    np.testing.assert_array_equal(shown.image, [[7, 5], [3, 5], [5, 7]])
-    np.testing.assert_array_equal(shown.part, [[own, 256 - own]] * 3)
+    found = shown(cutmix(*box), (10, 20))
+    np.testing.assert_array_equal(found.image, [[7, 5], [3, 5], [5, 7]])
+    np.testing.assert_array_equal(found.part, [[own, 256 - own]] * 3)
 
 
 @pytest.mark.parametrize(
@@ -41,25 +42,25 @@ def test_cutmix_counts_the_pixels_of_the_box(box, own):
 )
 def test_mixup_goes_by_the_ratio(ratio, own):
     pictures = Pictures(INDEX, Augmentation(mix=Mix("mixup", PARTNER, ratio, None)))
-    np.testing.assert_array_equal(pictures.shown((10, 20)).part, [[own, 256 - own]] * 3)
+    np.testing.assert_array_equal(shown(pictures, (10, 20)).part, [[own, 256 - own]] * 3)
 
 
 def test_crops_are_classed_by_their_share_of_the_image():
     box = np.array([[0, 0, 10, 10], [1, 1, 5, 5], [0, 0, 7, 8]], np.int32)
     crop = Crop(box, np.array([[10, 10], [10, 10], [8, 8]], np.int32))
     mix = Mix("cutmix", PARTNER, 0.3, (0, 1, 0, 1))
-    shown = Pictures(INDEX, Augmentation(crop=crop, mix=mix)).shown((8, 8))
-    np.testing.assert_array_equal(shown.crop, [[7, 7], [2, 7], [7, 7]])
+    found = shown(Pictures(INDEX, Augmentation(crop=crop, mix=mix)), (8, 8))
+    np.testing.assert_array_equal(found.crop, [[7, 7], [2, 7], [7, 7]])
 
 
 def test_crops_that_are_fractions():
     box = np.zeros((6, 4), np.float32)
     box[:, 2:] = [[1, 1], [0.5, 0.5], [np.nan, 1], [np.inf, 0], [-1, 1], [4, 4]]
     pictures = Pictures(np.arange(6), Augmentation(crop=Crop(box, None)))
-    np.testing.assert_array_equal(pictures.shown((8, 8)).crop[:, 0], [7, 2, 7, 7, 0, 7])
+    np.testing.assert_array_equal(shown(pictures, (8, 8)).crop[:, 0], [7, 2, 7, 7, 0, 7])
 
 
 def test_joined_pictures_keep_their_order():
-    both = join([cutmix(0, 5, 0, 10).shown((10, 20)), cutmix(0, 10, 0, 20).shown((10, 20))])
+    both = join([shown(cutmix(0, 5, 0, 10), (10, 20)), shown(cutmix(0, 10, 0, 20), (10, 20))])
     assert len(both) == 6 and len(both[::2]) == 3
     np.testing.assert_array_equal(both.part[:, 0], [192] * 3 + [0] * 3)

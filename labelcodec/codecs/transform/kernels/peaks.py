@@ -1,0 +1,124 @@
+"""Peaks: their places in a ranking, their choice, logits with them; twins of `plain.peaks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+BINS = 512
+
+
+@njit(inline="always")
+def _bucket(value: int) -> int:
+    """Half-octave of a positive integer."""
+    high = 0
+    while value >> high > 1:
+        high += 1
+    return 2 * high + ((value >> (high - 1)) & 1) if high > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def ranked_classes(scores: Any, counts: Any, places: Any) -> Any:
+    """Twin of `plain.ranked_classes`: sorts only the classes that may be at a place wanted."""
+    rows, width = scores.shape
+    classes, stop = np.zeros(len(places), np.int64), 0
+    bins, keys = np.zeros(width, np.int32), np.zeros(width + 1, np.int64)
+    size, wanted = np.zeros(BINS, np.int32), np.zeros(BINS, np.int32)
+    for row in range(rows):
+        first, stop = stop, stop + counts[row]
+        if first == stop:
+            continue
+        high = low = scores[row, 0]
+        for c in range(width):
+            high, low = max(high, scores[row, c]), min(low, scores[row, c])
+        shift = np.int32(0)
+        while (high - low) >> shift >= BINS:
+            shift += np.int32(1)
+        for c in range(width):
+            bins[c] = np.int32(high - scores[row, c]) >> shift
+        size[:] = wanted[:] = 0
+        for c in range(width):
+            size[bins[c]] += 1
+        current, below, listed = -1, 0, 0
+        for i in range(first, stop):
+            while below <= places[i]:
+                current += 1
+                below += size[current]
+            if not wanted[current]:
+                wanted[current] = 1
+                listed += size[current]
+            classes[i] = listed + places[i] - below
+        found = 0
+        for c in range(width):
+            keys[found] = np.int64(high - scores[row, c]) << 20 | c
+            found += wanted[bins[c]]
+        ranked = np.sort(keys[:found])
+        for i in range(first, stop):
+            classes[i] = ranked[classes[i]] & ((1 << 20) - 1)
+    return classes
+
+
+@njit(cache=True, nogil=True)
+def choose(scores: Any, gain: Any, price: float, most: int) -> Any:
+    """Twin of `plain.choose`; counts places instead of sorting."""
+    rows, width = scores.shape
+    counts = np.zeros(rows, np.int64)
+    room = 64 * rows
+    places, classes, total = np.zeros(room, np.int64), np.zeros(room, np.int64), 0
+    bits = np.zeros(width, np.float32)
+    for rank in range(width):
+        bits[rank] = np.float32(8 + _bucket(rank + 1) // 2) * np.float32(price)
+    keys, excess = np.zeros(width, np.int64), np.zeros(width, np.float32)
+    for row in range(rows):
+        found = 0
+        for c in range(width):
+            if gain[row, c] <= bits[0]:
+                continue
+            score, rank = scores[row, c], 0
+            for other in range(c):
+                rank += scores[row, other] >= score
+            for other in range(c + 1, width):
+                rank += scores[row, other] > score
+            if gain[row, c] > bits[rank]:
+                keys[found], excess[found] = rank << 20 | c, gain[row, c] - bits[rank]
+                found += 1
+        limit = np.float32(0)
+        if found > most:
+            limit = np.sort(excess[:found])[found - most - 1]
+        kept = 0
+        for i in range(found):
+            if excess[i] > limit:
+                keys[kept] = keys[i]
+                kept += 1
+        if total + kept > room:
+            room = 2 * room + kept
+            places = np.concatenate((places, np.zeros(room - len(places), np.int64)))
+            classes = np.concatenate((classes, np.zeros(room - len(classes), np.int64)))
+        for key in np.sort(keys[:kept]):
+            places[total], classes[total] = key >> 20, key & ((1 << 20) - 1)
+            total += 1
+        counts[row] = kept
+    return counts, places[:total], classes[:total]
+
+
+@njit(cache=True, nogil=True)
+def expand(scores: Any, counts: Any, classes: Any, values: Any, tail: Any, shift: int) -> Any:
+    """Twin of `plain.expand`."""
+    rows, width = scores.shape
+    full, stop = scores.copy(), 0
+    last, bits = np.int32(len(tail) - 1), np.int32(shift)
+    for row in range(rows):
+        first, stop = stop, stop + counts[row]
+        for i in range(first, stop):
+            full[row, classes[i]] = values[i]
+        high = full[row, 0]
+        for c in range(width):
+            high = max(high, full[row, c])
+        for c in range(width):
+            distance = min(np.int32(high - full[row, c]) >> bits, last)
+            full[row, c] += tail[np.uint32(distance)]
+        for i in range(first, stop):
+            full[row, classes[i]] = values[i]
+    return full
