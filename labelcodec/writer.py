@@ -32,7 +32,7 @@ class Writer:
     A killed writer loses at most the batch in flight, and what it waited for to fit its tables.
     Used as a context manager: a clean exit finishes the file. After an error, a bad batch
     included, the partial file stays and `resume` goes on with it, unless no batch was written
-    yet; those that waited for the tables (the first 8192 labels or 48 MiB) were not.
+    yet; those that waited for the tables (the first 8192 labels or 192 MiB) were not.
 
     Example:
         >>> header = Header(classes=1000)
@@ -213,7 +213,7 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
     """
     validate(batch)
     try:
-        return replace(batch, labels=codec.prepare(batch.labels, allow_nonfinite))
+        return replace(batch, labels=codec.prepare(batch.labels.expanded(), allow_nonfinite))
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +166,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         if isinstance(compact, Compact) and self.uint8:
             arrays = (compact.coefficients, compact.counts, compact.places, compact.residuals)
             parts = tuple(map(torch.from_numpy, arrays))
-            given = CompactLabels(parts, labels.classes, _digest(compact.frame))
+            given = CompactLabels(parts, labels.classes, compact.frame.digest)
         else:
             given = to_tensors(labels)
         batch = ReplayBatch(position, images, given, hard, augmentation.mix)
@@ -196,8 +194,3 @@ class ReplayDataset(Dataset[ReplayBatch]):
             assert isinstance(compact, Compact)
             self._frames[labels.frame] = compact.frame
         return self._frames[labels.frame]
-
-
-@lru_cache(maxsize=8)
-def _digest(frame: Frame) -> str:
-    return hashlib.sha256(b"".join(frame.dump().values())).hexdigest()

@@ -83,8 +83,8 @@ def with_nan(logits: torch.Tensor) -> torch.Tensor:
 
 
 BAD_LABELS = {
-    "nan": (1, with_nan, SPEC, "batch 1: sample 7 has NaN"),
-    "nan in the sample": (0, with_nan, "transform:bytes=40", "batch 0: sample 7 has NaN"),
+    "nan": (1, with_nan, SPEC, "batch 1: sample 7 has a logit of nan"),
+    "nan in the sample": (0, with_nan, "transform:bytes=40", "batch 0: sample 7 has a logit of nan"),
     "other classes": (1, lambda z: z[:, :900].clone(), SPEC, "900"),
     "other type": (1, lambda z: z.float(), SPEC, "float32"),
 }

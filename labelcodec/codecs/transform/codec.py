@@ -21,11 +21,15 @@ from labelcodec.codecs.values import check_type
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
 Parts = Mapping[str, bytes]  # the class has a field of that name
+MAX_LOGIT = np.float32(1e15)  # whose squares are sums of single precision
 
 
 @dataclass(frozen=True)
 class Transform:
     """Configuration of the codec; what is not given is chosen to take the fewest bytes.
+
+    Budgets and qualities hold on the labels at hand. Where a file has more than those, they are
+    measured on labels that the tables were not fitted to, and hold on the rest about as well.
 
     Attributes:
         rank: coefficients of a label, 1..1024.
@@ -33,7 +37,7 @@ class Transform:
         peaks: mean number of corrected classes a label, 0..64.
         bytes: a label may take at most so many, its share of the side information included. The
             augmentation and the image index come on top.
-        tv1: largest mean total variation at temperature 1 to the source, 0..1.
+        tv1: largest mean total variation at temperature 1 to the source, 1e-6..1.
         tv2: the same at temperature 2.
         tv4: the same at temperature 4.
         kl1: largest mean KL divergence at temperature 1 from the source, in nats.
@@ -53,13 +57,13 @@ class Transform:
     kl4: float | None = None
 
     name = "transform"
-    fit_labels = 3 * 8192  # many of an image show what its labels have in common
+    fit_labels = 8 * 8192  # many of an image show what its labels have in common
     lossy = True
 
     def __post_init__(self) -> None:
         for key, low, high in (
             ("rank", 1, MAX_RANK), ("step", 1e-6, 1e6), ("peaks", 0, 64), ("bytes", 0.1, 1e6),
-            *((measure, 1e-6, 1e3) for measure in MEASURES),
+            *((measure, 1e-6, 1 if measure[:2] == "tv" else 1e3) for measure in MEASURES),
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -98,12 +102,14 @@ class Transform:
         self.kept(labels.k, labels.tail)
         if labels.space != "logits":
             raise DataError("the transform codec needs logits, these are probabilities")
-        if labels.compact is not None:
-            return labels
         check_type(labels)
-        if not np.isfinite(labels.value).all():
-            sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
-            raise DataError(f"sample {sample} has NaN or infinite values; use the dense codec")
+        good = np.abs(labels.value) <= MAX_LOGIT
+        if not good.all():
+            sample, c = np.argwhere(~good)[0]
+            raise DataError(
+                f"sample {sample} has a logit of {labels.value[sample, c]:g}, allowed are finite "
+                f"ones up to {MAX_LOGIT:g}; use the dense codec"
+            )
         return labels
 
     def fit(
@@ -127,13 +133,19 @@ class Transform:
             DataError: fewer labels than the rank, labels that do not differ, or a budget or
                 quality that cannot be met; the message says what can.
         """
-        sample = gather(samples, pictures)
-        if sample is None:
+        parts = list(samples)
+        if not parts:
             raise DataError("the transform codec needs labels to fit its basis to; there are none")
-        many = max(expected or 0, len(sample))
+        sample = gather(parts, pictures, expected)
         if self.rank is not None and self.step is not None and self.peaks is not None:
-            return explicit(sample, self.rank, self.step, self.peaks, many)
-        return search(sample, Goal(self.bytes, self.quality), many)
+            coder = explicit(sample, self.rank, self.step, self.peaks)
+        else:
+            coder = search(sample, Goal(self.bytes, self.quality))
+        try:
+            self.load(coder.dump(), classes)
+        except CorruptError as error:
+            raise DataError(f"transform: labels beyond what its tables hold: {error}") from None
+        return coder
 
     def load(self, parts: Parts, classes: int) -> TransformCoder:
         """The coder whose `dump` gave these parts.

@@ -34,6 +34,20 @@ class Compact:
     residuals: NDArray[np.int64]
     predicted: NDArray[np.int32] | None = None
 
+    def __len__(self) -> int:
+        """B, the number of labels."""
+        return len(self.counts)
+
+    def __getitem__(self, rows: slice) -> Compact:
+        """Some labels that follow each other."""
+        ends = np.concatenate([[0], np.cumsum(self.counts)])
+        first, stop, _ = rows.indices(len(self))
+        peaks = slice(ends[first], ends[stop])
+        return Compact(
+            self.frame, self.coefficients[rows], self.counts[rows], self.places[peaks],
+            self.residuals[peaks], None if self.predicted is None else self.predicted[rows],
+        )  # fmt: skip
+
     @property
     def coded(self) -> NDArray[np.int32]:
         """(B, r) what is stored of the coefficients."""

@@ -13,23 +13,30 @@ from labelcodec.codecs.transform.fitting import (
     fit_subspace,
     price_of,
 )
-from labelcodec.codecs.transform.sample import Sample
-from labelcodec.codecs.transform.trial import CHECK, SAMPLE, cheapest, reached
+from labelcodec.codecs.transform.sample import Samples
+from labelcodec.codecs.transform.trial import SAMPLE, cheapest, reached, saturates
+from labelcodec.errors import DataError
 
 
-def explicit(sample: Sample, rank: int, step: float, peaks: float, total: int) -> TransformCoder:
+def explicit(samples: Samples, rank: int, step: float, peaks: float) -> TransformCoder:
     """The coder of this rank, step and mean number of peaks.
 
     Raises:
-        DataError: fewer labels than the rank, labels that do not differ, or too coarse a step.
+        DataError: fewer labels than the rank, labels that do not differ, or a step that is too
+            coarse or too fine for them.
     """
-    space = fit_subspace(Scatter(sample.centred), rank)
+    total, few = samples.total, samples.tried.at_once(SAMPLE)
+    space = fit_subspace(Scatter(samples.fitted.centred), rank)
     design = designed(space, None, rank, step, total)
-    price = price_of(design, sample, peaks)
-    images = fit_along(space, sample)
+    price = price_of(design, samples.tried, peaks)
+    images = fit_along(space, samples.fitted)
     if images is not None:
-        both = design, designed(space, images, rank, step, total)
-        design = cheapest(both, sample.at_once(SAMPLE), price, total)
-        price = price_of(design, sample, peaks)
-    coder = finish(design, sample, price)
-    return replace(coder, reached=reached(coder, sample.spread(CHECK), total))
+        design = cheapest((design, designed(space, images, rank, step, total)), few, price, total)
+        price = price_of(design, samples.tried, peaks)
+    if saturates(design, few):
+        raise DataError(
+            f"transform: step {step:g} is too fine for these labels, whose coefficients exceed "
+            "what can be stored; use a coarser step"
+        )
+    coder = finish(design, samples.all, price)
+    return replace(coder, reached=reached(coder, samples))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.frame import (
     MAX_PEAK,
+    MAX_SCORE,
     MAX_SHIFT,
     MEAN_SHIFT,
+    MIN_POINT,
     TAIL,
     Frame,
     most_rank,
@@ -51,7 +54,7 @@ class Subspace:
         mean: (C,) float64 mean label.
         axes: (C, r) orthonormal columns, most variance first.
         variance: (r,) along each axis.
-        deviation: standard deviation of all centred logits about 0.
+        deviation: standard deviation of the logits of a class.
     """
 
     mean: NDArray[np.float64]
@@ -70,20 +73,27 @@ class Scatter:
         """Take (N, C) labels less their own mean; they are kept, not copied."""
         self.centred = centred
         self.mean = centred.mean(axis=0, dtype=np.float64)
-        self.power = float(np.einsum("ij,ij->", centred, centred, dtype=np.float64) / centred.size)
-        self._matrix: NDArray[np.float32] | None = None
+        squares = (np.einsum("ij,ij->", part, part, dtype=np.float64) for part in self._parts())
+        self.power = float(sum(squares)) / centred.size
+        self._matrix: NDArray[np.float64] | None = None
         if centred.shape[1] <= min(MATRIX_CLASSES, 4 * len(centred)):
-            self._matrix = (centred.T @ centred) / np.float32(len(centred))
+            self._matrix = self._sum(part.T @ part for part in self._parts())
+
+    def _parts(self) -> Iterator[NDArray[np.float32]]:
+        """The labels less the mean label; together they would take the memory of the labels."""
+        mean, rows = self.mean.astype(np.float32), max(1, CELLS // len(self.mean))
+        return (self.centred[i : i + rows] - mean for i in range(0, len(self.centred), rows))
+
+    def _sum(self, products: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+        total: Any = sum(product.astype(np.float64) for product in products)
+        return np.asarray(total / len(self.centred))
 
     def times(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
         """(C, q) covariance times a block of columns."""
+        if self._matrix is not None:
+            return self._matrix @ block
         single = block.astype(np.float32)
-        if self._matrix is None:
-            product: NDArray[Any] = self.centred.T @ (self.centred @ single)
-            product /= np.float32(len(self.centred))
-        else:
-            product = self._matrix @ single
-        return product.astype(np.float64) - np.outer(self.mean, self.mean @ block)
+        return self._sum(part.T @ (part @ single) for part in self._parts())
 
 
 def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
@@ -124,21 +134,25 @@ def fit_frame(space: Subspace, rank: int, step: float, total: int, fine_bits: in
         fine_bits: of the coefficients below that step.
 
     Raises:
-        DataError: a step so coarse that nothing is left of the basis.
+        DataError: a step so coarse, or so fine, that nothing is left of the basis.
     """
     spread = np.sqrt(space.variance[:rank])
-    fine = np.full(len(spread), BASIS_STEP * step / np.sqrt(total))
+    wanted = BASIS_STEP * step / np.sqrt(total)
+    fine = np.full(len(spread), wanted)
     coarse = int(np.clip(PRECISION - np.floor(np.log2(space.deviation)), 5, 40))
     least = LEAST_SCALE * 2.0**fine_bits
     needed = np.ceil(np.log2(least * spread.max() / (step * fine[0])))
+    highest = int(np.log2(MAX_SCORE / max(1.0, np.abs(space.mean).max())))  # means must fit
     point = int(np.clip(needed, coarse, min(coarse + MORE_PRECISION, 40)))
+    point = max(min(point, highest), MIN_POINT)
     axes = space.axes[:, :rank] * spread
     fine = np.maximum(fine, np.abs(axes).max(axis=0) / (MAX_LEVEL // 2))
     fine = np.maximum(fine, least * spread / (step * 2.0**point))
     basis = np.rint(axes / fine)
     used = int(np.cumprod(np.abs(basis).max(axis=0) > 0).sum())
     if not used:
-        raise DataError(f"transform: step {step:g} is too coarse for these labels")
+        wrong = "coarse" if np.abs(axes[:, 0]).max() < wanted else "fine"
+        raise DataError(f"transform: step {step:g} is too {wrong} for these labels")
     scale = np.rint(np.ldexp(step * fine[:used] / spread[:used], point - fine_bits))
     return Frame(
         point,
@@ -154,7 +168,7 @@ def fit_frame(space: Subspace, rank: int, step: float, total: int, fine_bits: in
 def with_price(frame: Frame, price: float) -> Frame:
     """The frame with residuals as fine as a bit may cost, in nats."""
     step = float(np.clip(PEAK_STEP * np.sqrt(price), *PEAK_STEPS))
-    return replace(frame, peak=min(round(step * 2.0**frame.point), MAX_PEAK))
+    return replace(frame, peak=min(max(round(step * 2.0**frame.point), 1), MAX_PEAK))
 
 
 def fit_tail(analysis: Analysis, peaks: Peaks) -> Frame:

@@ -1,4 +1,4 @@
-"""What the labels of a file share: mean, basis, scales and the correction of the tail (SPEC 9.2).
+"""What the labels of a file share: mean, basis, scales and the correction of the tail (SPEC 9.1).
 
 Logits are integers here, in units of 2^-point, so that every machine finds the same ranking: a
 sum of products of integers does not depend on the order of the additions.
@@ -6,8 +6,9 @@ sum of products of integers does not depend on the order of the additions.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -54,6 +55,10 @@ class Frame:
     tail: NDArray[np.int32]
     shift: int
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is derived, which is larger than all the rest."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @property
     def classes(self) -> int:
         """Number of classes, C."""
@@ -63,6 +68,11 @@ class Frame:
     def rank(self) -> int:
         """Columns of the basis, r."""
         return int(self.basis.shape[1])
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the tables: equal for frames that expand labels alike."""
+        return hashlib.sha256(b"".join(self.dump().values())).hexdigest()
 
     @cached_property
     def vectors(self) -> NDArray[np.float64]:

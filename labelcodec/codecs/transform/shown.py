@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +36,7 @@ class Shown:
         """B, the number of pictures."""
         return len(self.image)
 
-    def __getitem__(self, rows: slice) -> Shown:
+    def __getitem__(self, rows: slice | NDArray[Any]) -> Shown:
         """Some of the pictures."""
         return Shown(self.image[rows], self.part[rows], self.crop[rows])
 

@@ -9,13 +9,16 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from labelcodec.codecs import side as side_information
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.design import Design
 from labelcodec.codecs.transform.fitting import NO_PEAKS, fit_tail, with_price
 from labelcodec.codecs.transform.means import PART
+from labelcodec.codecs.transform.plain.images import MAX_CODED
+from labelcodec.codecs.transform.plain.symbols import MAX_COEFFICIENT
 from labelcodec.codecs.transform.reached import MEASURES, SIZE, Reached
-from labelcodec.codecs.transform.sample import Sample
+from labelcodec.codecs.transform.sample import Sample, Samples
 from labelcodec.codecs.transform.symbols import (
     GAP_CONTEXTS,
     VALUE_CONTEXTS,
@@ -26,7 +29,8 @@ from labelcodec.codecs.transform.symbols import (
 from labelcodec.entropy import tables, tokens
 from labelcodec.entropy.coding import Symbols
 
-BATCH = 128
+AT_ONCE = 128
+SATURATED = 0.01  # of the labels
 SAMPLE = 512  # labels on which choices are made
 CHECK = 4096  # labels on which a choice is checked
 HEAD = 4  # bytes of the two streams in a batch's directory
@@ -71,6 +75,10 @@ def cheapest(designs: Iterable[Design], sample: Sample, price: float, total: int
     """The design in which the labels take the fewest bytes."""
     truth = Truth(sample)
     return min(designs, key=lambda design: Trial(design, truth).bytes(price, total))
+
+
+def _compressed(parts: Mapping[str, bytes]) -> int:
+    return sum(len(zstandard.compress(part)) for part in parts.values())
 
 
 def _cost(symbols: Symbols, contexts: int) -> tuple[float, int]:
@@ -120,34 +128,42 @@ class Truth:
         return self._known[tau]
 
 
-def side_bytes(coder: TransformCoder) -> int:
-    """Bytes of the side information."""
-    return _compressed(coder.dump())
+def saturates(design: Design, sample: Sample) -> bool:
+    """Whether too many labels have a coefficient that is too large to store."""
+    analysis = design.analyse(sample)
+    coded = analysis.compact(analysis.peaks(NO_PEAKS)).coded
+    most = MAX_COEFFICIENT if design.means is None else MAX_CODED
+    return bool((np.abs(coded).max(axis=1) >= most - 1).mean() > SATURATED)
 
 
-def _compressed(parts: Mapping[str, bytes]) -> int:
-    return sum(len(zstandard.compress(part)) for part in parts.values())
+def _stored(coder: TransformCoder, compact: Compact, batch: int) -> int:
+    """Bytes of the streams of labels in batches."""
+    parts = (compact[first : first + batch] for first in range(0, len(compact), batch))
+    return sum(HEAD + sum(map(len, coder.streams(part).values())) for part in parts)
 
 
-def reached(coder: TransformCoder, sample: Sample, total: int) -> Reached:
-    """What the labels come to, stored in batches; `total` labels share the tables."""
+def reached(coder: TransformCoder, samples: Samples) -> Reached:
+    """What labels come to, stored in batches as large as the file's."""
     design = Design(coder.frame, coder.means, zones_of(coder.model.column))
+    sample, batch = samples.tried.spread(CHECK), samples.batch
+    at_once = max(batch, AT_ONCE // batch * batch)
     streams = peaks = 0
     quality = dict.fromkeys(MEASURES, 0.0)
-    for first in range(0, len(sample), BATCH):
-        part = sample[first : first + BATCH]
+    for first in range(0, len(sample), at_once):
+        part = sample[first : first + at_once]
         analysis = design.analyse(part)
         chosen = analysis.peaks(coder.price)
         peaks += len(chosen.places)
-        streams += HEAD + sum(map(len, coder.streams(analysis.compact(chosen)).values()))
+        streams += _stored(coder, analysis.compact(chosen), batch)
         found = coder.frame.logits(analysis.expand(chosen))
         for measure, mean in Truth(part).measure(found, MEASURES).items():
             quality[measure] += mean * len(part) / len(sample)
+    side = side_information.pack({"crop": {}, "labels": coder.dump()})
     return Reached(
         sample=len(sample),
-        sharing=total,
+        sharing=samples.total,
         streams=streams / len(sample),
-        tables=(side_bytes(coder) + SIZE) / total,
+        tables=(len(side) + SIZE) / samples.total,
         peaks=peaks / len(sample),
         quality=quality,
     )

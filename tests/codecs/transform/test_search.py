@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -137,16 +139,16 @@ def test_values_of_another_precision_are_refused():
 @pytest.mark.parametrize("spec", ["tv4=0.1,kl1=0.3", "bytes=9", "rank=9,step=2,peaks=3"])
 def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
     codec = registry.parse(f"transform:{spec}")
-    coder = codec.load(codec.fit(PARTS, CLASSES, 9000).dump(), CLASSES)
+    coder = codec.load(codec.fit(PARTS, CLASSES).dump(), CLASSES)
     chosen, found = coder.chosen(), quality_of(coder)
     assert chosen["rank"] == coder.frame.rank
-    assert (chosen["sample"], chosen["sharing"]) == (1500, 9000)
+    assert (chosen["sample"], chosen["sharing"]) == (1500, 1500)
     compact = [coder.compact(labels) for labels in PARTS]
     assert chosen["peaks"] == pytest.approx(sum(len(c.places) for c in compact) / 1500, abs=1e-3)
     for kind in ("tv", "kl"):
         for tau in "14":
             assert chosen[kind][tau] == pytest.approx(found[f"{kind}{tau}"], rel=2e-3)
-    assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 9000), rel=0.06)
+    assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 1500), rel=0.06)
     if codec.step:
         assert chosen["step"] == pytest.approx(codec.step, rel=0.02)
 
@@ -156,3 +158,67 @@ def test_few_labels_of_many_classes_are_analysed_at_once():
     assert 300 < len(Sample(many).at_once(2048)) <= CELLS // 10_450
     assert len(Sample(many[:, :100]).at_once(2048)) == 1800
     assert len(Sample(np.zeros((3, CELLS + 1), np.float32)).at_once(5)) == 1
+
+
+def masked(value: float) -> list[Labels]:
+    """Labels of which some classes are never possible."""
+    values = (np.pad(p.value, ((0, 0), (0, 3)), constant_values=value) for p in PARTS)
+    return [Labels(CLASSES + 3, padded) for padded in values]
+
+
+@pytest.mark.parametrize("value", [-100, -1000, -65504])
+@pytest.mark.parametrize("spec", ["bytes=20", "tv4=0.08"])
+def test_masked_classes_do_not_matter(value, spec):
+    codec = registry.parse(f"transform:{spec}")
+    plain, with_masks = codec.fit(PARTS, CLASSES), codec.fit(masked(value), CLASSES + 3)
+    tv, bound = (c.chosen()["tv"]["4"] for c in (with_masks, plain))
+    assert tv < 1.1 * bound
+    assert with_masks.reached.bytes < 1.1 * plain.reached.bytes
+
+
+def test_a_masked_class_takes_no_axis():
+    codec = Transform(rank=6, step=1, peaks=2)
+    assert codec.fit(masked(-65504), CLASSES + 3).frame.rank == 6
+
+
+def test_labels_equal_to_each_other_are_refused(recwarn):
+    same = [Labels(CLASSES, np.tile(part.value[:1], (len(part), 1))) for part in PARTS[:1] * 9]
+    for codec in (EXPLICIT, Transform(bytes=20)):
+        with pytest.raises(DataError, match="do not differ"):
+            codec.fit(same, CLASSES)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize(("step", "wrong"), [(1e-6, "fine"), (1e-3, "fine"), (1e5, "coarse")])
+def test_steps_that_do_not_suit_the_labels_are_refused(step, wrong):
+    with pytest.raises(DataError, match=f"too {wrong}"):
+        Transform(rank=8, step=step, peaks=0).fit(PARTS, CLASSES)
+
+
+def test_huge_logits_are_refused():
+    huge = Labels(4, np.array([[0, 1, 2, -3e38]], np.float32), precision="float32")
+    with pytest.raises(DataError, match=r"sample 0 has a logit of -3e\+38"):
+        EXPLICIT.prepare(huge)
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e13])
+@pytest.mark.parametrize("spec", ["rank=4,step={},peaks=3", "bytes=30"])
+def test_tables_can_be_read_again_or_are_not_written(scale, spec):
+    values = (p.value.astype(np.float32) * np.float32(scale) for p in PARTS)
+    parts = [Labels(CLASSES, value, precision="float32") for value in values]
+    codec = registry.parse("transform:" + spec.format(min(scale / 2, 1e6)))
+    try:
+        coder = codec.fit(parts, CLASSES)
+    except DataError as error:
+        assert "transform" in str(error)
+    else:
+        assert codec.load(coder.dump(), CLASSES).frame.rank == coder.frame.rank
+
+
+def test_pickled_labels_hold_no_derived_tables():
+    coder = Transform(rank=8, step=1, peaks=1).fit(PARTS, CLASSES)
+    compact = coder.compact(PARTS[0])
+    before = len(pickle.dumps(compact))
+    dense = compact.dense()
+    assert len(pickle.dumps(compact)) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(compact)).dense(), dense)
