@@ -22,6 +22,8 @@ def label_set(found: dict[str, Any]) -> None:
     rows = [("files", ", ".join(found["files"])), *_flat(found["header"]), *_flat(found["index"])]
     if found["image_names"] is not None:
         rows.append(("image names", str(found["image_names"])))
+    if found["damage"] is not None:
+        rows.append(("damage", found["damage"]))
     facts("Label set", rows)
     for one in found["chosen"]:
         chosen(one)

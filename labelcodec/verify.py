@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -60,11 +61,10 @@ def _verify(
                 _note(problems, partial(_check, reader, i, Path(path)))
                 if progress is not None:
                     progress(i + 1, len(reader))
-            return VerifyReport(
-                len(reader), int(reader.index.samples.sum()), tuple(dict.fromkeys(problems))
-            )
+            samples = int(reader.index.samples.sum())
+            return VerifyReport(len(reader), samples, _grouped(problems))
     except LabelcodecError as error:
-        return VerifyReport(0, 0, (*dict.fromkeys(problems), str(error)))
+        return VerifyReport(0, 0, _grouped([*problems, str(error)]))
 
 
 def _note(problems: list[str], check: Callable[[], object]) -> None:
@@ -72,6 +72,17 @@ def _note(problems: list[str], check: Callable[[], object]) -> None:
         check()
     except LabelcodecError as error:
         problems.append(str(error))
+
+
+def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
+    """Each problem once; one that many batches have, as damaged tables, names the first."""
+    alike: dict[str, list[str]] = {}
+    for problem in dict.fromkeys(problems):
+        alike.setdefault(re.sub(r"\bbatch \d+: ", "", problem, count=1), []).append(problem)
+    return tuple(
+        f"{first} (and {len(others)} other batches)" if others else first
+        for first, *others in alike.values()
+    )
 
 
 def _check(reader: Reader, i: int, path: Path) -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from labelcodec.container import RecordReader
+from labelcodec.container import RecordReader, layout, record
 from labelcodec.verify import verify
 from tests.labelsets import NAMES, batches, write
 
@@ -75,7 +75,19 @@ def test_damaged_side_information(path):
         data[records.index.of(b"S")[0].offset + 15] ^= 1
     path.write_bytes(data)
     problems = verify(path).problems
-    assert len(problems) == 5 and all("checksum of the 'S' record" in p for p in problems)
+    assert len(problems) == 2 and all("checksum of the 'S' record" in p for p in problems)
+
+
+def test_damaged_tables_are_one_problem(path):
+    data = bytearray(path.read_bytes())
+    with RecordReader(path) as records:
+        (side,) = records.index.of(b"S")
+        stored = data[side.offset : side.offset + side.size]
+    payload = bytes(len(stored) - layout.FRAME.size - 2)
+    data[side.offset : side.offset + side.size] = record.pack(b"S", b"\0\0", payload)
+    path.write_bytes(data)
+    (problem,) = verify(path).problems
+    assert "batch 0: " in problem and problem.endswith("(and 3 other batches)")
 
 
 def test_images_that_the_folder_does_not_have(tmp_path):

@@ -23,6 +23,7 @@ def describe_set(reader: Reader) -> dict[str, Any]:
     """Header, index summary and files of an opened label set, as `plain` values."""
     index = reader.index
     samples = index.samples
+    chosen, damage = _chosen(reader)
     return {
         "files": [str(path) for path in reader.paths],
         "header": plain(_header(reader.header)),
@@ -34,7 +35,8 @@ def describe_set(reader: Reader) -> dict[str, Any]:
             "batch_bytes": _range(index.size),
             "epochs": len(np.unique(index.epoch)),
         },
-        "chosen": _chosen(reader),
+        "chosen": chosen,
+        "damage": damage,
         "image_names": None if reader.names is None else len(reader.names),
     }
 
@@ -65,12 +67,12 @@ def _header(header: Header) -> dict[str, Any]:
     return shown
 
 
-def _chosen(reader: Reader) -> list[dict[str, Any]]:
-    """What was chosen for each side information; damaged or unknown, it is left out."""
+def _chosen(reader: Reader) -> tuple[list[dict[str, Any]], str | None]:
+    """What was chosen for each side information, or why that cannot be read."""
     try:
-        return reader.chosen()
-    except LabelcodecError:
-        return []
+        return reader.chosen(), None
+    except LabelcodecError as error:
+        return [], str(error)
 
 
 def _range(column: NDArray[Any]) -> list[int] | None:

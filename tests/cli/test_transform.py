@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import labelcodec
+from labelcodec.container import RecordReader
 from tests.attacks.codecs import CASES
 from tests.cli.call import call
 
@@ -34,7 +35,8 @@ def test_encode_inspect_and_stats_say_what_was_chosen(capsys, workplace) -> None
 def test_exact_codecs_have_nothing_to_say(capsys, workplace) -> None:
     assert call(capsys, "encode", "dump", "a.slc", "--json").json()["chosen"] == {}
     assert "chose" not in call(capsys, "stats", "labels.slc").out
-    assert call(capsys, "inspect", "labels.slc", "--json").json()["chosen"] == []
+    found = call(capsys, "inspect", "labels.slc", "--json").json()
+    assert (found["chosen"], found["damage"]) == ([], None)
 
 
 def test_every_shard_of_a_merged_file_has_its_own_choice(capsys, workplace) -> None:
@@ -84,7 +86,12 @@ def with_nan(logits: torch.Tensor) -> torch.Tensor:
 
 BAD_LABELS = {
     "nan": (1, with_nan, SPEC, "batch 1: sample 7 has a logit of nan"),
-    "nan in the sample": (0, with_nan, "transform:bytes=40", "batch 0: sample 7 has a logit of nan"),
+    "nan in the sample": (
+        0,
+        with_nan,
+        "transform:bytes=40",
+        "batch 0: sample 7 has a logit of nan",
+    ),
     "other classes": (1, lambda z: z[:, :900].clone(), SPEC, "900"),
     "other type": (1, lambda z: z.float(), SPEC, "float32"),
 }
@@ -147,3 +154,16 @@ def test_damaged_tables_and_streams(capsys, workplace, case: str) -> None:
 def test_options_that_mean_nothing_are_refused(capsys, workplace, args, words: str) -> None:
     found = call(capsys, "stats", *args)
     assert found.status == 2 and words in found.err
+
+
+def test_inspect_says_that_tables_are_damaged(capsys, workplace) -> None:
+    call(capsys, "encode", "labels.slc", "a.slc", "--codec", SPEC)
+    with RecordReader("a.slc") as records:
+        at = records.index.of(b"S")[0].offset + 20
+    data = bytearray(Path("a.slc").read_bytes())
+    data[at] ^= 1
+    Path("a.slc").write_bytes(data)
+    assert (
+        "checksum of the 'S' record" in call(capsys, "inspect", "a.slc", "--json").json()["damage"]
+    )
+    assert "damage" in call(capsys, "inspect", "a.slc").out
