@@ -55,7 +55,8 @@ def test_python_examples_run_as_they_are_written(tmp_path, monkeypatch) -> None:
     with labelcodec.Writer("labels.slc", reader.header, "dense", force=True) as writer:
         for number in range(4):
             writer.add(replace(last, number=number))
-    names: dict[str, Any] = {}
+    encode(FIXTURE, Path("tiny.slc"), codec="transform:rank=8,step=9,peaks=4")
+    names: dict[str, Any] = {"device": "cpu"}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
         if "ReplayDataset" in code:  # trains on images: the next test's
             continue
