@@ -88,7 +88,11 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def write_readme(table: str, text: str) -> None:
     """Replace what stands between the markers of `table` in the README."""
-    path = ROOT / "README.md"
+    write_table(ROOT / "README.md", table, text)
+
+
+def write_table(path: Path, table: str, text: str) -> None:
+    """Replace what stands between the markers of `table` in a document."""
     begin, end = f"<!-- table: {table} -->", "<!-- end -->"
     before, _, rest = path.read_text().partition(begin)
     _, _, after = rest.partition(end)

@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.fitting import (
-    Scatter,
     designed,
     finish,
     fit_along,
-    fit_subspace,
     price_of,
 )
 from labelcodec.codecs.transform.sample import Samples
+from labelcodec.codecs.transform.subspace import Scatter, fit_subspace
 from labelcodec.codecs.transform.trial import SAMPLE, cheapest, reached, saturates
 from labelcodec.errors import DataError
 

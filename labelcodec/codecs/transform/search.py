@@ -15,17 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.design import Design
-from labelcodec.codecs.transform.fitting import (
-    PRICES,
-    Scatter,
-    Subspace,
-    designed,
-    finish,
-    fit_along,
-    fit_subspace,
-)
-from labelcodec.codecs.transform.frame import most_rank
+from labelcodec.codecs.transform.designs import STEPS, Designs
+from labelcodec.codecs.transform.fitting import PRICES, finish
 from labelcodec.codecs.transform.lines import crossing, minimum
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.sample import Samples
@@ -34,21 +25,14 @@ from labelcodec.codecs.transform.trial import (
     SAMPLE,
     Trial,
     Truth,
-    cheapest,
     reached,
-    saturates,
 )
 from labelcodec.errors import DataError
 
-AXIS_WORTH = 0.17  # variance of the last axis kept, in squared steps
-FIRST_RANK, MORE_RANK = 96, 4  # axes fitted at first, and how many times more when they run out
-STEPS = (-6.0, 4.0)  # log2 of the range searched, against the labels' deviation
-TYPICAL_STEP, TYPICAL_PRICE = 1.0, 2.0**-9.5  # at which predictions must pay
 START, STRIDE, TRIALS = 1.2, 0.6, 5
 USUAL_PRICE = -9.0  # log2
 FINER = 0.1
 ROUNDS = 5
-FEW = 64  # labels that show whether a step is too fine
 SPENT = 0.99  # of a budget: enough
 IMPOSSIBLE = 1e9  # cost from which on there is no price
 BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
@@ -78,7 +62,7 @@ def search(samples: Samples, goal: Goal) -> TransformCoder:
         DataError: it cannot be reached, and the message says what can; or the labels do not
             differ.
     """
-    designs = _Designs(samples)
+    designs = Designs(samples)
     if goal.quality:
         coder, found = _reach(designs, goal.quality)
         if goal.bytes is not None and found.bytes > goal.bytes:
@@ -93,70 +77,7 @@ def search(samples: Samples, goal: Goal) -> TransformCoder:
     return replace(coder, reached=found)
 
 
-class _Designs:
-    """Designs by step; axes are fitted as they are needed."""
-
-    def __init__(self, samples: Samples) -> None:
-        self.samples, self.tried, self.total = samples, samples.tried, samples.total
-        self.scatter = Scatter(samples.fitted.centred)
-        self.most = min(len(samples.fitted), most_rank(samples.fitted.centred.shape[1]))
-        self._fit(min(FIRST_RANK, self.most))
-        self.predicts = self._prediction_pays()
-
-    def __call__(self, log_step: float) -> Design:
-        """The design of a step of 2^log_step deviations of the labels."""
-        step = self.space.deviation * 2.0**log_step
-        rank = self._rank(step)
-        while rank == len(self.space.variance) < self.most:
-            wanted = min(MORE_RANK * rank, self.most)
-            self._fit(wanted)
-            if len(self.space.variance) < wanted:
-                self.most = len(self.space.variance)
-            rank = self._rank(step)
-        for images in (self.images if self.predicts else None, None):
-            design = designed(self.space, images, max(rank, 1), step, self.total)
-            if not saturates(design, self.tried.at_once(FEW)):
-                return design
-        raise DataError("transform: a step too fine for these labels")
-
-    def finest(self) -> Design:
-        """The design of the finest step that there can be.
-
-        Raises:
-            DataError: no step will do.
-        """
-        step = STEPS[0]
-        while True:
-            try:
-                return self(step)
-            except DataError:
-                step += 1
-                if step > STEPS[1]:
-                    raise
-
-    def _fit(self, rank: int) -> None:
-        self.space: Subspace = fit_subspace(self.scatter, rank)
-        self.images = fit_along(self.space, self.samples.fitted)
-
-    def _rank(self, step: float) -> int:
-        return int((self.space.variance >= AXIS_WORTH * step**2).sum())
-
-    def _prediction_pays(self) -> bool:
-        if self.images is None:
-            return False
-        step = self.space.deviation * 2.0**TYPICAL_STEP
-        try:
-            plain, predicted = (
-                designed(self.space, images, max(self._rank(step), 1), step, self.total)
-                for images in (None, self.images)
-            )
-        except DataError:  # too coarse a step for these labels
-            return False
-        few = self.tried.at_once(SAMPLE)
-        return cheapest((plain, predicted), few, TYPICAL_PRICE, self.total) is predicted
-
-
-def _reach(designs: _Designs, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
+def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
     """The coder of fewest bytes that has the quality on many labels."""
     many = Truth(designs.tried.at_once(CHECK))
     wanted = dict(quality)
@@ -184,7 +105,7 @@ def _reach(designs: _Designs, quality: Mapping[str, float]) -> tuple[TransformCo
     )
 
 
-def _spend(designs: _Designs, budget: float) -> tuple[TransformCoder, Reached]:
+def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
     many = Truth(designs.tried.at_once(CHECK))
     wanted, best = budget, None
@@ -222,7 +143,7 @@ class _Found(NamedTuple):
     price: float | None
 
 
-def _best_step(designs: _Designs, aim: Callable[[Trial, float], _Found]) -> tuple[float, _Found]:
+def _best_step(designs: Designs, aim: Callable[[Trial, float], _Found]) -> tuple[float, _Found]:
     """The step of least cost on a few labels; aim tells it, given a trial and a price to try."""
     few, at, near = Truth(designs.tried.at_once(SAMPLE)), {}, USUAL_PRICE
 
