@@ -7,7 +7,8 @@ import pytest
 
 from labelcodec.batch import Labels
 from labelcodec.codecs import columns, values
-from labelcodec.codecs.dense import CODED, PLAIN, Dense
+from labelcodec.codecs.dense import Dense
+from labelcodec.codecs.dense_coder import CODED, PLAIN
 from labelcodec.codecs.streams import Stream
 from labelcodec.entropy import tables, varint
 from labelcodec.errors import CorruptError, DataError
