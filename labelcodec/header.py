@@ -30,6 +30,8 @@ class Header:
         images: number of images in the folder the labels speak of.
         image_size: (height, width) of the network input in pixels.
         fingerprint: SHA-256 (hex) of the sorted image listing, None when it was not given.
+        content: SHA-256 (hex) that tells image files of the same names apart, see
+            `images.content_digest`; None when there was no folder.
         teacher: free-form description of the teacher.
         interpolation: 'bilinear' or 'bicubic', of the resized crop.
         normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
@@ -56,6 +58,7 @@ class Header:
     images: int | None = None
     image_size: tuple[int, int] | None = None
     fingerprint: str | None = None
+    content: str | None = None
     teacher: Mapping[str, Any] | None = None
     interpolation: str | None = None
     normalisation: Mapping[str, Any] | None = None
@@ -127,6 +130,7 @@ class Header:
 _PLAIN_KEYS: dict[str, type] = {
     "images": int,
     "fingerprint": str,
+    "content": str,
     "teacher": dict,
     "interpolation": str,
     "normalisation": dict,

@@ -22,6 +22,7 @@ headers = st.builds(
     images=st.none() | st.integers(0, 2**63),
     image_size=st.none() | st.tuples(st.integers(1, 999), st.integers(1, 999)),
     fingerprint=st.none() | st.text(),
+    content=st.none() | st.text(),
     teacher=st.none() | maps,
     interpolation=st.none() | st.text(max_size=9),
     normalisation=st.none() | maps,
@@ -71,6 +72,7 @@ def test_a_missing_key(key):
         ({"image_size": 224}, "'image_size' is missing or not a list"),
         ({"images": 1.5}, "'images' is missing or not a int"),
         ({"source": "sre2l"}, "'source' is missing or not a dict"),
+        ({"content": b"sha256"}, "'content' is missing or not a str"),
         ({"mix": 3}, "'mix' is missing or not a str"),
     ],
 )

@@ -12,7 +12,7 @@ from PIL import Image
 
 from labelcodec import images as images_module
 from labelcodec.errors import MismatchError
-from labelcodec.images import fingerprint, image_sizes, list_images
+from labelcodec.images import content_digest, fingerprint, image_sizes, list_images
 
 FILES = ("b/2.png", "b/10.png", "a/z.JPEG", "a/sub/x.webp", "a/B.png", "c/1.bmp")
 
@@ -54,6 +54,27 @@ def test_fingerprint_depends_on_names_and_order():
     assert fingerprint(["a/1", "b/2"]) == hashlib.sha256(b"a/1\nb/2\n").hexdigest()
     assert fingerprint(["b/2", "a/1"]) != fingerprint(["a/1", "b/2"])
     assert fingerprint(["ü/1"]) == hashlib.sha256("ü/1\n".encode()).hexdigest()
+
+
+def spoilt(path: Path) -> None:
+    """Another last byte; the size stays."""
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_content_is_sizes_and_the_bytes_of_some(folder, monkeypatch):
+    listing = list_images(folder)
+    files = [(folder / name).read_bytes() for name in listing.paths]
+    sizes = b"".join(len(data).to_bytes(8, "little") for data in files)
+    assert content_digest(listing) == hashlib.sha256(sizes + b"".join(files)).hexdigest()
+    monkeypatch.setattr(images_module, "CONTENT_FILES", 4)
+    some = b"".join(files[i] for i in (0, 1, 3, 4))
+    known = content_digest(listing)
+    assert known == hashlib.sha256(sizes + some).hexdigest()
+    spoilt(folder / listing.paths[2])
+    assert content_digest(listing) == known
+    spoilt(folder / listing.paths[3])
+    assert content_digest(listing) != known
 
 
 def test_sizes_are_height_and_width_and_read_once(folder, monkeypatch):

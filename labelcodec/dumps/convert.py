@@ -14,7 +14,7 @@ from labelcodec.dumps.encoding import EncodeReport, Progress, write
 from labelcodec.dumps.identity import identity
 from labelcodec.errors import DumpError
 from labelcodec.header import Header
-from labelcodec.images import fingerprint, list_images
+from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.reader import Reader
 
 
@@ -178,6 +178,7 @@ def _header(dump: Dump, images: Path | None, epochs: int | None) -> Header:
         k=info.k,
         images=len(listing) if listing is not None else info.images,
         fingerprint=fingerprint(listing.paths) if listing is not None else None,
+        content=content_digest(listing) if listing is not None else None,
         mix=info.mix,
         epochs=epochs,
         source={

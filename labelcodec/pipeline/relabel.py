@@ -15,7 +15,7 @@ from labelcodec.codecs import registry
 from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
-from labelcodec.images import ImageListing, fingerprint
+from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.labelling import Drawn, labelled
 from labelcodec.pipeline.pruning import kept_batches
@@ -93,6 +93,7 @@ def relabel(
         images=len(listing),
         image_size=recipe.size,
         fingerprint=fingerprint(listing.paths),
+        content=content_digest(listing),
         teacher=teacher.facts,
         interpolation=interpolation,
         normalisation=teacher.normalisation,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import MismatchError
-from labelcodec.images import ImageListing, fingerprint
+from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.reader import Reader
 
 
@@ -17,7 +17,8 @@ def check_folder(reader: Reader, listing: ImageListing) -> None:
 
     Raises:
         MismatchError: naming the first difference: the number of classes or images, a name, or
-            just that the listings differ where the labels keep no names.
+            just that the listings differ where the labels keep no names; the files' content.
+        OSError: an image file cannot be read.
     """
     header, where = reader.header, f"{listing.root}: not the folder of {reader.paths[0]}"
     if len(listing.classes) > header.classes:
@@ -31,6 +32,11 @@ def check_folder(reader: Reader, listing: ImageListing) -> None:
     if header.images is not None and header.images != len(listing):
         raise MismatchError(f"{where}: it has {len(listing)} images, the labels {header.images}")
     if fingerprint(listing.paths) == header.fingerprint:
+        if header.content is not None and content_digest(listing) != header.content:
+            raise MismatchError(
+                f"{where}: its images have the same names, but other content; images that were "
+                "encoded again are other ones, too"
+            )
         return
     for theirs, own in zip_longest(reader.names or (), listing.paths):
         if theirs is not None and theirs != own:

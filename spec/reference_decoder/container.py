@@ -99,6 +99,7 @@ OPTIONAL = {
     "images": int,
     "image_size": list,
     "fingerprint": str,
+    "content": str,
     "teacher": dict,
     "interpolation": str,
     "normalisation": dict,

@@ -54,6 +54,7 @@ def full_header(path: Path) -> Content:
         images=100,
         image_size=(224, 224),
         fingerprint="00" * 32,
+        content="0f" * 32,
         teacher={"name": "resnet18", "weights": None},
         interpolation="bilinear",
         normalisation={"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},

@@ -52,6 +52,7 @@ for _name, _change in {
     "image_size_three": {"image_size": [1, 2, 3]},
     "image_size_text": {"image_size": ["a", "b"]},
     "images_text": {"images": "many"},
+    "content_list": {"content": [1]},
     "creator_missing": {"creator": None},
 }.items():
     _case(f"header_{_name}", _with_header(valid, **_change), FormatError)

@@ -20,6 +20,7 @@ from labelcodec.codecs.topk import TopK
 from labelcodec.dumps import open_dump, workers
 from labelcodec.dumps.convert import decode, encode
 from labelcodec.errors import ConfigError, DataError, DumpError, MismatchError
+from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.verify import verify
 from tests.codecs.content import same
 from tests.dumps.builders import (
@@ -120,7 +121,8 @@ def test_report_and_header(tmp_path):
     report = encode(root, tmp_path / "new" / "a.slc", images=images, epochs=300)
     header = report.header
     assert (header.images, header.epochs, header.mix) == (20, 300, "cutmix")
-    assert len(header.fingerprint) == 64
+    assert header.fingerprint == fingerprint(list_images(images).paths)
+    assert header.content == content_digest(list_images(images))
     assert header.source["layout"] == "sre2l" and header.source["files"] == 12
     assert header.source["bytes"] == sum(p.stat().st_size for p in root.rglob("*.tar"))
     assert report.notes[0].startswith("image order: ")

@@ -191,6 +191,13 @@ def test_the_labels_batches_make_an_epoch(world, tmp_path) -> None:
     assert seen[-1].total == len(seen) == 8
 
 
+def test_another_folder_of_the_same_names(world, tmp_path) -> None:
+    other = scene.images(tmp_path / "images", seed=8)
+    with pytest.raises(MismatchError, match="same names, but other content"):
+        train(world / "labels.slc", other, scene.settings(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_empty_container(tmp_path) -> None:
     images = replay.folder(tmp_path / "images")
     path = replay.write(tmp_path / "a.slc", [])

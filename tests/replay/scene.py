@@ -12,7 +12,7 @@ from PIL import Image
 
 from labelcodec import Crop, Header, Labels, Mix, Writer
 from labelcodec.batch import Augmentation, LabelBatch
-from labelcodec.images import fingerprint, list_images
+from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.replay.dataset import ReplayBatch
 
 SIDE, STEP = 8, 5  # pixels of an image; grey levels from one image to the next
@@ -65,7 +65,8 @@ def write(path: Path, batches: Sequence[LabelBatch], codec: str = "dense", **hea
 def belongs(images: Path) -> dict[str, Any]:
     """Header keys of a label set made from this folder."""
     listing = list_images(images)
-    return {"images": len(listing), "fingerprint": fingerprint(listing.paths)}
+    told = {"fingerprint": fingerprint(listing.paths), "content": content_digest(listing)}
+    return {"images": len(listing), **told}
 
 
 def check(found: ReplayBatch) -> set[tuple[int, int]]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import labelcodec
 from labelcodec import Header, Writer
 from labelcodec.errors import MismatchError
-from labelcodec.images import fingerprint, list_images
+from labelcodec.images import list_images
 from labelcodec.replay.belonging import check_folder
 from tests.replay import scene
 
@@ -14,9 +16,9 @@ def labelled(tmp_path, names: bool = False, **header):
     """The reader of a label set of the folder 'images'."""
     folder = scene.folder(tmp_path / "images")
     listing = list_images(folder)
-    given = {"classes": 3, "images": 12, "fingerprint": fingerprint(listing.paths)} | header
+    given = {"classes": 3, **scene.belongs(folder)} | header
     stored = listing.paths if names else None
-    with Writer(tmp_path / "a.slc", Header(**given), "dense", names=stored):
+    with Writer(tmp_path / "a.slc", Header(**given), "dense", names=stored, force=True):
         pass
     return labelcodec.open(tmp_path / "a.slc")
 
@@ -29,6 +31,20 @@ def refused(reader, folder, *words: str) -> None:
 
 def test_the_folder_itself_is_accepted(tmp_path) -> None:
     check_folder(labelled(tmp_path), list_images(tmp_path / "images"))
+
+
+def test_other_images_of_the_same_names(tmp_path) -> None:
+    reader = labelled(tmp_path)
+    other = scene.folder(tmp_path / "other", side=scene.SIDE + 1)
+    assert list_images(other).paths == list_images(tmp_path / "images").paths
+    refused(reader, other, "same names, but other content")
+    check_folder(labelled(tmp_path, content=None), list_images(other))
+
+
+def test_a_copy_is_the_folder(tmp_path) -> None:
+    reader = labelled(tmp_path)
+    shutil.copytree(tmp_path / "images", tmp_path / "copy", copy_function=shutil.copyfile)
+    check_folder(reader, list_images(tmp_path / "copy"))
 
 
 def test_another_name_is_named(tmp_path) -> None:
