@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"errors", "version"},
+    {"errors", "version", "differing"},
     {"batch"},
     {"augment", "validation"},
     {"header", "images", "container", "entropy"},
@@ -27,6 +27,7 @@ SIDEWAYS = {("storage", "dumps"), ("container", "entropy")}
 NUMPY_ONLY = {
     "augment",
     "container",
+    "differing",
     "entropy",
     "codecs",
     "batch",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -44,20 +43,6 @@ def decode_header(payload: bytes | memoryview, path: Path) -> dict[str, Any]:
             f"{path}: byte {layout.PREAMBLE.size}: the header is not a msgpack map: "
             f"{str(error) or type(error).__name__}"
         ) from error
-
-
-def differing(one: dict[str, Any], other: dict[str, Any], ignore: Set[str]) -> list[str]:
-    """Sorted keys, without those in `ignore`, that the two headers do not share byte for byte."""
-    keys = (one.keys() | other.keys()) - ignore
-    return sorted(
-        key
-        for key in keys
-        if key not in one or key not in other or _bytes(one[key]) != _bytes(other[key])
-    )
-
-
-def _bytes(value: object) -> bytes:
-    return bytes(msgpack.packb(value))  # 1, 1.0 and True are equal in Python, and NaN is not
 
 
 def _unpack(payload: bytes | memoryview) -> dict[str, Any]:

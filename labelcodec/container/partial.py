@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import reprlib
 from pathlib import Path
 from typing import Any
 
 from labelcodec.container import layout
-from labelcodec.container.header import differing
 from labelcodec.container.ledger import Ledger
 from labelcodec.container.scan import scan_open
+from labelcodec.differing import difference
 from labelcodec.errors import FormatError, MismatchError
 
 
@@ -88,29 +87,13 @@ def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:
             f"{partial}: was started in version {found.version}, this library writes {version}; "
             "pass --force to start again"
         )
-    started, now = _flat(found.header), _flat(header)
-    if keys := differing(started, now, frozenset()):
-        key = keys[0]
-        there, here = (reprlib.repr(h[key]) if key in h else "none" for h in (started, now))
-        also = f", and {', '.join(map(repr, keys[1:]))} differ" if keys[1:] else ""
+    if what := difference(found.header, header):
         raise MismatchError(
-            f"{partial}: was started with another header: {key!r} is {there} there and {here} "
-            f"now{also}; use the same settings and source, or --force without --resume to start "
-            "again"
+            f"{partial}: was started with another header: {what}; use the same settings and "
+            "source, or --force without --resume to start again"
         )
     os.ftruncate(fd, found.ledger.end)
     return found.ledger
-
-
-def _flat(header: dict[str, Any], above: str = "") -> dict[str, Any]:
-    """The header with the keys of maps in it as 'outer.inner'; empty maps stay."""
-    flat: dict[str, Any] = {}
-    for key, value in header.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{above}{key}.")
-        else:
-            flat[above + key] = value
-    return flat
 
 
 def _has_header(fd: int, partial: Path) -> bool:

@@ -10,8 +10,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.container.header import differing
 from labelcodec.container.reader import RecordReader
+from labelcodec.differing import differing
 from labelcodec.errors import MismatchError
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from labelcodec.differing import difference
 from labelcodec.errors import MismatchError
 
 
@@ -30,16 +31,15 @@ def load(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
         expected: what its entry 'run' must say, so that another run's checkpoint is refused.
 
     Raises:
-        MismatchError: it is missing, damaged, or of another run; the message names what differs.
+        MismatchError: it is missing, damaged, or of another run; the message says what differs.
     """
     if not path.is_file():
         raise MismatchError(f"{path}: no checkpoint to resume from")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        run = state["run"]
+        run = dict(state["run"])
     except Exception as error:
         raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
-    differing = sorted(key for key in {*run, *expected} if run.get(key) != expected.get(key))
-    if differing:
-        raise MismatchError(f"{path}: is of another run, they differ in {', '.join(differing)}")
+    if what := difference(run, expected):
+        raise MismatchError(f"{path}: is of another run: {what}")
     return dict(state)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from torch.utils.data import Sampler
 
+from labelcodec.differing import difference
 from labelcodec.errors import ConfigError, MismatchError
 
 
@@ -95,9 +96,9 @@ class BatchOrder(Sampler[int]):
         Raises:
             MismatchError: the state is of another order, or not one.
         """
-        differing = sorted(key for key, own in self._identity().items() if state.get(key) != own)
-        if differing:
-            raise MismatchError(f"the order resumed from differs in {', '.join(differing)}")
+        own = self._identity()
+        if what := difference({key: state[key] for key in own if key in state}, own):
+            raise MismatchError(f"the order resumed from is another one: {what}")
         epoch, done = state.get("epoch"), state.get("done")
         if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= len(self):
             raise MismatchError(f"an order of {len(self)} batches cannot resume behind {done}")

@@ -100,14 +100,14 @@ def test_seeds_differ(world, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changes", "more", "what"),
     [
-        ({"learning_rate": 0.1}, {}, "recipe"),
-        ({"epochs": 5}, {}, "recipe"),
-        ({}, {"seed": 3}, "seed"),
+        ({"learning_rate": 0.1}, {}, r"'recipe\.learning_rate' is 0\.01 there and 0\.1 now"),
+        ({"epochs": 5}, {"seed": 3}, r"'recipe\.epochs' is 4 there and 5 now, and 'seed' differ"),
+        ({}, {"seed": 3}, "'seed' is 0 there and 3 now"),
     ],
 )
 def test_another_runs_checkpoint_is_refused(world, tmp_path, changes, more, what) -> None:
     run(world, tmp_path / "run")
-    with pytest.raises(MismatchError, match=f"another run, they differ in {what}"):
+    with pytest.raises(MismatchError, match=f"another run: {what}"):
         run(world, tmp_path / "run", changes, resume=True, **more)
 
 
@@ -116,7 +116,7 @@ def test_a_checkpoint_of_other_labels_is_refused(world, tmp_path) -> None:
     run(world, tmp_path / "run")
     given = world / "images", world / "teacher.safetensors", tmp_path / "labels.slc"
     scene.relabel(*given, codec="topk:k=4")
-    with pytest.raises(MismatchError, match="they differ in labels"):
+    with pytest.raises(MismatchError, match="another run: 'labels' is"):
         train(
             tmp_path / "labels.slc", world / "images", scene.settings(), tmp_path / "run",
             device="cpu", resume=True,
@@ -170,12 +170,16 @@ def test_resuming_a_finished_run_gives_its_student_again(world, tmp_path) -> Non
     assert (tmp_path / "run/student.pt").read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"hello"])
+@pytest.mark.parametrize("content", [b"", b"hello", [1], {"run": 3}, {"run": [1, 2]}])
 def test_a_damaged_checkpoint(world, tmp_path, content) -> None:
-    run(world, tmp_path / "run")
-    (tmp_path / "run/checkpoint.pt").write_bytes(content)
+    run(world, tmp_path / "run", {"epochs": 1})
+    path = tmp_path / "run/checkpoint.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
     with pytest.raises(MismatchError, match="not a checkpoint"):
-        run(world, tmp_path / "run", resume=True)
+        run(world, tmp_path / "run", {"epochs": 1}, resume=True)
 
 
 def test_a_diverged_run_keeps_its_last_checkpoint(world, tmp_path) -> None:

@@ -76,7 +76,11 @@ def test_goes_on_in_mid_epoch(workers: int) -> None:
 
 @pytest.mark.parametrize(
     ("change", "what"),
-    [({"seed": 9}, "seed"), ({"world": 3, "batches": 8}, "batches, world"), ({"done": 11}, "11")],
+    [
+        ({"seed": 9}, "'seed' is 9 there and 0 now"),
+        ({"world": 3, "batches": 8}, "'batches' is 8 there and 10 now, and 'world' differ"),
+        ({"done": 11}, "11"),
+    ],
 )
 def test_another_orders_state_is_refused(change, what: str) -> None:
     order = BatchOrder(10)
