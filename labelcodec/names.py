@@ -11,6 +11,7 @@ from labelcodec.errors import CorruptError, DataError
 
 MAX_BYTES = 1 << 26  # decompressed
 MAX_NAMES = 1 << 21
+BYTES_A_LABEL = 0.05  # that names may cost where nothing but a message needs them
 
 
 def pack_names(names: Sequence[str]) -> bytes:
@@ -31,6 +32,14 @@ def pack_names(names: Sequence[str]) -> bytes:
             f"{MAX_BYTES} bytes can be stored"
         )
     return bytes(zstandard.compress(text, 9))
+
+
+def cheap(names: Sequence[str], labels: int) -> bool:
+    """Whether names can be stored, and cost next to nothing in a file of so many labels."""
+    try:
+        return len(pack_names(names)) <= BYTES_A_LABEL * labels
+    except DataError:
+        return False
 
 
 def unpack_names(packed: bytes, where: str) -> tuple[str, ...]:

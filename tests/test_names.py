@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from labelcodec import names
 from labelcodec.errors import CorruptError, DataError
-from labelcodec.names import pack_names, unpack_names
+from labelcodec.names import cheap, pack_names, unpack_names
 
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1)
 
@@ -28,6 +28,14 @@ def test_limits_hold_in_both_directions(monkeypatch) -> None:
         unpack_names(many, "a.slc")
     with pytest.raises(CorruptError, match=r"a\.slc: 9 bytes of image names"):
         unpack_names(long, "a.slc")
+
+
+def test_names_are_cheap_where_labels_are_many() -> None:
+    given_ = ["a/1.png", "a/2.png"]
+    enough = len(pack_names(given_)) * 20
+    assert cheap(given_, enough)
+    assert not cheap(given_, enough - 1)
+    assert not cheap(["a\n"], 10**9)
 
 
 def test_a_size_that_is_not_declared(monkeypatch) -> None:

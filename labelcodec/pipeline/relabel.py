@@ -16,6 +16,7 @@ from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
+from labelcodec.names import cheap
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.labelling import Drawn, labelled
 from labelcodec.pipeline.pruning import kept_batches
@@ -109,7 +110,10 @@ def relabel(
         _shared(_tables(path, header, codec, own), here)
     else:
         drawn = Drawn(listing, recipe, interpolation)
-        with Writer(path, header, codec, resume=resume, force=force, expected=total) as writer:
+        names = listing.paths if cheap(listing.paths, total) else None
+        with Writer(
+            path, header, codec, resume=resume, force=force, expected=total, names=names
+        ) as writer:
             if others := writer.numbers - set(own):
                 raise MismatchError(f"{path}: was started with batch {min(others)}, not wanted now")
             ready = _fit(writer, teacher, drawn, numbers, here, workers, progress)

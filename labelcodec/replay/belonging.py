@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,10 +36,15 @@ def check_folder(reader: Reader, listing: ImageListing) -> None:
                 "encoded again are other ones, too"
             )
         return
-    for theirs, own in zip_longest(reader.names or (), listing.paths):
-        if theirs is not None and theirs != own:
-            raise MismatchError(f"{where}: it has {own} where the labels have {theirs}")
-    raise MismatchError(f"{where}: other file names, though as many")
+    names = reader.names or ()
+    if fingerprint(names) != header.fingerprint:
+        raise MismatchError(f"{where}: other file names, though as many; the labels keep none")
+    if len(names) != len(listing):
+        raise MismatchError(f"{where}: it has {len(listing)} images, the labels {len(names)}")
+    first = next(i for i, name in enumerate(names) if name != listing.paths[i])
+    raise MismatchError(
+        f"{where}: it has {listing.paths[first]} where the labels have {names[first]}"
+    )
 
 
 def check_images(index: NDArray[np.int64], listing: ImageListing) -> None:

@@ -164,6 +164,12 @@ def test_augmentation_takes_no_room(world, tmp_path) -> None:
     assert packed[0] - packed[1] <= 0.1 * report.labels
 
 
+def test_names_are_stored_where_they_cost_little(world, tmp_path) -> None:
+    run(world, tmp_path / "a.slc", epochs=110)
+    assert labelcodec.open(world / "labels.slc").names is None
+    assert labelcodec.open(tmp_path / "a.slc").names == list_images(world / "images").paths
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -12,13 +12,11 @@ from labelcodec.replay.belonging import check_folder
 from tests.replay import scene
 
 
-def labelled(tmp_path, names: bool = False, **header):
+def labelled(tmp_path, names=None, **header):
     """The reader of a label set of the folder 'images'."""
     folder = scene.folder(tmp_path / "images")
-    listing = list_images(folder)
     given = {"classes": 3, **scene.belongs(folder)} | header
-    stored = listing.paths if names else None
-    with Writer(tmp_path / "a.slc", Header(**given), "dense", names=stored, force=True):
+    with Writer(tmp_path / "a.slc", Header(**given), "dense", names=names, force=True):
         pass
     return labelcodec.open(tmp_path / "a.slc")
 
@@ -48,13 +46,20 @@ def test_a_copy_is_the_folder(tmp_path) -> None:
 
 
 def test_another_name_is_named(tmp_path) -> None:
-    reader = labelled(tmp_path, names=True)
+    reader = labelled(tmp_path, list_images(scene.folder(tmp_path / "images")).paths)
     (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
     refused(reader, tmp_path / "images", "class1/0060.png", "class1/006.png")
 
 
 def test_without_names_the_listings_differ(tmp_path) -> None:
     reader = labelled(tmp_path)
+    (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
+    refused(reader, tmp_path / "images", "other file names", "keep none")
+
+
+def test_names_of_other_files_are_not_told(tmp_path) -> None:
+    """FKD's are those of its label files."""
+    reader = labelled(tmp_path, names=[f"class/{i}.tar" for i in range(12)])
     (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
     refused(reader, tmp_path / "images", "other file names")
 
@@ -69,6 +74,14 @@ def test_too_few_images(tmp_path, header) -> None:
 def test_too_many_images(tmp_path) -> None:
     reader = labelled(tmp_path)
     refused(reader, scene.folder(tmp_path / "more", 13), "13 images", "12")
+
+
+def test_too_many_images_by_their_names(tmp_path) -> None:
+    """Where the header does not say how many there are."""
+    paths = list_images(scene.folder(tmp_path / "images")).paths
+    reader = labelled(tmp_path, paths, images=None)
+    refused(reader, scene.folder(tmp_path / "more", 13), "13 images", "12")
+    refused(reader, scene.folder(tmp_path / "fewer", 11), "11 images", "12")
 
 
 def test_more_classes_than_the_labels_have(tmp_path) -> None:
