@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import labelcodec
 from labelcodec.demo.roundtrip import FIXTURE
 from labelcodec.dumps.convert import encode
@@ -73,17 +75,31 @@ def test_every_command_of_the_program_is_in_the_table() -> None:
     assert set(re.findall(r"^\| `(\w+)", table, flags=re.MULTILINE)) == set(COMMANDS)
 
 
-def test_the_training_example_trains(tmp_path, monkeypatch) -> None:
+def test_the_training_example_trains_and_goes_on_in_mid_epoch(tmp_path, monkeypatch) -> None:
     from torch import nn
 
     from tests.replay import scene
 
     monkeypatch.chdir(tmp_path)
     scene.folder(Path("images"))
-    scene.write(Path("labels.slc"), [scene.batch(0, [1, 2]), scene.batch(1, [3])])
+    scene.write(Path("labels.slc"), [scene.batch(i, range(i + 1)) for i in range(5)])
     text = (ROOT / "README.md").read_text().split("## Train from it")[1]
+    code = text.split("```python\n")[1].split("```")[0]
     student = nn.Sequential(nn.Flatten(), nn.Linear(3 * scene.SIDE**2, scene.CLASSES))
-    given = {"epochs": 2, "device": "cpu", "student": student}
-    exec(text.split("```python\n")[1].split("```")[0], given)
-    assert float(given["loss"].detach()) > 0
-    assert len(given["dataset"]) == 2
+    seen: list[int] = []  # samples of each batch, which say which batch it is
+
+    def stopping(images: Any) -> Any:
+        if len(seen) == stop:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return student(images)
+
+    names: dict[str, Any] = {"epochs": 2, "device": "cpu", "student": stopping, "resume": False}
+    stop = 8  # in the second epoch of five batches
+    with pytest.raises(KeyboardInterrupt):
+        exec(code, dict(names))
+    stop = 99
+    names["resume"] = True
+    exec(code, names)
+    assert float(names["loss"].detach()) > 0
+    assert sorted(seen[:5]) == sorted(seen[5:]) == [1, 2, 3, 4, 5]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from labelcodec.differing import difference
 from labelcodec.errors import ConfigError, MismatchError
+
+T = TypeVar("T")
 
 
 class BatchOrder(Sampler[int]):
@@ -31,9 +33,9 @@ class BatchOrder(Sampler[int]):
     Example:
         >>> order = BatchOrder(len(dataset), seed=1)
         >>> loader = DataLoader(dataset, batch_size=None, sampler=order, num_workers=2)
-        >>> for epoch in range(10):
+        >>> for epoch in range(order.epoch, 10):
         ...     order.set_epoch(epoch)
-        ...     for batch in loader: ...
+        ...     for batch in order.counted(loader): ...
     """
 
     def __init__(
@@ -55,20 +57,42 @@ class BatchOrder(Sampler[int]):
             raise ConfigError(f"seed {seed} of an order, allowed are 0 and more")
         if self.per_epoch < world:
             raise ConfigError(f"{self.per_epoch} batches an epoch for {world} processes")
-        self.epoch = self._done = 0
+        self.epoch = self._first = 0
+        self._done: int | None = 0
 
     def __len__(self) -> int:
+        """Batches of this rank's next pass: an epoch's, or what a resumed one has left."""
+        return self._share - self._first
+
+    @property
+    def _share(self) -> int:
         """Batches of an epoch that this rank takes."""
         return self.per_epoch // self.world
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the start of an epoch."""
-        self.epoch, self._done = epoch, 0
+        """Go to the start of an epoch; one that is resumed in its middle stays there."""
+        if epoch != self.epoch:
+            self.epoch, self._first, self._done = epoch, 0, 0
 
     def __iter__(self) -> Iterator[int]:
-        """The rest of the epoch."""
-        share = self._drawn()[self.rank :: self.world][: len(self)]
-        return iter(share[self._done :].tolist())
+        """The epoch, or what a resumed one has left."""
+        self._done = None
+        return self._pass()
+
+    def _pass(self) -> Iterator[int]:
+        share = self._drawn()[self.rank :: self.world][: self._share]
+        yield from share[self._first :].tolist()
+        self._first = 0
+
+    def counted(self, loader: Iterable[T]) -> Iterator[T]:
+        """A pass through a loader that has this order, counted for `state_dict`.
+
+        The order itself cannot count: workers ask it for batches that nobody has trained on yet.
+        """
+        for done, batch in enumerate(loader, self._first + 1):
+            self._done = done
+            yield batch
+        self._done = self._share
 
     def _drawn(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(per_epoch,) batches of the epoch, over all ranks."""
@@ -82,13 +106,18 @@ class BatchOrder(Sampler[int]):
             : self.per_epoch
         ]
 
-    def state_dict(self, done: int) -> dict[str, Any]:
-        """Where a run stands.
+    def state_dict(self) -> dict[str, Any]:
+        """Where a run stands: behind the last batch that `counted` gave.
 
-        Args:
-            done: batches of this epoch that this rank has trained on; the loader may be ahead.
+        Raises:
+            ConfigError: a pass that was not counted.
         """
-        return {**self._identity(), "epoch": self.epoch, "done": done}
+        if self._done is None:
+            raise ConfigError(
+                "nobody knows how many batches were trained on, workers run ahead: loop over "
+                "order.counted(loader)"
+            )
+        return {**self._identity(), "epoch": self.epoch, "done": self._done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on behind the batches that were done.
@@ -100,9 +129,9 @@ class BatchOrder(Sampler[int]):
         if what := difference({key: state[key] for key in own if key in state}, own):
             raise MismatchError(f"the order resumed from is another one: {what}")
         epoch, done = state.get("epoch"), state.get("done")
-        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= len(self):
-            raise MismatchError(f"an order of {len(self)} batches cannot resume behind {done}")
-        self.epoch, self._done = epoch, done
+        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= self._share:
+            raise MismatchError(f"an order of {self._share} batches cannot resume behind {done}")
+        self.epoch, self._first, self._done = epoch, done, done
 
     def _identity(self) -> dict[str, Any]:
         names = ("batches", "per_epoch", "order", "seed", "world")

@@ -57,21 +57,59 @@ class Numbers(Dataset[int]):
         return position
 
 
+def loader_of(order: BatchOrder, workers: int = 0) -> DataLoader[int]:
+    return DataLoader(Numbers(), batch_size=None, sampler=order, num_workers=workers)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_goes_on_in_mid_epoch(workers: int) -> None:
-    """Workers have fetched beyond what was trained on when the state is taken."""
-    order = BatchOrder(20, seed=3, rank=1, world=2)
-    loader = DataLoader(Numbers(), batch_size=None, sampler=order, num_workers=workers)
-    whole = epoch_of(order, 4)
-    running, done = iter(loader), 3
-    trained = [int(next(running)) for _ in range(done)]
-    state = order.state_dict(done)
-    del running
-    later = BatchOrder(20, seed=3, rank=1, world=2)
-    later.load_state_dict(state)
-    resumed = DataLoader(Numbers(), batch_size=None, sampler=later, num_workers=workers)
-    assert trained + [int(place) for place in resumed] == whole
-    assert epoch_of(later, 5) == epoch_of(order, 5)
+@pytest.mark.parametrize("stops", [[3], [3, 5], [9], [10]])
+def test_goes_on_in_mid_epoch(workers: int, stops: list[int]) -> None:
+    """As the README's loop does; workers have fetched beyond what was trained on."""
+    whole = [epoch_of(BatchOrder(20, seed=3, rank=1, world=2), epoch) for epoch in range(3)]
+    state, trained = None, []
+    for stop in [*stops, 99]:
+        order = BatchOrder(20, seed=3, rank=1, world=2)
+        loader = loader_of(order, workers)
+        if state is not None:
+            order.load_state_dict(state)
+            assert len(loader) == 10 - state["done"]
+        for epoch in range(order.epoch, 3):
+            order.set_epoch(epoch)
+            for place in order.counted(loader):
+                trained.append(int(place))
+                state = order.state_dict()
+                if epoch == 1 and state["done"] == stop:
+                    break
+            else:
+                assert order.state_dict()["done"] == len(loader) == 10
+                continue
+            break
+    assert trained == [place for one in whole for place in one]
+
+
+def test_a_resumed_position_ends_with_its_pass() -> None:
+    order = BatchOrder(10)
+    order.load_state_dict(BatchOrder(10).state_dict() | {"done": 7})
+    loader = loader_of(order)
+    whole = epoch_of(BatchOrder(10), 0)
+    assert [len(loader), list(loader)] == [3, whole[7:]]
+    assert [len(loader), list(loader)] == [10, whole]
+
+
+def test_another_epoch_starts_at_its_start() -> None:
+    order = BatchOrder(10)
+    order.load_state_dict(order.state_dict() | {"epoch": 4, "done": 7})
+    order.set_epoch(4)
+    assert len(order) == 3
+    order.set_epoch(5)
+    assert epoch_of(order, 5) == epoch_of(BatchOrder(10), 5)
+
+
+def test_a_pass_that_was_not_counted_has_no_state() -> None:
+    order = BatchOrder(10)
+    next(iter(loader_of(order)))
+    with pytest.raises(ConfigError, match=r"loop over order\.counted"):
+        order.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +123,7 @@ def test_goes_on_in_mid_epoch(workers: int) -> None:
 def test_another_orders_state_is_refused(change, what: str) -> None:
     order = BatchOrder(10)
     with pytest.raises(MismatchError, match=what):
-        order.load_state_dict(order.state_dict(2) | change)
+        order.load_state_dict(order.state_dict() | change)
     with pytest.raises(MismatchError):
         order.load_state_dict({})
 
