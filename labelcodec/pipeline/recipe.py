@@ -92,6 +92,10 @@ def names() -> list[str]:
     return sorted(entry.name.removesuffix(".toml") for entry in found)
 
 
+# Settings of the temperature that say nothing where it is of this kind.
+IDLE = {"constant": {"last", "factor", "every"}, "cosine": {"factor", "every"}}
+
+
 def load(name: str, changes: Mapping[str, Any] | None = None) -> TrainingRecipe:
     """A recipe by name or from a TOML file.
 
@@ -117,16 +121,34 @@ def load(name: str, changes: Mapping[str, Any] | None = None) -> TrainingRecipe:
         settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
-    return from_map(merged(settings, changes or {}), name)
+    recipe = from_map(merged(settings, changes or {}), name)
+    wanted = (changes or {}).get("temperature")
+    idle = IDLE.get(recipe.temperature.kind, set())
+    if isinstance(wanted, Mapping) and (useless := sorted(wanted.keys() & idle)):
+        raise ConfigError(
+            f"{name}: temperature.{useless[0]} changes nothing where temperature.kind is "
+            f"{recipe.temperature.kind!r}; set the kind, too"
+        )
+    return recipe
 
 
 def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with changes put in; tables of the same name become one."""
     result = dict(settings)
     for name, value in changes.items():
-        both = isinstance(value, Mapping) and isinstance(result.get(name), Mapping)
-        result[name] = merged(result[name], value) if both else value
+        before: Any = result.get(name)
+        if name == "temperature":
+            before = _table(before)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        result[name] = merged(before, value) if both else value
     return result
+
+
+def _table(temperature: Any) -> Any:
+    """A temperature that is a number as the table it stands for; anything else as it is."""
+    if isinstance(temperature, int | float) and not isinstance(temperature, bool):
+        return {"kind": "constant", "first": float(temperature)}
+    return temperature
 
 
 def from_map(settings: Mapping[str, Any], where: str) -> TrainingRecipe:
@@ -136,9 +158,7 @@ def from_map(settings: Mapping[str, Any], where: str) -> TrainingRecipe:
         ConfigError: a setting that does not exist or has a wrong value.
     """
     given = dict(settings)
-    temperature = given.pop("temperature", {})
-    if isinstance(temperature, int | float):
-        temperature = {"kind": "constant", "first": float(temperature)}
+    temperature = _table(given.pop("temperature", {}))
     if not isinstance(temperature, Mapping):
         raise ConfigError(f"{where}: temperature must be a number or a table")
     schedule = TemperatureSchedule(**_checked(TemperatureSchedule, temperature, where))
@@ -168,6 +188,8 @@ def _converted(name: str, value: Any, wanted: str, where: str) -> Any:
     elif wanted == "float":
         good = isinstance(value, int | float) and not isinstance(value, bool)
         value = float(value) if good else value
+        if good and not math.isfinite(value):
+            raise ConfigError(f"{where}: {name}={value} is not finite")
     else:
         good = isinstance(value, str)
     if not good:

@@ -39,6 +39,27 @@ def test_changes_of_a_table_leave_the_rest_of_it() -> None:
     assert load("lpld-in1k", {"temperature": {"kind": "cosine"}}).temperature.kind == "cosine"
 
 
+def test_a_number_is_a_constant_temperature() -> None:
+    """A change of its last one alone used to make steps down from 20 of it."""
+    with pytest.raises(ConfigError, match=r"temperature\.last .* 'constant'; set the kind, too"):
+        load("lpld-in1k", {"temperature": {"last": 1}})
+    found = load("lpld-in1k", {"temperature": {"first": 5}}).temperature
+    assert (found.kind, found.first) == ("constant", 5)
+    found = load("lpld-in1k", {"temperature": {"last": 1, "kind": "cosine"}}).temperature
+    assert found == TemperatureSchedule("cosine", 20, 1)
+
+
+def test_settings_that_change_nothing() -> None:
+    with pytest.raises(ConfigError, match=r"temperature\.every changes nothing .* 'cosine'"):
+        load("cifar10", {"temperature": {"every": 0.5}})
+    assert load("cifar10", {"temperature": {"every": 0.5, "kind": "step"}}).temperature.every == 0.5
+
+
+def test_a_table_replaces_what_is_no_temperature() -> None:
+    with pytest.raises(ConfigError, match=r"epochs=\{'x': 1\} is not of type int"):
+        load("cifar10", {"epochs": {"x": 1}})
+
+
 def test_merging_leaves_its_arguments() -> None:
     one = {"a": {"b": 1}, "c": 2}
     assert merged(one, {"a": {"d": 3}, "e": 4}) == {"a": {"b": 1, "d": 3}, "c": 2, "e": 4}
@@ -69,7 +90,9 @@ def test_a_file(tmp_path) -> None:
         ("learning_rate = 0", "learning_rate"),
         ("learning_rate = nan", "learning_rate"),
         ("learning_rate = 'x'", "is not of type float"),
-        ("stretch = inf", "stretch"),
+        ("stretch = inf", "stretch=inf is not finite"),
+        ("temperature = nan", "first=nan is not finite"),
+        ("[temperature]\nfactor = inf", "factor=inf is not finite"),
         ("weight_decay = -1", "weight_decay"),
         ("momentum = -1", "momentum"),
         ("warmup = -1", "warmup"),
