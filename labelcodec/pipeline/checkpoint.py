@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from labelcodec.container.replacing import replacing
 from labelcodec.differing import difference
 from labelcodec.errors import MismatchError
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint beside its name and rename it, so that there is always a whole one."""
+    """Write a checkpoint so that there is always a whole one, whatever happens.
+
+    torch writes to memory: to a file it reports a full disk as a mistake of its own.
+    """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(buffer.getbuffer())
-    os.replace(partial, path)
+    with replacing(path) as file:
+        file.write(buffer.getbuffer())
 
 
 def load(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:

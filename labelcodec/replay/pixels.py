@@ -6,8 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelcodec.container.replacing import replacing
 from labelcodec.errors import MismatchError
 from labelcodec.images import ImageListing, image_sizes
 
 Progress = Callable[[int, int], None]
+MAGIC = b"labelcodec pixels 1\n"
 
 
 class Files:
@@ -46,8 +48,9 @@ class Files:
 class Cache:
     """Decoded images in one memory-mapped file, which all processes of a machine share.
 
-    `FILE` holds the pixels of all images, (height, width, 3) uint8 one after another; `FILE.json`
-    their sizes, and a digest of the names, sizes and times of the image files.
+    It holds a line that says what it is, a line of JSON (the images' sizes, and a digest of the
+    names, sizes and times of their files), and the pixels of all, (height, width, 3) uint8, one
+    behind the other. While it is made it is `FILE.partial`.
     """
 
     def __init__(self, path: Path, listing: ImageListing, progress: Progress | None = None) -> None:
@@ -67,13 +70,13 @@ class Cache:
         self._path = path
         if not path.exists():
             _fill(path, listing, progress)
-        self._sizes = _sizes(path, listing)
+        self._sizes, first = _sizes(path, listing)
         lengths = 3 * self._sizes.astype(np.int64).prod(axis=1)
-        self._start = np.concatenate([[0], np.cumsum(lengths)])
+        self._start = np.cumsum([first, *lengths])
         self._pixels: NDArray[np.uint8] | None = None
         if path.stat().st_size != self._start[-1]:
             raise MismatchError(
-                f"{path}: has {path.stat().st_size} bytes, its images {self._start[-1]}; remove it"
+                f"{path}: has {path.stat().st_size} bytes, expected {self._start[-1]}; remove it"
             )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -88,10 +91,14 @@ class Cache:
         return Image.fromarray(self._pixels[first:stop].reshape(height, width, 3))
 
 
-def _sizes(path: Path, listing: ImageListing) -> NDArray[np.int32]:
-    """(N, 2) sizes of the images in the cache."""
+def _sizes(path: Path, listing: ImageListing) -> tuple[NDArray[np.int32], int]:
+    """(N, 2) sizes of the images in the cache, and where their pixels start."""
     try:
-        facts = json.loads(_facts(path).read_text())
+        with path.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError
+            facts = json.loads(file.readline())
+            first = file.tell()
         digest, sizes = facts["images"], np.array(facts["sizes"], np.int32).reshape(-1, 2)
     except (OSError, ValueError, KeyError, TypeError):
         raise MismatchError(f"{path}: not a cache of images; name another file") from None
@@ -100,28 +107,35 @@ def _sizes(path: Path, listing: ImageListing) -> NDArray[np.int32]:
             f"{path}: caches other images than those of {listing.root}, or they have changed; "
             "remove it or name another file"
         )
-    return sizes
+    return sizes, first
 
 
 def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> None:
-    """Decode all images; `path` appears last, when all is in its place."""
+    """Decode all images."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _facts(path).open("a") as facts:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(facts, fcntl.LOCK_EX)
+    with _alone_in(path.parent):
         if path.exists():
             return
         sizes = image_sizes(listing, np.arange(len(listing)))
-        files, partial = Files(listing), path.with_name(f"{path.name}.partial")
-        with partial.open("wb") as out:
+        files, facts = Files(listing), {"images": _digest(listing), "sizes": sizes.tolist()}
+        with replacing(path) as out:
+            out.write(MAGIC + json.dumps(facts).encode() + b"\n")
             for index in range(len(listing)):
                 out.write(np.asarray(files.image(index)).tobytes())
                 if progress is not None:
                     progress(index + 1, len(listing))
-        facts.truncate(0)
-        json.dump({"images": _digest(listing), "sizes": sizes.tolist()}, facts)
-        facts.flush()
-        os.replace(partial, path)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes a cache in a folder."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _digest(listing: ImageListing) -> str:
@@ -132,7 +146,3 @@ def _digest(listing: ImageListing) -> str:
         facts = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
         digest.update(facts.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
-
-
-def _facts(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")

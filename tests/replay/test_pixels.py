@@ -11,7 +11,7 @@ from PIL import Image
 
 from labelcodec.errors import MismatchError
 from labelcodec.images import list_images
-from labelcodec.replay.pixels import Cache, Files
+from labelcodec.replay.pixels import MAGIC, Cache, Files
 from tests.replay import scene
 
 
@@ -37,7 +37,7 @@ def test_cached_images_are_those_of_the_files(tmp_path, images) -> None:
     assert seen == [(i + 1, len(listing)) for i in range(len(listing))]
     agree(cache, listing)
     agree(pickle.loads(pickle.dumps(cache)), listing)
-    assert sorted(os.listdir(tmp_path / "deep")) == ["pixels", "pixels.json"]
+    assert sorted(os.listdir(tmp_path / "deep")) == ["pixels"]
 
 
 def test_a_cache_is_used_again(tmp_path, images) -> None:
@@ -62,26 +62,43 @@ def test_a_cache_of_images_that_have_changed_is_refused(tmp_path, images) -> Non
         Cache(tmp_path / "pixels", list_images(images))
 
 
-@pytest.mark.parametrize("text", [None, "", "{}", '{"images": 3, "sizes": "x"}', "[1]"])
+@pytest.mark.parametrize(
+    "text", [b"precious", b"", MAGIC, MAGIC + b"{}\n", MAGIC + b'{"images": 3, "sizes": "x"}']
+)
 def test_other_files_are_not_overwritten(tmp_path, images, text) -> None:
-    (tmp_path / "labels.slc").write_bytes(b"precious")
-    if text is not None:
-        (tmp_path / "labels.slc.json").write_text(text)
+    (tmp_path / "labels.slc").write_bytes(text)
     with pytest.raises(MismatchError, match="not a cache"):
         Cache(tmp_path / "labels.slc", list_images(images))
-    assert (tmp_path / "labels.slc").read_bytes() == b"precious"
+    assert (tmp_path / "labels.slc").read_bytes() == text
+
+
+def test_files_of_like_names_are_left_alone(tmp_path, images) -> None:
+    (tmp_path / "mine.json").write_text("precious")
+    Cache(tmp_path / "mine", list_images(images))
+    assert (tmp_path / "mine.json").read_text() == "precious"
+
+
+def test_a_folder_is_no_cache(tmp_path, images) -> None:
+    with pytest.raises(MismatchError, match="not a cache"):
+        Cache(images, list_images(images))
+
+
+def test_a_cache_that_cannot_be_filled_leaves_nothing(tmp_path, images) -> None:
+    (images / "class1/alpha.png").write_bytes((images / "class1/alpha.png").read_bytes()[:60])
+    with pytest.raises(MismatchError, match=r"alpha\.png"):
+        Cache(tmp_path / "new/pixels", list_images(images))
+    assert os.listdir(tmp_path / "new") == []
 
 
 def test_a_truncated_cache_is_refused(tmp_path, images) -> None:
     Cache(tmp_path / "pixels", list_images(images))
-    os.truncate(tmp_path / "pixels", 100)
-    with pytest.raises(MismatchError, match="has 100 bytes, its images"):
+    os.truncate(tmp_path / "pixels", 700)
+    with pytest.raises(MismatchError, match="has 700 bytes, expected"):
         Cache(tmp_path / "pixels", list_images(images))
 
 
 def test_a_cache_that_was_cut_short_is_made_again(tmp_path, images) -> None:
     (tmp_path / "pixels.partial").write_bytes(b"x" * 10_000)
-    (tmp_path / "pixels.json").write_text("{")
     agree(Cache(tmp_path / "pixels", list_images(images)), list_images(images))
 
 
