@@ -30,7 +30,8 @@ class TrainingRecipe:
     Attributes:
         model: the student, a name as in `models.build`.
         epochs: T.
-        batches_per_epoch: recorded batches an epoch; by default as many as hold every image once.
+        batches_per_epoch: recorded batches an epoch; by default as many as hold as many samples as
+            there are images, on average: partial batches are drawn like the others.
         batch_size: samples of an optimiser step; by default those of a recorded batch.
         micro_batch: samples that pass through the model at once; by default all of a part.
         order: 'pool' draws each epoch's batches at random out of all stored ones, 'recorded' takes

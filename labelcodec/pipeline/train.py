@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,11 @@ from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
+from labelcodec.pipeline.log import append, claimed, cut
 from labelcodec.pipeline.models import build, is_file
 from labelcodec.pipeline.recipe import TrainingRecipe
-from labelcodec.pipeline.run import CHECKPOINT, LOG, RESULT, Run, digest
-from labelcodec.pipeline.student import EpochFacts, Student
+from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run, digest
+from labelcodec.pipeline.student import Student
 from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
@@ -83,7 +84,7 @@ def train(
     Raises:
         LabelcodecError: labels, images, recipe or checkpoint that do not belong together.
     """
-    with process(device) as here:
+    with process(device) as here, ExitStack() as held:
         dataset = ReplayDataset(
             labels, images, uint8=True, cache=cache, image_size=image_size, progress=caching
         )
@@ -94,15 +95,12 @@ def train(
         _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)
         run = _run(dataset, recipe, seed, here)
+        log = held.enter_context(claimed(out, resume)) if here.first else None
         first, scores = 0, None
         if resume and (out / CHECKPOINT).exists():
-            state = checkpoint.load(out / CHECKPOINT, run.to_map())
-            student.restore(state["student"])
-            first = int(state["epochs"])
-        elif (out / CHECKPOINT).exists():
-            raise MismatchError(f"{out}: holds a run already; resume it or name another folder")
-        if here.first:
-            out.mkdir(parents=True, exist_ok=True)
+            first = _restored(student, out / CHECKPOINT, run)
+        if log is not None:
+            cut(log, first)
             run.save(out)
         watched = Watch(progress if here.first else None, recipe.epochs * len(order))
         centres = None
@@ -130,13 +128,31 @@ def train(
                     student.evaluated, centres, dataset.normalisation, here.device, workers=workers
                 )
                 watched.top1 = scores.top1
-            if here.first:
-                _log(out / LOG, facts, scores)
+            if log is not None:
+                line = dataclasses.asdict(facts)
+                if scores is not None:
+                    line["validation"] = dataclasses.asdict(scores)
+                append(log, line)
                 state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
                 checkpoint.save(out / CHECKPOINT, state)
         if here.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         return TrainReport(out / RESULT, recipe.epochs, scores)
+
+
+def _restored(student: Student, path: Path, run: Run) -> int:
+    """Take a student back to its checkpoint; gives the epochs done.
+
+    Raises:
+        MismatchError: the checkpoint is of another run, or damaged.
+    """
+    state = checkpoint.load(path, run.to_map())
+    try:
+        student.restore(state["student"])
+        return int(state["epochs"])
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise MismatchError(f"{path}: does not fit the student: {reason}") from None
 
 
 def _check(dataset: ReplayDataset, recipe: TrainingRecipe) -> None:
@@ -170,9 +186,9 @@ def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Proces
 
 
 def _order(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Process) -> BatchOrder:
-    usual = int(dataset.reader.index.samples.max())
     images = dataset.reader.header.images or len(dataset.listing)
-    per_epoch = recipe.batches_per_epoch or max(images // usual, here.world)
+    usual = images / dataset.reader.index.samples.mean()
+    per_epoch = recipe.batches_per_epoch or max(round(usual), here.world)
     return BatchOrder(
         len(dataset),
         per_epoch=per_epoch,
@@ -188,12 +204,3 @@ def _finished(
 ) -> Iterator[ReplayBatch]:
     for batch in loaded(loader):
         yield dataset.finish(batch, here.device)
-
-
-def _log(path: Path, facts: EpochFacts, scores: Scores | None) -> None:
-    """Put down a line of JSON for an epoch, in place of what a killed run wrote for it."""
-    line = dataclasses.asdict(facts)
-    if scores is not None:
-        line["validation"] = dataclasses.asdict(scores)
-    before = path.read_text().splitlines()[: facts.epoch] if path.exists() else []
-    path.write_text("\n".join([*before, json.dumps(line)]) + "\n")

@@ -32,8 +32,8 @@ def check_folder(reader: Reader, listing: ImageListing) -> None:
     if fingerprint(listing.paths) == header.fingerprint:
         if header.content is not None and content_digest(listing) != header.content:
             raise MismatchError(
-                f"{where}: its images have the same names, but other content; images that were "
-                "encoded again are other ones, too"
+                f"{where}: its images have the same names, but other content: another folder, a "
+                "damaged copy, or images that were encoded again"
             )
         return
     names = reader.names or ()

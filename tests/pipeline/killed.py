@@ -33,7 +33,7 @@ def main(world: Path, out: Path) -> None:
     given = world / "images", world / "teacher.safetensors", out / "labels.slc"
     dies(lambda: scene.relabel(*given, epochs=EPOCHS, progress=scene.after(9, die)))
     labels, settings = world / "labels.slc", scene.settings(**TRAIN)
-    halfway = scene.after(14, die)  # in the third epoch of five batches
+    halfway = scene.after(14, die)  # in the third epoch of six batches
     dies(lambda: train(labels, world / "images", settings, out / "run", progress=halfway))
 
 

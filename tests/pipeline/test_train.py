@@ -12,6 +12,7 @@ import torch
 import labelcodec
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.merge import merge
+from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.run import digest, load, student
 from labelcodec.pipeline.train import train
 from tests.pipeline import scene
@@ -44,11 +45,12 @@ def test_a_run(world, tmp_path) -> None:
     assert report.student == tmp_path / "run/student.pt"
     assert report.epochs == 4
     assert [(now.epoch, now.done, now.total) for now in seen] == [
-        (i // 5, i + 1, 20) for i in range(20)
+        (i // 6, i + 1, 24) for i in range(24)
     ]
     lines = log(tmp_path / "run")
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
     assert ["validation" in line for line in lines] == [False, True, False, True]
+    assert all(line["samples"] <= 24 for line in lines)  # six batches, partial ones as they come
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert lines[-1]["validation"]["top1"] == report.scores.top1
     assert seen[0].top1 is None
@@ -59,7 +61,7 @@ def test_a_run(world, tmp_path) -> None:
     assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 6)
 
 
-@pytest.mark.parametrize("calls", [2, 8, 20])
+@pytest.mark.parametrize("calls", [2, 9, 24])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -75,12 +77,25 @@ def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
     run(world, whole, changes)
     with pytest.raises(Stop):
         run(world, stopped, changes, progress=scene.after(calls, stop))
-    more = {"validate": world / "validation", "workers": 2} if calls == 8 else {}
+    more = {"validate": world / "validation", "workers": 2} if calls == 9 else {}
     run(world, stopped, changes, resume=True, **more)
     assert (stopped / "student.pt").read_bytes() == (whole / "student.pt").read_bytes()
     assert [line | {"validation": 0} for line in log(stopped)] == [
         line | {"validation": 0} for line in log(whole)
     ]
+
+
+def test_an_epoch_without_its_checkpoint_is_written_again(world, tmp_path, monkeypatch) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    run(world, whole)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        save = checkpoint.save
+        later = scene.after(2, stop)
+        patch.setattr(checkpoint, "save", lambda *given: [later(), save(*given)])
+        run(world, stopped)
+    assert len(log(stopped)) == 2
+    run(world, stopped, resume=True)
+    assert (stopped / "log.jsonl").read_bytes() == (whole / "log.jsonl").read_bytes()
 
 
 def test_workers_and_the_cache_change_nothing(world, tmp_path) -> None:
@@ -154,12 +169,55 @@ def test_shards_are_the_same_labels(world, tmp_path) -> None:
     train(shards[::-1], *given, device="cpu", resume=True)
 
 
-def test_a_run_is_not_overwritten(world, tmp_path) -> None:
-    run(world, tmp_path / "run")
+@pytest.mark.parametrize("gone", [[], ["checkpoint.pt"], ["checkpoint.pt", "log.jsonl"]])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_is_not_overwritten(world, tmp_path, gone, resume) -> None:
+    """Without its checkpoint it cannot go on, either."""
+    run(world, tmp_path / "run", {"epochs": 1})
     before = (tmp_path / "run/student.pt").read_bytes()
-    with pytest.raises(MismatchError, match="holds a run already"):
-        run(world, tmp_path / "run")
+    for name in gone:
+        os.unlink(tmp_path / "run" / name)
+    if resume and not gone:
+        return
+    with pytest.raises(MismatchError, match=r"run: holds .*; .*name another folder"):
+        run(world, tmp_path / "run", {"epochs": 1}, seed=1, resume=resume)
     assert (tmp_path / "run/student.pt").read_bytes() == before
+
+
+def test_a_log_alone_is_a_run(world, tmp_path) -> None:
+    run(world, tmp_path / "run", {"epochs": 1})
+    for name in ("checkpoint.pt", "student.pt"):
+        os.unlink(tmp_path / "run" / name)
+    with pytest.raises(MismatchError, match=r"holds a run already \(log\.jsonl\)"):
+        run(world, tmp_path / "run", {"epochs": 1})
+    run(world, tmp_path / "run", {"epochs": 1}, resume=True)
+    assert len(log(tmp_path / "run")) == 1
+
+
+def test_a_run_that_came_to_nothing_is_started_again(world, tmp_path) -> None:
+    with pytest.raises(Stop):
+        run(world, tmp_path / "run", progress=scene.after(2, stop))
+    run(world, tmp_path / "run", {"epochs": 1})
+    assert len(log(tmp_path / "run")) == 1
+
+
+def test_one_process_has_the_folder(world, tmp_path) -> None:
+    tried = []
+
+    def again(_) -> None:
+        with pytest.raises(MismatchError, match=r"log\.jsonl: another process is writing it"):
+            run(world, tmp_path / "run", {"epochs": 1}, resume=True)
+        tried.append(1)
+
+    run(world, tmp_path / "run", {"epochs": 1, "batches_per_epoch": 2}, progress=again)
+    assert len(tried) == 2
+
+
+def test_a_file_is_no_folder(world, tmp_path) -> None:
+    (tmp_path / "run").write_text("precious")
+    with pytest.raises(MismatchError, match="run: is a file; a run needs a folder"):
+        run(world, tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "precious"
 
 
 def test_resuming_a_finished_run_gives_its_student_again(world, tmp_path) -> None:
@@ -182,6 +240,15 @@ def test_a_damaged_checkpoint(world, tmp_path, content) -> None:
         run(world, tmp_path / "run", {"epochs": 1}, resume=True)
 
 
+@pytest.mark.parametrize("change", [{"student": {}}, {"epochs": None}, {"student": None}])
+def test_a_checkpoint_that_does_not_fit(world, tmp_path, change) -> None:
+    run(world, tmp_path / "run", {"epochs": 1})
+    path = tmp_path / "run/checkpoint.pt"
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(MismatchError, match="does not fit the student"):
+        run(world, tmp_path / "run", {"epochs": 1}, resume=True)
+
+
 def test_a_diverged_run_keeps_its_last_checkpoint(world, tmp_path) -> None:
     changes = {"optimizer": "sgd", "learning_rate": 1e30, "momentum": 0.0, "loss": "mse"}
     with pytest.raises(DataError, match="try a lower learning_rate"):
@@ -200,6 +267,22 @@ def test_another_folder_of_the_same_names(world, tmp_path) -> None:
     with pytest.raises(MismatchError, match="same names, but other content"):
         train(world / "labels.slc", other, scene.settings(), tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "per_epoch"),
+    [([4, 4, 2] * 3, 4), ([4] * 9, 3), ([4, 4, 4, 1] * 2, 4), ([2], 6)],
+    ids=str,
+)
+def test_an_epoch_holds_as_many_samples_as_there_are_images(tmp_path, sizes, per_epoch) -> None:
+    """Twelve images; where batches are drawn from a pool that is so on average."""
+    images = replay.folder(tmp_path / "images")
+    batches = [replay.batch(i, range(size)) for i, size in enumerate(sizes)]
+    path = replay.write(tmp_path / "a.slc", batches, **replay.belongs(images))
+    seen = []
+    recipe = scene.settings(epochs=1, calibrated=False)
+    train(path, images, recipe, tmp_path / "run", device="cpu", progress=seen.append)
+    assert len(seen) == per_epoch
 
 
 def test_an_empty_container(tmp_path) -> None:
