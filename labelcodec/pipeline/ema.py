@@ -9,7 +9,11 @@ from torch import nn
 
 
 class MovingAverage:
-    """Weights averaged over steps, w <- decay w + (1 - decay) now; other buffers are copied."""
+    """Weights averaged over steps, w <- decay w + (1 - decay) now.
+
+    Batch norm's statistics are averaged, too, as by torch's AveragedModel with `use_buffers`;
+    buffers of integers are copied.
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Start at the model's weights.
