@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class EpochFacts:
 
     Attributes:
         epoch: counted from 0.
-        samples: that this process trained on.
+        samples: that all processes trained on.
         loss: mean over samples.
         top1: share of samples whose image's class the student named, 0..1.
         learning_rate: of the epoch.
@@ -106,16 +107,18 @@ class Student:
             self._optimizer.step()
             if self.average is not None:
                 self.average.update(self.model)
-        count = max(samples, 1)
-        if not torch.isfinite(loss):
-            raise DataError(f"epoch {epoch}: the loss is {float(loss)}; try a lower learning_rate")
+        sums = torch.stack([loss, hits, torch.full_like(loss, samples)])
+        if self.here.world > 1:
+            torch.distributed.all_reduce(sums)
+        lost, named, count = sums.tolist()
+        if not math.isfinite(lost):
+            raise DataError(f"epoch {epoch}: the loss is {lost}; try a lower learning_rate")
         if recipe.calibrated and recipe.loss == "kl" and last:
             logits = torch.cat([one for one, _ in last])
             targets = [losses.target(one, temperature, recipe.smoothing) for _, one in last]
             self.calibrated = self._agreed(student_temperature(logits, torch.cat(targets)))
-        return EpochFacts(
-            epoch, samples, float(loss) / count, float(hits) / count, rate, temperature, own
-        )
+        per = max(count, 1)
+        return EpochFacts(epoch, int(count), lost / per, named / per, rate, temperature, own)
 
     def _steps(self, batches: Iterable[ReplayBatch]) -> Iterator[tuple[list[ReplayBatch], int]]:
         """The parts of each step, and its samples in all processes.

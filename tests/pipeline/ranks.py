@@ -18,12 +18,20 @@ RELABEL = {
 }
 # Recorded batches of 4 and of 2 samples: the processes have different numbers of samples.
 TRAIN = {"batch_size": 2, "micro_batch": 1, "ema": 0.9, "batches_per_epoch": 6, "temperature": 2.0}
+# Steps of two recorded batches, whoever takes them; of gradient descent, which scales with errors.
+SHARED = {
+    "model": "tests.pipeline.scene:still", "optimizer": "sgd", "learning_rate": 0.1,
+    "batches_per_epoch": 6, "temperature": 2.0, "calibrated": False,
+}  # fmt: skip
 
 
 def main(world: Path, out: Path, here: Process) -> None:
     for name, options in RELABEL.items():
         target = out / f"{name}.slc"
         scene.relabel(world / "images", world / "teacher.safetensors", target, here, **options)
+    train(
+        out / "full.slc", world / "images", scene.settings(**SHARED), out / "shared", device="cpu"
+    )
     kept: list[Student] = []
     restored = Student.__init__
 

@@ -34,6 +34,7 @@ def call(*command: object) -> None:
 def two(world, tmp_path_factory) -> Path:
     """What two processes wrote."""
     out = tmp_path_factory.mktemp("two")
+    scene.relabel(world / "images", world / "teacher.safetensors", out / "full.slc", keep=0.7)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
     call(*torchrun, "-m", "tests.pipeline.ranks", world, out)
     return out
@@ -60,6 +61,25 @@ def test_two_processes_end_with_equal_weights(two) -> None:
         for name, value in first[part].items():
             assert torch.equal(value, second[part][name]), name
     assert first["calibrated"] == second["calibrated"]
+
+
+def test_two_processes_learn_what_one_does(world, two, tmp_path) -> None:
+    """One process that takes two batches a step; the log counts what both saw."""
+    recipe = scene.settings(**ranks.SHARED, batch_size=2 * scene.BATCH)
+    train(two / "full.slc", world / "images", recipe, tmp_path / "one", device="cpu")
+    one, both = (
+        torch.load(run / "student.pt", weights_only=True)
+        for run in (tmp_path / "one", two / "shared")
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(both[name], value, rtol=1e-4, atol=1e-6)
+    alone, together = (
+        [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+        for run in (tmp_path / "one", two / "shared")
+    )
+    assert [line["samples"] for line in together] == [24] * 4
+    for line, other in zip(alone, together, strict=True):
+        assert other == pytest.approx(line, rel=1e-4)
 
 
 def test_two_processes_train(two) -> None:
