@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch.utils.data import Dataset
+from torch.utils.data._utils.collate import default_collate_fn_map
 
 from labelcodec.batch import Mix
 from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
-from labelcodec.errors import DataError, LabelcodecError, MismatchError
+from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.images import list_images
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.belonging import check_folder, check_images
 from labelcodec.replay.expand import expand
-from labelcodec.replay.finish import mix, normalise
+from labelcodec.replay.finish import check_normalisation, mix, normalise
 from labelcodec.replay.labels import SoftLabels, to_tensors
 from labelcodec.replay.loading import load_batch
 from labelcodec.replay.pixels import Cache, Files, Progress
@@ -93,7 +94,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     Raises:
         LabelcodecError: a bad container, an image folder or a cache that the labels do not belong
-            to, or an image size that is missing or not the recorded one.
+            to, an image size that is missing or not the recorded one, or no such normalisation.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         self.size = size
         self.interpolation = interpolation or header.interpolation or "bilinear"
         self.normalisation = normalisation or header.normalisation
+        check_normalisation(self.normalisation)
         self._pixels = (
             Files(self.listing) if cache is None else Cache(Path(cache), self.listing, progress)
         )
@@ -194,3 +196,17 @@ class ReplayDataset(Dataset[ReplayBatch]):
             assert isinstance(compact, Compact)
             self._frames[labels.frame] = compact.frame
         return self._frames[labels.frame]
+
+
+def _refuse_batches(batch: Any, *, collate_fn_map: Any = None) -> NoReturn:
+    """In the place of torch's error, which says that it cannot put ReplayBatches together.
+
+    Raises:
+        ConfigError: always.
+    """
+    raise ConfigError(
+        "an item of a ReplayDataset is a whole recorded batch: DataLoader(dataset, batch_size=None)"
+    )
+
+
+default_collate_fn_map[ReplayBatch] = _refuse_batches

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 import labelcodec
 from labelcodec import Header, Writer
 from labelcodec.batch import Augmentation, LabelBatch, Labels
-from labelcodec.errors import DataError, LabelcodecError, MismatchError
+from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.replay.dataset import CompactLabels, ReplayDataset
 from labelcodec.replay.finish import normalise
 from labelcodec.replay.loading import loaded
@@ -213,6 +213,20 @@ def test_the_size_of_the_input(tmp_path, images) -> None:
 def test_a_recorded_size_cannot_be_changed(images, pool) -> None:
     with pytest.raises(MismatchError, match="recorded at 8 x 8, not at 9 x 8"):
         ReplayDataset(pool, images, image_size=(9, 8))
+
+
+def test_a_normalisation_is_looked_at_first(images, pool) -> None:
+    with pytest.raises(DataError, match="'std' is None"):
+        ReplayDataset(pool, images, normalisation={"mean": [0.5, 0.5, 0.5]})
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_loader_that_makes_batches_of_batches(images, pool, workers) -> None:
+    dataset = ReplayDataset(pool, images)
+    with pytest.raises(ConfigError, match=r"DataLoader\(dataset, batch_size=None\)$"):
+        next(loaded(DataLoader(dataset, batch_size=4, num_workers=workers)))
+    own = DataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=list)
+    assert [one.position for one in next(iter(own))] == [0, 1, 2, 3]
 
 
 def test_another_folder(tmp_path, pool) -> None:

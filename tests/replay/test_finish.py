@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from labelcodec import Mix
-from labelcodec.replay.finish import mix, normalise
+from labelcodec.errors import DataError
+from labelcodec.replay.finish import check_normalisation, mix, normalise
 
 NORMALISATION = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -23,6 +25,28 @@ def test_normalise_rounds_as_torchvision_does():
     mean, std = (np.float32(NORMALISATION[key])[:, None, None] for key in ("mean", "std"))
     assert np.array_equal(normalise(images, NORMALISATION), (level - mean) / std)
     assert np.array_equal(normalise(images, None), level)
+
+
+@pytest.mark.parametrize(
+    ("given_", "what"),
+    [
+        ({"mean": [0, 0, 0]}, "'std' is None, expected three numbers"),
+        ({"std": [1, 1, 1]}, "'mean' is None"),
+        ({"mean": [0, 0], "std": [1, 1, 1]}, r"'mean' is \[0, 0\]"),
+        ({"mean": "abc", "std": [1, 1, 1]}, "'mean' is 'abc'"),
+        ({"mean": [0, 0, {}], "std": [1, 1, 1]}, "'mean'"),
+        ({"mean": [0, 0, 0], "std": [1, float("nan"), 1]}, "'std'"),
+        ({"mean": [0, 0, 0], "std": [1, 0, 1]}, "'std' .* cannot be divided by"),
+    ],
+)
+def test_impossible_normalisations(given_, what):
+    with pytest.raises(DataError, match=what):
+        check_normalisation(given_)
+
+
+def test_possible_normalisations():
+    check_normalisation(None)
+    check_normalisation({"mean": np.zeros(3), "std": (1, 1, 1)})
 
 
 @given(st.data())
