@@ -75,9 +75,9 @@ def train(
     FILE may be a quoted glob of shards. Under torchrun, every process takes its share of the
     batches.
 
-    OUT/log.jsonl has a line of JSON an epoch: epoch, from 0; samples of all processes; their mean
-    loss; top1, the share whose image's class the student named, mixed as the images are;
-    learning_rate; temperature of the labels; student_temperature; validation, where it was measured.
+    OUT/log.jsonl has a line of JSON an epoch: epoch, from 0; samples, of all processes; loss, their
+    mean; top1, the share whose image's class the student named, though images are mixed;
+    learning_rate; temperature, of the labels; student_temperature; validation, where measured.
 
     \b
     Example:
