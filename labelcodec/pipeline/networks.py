@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -84,3 +85,20 @@ def convnet(
     network: nn.Module = nn.Sequential(*layers)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # faster on CPUs
     return network
+
+
+def small_resnet18(classes: int) -> nn.Module:
+    """ResNet-18 of torchvision for images of 64 pixels: it starts with 3x3 at stride 1, unpooled.
+
+    LPLD's and LPQLD's students of Tiny-ImageNet, after zeyuanyin/tiny-imagenet.
+
+    Args:
+        classes: C.
+
+    Raises:
+        ImportError: torchvision is not installed.
+    """
+    model: nn.Module = importlib.import_module("torchvision.models").resnet18(num_classes=classes)
+    model.conv1 = nn.Conv2d(3, 64, 3, 1, 1, bias=False)
+    model.maxpool = nn.Identity()
+    return model

@@ -8,6 +8,8 @@ from typing import Literal
 
 from labelcodec.errors import ConfigError
 
+WARMUP_FIRST = 0.01  # as in torchvision's training recipes
+
 
 @dataclass(frozen=True)
 class TemperatureSchedule:
@@ -50,7 +52,7 @@ class TemperatureSchedule:
 
 
 def learning_rate(epoch: float, epochs: int, *, warmup: float = 0.0, stretch: float = 1.0) -> float:
-    """Factor of the first learning rate: linear warm-up, then half a cosine to 0.
+    """Factor of the first learning rate: linear warm-up from 0.01, then half a cosine to 0.
 
     Args:
         epoch: epochs done.
@@ -60,7 +62,7 @@ def learning_rate(epoch: float, epochs: int, *, warmup: float = 0.0, stretch: fl
             LPQLD call 2 a smoothed learning rate.
     """
     if epoch < warmup:
-        return max(epoch / warmup, 0.01)
+        return WARMUP_FIRST + (1 - WARMUP_FIRST) * epoch / warmup
     return _cosine(1.0, 0.0, (epoch - warmup) / max(epochs - warmup, 1) / stretch)
 
 

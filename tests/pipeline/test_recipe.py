@@ -16,7 +16,7 @@ def test_recipes_load(name: str) -> None:
 
 
 def test_there_are_the_papers_recipes_and_the_small_ones() -> None:
-    assert {"lpqld-in1k", "lpqld-in21k", "omniglot242", "cifar10"} <= set(names())
+    assert {"lpqld-in1k", "lpqld-in21k", "lpld-tiny", "omniglot242", "cifar10"} <= set(names())
 
 
 def test_the_paper_on_imagenet_1k() -> None:
@@ -24,6 +24,15 @@ def test_the_paper_on_imagenet_1k() -> None:
     assert load("lpqld-in1k") == TrainingRecipe()
     assert load("lpqld-in1k").temperature == TemperatureSchedule("step", 20, 2, 0.7, 0.1)
     assert load("lpld-in1k").temperature.at(299, 300) == 20
+
+
+def test_lpld_on_tiny_imagenet() -> None:
+    """Loss times temperature^2 at rate 0.2 and decay 1e-4: gradients that much larger."""
+    recipe = load("lpld-tiny")
+    assert recipe.temperature.at(99, recipe.epochs) == 20
+    scale = 20**2
+    assert recipe.learning_rate / scale == pytest.approx(0.2)
+    assert recipe.weight_decay * scale == pytest.approx(1e-4)
 
 
 def test_changes_replace_settings() -> None:

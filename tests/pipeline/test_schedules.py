@@ -59,5 +59,5 @@ def test_stretched_it_ends_halfway() -> None:
 
 def test_warm_up_is_linear() -> None:
     at = [learning_rate(epoch, 20, warmup=4) for epoch in range(5)]
-    assert at == pytest.approx([0.01, 0.25, 0.5, 0.75, 1])
+    assert at == pytest.approx([0.01, 0.2575, 0.505, 0.7525, 1])
     assert learning_rate(20, 20, warmup=4) == pytest.approx(0, abs=1e-12)
