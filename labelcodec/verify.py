@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
+from labelcodec.progress import Progress
 from labelcodec.reader import Reader
 from labelcodec.validation import validate
 
@@ -32,9 +33,7 @@ class VerifyReport:
     savable: int = 0
 
 
-def verify(
-    path: str | os.PathLike[str], progress: Callable[[int, int], None] | None = None
-) -> VerifyReport:
+def verify(path: str | os.PathLike[str], progress: Progress | None = None) -> VerifyReport:
     """Check one container from end to end; problems are reported, not raised.
 
     Args:
@@ -45,9 +44,7 @@ def verify(
     return replace(report, savable=would_save(path)) if report.problems else report
 
 
-def _verify(
-    path: str | os.PathLike[str], progress: Callable[[int, int], None] | None
-) -> VerifyReport:
+def _verify(path: str | os.PathLike[str], progress: Progress | None) -> VerifyReport:
     problems: list[str] = []
     try:
         with RecordReader(path) as records:

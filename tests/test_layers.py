@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"errors", "version", "differing"},
+    {"errors", "version", "differing", "progress"},
     {"batch"},
     {"augment", "validation"},
     {"header", "images", "container", "entropy"},
@@ -34,6 +34,7 @@ NUMPY_ONLY = {
     "validation",
     "header",
     "names",
+    "progress",
     "reader",
     "writer",
 }

@@ -23,10 +23,10 @@ from labelcodec.pipeline.evaluate import Centres, evaluate
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.relabel import relabel
 from labelcodec.pipeline.teacher import load_teacher
+from labelcodec.progress import Progress
 from labelcodec.reader import open as open_containers
 from labelcodec.storage import Breakdown, Fidelity, breakdown, compare_sets
 
-Progress = Callable[[int, int], None]
 Stages = Callable[[str], Progress | None]
 NORMALISATION = {"mean": [0.15] * 3, "std": [0.3] * 3}
 MODEL, RECIPE, RATE = "convnet", "omniglot242", 3e-3

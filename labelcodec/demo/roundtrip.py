@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from labelcodec.dumps import open_dump
 from labelcodec.dumps.convert import decode, encode
+from labelcodec.progress import Progress
 from labelcodec.reader import open as open_containers
 from labelcodec.storage import Breakdown, Fidelity, breakdown, compare_sets
 from labelcodec.storage.describe import describe_batch, describe_set
@@ -67,7 +67,7 @@ class Demo:
         return {"stages": stages, "top_k": self.top_k.to_json(), "inspected": self.inspected}
 
 
-def run(progress: Callable[[int, int], None] | None = None) -> Demo:
+def run(progress: Progress | None = None) -> Demo:
     """Encode, inspect, decode and compare; leaves nothing behind.
 
     Args:
@@ -108,6 +108,6 @@ def _round_trip(dump: Path, container: Path, source: str, codec: str, **more: An
     return Stage(source, codec, before.bytes, storage, identical and before.types == after.types)
 
 
-def _step(progress: Callable[[int, int], None] | None, done: int) -> None:
+def _step(progress: Progress | None, done: int) -> None:
     if progress is not None:
         progress(done, 3)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from labelcodec.augment.seeded import draw
 from labelcodec.batch import Mix
 from labelcodec.images import ImageListing
 from labelcodec.pipeline.schedules import learning_rate
+from labelcodec.progress import Progress
 from labelcodec.replay.finish import mix, normalise
 from labelcodec.replay.pixels import Files
 from labelcodec.replay.tensors import replay_batch
@@ -31,7 +32,7 @@ def train_teacher(
     *,
     epochs: int,
     rate: float,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train on hard labels, in place, with AdamW on a cosine; leaves the model ready to label.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,8 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs.interface import Codec
 from labelcodec.dumps.workers import Batches, encoded
 from labelcodec.header import Header
+from labelcodec.progress import Progress
 from labelcodec.writer import Writer, fitting_places
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)

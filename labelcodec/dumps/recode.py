@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision
 from labelcodec.codecs import registry
-from labelcodec.dumps.encoding import EncodeReport, Progress, write
+from labelcodec.dumps.encoding import EncodeReport, write
 from labelcodec.errors import MismatchError
 from labelcodec.header import CREATOR, Header
+from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.version import __version__

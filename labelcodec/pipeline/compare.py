@@ -7,9 +7,10 @@ from pathlib import Path
 
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.distributed import process
-from labelcodec.pipeline.evaluate import Centres, Progress, Scores, evaluate
+from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
 from labelcodec.pipeline.models import trained
 from labelcodec.pipeline.run import student
+from labelcodec.progress import Progress
 
 
 def evaluate_runs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from labelcodec.errors import MismatchError
 from labelcodec.images import list_images
+from labelcodec.progress import Progress
 from labelcodec.replay.finish import normalise
 from labelcodec.replay.loading import loaded
 from labelcodec.replay.pillow import filter_of
 from labelcodec.replay.pixels import Files
 
-Progress = Callable[[int, int], None]
 CROP_SHARE = 224 / 256  # of the shorter side that the centre crop keeps
 
 

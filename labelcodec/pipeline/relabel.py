@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.labelling import Drawn, labelled
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.teacher import Teacher
+from labelcodec.progress import Progress
 from labelcodec.writer import Writer, fitting_places, with_codec
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from labelcodec.pipeline.recipe import TrainingRecipe
 from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run, digest
 from labelcodec.pipeline.student import Student
 from labelcodec.pipeline.watch import Progressed, Watch
+from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
 from labelcodec.replay.loading import loaded
@@ -59,7 +60,7 @@ def train(
     device: str | None = None,
     resume: bool = False,
     progress: Callable[[Progressed], None] | None = None,
-    caching: Callable[[int, int], None] | None = None,
+    caching: Progress | None = None,
 ) -> TrainReport:
     """Train a student; under torchrun every process takes its share of the batches.
 

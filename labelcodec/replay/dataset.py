@@ -16,6 +16,7 @@ from labelcodec.codecs.transform.compact import Compact
 from labelcodec.codecs.transform.frame import Frame
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.images import list_images
+from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.belonging import check_folder, check_images
@@ -23,7 +24,7 @@ from labelcodec.replay.expand import expand
 from labelcodec.replay.finish import check_normalisation, mix, normalise
 from labelcodec.replay.labels import SoftLabels, to_tensors
 from labelcodec.replay.loading import load_batch
-from labelcodec.replay.pixels import Cache, Files, Progress
+from labelcodec.replay.pixels import Cache, Files
 
 
 @dataclass(frozen=True, eq=False)

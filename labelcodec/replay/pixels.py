@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from PIL import Image
 from labelcodec.container.replacing import replacing
 from labelcodec.errors import MismatchError
 from labelcodec.images import ImageListing, image_sizes
+from labelcodec.progress import Progress
 
-Progress = Callable[[int, int], None]
 MAGIC = b"labelcodec pixels 1\n"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.progress import Progress
 from labelcodec.storage.rates import pruning_factor, raw_bytes, theoretical_rate
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Breakdown:
         }
 
 
-def breakdown(reader: Reader, progress: Callable[[int, int], None] | None = None) -> Breakdown:
+def breakdown(reader: Reader, progress: Progress | None = None) -> Breakdown:
     """Account for every byte of an opened label set; every batch is read and decoded.
 
     Args:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from labelcodec.augment.parts import augmentation_parts, same_bits
 from labelcodec.batch import LabelBatch, Labels
+from labelcodec.progress import Progress
 from labelcodec.storage.fidelity import Accumulator, Fidelity
 
 
@@ -48,9 +48,7 @@ class Comparison:
         }
 
 
-def compare_sets(
-    a: LabelSet, b: LabelSet, progress: Callable[[int, int], None] | None = None
-) -> Comparison:
+def compare_sets(a: LabelSet, b: LabelSet, progress: Progress | None = None) -> Comparison:
     """Compare two label sets batch by batch, by position; memory stays that of one batch.
 
     Crop boxes are compared as the fractions they stand for, since a dump does not say how many

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from labelcodec.dumps import Dump, open_dump
 from labelcodec.dumps.detect import check_layout, detect
 from labelcodec.dumps.unused import unused
 from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.progress import Progress
 from labelcodec.reader import open as open_containers
 from labelcodec.storage.compare import LabelSet, compare_sets
 from labelcodec.storage.fidelity import Fidelity
@@ -74,7 +75,7 @@ def _useful(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
 
 
 def fidelity_of(
-    source: Path, stored: Path, progress: Callable[[int, int], None] | None = None, **dump: Any
+    source: Path, stored: Path, progress: Progress | None = None, **dump: Any
 ) -> Fidelity:
     """How far stored labels are from their source; each is a dump or a container.
 
