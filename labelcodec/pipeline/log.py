@@ -30,13 +30,13 @@ def claimed(out: Path, resume: bool) -> Iterator[BinaryIO]:
     holds = [name for name in (RESULT, CHECKPOINT, LOG) if (out / name).exists()]
     if LOG in holds and not (out / LOG).stat().st_size:  # of a run that did not end its first epoch
         holds.remove(LOG)
-    if holds and not resume:
-        raise MismatchError(
-            f"{out}: holds a run already ({holds[0]}); resume it or name another folder"
-        )
     if RESULT in holds and CHECKPOINT not in holds:
         raise MismatchError(
             f"{out}: holds {RESULT} without the {CHECKPOINT} to go on from; name another folder"
+        )
+    if holds and not resume:
+        raise MismatchError(
+            f"{out}: holds a run already ({holds[0]}); resume it or name another folder"
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOG

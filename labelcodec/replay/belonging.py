@@ -38,7 +38,9 @@ def check_folder(reader: Reader, listing: ImageListing) -> None:
         return
     names = reader.names or ()
     if fingerprint(names) != header.fingerprint:
-        raise MismatchError(f"{where}: other file names, though as many; the labels keep none")
+        raise MismatchError(
+            f"{where}: other file names, though as many; the labels keep no names that tell which"
+        )
     if len(names) != len(listing):
         raise MismatchError(f"{where}: it has {len(listing)} images, the labels {len(names)}")
     first = next(i for i, name in enumerate(names) if name != listing.paths[i])

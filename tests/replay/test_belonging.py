@@ -54,7 +54,7 @@ def test_another_name_is_named(tmp_path) -> None:
 def test_without_names_the_listings_differ(tmp_path) -> None:
     reader = labelled(tmp_path)
     (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class1/0060.png")
-    refused(reader, tmp_path / "images", "other file names", "keep none")
+    refused(reader, tmp_path / "images", "other file names", "keep no names")
 
 
 def test_names_of_other_files_are_not_told(tmp_path) -> None:
