@@ -14,7 +14,7 @@ from tests.pipeline import scene
 
 RELABEL = {
     "dense": {"codec": "dense", "epochs": 2},
-    "transform": {"codec": "transform:bytes=6", "epochs": 8},
+    "transform": {"codec": "transform:bytes=8", "epochs": 8},
 }
 # Recorded batches of 4 and of 2 samples: the processes have different numbers of samples.
 TRAIN = {"batch_size": 2, "micro_batch": 1, "ema": 0.9, "batches_per_epoch": 6, "temperature": 2.0}

@@ -62,7 +62,7 @@ def test_progress_and_report(world, tmp_path, workers) -> None:
     assert (tmp_path / "deep/a.slc").read_bytes() == (world / "labels.slc").read_bytes()
 
 
-@pytest.mark.parametrize("codec", ["dense", "topk:k=2", "transform:bytes=6"])
+@pytest.mark.parametrize("codec", ["dense", "topk:k=2", "transform:bytes=8"])
 @pytest.mark.parametrize("calls", [3, 14])
 def test_resumed_is_uninterrupted(world, tmp_path, monkeypatch, codec, calls) -> None:
     """Stopped while tables are fitted, or while batches are written."""
