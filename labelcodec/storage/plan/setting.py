@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from labelcodec.batch import MAX_CLASSES, MAX_SAMPLES
 from labelcodec.errors import ConfigError
 
 # LPLD's 200 000 distilled ImageNet-1K images of 224 x 224 pixels take 2.98 GB (README of
@@ -18,10 +19,10 @@ class Setting:
     """A distilled data set whose labels are to be stored.
 
     Attributes:
-        classes: C, 1 and more.
+        classes: C, 1 .. 2^20.
         images: distilled images in all, 1 and more.
         epochs: T, the epochs the student trains for.
-        batch_size: samples of a recorded batch.
+        batch_size: samples of a recorded batch, 1 .. 2^16.
         mix: kind of mixing, None without.
         precision: of the teacher's logits.
         cutout: whether cutout takes the place of the flip, as for ImageNet-21K.
@@ -43,6 +44,9 @@ class Setting:
         for key in ("classes", "images", "epochs", "batch_size", "image_bytes"):
             if getattr(self, key) <= 0:
                 raise ConfigError(f"{key} is {getattr(self, key)}, allowed is more than 0")
+        for key, most in (("classes", MAX_CLASSES), ("batch_size", MAX_SAMPLES)):
+            if getattr(self, key) > most:
+                raise ConfigError(f"{key} is {getattr(self, key)}, a container holds up to {most}")
         if self.randaugment < 0:
             raise ConfigError(f"randaugment is {self.randaugment}, allowed are 0 and more")
 

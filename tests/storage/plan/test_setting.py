@@ -43,3 +43,10 @@ def test_fractions_out_of_range(keep: float) -> None:
 def test_nothing_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=f"{key} is 0"):
         Setting(**{"classes": 10, "images": 10, key: 0})
+
+
+@pytest.mark.parametrize(("key", "most"), [("classes", 1 << 20), ("batch_size", 1 << 16)])
+def test_more_than_a_container_holds_is_refused(key: str, most: int) -> None:
+    Setting(**{"classes": 10, "images": 10, key: most})
+    with pytest.raises(ConfigError, match=f"{key} is {most + 1}, a container holds up to {most}"):
+        Setting(**{"classes": 10, "images": 10, key: most + 1})
