@@ -115,10 +115,10 @@ def pareto(found: Sequence[Prediction]) -> list[Prediction]:
     """Those that no other one beats: fewer bytes, more labels, less total variation.
 
     Labels and fidelity are kept apart on purpose: how much of one is worth how much of the other
-    depends on the student. What has no known total variation is left out.
+    depends on the student. What has no known total variation is left out, and beats what it would
+    beat without any.
     """
-    known = [(one, one.tv4) for one in found if one.tv4 is not None]
-    marks = [(one.bytes_total, -one.labels, tv4) for one, tv4 in known]
+    marks = [(one.bytes_total, -one.labels, one.tv4 or 0.0) for one in found]
 
     def beaten(mark: tuple[int, int, float]) -> bool:
         return any(
@@ -126,4 +126,8 @@ def pareto(found: Sequence[Prediction]) -> list[Prediction]:
             for other in marks
         )
 
-    return [one for (one, _), mark in zip(known, marks, strict=True) if not beaten(mark)]
+    return [
+        one
+        for one, mark in zip(found, marks, strict=True)
+        if one.tv4 is not None and not beaten(mark)
+    ]
