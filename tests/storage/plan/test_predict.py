@@ -73,6 +73,44 @@ def test_png_is_written(tmp_path) -> None:
     assert target.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.fixture
+def figures(monkeypatch) -> list:
+    """Figures as they are saved."""
+    from matplotlib.figure import Figure
+
+    seen: list = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: seen.append(figure))
+    return seen
+
+
+@pytest.mark.parametrize("ipc", [10, 50])
+def test_names_in_the_picture_overlap_neither_each_other_nor_a_mark(tmp_path, figures, ipc) -> None:
+    setting, keeps = Setting(1000, 1000 * ipc), (1, 0.1, 0.025)
+    specs = ("sre2l", "lpqld:k=50", "topk:k=100", "transform:bytes=20", "transform:bytes=30")
+    plot([predict(s, setting, keep) for keep in keeps for s in specs], tmp_path / "plan.png")
+    (axes,) = figures[0].axes
+    names = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert set(names) == {spec.partition(":")[2] for spec in specs}
+    marks = [line for line in axes.lines if line.get_marker() != "None" and len(line.get_xdata())]
+    assert len(marks) == len(keeps) * len(specs)
+    for name, box in names.items():
+        others = [other for key, other in names.items() if key != name]
+        assert not box.count_overlaps(others)
+        assert not any(
+            box.contains(*axes.transData.transform(line.get_xydata()[0])) for line in marks
+        )
+
+
+def test_picture_explains_marks_and_says_what_it_lacks(tmp_path, figures) -> None:
+    plot([one(5, 1, 0.5), one(9, 1, None)], tmp_path / "plan.png")
+    (axes,) = figures[0].axes
+    assert axes.get_title(loc="left").endswith(
+        "not drawn, as their fidelity is not known: topk:k=5"
+    )
+    (legend,) = figures[0].legends
+    assert "topk" in [text.get_text() for text in legend.get_texts()]
+
+
 def test_nothing_to_plot(tmp_path) -> None:
     with pytest.raises(ConfigError, match="nothing to plot"):
         plot([one(1, 1, None)], tmp_path / "plan.png")
