@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from labelcodec.storage.plan import Prediction, Setting
 
 KEEPS = (1.0, 0.1, 0.025)
+PLAIN = ("sre2l", "dense")  # can be predicted of any labels
 CODECS = (
     *("sre2l", "lpqld:k=50", "lpqld:k=10", "dense", "topk:k=100", "topk:k=50", "topk:k=10"),
     *("transform:bytes=60", "transform:bytes=30", "transform:bytes=20"),
@@ -87,7 +89,8 @@ def plan(
 
     Bytes of containers are extrapolated from measured files of real ImageNet-1K labels, bytes of
     dumps are what the peers' code writes. A * marks what nothing else beats: fewer bytes, more
-    labels, less total variation (TV) to the full labels.
+    labels, less total variation (TV) to the full labels. What has an unknown TV is never marked,
+    and nothing that it might beat.
 
     \b
     Example:
@@ -95,6 +98,7 @@ def plan(
       labelcodec plan --classes 1000 --ipc 10 --keep 0.05 --codec topk:k=50 --codec lpqld:k=50
       labelcodec plan --classes 10450 --ipc 10 --batch-size 32 --mix none --cutout --json
     """
+    from labelcodec.errors import ConfigError
     from labelcodec.storage.plan import pareto, predict
     from labelcodec.storage.plan import plot as draw
     from labelcodec.storage.plot import check_target
@@ -102,21 +106,24 @@ def plan(
     if plot is not None:
         check_target(plot)
     setting = _setting(folder, image_bytes, classes=classes, ipc=ipc, mix=mix, **rest)
-    specs = codecs or tuple(spec for spec in CODECS if _largest(spec) <= classes)
-    found = [predict(spec, setting, keep) for keep in keeps or KEEPS for spec in specs]
+    found, refused = [], dict[str, None]()
+    for keep, spec in product(keeps or KEEPS, codecs or CODECS):
+        try:
+            found.append(predict(spec, setting, keep))
+        except ConfigError:
+            if codecs or spec in PLAIN:
+                raise
+            refused[spec] = None
     best = {id(one) for one in pareto(found)}
     if json_:
         rows = [{**one.to_json(), "pareto": id(one) in best} for one in found]
         console.as_json({"setting": asdict(setting), "predicted": rows})
     else:
         _show(setting, found, best)
+    if refused:
+        console.note(f"{', '.join(refused)}: not for these labels, or nothing alike was measured")
     if plot is not None:
         draw(found, plot)
-
-
-def _largest(spec: str) -> int:
-    """How many of the largest logits a spec of CODECS keeps, 0 for all."""
-    return int(spec.partition(":k=")[2] or 0)
 
 
 def _setting(
@@ -147,7 +154,7 @@ def _setting(
 
 
 def _show(setting: Setting, found: list[Prediction], best: set[int]) -> None:
-    from labelcodec.storage.plan.predict import AUGMENTATION, BEYOND, LABELS
+    from labelcodec.storage.plan.predict import AUGMENTATION, BEYOND, LABELS, SYNTHETIC
     from labelcodec.storage.plan.setting import ASSUMED_IMAGE_BYTES
 
     size = console.size
@@ -173,5 +180,13 @@ def _show(setting: Setting, found: list[Prediction], best: set[int]) -> None:
         )
     columns = ["  stored as", "kept", "labels", "F", "side", "framing", "in all", "B/label"]
     console.table("Predicted", [*columns, "theoretical", "actual", "TV tau 4"], rows)
-    if any(one.basis == BEYOND for one in found):
-        console.note(f"containers of {setting.classes} classes: beyond what was ever measured")
+    for basis, what in (
+        (BEYOND, f"with {setting.classes} classes beyond what was ever measured"),
+        (SYNTHETIC, "of so many classes, it was measured on synthetic labels alone"),
+    ):
+        names = dict.fromkeys(one.codec for one in found if one.basis == basis)
+        if names:
+            console.note(f"{', '.join(names)}: {what}")
+    unknown = dict.fromkeys(one.codec for one in found if one.tv4 is None)
+    if unknown:
+        console.note(f"{', '.join(unknown)}: the TV is not known; nothing they might beat has a *")

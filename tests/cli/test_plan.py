@@ -28,9 +28,26 @@ def test_json_has_setting_predictions_and_the_pareto_set(capsys) -> None:
 
 def test_few_classes_leave_the_larger_k_out(capsys) -> None:
     found = call(capsys, "plan", "--classes", 20, "--ipc", 10)
+    assert found.status == 0
     assert "k=10" in found.out
     assert "k=50" not in found.out
     assert "beyond what was ever measured" in found.err
+    assert "topk:k=50, transform:bytes=60" in found.err
+
+
+def test_imagenet_21k_says_what_its_figures_rest_on(capsys, tmp_path) -> None:
+    args = ("--classes", 10450, "--ipc", 10, "--batch-size", 32, "--mix", "none", "--cutout")
+    found = call(capsys, "plan", *args, "--plot", tmp_path / "plan.png")
+    assert "* transform:bytes=20" in found.out
+    assert "* topk" not in found.out
+    assert "measured on synthetic labels alone" in found.err
+
+
+def test_unknown_fidelity_is_named_and_nothing_starred_over_it(capsys) -> None:
+    specs = ("--codec", "topk:k=50", "--codec", "topk:k=10,tail=floor")
+    found = call(capsys, *BASE, "--keep", 1, *specs)
+    assert "*" not in found.out
+    assert "topk:k=10,tail=floor: the TV is not known" in found.err
 
 
 def test_images_are_counted_and_measured(capsys, tmp_path) -> None:
@@ -56,6 +73,9 @@ def test_plot(capsys, tmp_path) -> None:
         (("--classes", 10, "--ipc", 1, "--images", "x"), "--ipc or --images"),
         (("--classes", 10, "--ipc", 1, "--codec", "topk:k=50"), "k"),
         (("--classes", 10, "--ipc", 1, "--keep", 7), "keep is 7"),
+        (("--classes", 10**9, "--ipc", 1), "holds up to 1048576"),
+        (("--classes", 1000, "--ipc", 1, "--codec", "transform:bytes=0.1"), "predictable"),
+        (("--classes", 10, "--ipc", 1, "--codec", "transform:bytes=5000"), "predictable"),
         (("--ipc", 1), "--classes"),
     ],
 )

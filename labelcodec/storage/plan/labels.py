@@ -7,10 +7,9 @@ apart. Rules, each checked on files outside the table (benchmarks/planner.py):
 - the classes of top-k labels take the same share of log2(C! / (C - k)!) bits as the reference's;
 - a value with a step takes what it takes there with the step C / 1000 as large, one stored bit for
   bit log2(1000 / C) bits more than there;
-- full logits take the same bits a value;
-- the transform codec spends its budget, of which the side information takes more the more labels
-  (N^0.3) and classes (C^0.7) there are; what is left for a label is worth (1000 / C)^0.7 times
-  as much as there.
+- full logits take the same bits a value.
+
+The rules of the transform codec are in `transform`.
 """
 
 from __future__ import annotations
@@ -27,13 +26,12 @@ from labelcodec.codecs.topk import TopK
 from labelcodec.codecs.transform import Transform
 from labelcodec.errors import ConfigError
 from labelcodec.storage.plan import measured
-from labelcodec.storage.plan.measured import CLASSES, DENSE_VALUE, LABELS, TOPK, TRANSFORM
+from labelcodec.storage.plan.measured import CLASSES, DENSE_VALUE, TOPK
 from labelcodec.storage.plan.setting import Setting
+from labelcodec.storage.plan.transform import transform_cost
 
 # A float32 has 13 bits of mantissa more than a float16; nothing predicts them.
 _MANTISSA_BYTES = 13 / 8
-_CLASS_EXPONENT, _LABEL_EXPONENT = 0.7, 0.3
-_LARGEST_SIDE = 0.5  # of a budget, where labels are few: the encoder then takes a smaller basis
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,17 @@ class LabelCost:
 
 
 def topk_tv4(k: int, classes: int, step: float | None = None) -> float | None:
-    """Total variation at tau = 4 of the k largest of C logits, the others without probability."""
+    """Total variation at tau = 4 of the k largest of C logits, the others without probability.
+
+    None where more of the classes are kept than was measured, which is not all of them.
+    """
     if k == classes and step is None:
         return 0.0
     alike = k * CLASSES / classes
-    inside = TOPK[None][0].k <= alike <= TOPK[None][-1].k
-    return _over_steps(step, lambda row: row.tv4, alike) if inside else None
+    if alike > TOPK[None][-1].k:
+        return None
+    mass = 1 - _over_steps(step, lambda row: row.tv4, alike)
+    return 1 - mass * min(alike, 1)  # what is left of the largest, where classes are many
 
 
 def label_cost(spec: str, setting: Setting, labels: int) -> LabelCost:
@@ -78,7 +81,8 @@ def label_cost(spec: str, setting: Setting, labels: int) -> LabelCost:
         case TopK():
             return _topk(codec, setting)
         case Transform():
-            return _transform(codec, setting, labels)
+            spent = transform_cost(codec, setting, labels)
+            return LabelCost(spent.peaks, spent.values, spent.side, spent.tv4)
     raise ConfigError(f"{spec}: there is no prediction for this codec")
 
 
@@ -120,32 +124,3 @@ def _between(x: float, points: list[tuple[float, float]]) -> float:
     """Linear in log x between the points, the nearest one outside of them."""
     places, values = zip(*points, strict=True)
     return float(np.interp(log(x), np.log(places), values))
-
-
-def _transform(codec: Transform, setting: Setting, labels: int) -> LabelCost:
-    if codec.bytes is not None and not codec.quality:
-        return _spent(codec.bytes, setting, labels)
-    if codec.bytes is not None or set(codec.quality) != {"tv4"}:
-        raise ConfigError("transform: only bytes=… or tv4=… alone can be predicted")
-    tried = [(_spent(row.budget, setting, labels).tv4, row.budget) for row in TRANSFORM]
-    known = sorted((tv4, budget) for tv4, budget in tried if tv4 is not None)
-    wanted = codec.quality["tv4"]
-    if not known or not known[0][0] <= wanted <= known[-1][0]:
-        reach = f"{known[0][0]:.3g}..{known[-1][0]:.3g}" if known else "none"
-        raise ConfigError(f"transform: tv4={wanted:g} was not measured; predictable here: {reach}")
-    return _spent(_between(wanted, known), setting, labels)
-
-
-def _spent(budget: float, setting: Setting, labels: int) -> LabelCost:
-    """The transform codec's cost at so many bytes a label, its share of the basis included."""
-    base = _between(budget, [(row.budget, row.side) for row in TRANSFORM])
-    fewer = CLASSES / setting.classes
-    side = base * (labels / LABELS) ** _LABEL_EXPONENT / fewer**_CLASS_EXPONENT
-    side = min(side, _LARGEST_SIDE * budget * labels)
-    payload = budget - side / labels
-    alike = payload * fewer**_CLASS_EXPONENT
-    curve = [(row.index + row.values, row.tv4) for row in TRANSFORM]
-    inside = curve[0][0] <= alike <= curve[-1][0]
-    shares = [(row.index + row.values, row.index / (row.index + row.values)) for row in TRANSFORM]
-    index = payload * _between(payload, shares)
-    return LabelCost(index, payload - index, side, _between(alike, curve) if inside else None)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labelcodec.codecs import registry
+from labelcodec.codecs.transform import Transform
 from labelcodec.header import Header
 from labelcodec.storage.plan.container import container_components
 from labelcodec.storage.plan.labels import topk_tv4
@@ -17,6 +18,7 @@ from labelcodec.storage.rates import theoretical_rate
 
 LABELS = ("label index", "label values")
 DUMP, MEASURED, BEYOND = "dump files", "measured files", "beyond measured files"
+SYNTHETIC = "files of synthetic labels"
 AUGMENTATION = ("crop", "flip", "cutout", "randaugment", "mix index", "mix ratio", "mix box")
 
 
@@ -35,8 +37,9 @@ class Prediction:
         theoretical_rate: counts logit values only, pruning included.
         actual_rate: SRe2L's dump of all T epochs over these bytes.
         tv4: mean total variation to the full labels at tau = 4; None where it is not known.
-        basis: what it rests on: how a peer's code writes its files, files that were measured, or
-            the latter with more or fewer classes than the rules were checked for.
+        basis: what it rests on: how a peer's code writes its files; files that were measured; the
+            same, with more or fewer classes than the rules were checked for; or with so many
+            that they were checked with synthetic labels alone.
     """
 
     codec: str
@@ -91,9 +94,12 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
         tv4 = 0.0 if k is None else topk_tv4(k, setting.classes)
     else:
         components, tv4 = container_components(spec, setting, kept)
-        k = getattr(registry.parse(spec), "k", None)
+        codec = registry.parse(spec)
+        k = getattr(codec, "k", None)
         low, high = CHECKED_CLASSES
         basis = MEASURED if low <= setting.classes <= high else BEYOND
+        if setting.classes > high and isinstance(codec, Transform):
+            basis = SYNTHETIC
     every = dump_components("sre2l", None, setting, kept_batches(setting, 1))
     header = Header(setting.classes, k=k, images=setting.images, epochs=setting.epochs)
     return Prediction(

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from labelcodec.codecs.transform import Transform
 from labelcodec.errors import ConfigError
 from labelcodec.storage.plan import Setting, measured, predict
 from labelcodec.storage.plan.labels import topk_tv4
 from labelcodec.storage.plan.predict import LABELS
+from labelcodec.storage.plan.transform import lost
 
 ROOT = Path(__file__).parents[3]
 RESULT = json.loads((ROOT / "benchmarks/results/planner.json").read_text())
@@ -19,11 +21,14 @@ FIXTURE = ROOT / "labelcodec/fixtures/in1k-two-batches"
 
 
 def name(row: dict[str, Any]) -> str:
-    return f"{row['codec']}-C{row['classes']}-N{row['labels']}"
+    sizes = "-".join(f"{key[0].upper()}{row[key]}" for key in ("classes", "images", "labels"))
+    fitted = "" if row["fitted"] == row["labels"] else f"-fitted{row['fitted']}"
+    return f"{row['codec']}-{sizes}{fitted}"
 
 
 def predicted(row: dict[str, Any]):
-    return predict(row["codec"], Setting(row["classes"], 1000, row["labels"] // 1000), 1)
+    epochs = row["labels"] // row["images"]
+    return predict(row["codec"], Setting(row["classes"], row["images"], epochs), 1)
 
 
 def per_label(row: dict[str, Any], component: str) -> float:
@@ -31,10 +36,15 @@ def per_label(row: dict[str, Any], component: str) -> float:
 
 
 @pytest.mark.parametrize("row", RESULT["checks"], ids=name)
-def test_files_outside_the_table(row: dict[str, Any]) -> None:
+def test_files_outside_the_table(row: dict[str, Any], monkeypatch) -> None:
+    monkeypatch.setattr(Transform, "fit_labels", row["fitted"])
     found = predicted(row)
-    assert found.bytes_total == pytest.approx(sum(row["components"].values()), rel=0.035)
-    assert found.tv4 == pytest.approx(row["tv4"], rel=0.1)
+    order = "image index"  # the benchmark made it up where each label has an image of its own
+    alike = row["classes"] == 1000 and row["labels"] <= 10_000
+    assert found.bytes_total - found.components[order] == pytest.approx(
+        sum(row["components"].values()) - row["components"][order], rel=0.035 if alike else 0.09
+    )
+    assert found.tv4 == pytest.approx(row["tv4"], rel=0.04 if alike else 0.09)
     side = row["components"]["side information"]
     assert found.components["side information"] == pytest.approx(side, rel=0.35)
 
@@ -43,13 +53,14 @@ def test_files_outside_the_table(row: dict[str, Any]) -> None:
 def test_table_is_the_benchmarks(row: dict[str, Any]) -> None:
     labels = per_label(row, "label index") + per_label(row, "label values")
     found = predicted(row)
-    assert found.of(LABELS) / found.labels == pytest.approx(labels, rel=0.015)
-    assert found.tv4 == pytest.approx(row["tv4"], abs=0.002)
+    assert found.of(LABELS) / found.labels == pytest.approx(labels, rel=0.025)
+    assert found.tv4 == pytest.approx(row["tv4"], rel=0.01)
 
 
 def test_every_row_of_the_table_was_measured() -> None:
-    rows = sum(map(len, measured.TOPK.values())) + len(measured.TRANSFORM) + 1  # and dense
-    assert rows == len(RESULT["measured"])
+    tables = (measured.TOPK, measured.MEANS, measured.NO_MEANS)
+    rows = sum(len(rows) for table in tables for rows in table.values())
+    assert rows + 1 == len(RESULT["measured"])  # and dense
 
 
 def test_container_as_it_is_written(tmp_path) -> None:
@@ -79,17 +90,52 @@ def test_float32_costs_its_mantissa_only_where_bits_are_kept() -> None:
         assert grown == pytest.approx(more, abs=1e-3)
 
 
-def test_quality_of_transform_is_turned_into_bytes() -> None:
-    setting = Setting(1000, 10_000)
-    asked = predict("transform:tv4=0.08", setting, 0.1)
-    assert asked.tv4 == pytest.approx(0.08, abs=0.001)
-    assert 25 < asked.components["label values"] * 1.5 / asked.labels < 50
+def test_qualities_are_met_and_cost_more_together_than_alone() -> None:
+    setting = Setting(1000, 1000, 10)
+    alone = [predict(f"transform:{one}", setting, 1) for one in ("tv4=0.08", "kl1=0.15")]
+    both = predict("transform:tv4=0.08,kl1=0.15", setting, 1)
+    assert both.tv4 == pytest.approx(0.08, rel=0.01)
+    assert max(one.bytes_total for one in alone) < both.bytes_total
+    loose = predict("transform:tv4=0.08,kl1=5", setting, 1)
+    assert loose.bytes_total == alone[0].bytes_total
+
+
+def test_images_seen_once_have_no_means() -> None:
+    """Ten labels of each image are predicted from each other, those of ten images are not."""
+    few, many = (
+        predict("transform:tv4=0.08", Setting(1000, images, 10_000 // images), 1)
+        for images in (1000, 10_000)
+    )
+    assert few.components["label values"] < 0.8 * many.components["label values"]
+    side = [one.components["side information"] for one in (few, many)]
+    assert side[0] > 1.3 * side[1]
+
+
+@pytest.mark.parametrize(
+    ("image_labels", "fitted", "share"),
+    [(2, 0, 0.85), (10, 0, 0.29), (10, 1, 0), (3, 1, 0), (1e9, 1, 0.15), (1e9, 0, 0.15)],
+)
+def test_lost_gain_of_means(image_labels: float, fitted: float, share: float) -> None:
+    assert lost(image_labels, fitted) == pytest.approx(share, abs=0.02)
+
+
+def test_many_classes_are_held_to_the_synthetic_ones() -> None:
+    result = json.loads((ROOT / "benchmarks/results/transform_large.json").read_text())
+    count = result["chosen"]["sharing"]
+    found = predict(result["codec"], Setting(10_450, count, 1), 1)
+    assert found.basis == "files of synthetic labels"
+    labels = found.of(LABELS) + found.components["side information"]
+    assert labels / count == pytest.approx(
+        sum(result["chosen"]["bytes_per_label"].values()), rel=0.15
+    )
+    assert found.tv4 == pytest.approx(result["fidelity"]["tv"]["4"], rel=0.1)
 
 
 def test_fidelity_of_topk() -> None:
     assert topk_tv4(1000, 1000) == 0
-    assert topk_tv4(1, 1000) is None  # fewer than were measured
+    assert topk_tv4(900, 1000) is None  # more than were measured
     assert topk_tv4(50, 500) == topk_tv4(100, 1000)
+    assert topk_tv4(10, 1000) < topk_tv4(1, 1000) < topk_tv4(1, 10_000) < 1
 
 
 @pytest.mark.parametrize(
@@ -97,10 +143,12 @@ def test_fidelity_of_topk() -> None:
     [
         ("topk:k=1001", r"1\.\.1000"),
         ("topk:step=1", "give k"),
-        ("transform:tv4=0.0001", "predictable here"),
-        ("transform:kl1=0.1", "tv4"),
-        ("transform:bytes=30,tv4=0.1", "alone"),
-        ("transform:rank=8,step=1,peaks=2", "alone"),
+        ("transform:tv4=0.0001", "predictable for"),
+        ("transform:bytes=0.1", r"bytes=0\.1 is beyond what was measured; predictable .*: [3-9]"),
+        ("transform:bytes=5000", r"predictable for these labels: .*\.\.[12]\d\d$"),
+        ("transform:kl2=0.1", "tv4=…,kl1=…"),
+        ("transform:bytes=30,tv4=0.1", "only"),
+        ("transform:rank=8,step=1,peaks=2", "only"),
         ("unknown", "unknown codec"),
     ],
 )
