@@ -47,7 +47,7 @@ def _setting(text: str) -> dict[str, Any]:
 @click.option(
     "--validate-every", metavar="EPOCHS", type=click.IntRange(min=1), default=10, show_default=True
 )
-@click.option("--no-resize", is_flag=True, help="Validation images have the input's size already.")
+@options.no_resize
 @click.option("--cache", type=options.PATH, help="File to keep decoded images in.")
 @click.option(
     "--image-size", metavar="PIXELS", type=click.IntRange(min=1), help="If the labels do not say."
@@ -131,7 +131,7 @@ def _doing(now: Any) -> str:
 @click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1, required=True)
 @click.option("--teacher", help="A model to compare with, named as in a recipe.")
 @click.option("--teacher-weights", type=options.PATH, help="Its weights.")
-@click.option("--no-resize", is_flag=True, help="The images have the input's size already.")
+@options.no_resize
 @options.workers
 @options.device
 @options.as_json

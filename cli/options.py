@@ -22,6 +22,9 @@ workers = click.option(
     help="Processes that load images.",
 )
 device = click.option("--device", help="cpu, cuda, ...; a GPU by default where there is one.")
+no_resize = click.option(
+    "--no-resize", is_flag=True, help="Squeeze other sizes to the input's; cut nothing off."
+)
 layout = click.option(
     "--layout", type=click.Choice(LAYOUTS), help="Layout of the dump; found by itself if left out."
 )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -44,7 +45,10 @@ class Scores:
 
 
 class Centres(Dataset[tuple[torch.Tensor, int]]):
-    """Images of a folder as networks are tested: shorter side resized, centre cut out."""
+    """Images of a folder as networks are tested: shorter side resized, centre cut out.
+
+    An image that has the input's size is shown as it is.
+    """
 
     def __init__(self, root: Path, size: tuple[int, int], interpolation: str, resize: bool) -> None:
         """List the folder.
@@ -53,7 +57,8 @@ class Centres(Dataset[tuple[torch.Tensor, int]]):
             root: image folder, one sub-folder a class.
             size: height, width of the network input.
             interpolation: 'bilinear' or 'bicubic'.
-            resize: to 256/224 of `size` first, as for ImageNet; else straight to `size`.
+            resize: other sizes to 256/224 of `size` first, as for ImageNet; else straight to
+                `size`.
         """
         self.listing = list_images(root)
         self._files = Files(self.listing)
@@ -65,17 +70,21 @@ class Centres(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """(3, H, W) uint8 and the class."""
-        image, (height, width) = self._files.image(index), self._size
-        if self._resize:
-            scale = max(height / CROP_SHARE / image.height, width / CROP_SHARE / image.width)
-            sides = round(image.width * scale), round(image.height * scale)
-            image = image.resize(sides, self._filter)
-            left, top = round((sides[0] - width) / 2), round((sides[1] - height) / 2)
-            image = image.crop((left, top, left + width, top + height))
-        elif image.size != (width, height):
-            image = image.resize((width, height), self._filter)
+        image = self._files.image(index)
+        if image.size != self._size[::-1]:
+            image = self._fitted(image)
         levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
         return levels, int(self.listing.class_index[index])
+
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        height, width = self._size
+        if not self._resize:
+            return image.resize((width, height), self._filter)
+        scale = max(height / CROP_SHARE / image.height, width / CROP_SHARE / image.width)
+        sides = round(image.width * scale), round(image.height * scale)
+        left, top = round((sides[0] - width) / 2), round((sides[1] - height) / 2)
+        resized = image.resize(sides, self._filter)
+        return resized.crop((left, top, left + width, top + height))
 
 
 @torch.no_grad()

@@ -71,6 +71,8 @@ def test_train_and_evaluate(capsys, room) -> None:
     ).json()
     assert set(several) == {"run", "other"}
     assert several["run"] | {"agreement": None} == found["scores"]
+    by_default = call(capsys, "evaluate", "validation", "run", "other", *teacher, "--json").json()
+    assert by_default == several  # these images have the input's size
     table = call(capsys, "evaluate", "validation", "run", "other", *teacher).out
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["run", "other"]
 
