@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import click
@@ -108,13 +109,19 @@ def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
 
 
 @contextmanager
-def resumable() -> Iterator[None]:
-    """Ctrl-C says how the command can go on."""
+def resumable(kept: Path | None = None) -> Iterator[None]:
+    """Ctrl-C says how the command can go on, or that nothing is kept.
+
+    Args:
+        kept: file that it would go on from, where no note on the error says so.
+    """
     try:
         yield
-    except KeyboardInterrupt:
-        message = "interrupted; run the same command with --resume to go on"
-        raise Interrupted(message) from None
+    except KeyboardInterrupt as error:
+        how = "; ".join(getattr(error, "__notes__", ())) or "nothing is kept"
+        if kept is not None and kept.exists():
+            how = f"{kept} is kept; run the same command with --resume to go on"
+        raise Interrupted(f"interrupted; {how}") from None
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -92,13 +92,14 @@ def train(
 
     from labelcodec.pipeline.distributed import rank
     from labelcodec.pipeline.recipe import load, merged
+    from labelcodec.pipeline.run import CHECKPOINT
     from labelcodec.pipeline.train import train as run
 
     size = None if image_size is None else (image_size, image_size)
     nothing: dict[str, Any] = {}
     settings = load(recipe, reduce(merged, changes, nothing))
     first = rank() == 0
-    with console.resumable(), console.progress("train", shown=first) as bar:
+    with console.resumable(out / CHECKPOINT), console.progress("train", shown=first) as bar:
         report = run(
             labels,
             images,

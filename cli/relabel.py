@@ -87,6 +87,9 @@ def relabel(
     are drawn from the seed and take no room. Under torchrun every process writes its share,
     FILE-RANK-of-N.slc; a glob of them is the same label set.
 
+    Until all is written there are only FILE.partial and FILE.fitting, from which --resume goes on
+    after an interrupt or an error.
+
     \b
     Example:
       labelcodec relabel images labels.slc --teacher resnet20 --weights resnet20.safetensors \\

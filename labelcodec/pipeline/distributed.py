@@ -32,6 +32,17 @@ class Process:
         """Whether this one writes and prints for all."""
         return self.rank == 0
 
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        self.sums(0)
+
+    def shared(self, value: bytes | None) -> bytes | None:
+        """The first process's value, which all processes must ask for."""
+        given = [value]
+        if self.world > 1:
+            dist.broadcast_object_list(given, 0)
+        return given[0]
+
     def sums(self, *numbers: int) -> list[int]:
         """Each number added up over all processes, which must all ask."""
         if self.world == 1:

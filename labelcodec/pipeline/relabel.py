@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch.distributed as dist
 
 from labelcodec.augment.recipe import Recipe
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.names import cheap
+from labelcodec.pipeline.ahead import Ahead, Labelled, check_started, tables_of
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.labelling import Drawn, labelled
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.progress import Progress
-from labelcodec.writer import Writer, fitting_places, with_codec
+from labelcodec.writer import Writer, fitting_places
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,14 @@ def relabel(
 ) -> RelabelReport:
     """Label an image folder. What batches hold depends on nothing but the arguments above `here`.
 
+    The batches that tables are fitted to are labelled first, by all processes, and wait in
+    `NAME.slc.fitting` beside the containers until these are whole.
+
     Args:
         teacher: who labels.
         listing: the images.
-        target: the container; of several processes each writes `NAME-RANK-of-WORLD.slc`.
+        target: the container; of several processes each writes `NAME-RANK-of-WORLD.slc`, in a
+            folder that all of them see.
         recipe: what batches are drawn from.
         here: this process; the batches are shared out among all of them.
         epochs: T, as in `kept_batches`.
@@ -73,11 +78,11 @@ def relabel(
         workers: processes that load images.
         resume: continue where a run stopped, if any did; the files are the same in the end.
         force: replace existing files.
-        progress: called with this process's batches done and in all.
+        progress: called with the batches that this process has labelled and will in all.
 
     Raises:
-        LabelcodecError: an image, teacher, codec or destination that does not do. What was
-            labelled before is kept, to be resumed.
+        LabelcodecError: an image, teacher, codec or destination that does not do. Batches labelled
+            before are kept, to be resumed, and a note on the error says where.
     """
     if len(listing.classes) > teacher.classes:
         raise MismatchError(
@@ -104,20 +109,43 @@ def relabel(
     files = shard_paths(target, here.world)
     path = files[here.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
-    total = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
-    if resume and path.exists():
-        _shared(_tables(path, header, codec, own), here)
-    else:
-        drawn = Drawn(listing, recipe, interpolation)
-        names = listing.paths if cheap(listing.paths, total) else None
-        with Writer(
-            path, header, codec, resume=resume, force=force, expected=total, names=names
-        ) as writer:
-            if others := writer.numbers - set(own):
-                raise MismatchError(f"{path}: was started with batch {min(others)}, not wanted now")
-            ready = _fit(writer, teacher, drawn, numbers, here, workers, progress)
-            _fill(writer, teacher, drawn, own, ready, workers, progress)
-    return RelabelReport(tuple(files), len(numbers), total, path.stat().st_size)
+    labels = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
+    sample = _sample(numbers, recipe, teacher.classes, codec)
+    share = sample[here.rank :: here.world]
+    total = len(share) + len(set(own) - set(sample))
+    drawn = Drawn(listing, recipe, interpolation)
+
+    def label(wanted: Sequence[int], last: int) -> Iterator[LabelBatch]:
+        """Label batches, the last of which is this process's `last`-th of `total`."""
+        for i, batch in enumerate(labelled(teacher, drawn, wanted, workers)):
+            if progress is not None:
+                progress(last - len(wanted) + i + 1, total)
+            yield batch
+
+    opened: AbstractContextManager[Writer | None] = nullcontext()
+    if not (resume and path.exists()):
+        names = listing.paths if cheap(listing.paths, labels) else None
+        opened = Writer(
+            path, header, codec, resume=resume, force=force, expected=labels, names=names
+        )
+    with Ahead(files, here.rank, header) as ahead:
+        with opened as writer:
+            known = tables_of(path, header, codec, own) if writer is None else _tables(writer, own)
+            tables = here.shared(known)
+            if tables is None:
+                ahead.write(share, partial(label, last=len(share)), resume=resume, force=force)
+                here.wait()
+                if here.first and writer is not None:
+                    ready = ahead.read()
+                    coder = writer.fit([ready[number] for number in sample])
+                    tables = coder.side_information()
+                tables = here.shared(tables)
+            assert tables is not None
+            if writer is not None:
+                writer.adopt(tables)
+                _fill(writer, own, ahead.read(), partial(label, last=total))
+        here.wait()
+    return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size)
 
 
 def shard_paths(target: Path, world: int) -> list[Path]:
@@ -128,77 +156,27 @@ def shard_paths(target: Path, world: int) -> list[Path]:
     return [target.with_name(f"{stem}-{rank}-of-{world}.slc") for rank in range(world)]
 
 
-def _fit(
-    writer: Writer,
-    teacher: Teacher,
-    drawn: Drawn,
-    numbers: Sequence[int],
-    here: Process,
-    workers: int,
-    progress: Progress | None,
-) -> dict[int, LabelBatch]:
-    """Give all files the same tables: the first process fits them, the others take them over.
-
-    Returns:
-        The batches that were labelled for it, by number.
-    """
-    ready: dict[int, LabelBatch] = {}
-    if here.first and writer.coder is None:
-        recipe = drawn.recipe
-        size = recipe.batch * teacher.classes * np.dtype(np.float32).itemsize
-        places = fitting_places(len(numbers), recipe.batch, size, writer.codec.fit_labels)
-        sample = [numbers[place] for place in places]
-        share = -(-len(numbers) // here.world)
-        for batch in labelled(teacher, drawn, sample, workers):
-            ready[batch.number] = batch
-            if progress is not None:
-                progress(min(len(ready), share), share)
-        writer.fit(list(ready.values()))
-    own = None if writer.coder is None else writer.coder.side_information()
-    writer.adopt(_shared(own, here))
-    return ready
+def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:
+    """The tables of a file that is begun; None where they are not fitted yet."""
+    check_started(writer, own)
+    return None if writer.coder is None else writer.coder.side_information()
 
 
-def _shared(tables: bytes | None, here: Process) -> bytes:
-    """The tables of the first process, which has some."""
-    given = [tables]
-    if here.world > 1:
-        dist.broadcast_object_list(given, 0)
-    assert given[0] is not None
-    return given[0]
-
-
-def _tables(path: Path, header: Header, codec: str, own: Sequence[int]) -> bytes:
-    """The tables of a file that this process has finished before.
-
-    Raises:
-        MismatchError: it is not what this run would write.
-    """
-    with RecordReader(path) as found:
-        wanted = with_codec(header, registry.parse(codec)).to_map()
-        if found.header != wanted or found.index.number.tolist() != list(own):
-            raise MismatchError(f"{path}: exists already and is of another run")
-        return found.side(0)
+def _sample(numbers: Sequence[int], recipe: Recipe, classes: int, codec: str) -> list[int]:
+    """The batches that tables are fitted to, whatever the number of processes."""
+    size = recipe.batch * classes * np.dtype(np.float32).itemsize
+    most = registry.parse(codec).fit_labels
+    return [numbers[place] for place in fitting_places(len(numbers), recipe.batch, size, most)]
 
 
 def _fill(
     writer: Writer,
-    teacher: Teacher,
-    drawn: Drawn,
     own: Sequence[int],
-    ready: dict[int, LabelBatch],
-    workers: int,
-    progress: Progress | None,
+    ready: Labelled,
+    label: Callable[[Sequence[int]], Iterator[LabelBatch]],
 ) -> None:
-    """Label and write those of this process's batches that are not in the file yet."""
+    """Write those of this process's batches that are not in the file yet, in order."""
     missing = [number for number in own if number not in writer.numbers]
-    fresh = labelled(teacher, drawn, [n for n in missing if n not in ready], workers)
-    known = len(own) - len([number for number in missing if number not in ready])
+    fresh = label([number for number in missing if number not in ready])
     for number in missing:
-        if number in ready:
-            writer.add(ready.pop(number))
-            continue
-        writer.add(next(fresh))
-        known += 1
-        if progress is not None:
-            progress(known, len(own))
+        writer.add(ready[number] if number in ready else next(fresh))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import labelcodec
+from labelcodec_cli import console
 from tests.cli.call import FIXTURE, call
 from tests.dumps.builders import LPQLD, edit, flat_dump, loader_order
 
@@ -355,13 +357,20 @@ def test_bad_calls_end_in_one_line(capsys, workplace, args, status: int, words: 
     assert not list(workplace.glob("x*"))
 
 
-def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch) -> None:
-    from labelcodec.dumps import convert
-
+@pytest.mark.parametrize("kept", [False, True])
+def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch, kept) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(convert, "encode", interrupted)
+    @contextmanager
+    def progress(what: str):
+        yield interrupted
+
+    if kept:  # a batch is written before progress is told
+        monkeypatch.setattr(console, "progress", progress)
+    else:
+        monkeypatch.setattr("labelcodec.dumps.encoding._fitting_sample", interrupted)
     found = call(capsys, "encode", "dump", "x.slc")
     assert found.status == 130
-    assert "--resume" in found.err
+    assert ("--resume" in found.err, "nothing is kept" in found.err) == (kept, not kept)
+    assert list(workplace.glob("x*")) == [workplace / "x.slc.partial"] * kept

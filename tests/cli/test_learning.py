@@ -137,21 +137,31 @@ def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "what"),
+    ("args", "calls", "kept"),
     [
-        ((*RELABEL, *SMALL), "labelcodec.pipeline.relabel.relabel"),
-        ((*TRAIN, *STUDENT), "labelcodec.pipeline.train.train"),
+        ((*RELABEL, *SMALL), 1, None),
+        ((*RELABEL, *SMALL), 4, "new.slc.fitting.partial keeps the 3 batches"),
+        ((*TRAIN, *STUDENT), 2, None),
+        ((*TRAIN, *STUDENT), 7, "run/checkpoint.pt is kept"),
     ],
 )
-def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, what: str) -> None:
-    def interrupted(*_, **__) -> None:
+def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, calls: int, kept) -> None:
+    @contextmanager
+    def progress(what: str, shown: bool = True):
+        yield scene.after(calls, interrupt)
+
+    def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(what, interrupted)
+    monkeypatch.setattr(console, "progress", progress)
     found = call(capsys, *args)
     assert found.status == 130
-    assert "--resume" in found.err
     assert found.err.count("\n") == 1
+    assert (kept or "interrupted; nothing is kept") in found.err
+    assert ("--resume" in found.err) == (kept is not None)
+    monkeypatch.undo()
+    monkeypatch.chdir(room)
+    assert call(capsys, *args, *(("--resume",) if kept else ())).status == 0
 
 
 def test_resume_without_a_run_starts_one(capsys, room) -> None:

@@ -28,10 +28,12 @@ def dies(job: Callable[[], object]) -> None:
 
 
 def main(world: Path, out: Path) -> None:
+    given = world / "images", world / "teacher.safetensors"
+    early, late = out / "early.slc", out / "late.slc"
+    dies(lambda: scene.relabel(*given, early, epochs=EPOCHS, progress=scene.after(9, die)))
     for patch in scene.fit_to(FIT_LABELS):
         setattr(*patch)
-    given = world / "images", world / "teacher.safetensors", out / "labels.slc"
-    dies(lambda: scene.relabel(*given, epochs=EPOCHS, progress=scene.after(9, die)))
+    dies(lambda: scene.relabel(*given, late, epochs=EPOCHS, progress=scene.after(9, die)))
     labels, settings = world / "labels.slc", scene.settings(**TRAIN)
     halfway = scene.after(14, die)  # in the third epoch of six batches
     dies(lambda: train(labels, world / "images", settings, out / "run", progress=halfway))

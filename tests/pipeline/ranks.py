@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from tests.pipeline import scene
 RELABEL = {
     "dense": {"codec": "dense", "epochs": 2},
     "transform": {"codec": "transform:bytes=8", "epochs": 8},
+    "resumed": {"codec": "topk:k=3", "epochs": 3},
 }
 # Recorded batches of 4 and of 2 samples: the processes have different numbers of samples.
 TRAIN = {"batch_size": 2, "micro_batch": 1, "ema": 0.9, "batches_per_epoch": 6, "temperature": 2.0}
@@ -28,7 +31,16 @@ SHARED = {
 def main(world: Path, out: Path, here: Process) -> None:
     for name, options in RELABEL.items():
         target = out / f"{name}.slc"
-        scene.relabel(world / "images", world / "teacher.safetensors", target, here, **options)
+        given = world / "images", world / "teacher.safetensors", target, here
+        if name == "resumed":
+            with suppress(ZeroDivisionError):  # before the processes have to wait for each other
+                scene.relabel(
+                    *given, progress=scene.after(3 + here.rank, lambda: 1 // 0), **options
+                )
+        seen: list[tuple[int, int]] = []
+        told = {"progress": lambda *step, seen=seen: seen.append(step), "resume": True}
+        scene.relabel(*given, **told, **options)
+        (out / f"{name}-{here.rank}.json").write_text(json.dumps(seen))
     train(
         out / "full.slc", world / "images", scene.settings(**SHARED), out / "shared", device="cpu"
     )

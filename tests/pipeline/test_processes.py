@@ -49,10 +49,21 @@ def test_two_processes_write_the_labels_of_one(world, two, tmp_path, name) -> No
         labelcodec.open(str(two / f"{name}-*.slc")) as several,
     ):
         assert len(several.paths) == 2
+        assert not list(two.glob("*.fitting*"))
         assert len(one) == 6 * options["epochs"]
         for pair in zip(one, several, strict=True):
             assert same(*(replace(batch, labels=batch.labels.expanded()) for batch in pair))
         assert (one[0].labels.compact is not None) == (name == "transform")
+
+
+def test_two_processes_share_the_labelling(two) -> None:
+    """Each labels its half, once; what was labelled before an error is not labelled again."""
+    for name, options in ranks.RELABEL.items():
+        half = 3 * options["epochs"]
+        for rank in range(2):
+            first = 3 + rank if name == "resumed" else 1
+            seen = json.loads((two / f"{name}-{rank}.json").read_text())
+            assert seen == [[i, half] for i in range(first, half + 1)]
 
 
 def test_two_processes_end_with_equal_weights(two) -> None:
@@ -98,14 +109,22 @@ def dead(world, tmp_path_factory) -> Path:
     return out
 
 
-def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch) -> None:
-    for patch in scene.fit_to(killed.FIT_LABELS):
-        monkeypatch.setattr(*patch)
+@pytest.mark.parametrize("name", ["early", "late"])
+def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch, name) -> None:
+    """Killed while it labels what tables are fitted to, or thereafter."""
+    if name == "late":
+        for patch in scene.fit_to(killed.FIT_LABELS):
+            monkeypatch.setattr(*patch)
     given = world / "images", world / "teacher.safetensors"
     scene.relabel(*given, tmp_path / "whole.slc", epochs=killed.EPOCHS)
-    assert (dead / "labels.slc.partial").stat().st_size > 1000
-    scene.relabel(*given, dead / "labels.slc", epochs=killed.EPOCHS, resume=True)
-    assert (dead / "labels.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+    seen: list[tuple[int, int]] = []
+    scene.relabel(
+        *given, dead / f"{name}.slc", epochs=killed.EPOCHS, resume=True,
+        progress=lambda *step: seen.append(step),
+    )  # fmt: skip
+    assert seen == [(i, 24) for i in range(9, 25)]
+    assert [path.name for path in dead.glob(f"{name}*")] == [f"{name}.slc"]
+    assert (dead / f"{name}.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
 
 def test_a_killed_training_goes_on(world, dead, tmp_path) -> None:

@@ -73,18 +73,35 @@ def test_resumed_is_uninterrupted(world, tmp_path, monkeypatch, codec, calls) ->
     with pytest.raises(Stop):
         run(world, tmp_path / "a.slc", progress=scene.after(calls, stop), **changes)
     assert not (tmp_path / "a.slc").exists()
-    if calls > 3:  # what was labelled for the tables alone is not worth a file
-        with pytest.raises(MismatchError, match="--resume"):
-            run(world, tmp_path / "a.slc", **changes)
+    with pytest.raises(MismatchError, match="--resume"):
+        run(world, tmp_path / "a.slc", **changes)
     seen: list[tuple[int, int]] = []
     resumed = {"resume": True, "progress": lambda *step: seen.append(step)}
     run(world, tmp_path / "a.slc", **resumed, **changes)
     assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
-    assert seen[-1] == (24, 24)
-    assert len(seen) < 24 or calls == 3
+    assert seen == [(i, 24) for i in range(calls, 25)]
+    assert {path.name for path in tmp_path.iterdir()} == {"a.slc", "whole.slc"}
     seen.clear()
     run(world, tmp_path / "a.slc", **resumed, **changes)
     assert seen == []
+
+
+def test_what_is_left_of_a_run_is_told_and_can_be_thrown_away(world, tmp_path) -> None:
+    """All was labelled for the tables when the run stopped, and they were not fitted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("labelcodec.writer.Writer.adopt", lambda *_: stop())
+        with pytest.raises(Stop) as caught:
+            run(world, tmp_path / "a.slc")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.slc.fitting"]
+    assert "a.slc.fitting keeps what was labelled" in caught.value.__notes__[0]
+    with pytest.raises(MismatchError, match=r"a\.slc\.fitting: is left of an interrupted run"):
+        run(world, tmp_path / "a.slc")
+    with pytest.raises(MismatchError, match=r"a\.slc\.fitting: exists already and is of another"):
+        run(world, tmp_path / "a.slc", changes={"seed": 4}, resume=True)
+    run(world, tmp_path / "a.slc", changes={"seed": 4}, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.slc"]
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        assert reader.header.recipe.seed == 4
 
 
 @pytest.mark.parametrize(
@@ -114,26 +131,27 @@ def test_what_exists_is_kept(world, tmp_path) -> None:
     assert labelcodec.open(tmp_path / "a.slc").header.classes == 6
 
 
-def test_a_damaged_image_costs_no_labels(tmp_path, world, monkeypatch) -> None:
+@pytest.mark.parametrize("codec", ["dense", "topk:k=3", "transform:bytes=12"])
+def test_a_damaged_image_costs_no_labels(tmp_path, world, codec) -> None:
     """What was labelled before stays. Mended, the image is another one than the file speaks of."""
-    for patch in scene.fit_to(4):
-        monkeypatch.setattr(*patch)
     images = scene.images(tmp_path / "images")
     recipe = scene.drawn(images)
-    number = next(n for n in range(6) if 5 in draw(recipe, n)[0])
-    monkeypatch.setattr("labelcodec.pipeline.relabel.fitting_places", lambda *_: [(number + 1) % 6])
-    name = images / list_images(images).paths[5]
+    last = draw(recipe, 5)[0][0]  # an image of the last batch of its epoch
+    name = images / list_images(images).paths[last]
     good = name.read_bytes()
     name.write_bytes(good[:60])
-    with pytest.raises(MismatchError, match=name.name):
-        scene.relabel(images, world / "teacher.safetensors", tmp_path / "a.slc")
-    assert (tmp_path / "a.slc.partial").exists() == (number > 0)
-    name.write_bytes(good)
     given = images, world / "teacher.safetensors", tmp_path / "a.slc"
-    if number > 0:
-        with pytest.raises(MismatchError, match=r"'content' is .* there and .* now"):
-            scene.relabel(*given, resume=True)
-    scene.relabel(*given, force=True)
+    with pytest.raises(MismatchError, match=name.name) as caught:
+        scene.relabel(*given, codec=codec)
+    assert "keeps the 5 batches" in caught.value.__notes__[0]
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(MismatchError, match=name.name):
+        scene.relabel(*given, codec=codec, resume=True, progress=lambda *step: seen.append(step))
+    assert seen == []
+    name.write_bytes(good)
+    with pytest.raises(MismatchError, match=r"'content' is .* there and .* now"):
+        scene.relabel(*given, codec=codec, resume=True)
+    scene.relabel(*given, codec=codec, force=True)
     assert len(labelcodec.open(tmp_path / "a.slc")) == 12
 
 
