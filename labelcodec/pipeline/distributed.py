@@ -6,11 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from labelcodec.errors import ConfigError
+from labelcodec.replay.loading import worker_deaths
+
+PATIENCE = timedelta(days=1)  # others wait while one fits tables or measures a student for all
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Process:
 
 def rank() -> int:
     """Which of the processes that torchrun started this is; 0 without it."""
-    return int(os.environ.get("RANK", "0"))
+    return _told("RANK", 0)
 
 
 @contextmanager
@@ -68,32 +72,57 @@ def process(device: str | None = None) -> Iterator[Process]:
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
 
     Raises:
-        ConfigError: no such device.
+        ConfigError: no such device, or half an environment.
         ConnectionError: another process has failed.
+        ChildProcessError: a process that loads images was killed.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    world, place = _told("WORLD_SIZE", 1), _device(device)
+    if world == 1 or dist.is_initialized():
+        with worker_deaths():
+            yield Process(rank() if world > 1 else 0, world, place)
+        return
+    try:
+        _join(place)
+        with worker_deaths():
+            yield Process(rank(), world, place)
+    except RuntimeError as error:
+        if is_loss(error):
+            what = f"process {rank()} of {world} lost the others; one of them says why"
+            raise ConnectionError(what) from error
+        raise
+    # a process that fails keeps its connections until it has said why
+    dist.destroy_process_group()
+
+
+def _join(place: torch.device) -> None:
+    try:
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
+    except ValueError as error:
+        raise ConfigError(f"{error}; start the processes with torchrun") from None
+
+
+def is_loss(error: BaseException) -> bool:
+    """Whether torch tells that another process has gone."""
+    lost = isinstance(error, dist.DistError) or "gloo" in str(error)
+    return isinstance(error, RuntimeError) and lost
+
+
+def _device(wanted: str | None) -> torch.device:
+    kind = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(kind)
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {kind!r}: {str(error).splitlines()[0]}") from None
     if place.type == "cuda" and place.index is None:
-        place = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        place = torch.device("cuda", _told("LOCAL_RANK", 0))
         torch.cuda.set_device(place)
-    if world == 1:
-        yield Process(0, 1, place)
-        return
-    if dist.is_initialized():
-        yield Process(rank(), world, place)
-        return
-    try:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
-        yield Process(rank(), world, place)
-    except RuntimeError as error:
-        if isinstance(error, dist.DistError) or "gloo" in str(error):
-            what = f"process {rank()} of {world} lost the others; one of them says why"
-            raise ConnectionError(what) from error
-        raise
-    # a process that fails keeps its connections until it has said why
-    dist.destroy_process_group()
+    return place
+
+
+def _told(name: str, default: int) -> int:
+    """A number of torchrun's environment."""
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise ConfigError(f"the environment's {name} is {text!r}, not a number")
+    return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -63,16 +64,33 @@ def loaded(loader: Iterable[T]) -> Iterator[T]:
         ChildProcessError: a worker was killed.
     """
     try:
-        yield from loader
+        with worker_deaths():
+            yield from loader
         return
     except LabelcodecError as error:
         kind = type(error)
         said = str(error).rpartition(f"{kind.__module__}.{kind.__name__}: ")[2]
-        problem: Exception = kind(said.rstrip())
+        problem = kind(said.rstrip())
         error.__traceback__ = None  # it would keep the other workers alive
+    raise problem
+
+
+@contextmanager
+def worker_deaths() -> Iterator[None]:
+    """Let it be known that a loader's worker was killed, which torch may tell at any line.
+
+    Raises:
+        ChildProcessError: a worker was killed.
+    """
+    try:
+        yield
     except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+        if not is_worker_death(error):
             raise
         what = "a worker process died, perhaps for lack of memory; try fewer --workers"
-        problem = ChildProcessError(what)
-    raise problem
+        raise ChildProcessError(what) from None
+
+
+def is_worker_death(error: BaseException) -> bool:
+    """Whether torch tells that a loader's worker was killed."""
+    return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")
