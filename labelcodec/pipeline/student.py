@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from labelcodec.errors import DataError
 from labelcodec.pipeline import losses, schedules
+from labelcodec.pipeline.asking import asked
 from labelcodec.pipeline.calibration import FIRST, student_temperature
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.ema import MovingAverage
@@ -77,6 +78,7 @@ class Student:
 
         Raises:
             DataError: the loss is not a number any more.
+            MismatchError: the model does not take the images, or has other classes than the labels.
         """
         recipe = self.recipe
         rate = recipe.learning_rate * schedules.learning_rate(
@@ -87,6 +89,7 @@ class Student:
         temperature = recipe.temperature.at(epoch, recipe.epochs)
         own = self.calibrated if recipe.calibrated else temperature
         self._running.train()
+        who = f"the student {recipe.model}"
         samples = 0
         loss, hits = torch.zeros(2, dtype=torch.float64, device=self.here.device)
         last: list[tuple[torch.Tensor, SoftLabels]] = []
@@ -96,7 +99,7 @@ class Student:
             for part, is_last in _small(parts, recipe.micro_batch):
                 assert isinstance(part.labels, SoftLabels)
                 with self._exchange(is_last):
-                    logits = self._running(part.images).float()
+                    logits = asked(self._running, part.images, part.labels.classes, who).float()
                     value = self._loss(logits, part.labels, part.hard, temperature, own)
                     # gradients are averaged over processes
                     torch.autograd.backward(value * (len(part) * self.here.world / total))

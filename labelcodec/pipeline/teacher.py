@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from labelcodec.batch import Labels, Mix, Precision
-from labelcodec.errors import DataError, MismatchError
+from labelcodec.errors import DataError
+from labelcodec.pipeline.asking import asked
 from labelcodec.pipeline.models import trained
 from labelcodec.replay.finish import mix, normalise
 
@@ -57,23 +58,8 @@ class Teacher:
         inputs = mix(normalise(images.to(self.device), self.normalisation), mixed)
         kind = AUTOCAST.get(self.autocast or "", torch.float32)
         with torch.autocast(self.device.type, kind, enabled=self.autocast is not None):
-            logits = self._asked(inputs)
-        if getattr(logits, "shape", None) != (len(images), self.classes):
-            shape = tuple(getattr(logits, "shape", ()))
-            raise MismatchError(
-                f"the teacher {self.facts['name']} gave {shape} for {len(images)} images, "
-                f"expected ({len(images)}, {self.classes})"
-            )
+            logits = asked(self.model, inputs, self.classes, f"the teacher {self.facts['name']}")
         return Labels(self.classes, self._kept(logits), precision=self.precision)
-
-    def _asked(self, inputs: torch.Tensor) -> Any:
-        try:
-            return self.model(inputs)
-        except (RuntimeError, ValueError, AssertionError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise MismatchError(
-                f"the teacher {self.facts['name']} fails on {tuple(inputs.shape)} images: {reason}"
-            ) from error
 
     def _kept(self, logits: torch.Tensor) -> NDArray[Any]:
         """Logits in the precision asked for; bfloat16 is held in float32."""

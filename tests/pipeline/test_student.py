@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from labelcodec.errors import DataError
+from labelcodec.errors import DataError, MismatchError
 from labelcodec.pipeline import losses
 from labelcodec.pipeline.calibration import student_temperature
 from labelcodec.pipeline.ema import MovingAverage
@@ -112,6 +112,31 @@ def test_a_loss_that_is_no_number(batches) -> None:
     model[1].weight.data[:] = torch.nan
     with pytest.raises(DataError, match="epoch 2: the loss is nan"):
         student(model).train(batches, 2)
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse", "cosine"])
+@pytest.mark.parametrize("classes", [1, 5, 7])
+def test_a_student_of_other_classes(batches, loss, classes) -> None:
+    """One output would be broadcast and train in silence."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, classes))
+    what = rf"the student {scene.SMALL} gave \(4, {classes}\) for 4 images, expected \(4, 6\)"
+    with pytest.raises(MismatchError, match=what):
+        student(model, loss=loss).train(batches, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(191, 6)), "RuntimeError: mat1 and mat2"),
+        (nn.Sequential(nn.Flatten(), nn.LSTM(192, 6)), "gave a tuple"),
+        (nn.ModuleList([nn.Linear(2, 2)]), "NotImplementedError"),
+    ],
+    ids=["shape", "tuple", "no forward"],
+)
+def test_a_student_that_does_not_take_the_images(batches, model, problem: str) -> None:
+    with pytest.raises(MismatchError, match=problem) as caught:
+        student(model).train(batches, 0)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_state_is_all_there_is(batches) -> None:
