@@ -119,7 +119,8 @@ def make_teacher(work: Path) -> None:
     model = build("convnet", len(listing.classes))
     train_teacher(model, listing, recipe, NORMALISATION, epochs=TEACHER_EPOCHS, rate=TEACHER_RATE)
     torch.save(model.state_dict(), work / "teacher.pt")
-    scores = evaluate(model, Centres(work / "test", SIDE, "bilinear", False), NORMALISATION)
+    test = Centres(work / "test", SIDE, "bilinear", False, len(listing.classes))
+    scores = evaluate(model, test, NORMALISATION)
     (work / "teacher.json").write_text(json.dumps(asdict(scores)))
 
 
@@ -199,7 +200,7 @@ def train_student(work: Path, row: Row, seed: int) -> None:
     for epoch in range(recipe.epochs):
         order.set_epoch(epoch)
         student.train((batches[i] for i in order), epoch)
-    test = Centres(work / "test", SIDE, "bilinear", False)
+    test = Centres(work / "test", SIDE, "bilinear", False, dataset.classes)
     scores = evaluate(student.evaluated, test, dataset.normalisation)
     result_path(work, row, seed).write_text(json.dumps(asdict(scores)))
 

@@ -124,7 +124,8 @@ def train(
 
 def _doing(now: Any) -> str:
     accuracy = "" if now.top1 is None else f", top-1 {100 * now.top1:.2f} %"
-    return f"epoch {now.epoch + 1}{accuracy}"
+    shown = "" if now.shown is None else f", shown {now.shown[0]} of {now.shown[1]} images"
+    return f"epoch {now.epoch + 1}{accuracy}{shown}"
 
 
 @click.command()
@@ -148,7 +149,8 @@ def evaluate(
 ) -> None:
     """Measure students on images, side by side.
 
-    The students of the training RUNs are shown every image of the folder IMAGES.
+    The students of the training RUNs are shown every image of the folder IMAGES, which has the
+    classes they were trained on or some of them.
 
     \b
     Example:

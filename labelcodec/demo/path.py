@@ -163,7 +163,7 @@ def _teach(work: Path, size: Size, progress: Progress | None) -> float:
         progress=progress,
     )
     torch.save(model.state_dict(), work / "teacher.pt")
-    images = Centres(work / "test", (SIDE, SIDE), "bilinear", resize=False)
+    images = Centres(work / "test", (SIDE, SIDE), "bilinear", False, size.characters)
     return evaluate(model, images, NORMALISATION).top1
 
 

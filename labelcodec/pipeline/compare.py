@@ -29,7 +29,8 @@ def evaluate_runs(
     Args:
         images: image folder, one sub-folder a class.
         runs: folders that `train` wrote.
-        teacher: a model as in `build`, whose classes theirs are compared with.
+        teacher: a model as in `build`, whose classes theirs are compared with; it is shown the
+            images as they are, normalised as the run's labels were.
         teacher_weights: its weights.
         resize: as in `Centres`.
         workers: processes that load images.
@@ -37,7 +38,8 @@ def evaluate_runs(
         progress: called with images done and in all, over all students.
 
     Raises:
-        LabelcodecError: a run that is not finished, or that does not fit the images.
+        LabelcodecError: a run that is not finished, or a run or teacher that does not fit the
+            images.
     """
     if teacher_weights is not None and teacher is None:
         raise ConfigError("weights of a teacher, but no --teacher")
@@ -45,7 +47,9 @@ def evaluate_runs(
     with process(device) as here:
         students = [student(folder) for folder in runs]
         for i, (folder, (run, model)) in enumerate(zip(runs, students, strict=True)):
-            centres = Centres(images, run.image_size, run.interpolation, resize)
+            centres = Centres(
+                images, run.image_size, run.interpolation, resize, run.classes, run.class_names
+            )
             compared = None
             if teacher is not None:
                 compared = trained(teacher, run.classes, teacher_weights).to(here.device)
@@ -60,6 +64,7 @@ def evaluate_runs(
                 run.normalisation,
                 here.device,
                 teacher=compared,
+                named=(f"the student of {folder}", f"the teacher {teacher}"),
                 workers=workers,
                 progress=moved,
             )

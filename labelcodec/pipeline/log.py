@@ -55,3 +55,11 @@ def append(log: BinaryIO, line: Mapping[str, Any]) -> None:
     """Put down an epoch."""
     log.write(json.dumps(line).encode() + b"\n")
     log.flush()
+
+
+def amend(log: BinaryIO, more: Mapping[str, Any]) -> None:
+    """Add to the line of the last epoch."""
+    log.seek(0)
+    if lines := log.read().splitlines(keepends=True):
+        log.truncate(sum(map(len, lines[:-1])))
+        append(log, json.loads(lines[-1]) | more)

@@ -34,6 +34,7 @@ class Run:
         normalisation: mean and std of inputs in 0..1, None for none.
         labels: digest of the label set, see `digest`.
         processes: that trained it.
+        class_names: of the image folder, in order; None where it has not all classes.
     """
 
     recipe: TrainingRecipe
@@ -44,6 +45,7 @@ class Run:
     normalisation: dict[str, Any] | None
     labels: str
     processes: int
+    class_names: list[str] | None = None
 
     def to_map(self) -> dict[str, Any]:
         """Plain values for JSON, and for a checkpoint to be compared with."""

@@ -16,7 +16,7 @@ from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
-from labelcodec.pipeline.log import append, claimed, cut
+from labelcodec.pipeline.log import amend, append, claimed, cut
 from labelcodec.pipeline.models import build, is_file
 from labelcodec.pipeline.recipe import TrainingRecipe
 from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run, digest
@@ -96,17 +96,35 @@ def train(
         _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)
         run = _run(dataset, recipe, seed, here)
+        centres = None
+        if validate is not None:
+            given = dataset.size, dataset.interpolation, resize, run.classes, run.class_names
+            centres = Centres(validate, *given)
         log = held.enter_context(claimed(out, resume)) if here.first else None
-        first, scores = 0, None
+        first = 0
         if resume and (out / CHECKPOINT).exists():
             first = _restored(student, out / CHECKPOINT, run)
         if log is not None:
             cut(log, first)
             run.save(out)
         watched = Watch(progress if here.first else None, recipe.epochs * len(order))
-        centres = None
-        if validate is not None:
-            centres = Centres(validate, dataset.size, dataset.interpolation, resize)
+
+        def measured(epoch: int) -> Scores | None:
+            """The first process alone measures, while the others wait."""
+            if centres is None or log is None:
+                return None
+            scores = evaluate(
+                student.evaluated,
+                centres,
+                dataset.normalisation,
+                here.device,
+                workers=workers,
+                progress=watched.validating(epoch, len(order)),
+            )
+            watched.top1 = scores.top1
+            amend(log, {"validation": dataclasses.asdict(scores)})
+            return scores
+
         loader = DataLoader(
             dataset,
             batch_size=None,
@@ -122,22 +140,15 @@ def train(
             facts = student.train(
                 watched(_finished(dataset, loader, here), epoch, len(order)), epoch
             )
-            last = epoch + 1 == recipe.epochs
-            scores = None
-            if centres is not None and here.first and (last or (epoch + 1) % validate_every == 0):
-                scores = evaluate(
-                    student.evaluated, centres, dataset.normalisation, here.device, workers=workers
-                )
-                watched.top1 = scores.top1
             if log is not None:
-                line = dataclasses.asdict(facts)
-                if scores is not None:
-                    line["validation"] = dataclasses.asdict(scores)
-                append(log, line)
+                append(log, dataclasses.asdict(facts))
                 state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
                 checkpoint.save(out / CHECKPOINT, state)
+            if (epoch + 1) % validate_every == 0 and epoch + 1 < recipe.epochs:
+                measured(epoch)
         if here.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
+        scores = measured(recipe.epochs - 1)
         return TrainReport(out / RESULT, recipe.epochs, scores)
 
 
@@ -173,7 +184,7 @@ def _seed(*numbers: int) -> None:
 
 
 def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Process) -> Run:
-    normalisation = dataset.normalisation
+    normalisation, names = dataset.normalisation, dataset.listing.classes
     return Run(
         recipe,
         seed,
@@ -183,6 +194,7 @@ def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Proces
         None if normalisation is None else dict(normalisation),
         digest(dataset.reader),
         here.world,
+        list(names) if len(names) == dataset.classes else None,
     )
 
 

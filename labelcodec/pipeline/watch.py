@@ -17,12 +17,14 @@ class Progressed:
         done: batches done in all epochs.
         total: batches of the whole run.
         top1: of the last validation, 0..1; None before one.
+        shown: images that it has been shown and in all, while accuracy is measured.
     """
 
     epoch: int
     done: int
     total: int
     top1: float | None
+    shown: tuple[int, int] | None = None
 
 
 class Watch:
@@ -46,3 +48,13 @@ class Watch:
             if self._progress is not None:
                 done = epoch * per_epoch + i + 1
                 self._progress(Progressed(epoch, done, self._total, self.top1))
+
+    def validating(self, epoch: int, per_epoch: int) -> Callable[[int, int], None]:
+        """What `evaluate` is to tell its progress, after an epoch."""
+
+        def moved(shown: int, images: int) -> None:
+            if self._progress is not None:
+                done = (epoch + 1) * per_epoch
+                self._progress(Progressed(epoch, done, self._total, self.top1, (shown, images)))
+
+        return moved

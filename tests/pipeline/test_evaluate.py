@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.compare import evaluate_runs
@@ -27,7 +29,7 @@ def runs(world, tmp_path_factory) -> list[Path]:
 
 
 def centres(world: Path, resize: bool = False) -> Centres:
-    return Centres(world / "validation", (8, 8), "bilinear", resize)
+    return Centres(world / "validation", (8, 8), "bilinear", resize, scene.CLASSES)
 
 
 @pytest.mark.parametrize("batch_size", [5, 128])
@@ -76,8 +78,10 @@ def test_images_of_the_inputs_size_are_shown_as_they_are(world) -> None:
     resized, whole = (centres(world, resize) for resize in (True, False))
     for i in range(len(whole)):
         assert torch.equal(resized[i][0], whole[i][0])
-    other = Centres(world / "validation", (6, 6), "bilinear", True)[0][0]
-    assert not torch.equal(other, Centres(world / "validation", (6, 6), "bilinear", False)[0][0])
+    resized, whole = (
+        Centres(world / "validation", (6, 6), "bilinear", resize, 6) for resize in (True, False)
+    )
+    assert not torch.equal(resized[0][0], whole[0][0])
 
 
 @pytest.mark.parametrize("resize", [False, True])
@@ -113,9 +117,46 @@ def test_a_teacher_needs_weights(world, runs) -> None:
 def test_more_classes_than_the_student_knows(world, runs, tmp_path) -> None:
     more = scene.images(tmp_path / "more", count=8, classes=8)
     seen = []
-    with pytest.raises(MismatchError, match="has 8 classes, the student knows 6"):
+    with pytest.raises(MismatchError, match="has a class 'class06', the student knows none"):
         evaluate_runs(more, runs, device="cpu", progress=lambda *step: seen.append(step))
     assert seen == []
+    with pytest.raises(MismatchError, match="has 8 classes, the student knows 6"):
+        Centres(more, (8, 8), "bilinear", False, 6)
+
+
+def test_classes_are_told_by_their_names(world, runs, tmp_path) -> None:
+    """A folder of some of the classes is measured right, one with other names is refused."""
+    few = tmp_path / "few"
+    shutil.copytree(world / "validation", few)
+    shutil.rmtree(few / "class01")
+    run, model = student(runs[0])
+    assert run.class_names == [f"class{i:02}" for i in range(6)]
+    whole, part = (Centres(folder, (8, 8), "bilinear", False, 6, run.class_names)
+                   for folder in (world / "validation", few))  # fmt: skip
+    kept = [i for i, path in enumerate(whole.listing.paths) if "class01" not in path]
+    assert [whole[i][1] for i in kept] == [part[i][1] for i in range(len(part))]
+    found = evaluate_runs(few, runs[:1], device="cpu")[0][1]
+    assert found == evaluate(model, part, run.normalisation)
+    (few / "class02").rename(few / "class1b")
+    with pytest.raises(MismatchError, match="few: has a class 'class1b'"):
+        evaluate_runs(few, runs[:1], device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [("wider", r"gave \(22, 9\) for 22 images, expected \(22, 6\)"), ("larger", "fails on")],
+)
+def test_a_teacher_that_does_not_fit(world, runs, make, problem: str) -> None:
+    with pytest.raises(MismatchError, match=f"the teacher {__name__}:{make} {problem}"):
+        evaluate_runs(world / "validation", runs, teacher=f"{__name__}:{make}", device="cpu")
+
+
+def wider(classes: int) -> nn.Module:
+    return scene.small(9)
+
+
+def larger(classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(300, classes))
 
 
 def test_a_run_that_is_not_finished(world, runs, tmp_path) -> None:
@@ -145,10 +186,10 @@ def test_the_centre_of_the_resized_image(tmp_path) -> None:
     (tmp_path / "a").mkdir()
     ramp = np.tile(np.arange(64, dtype=np.uint8) * 4, (32, 1))
     Image.fromarray(np.stack([ramp] * 3, axis=2)).save(tmp_path / "a/0.png")
-    levels, hard = Centres(tmp_path, (28, 28), "bilinear", True)[0]
+    levels, hard = Centres(tmp_path, (28, 28), "bilinear", True, 1)[0]
     assert (hard, levels.shape, levels.dtype) == (0, (3, 28, 28), torch.uint8)
     assert levels[0, 0].tolist() == [4 * (i + 18) for i in range(28)]
-    whole, _ = Centres(tmp_path, (32, 64), "bilinear", False)[0]
+    whole, _ = Centres(tmp_path, (32, 64), "bilinear", False, 1)[0]
     assert np.array_equal(whole[0].numpy(), ramp)
-    squeezed, _ = Centres(tmp_path, (8, 8), "bicubic", False)[0]
+    squeezed, _ = Centres(tmp_path, (8, 8), "bicubic", False, 1)[0]
     assert squeezed.shape == (3, 8, 8)

@@ -44,9 +44,11 @@ def test_a_run(world, tmp_path) -> None:
     )  # fmt: skip
     assert report.student == tmp_path / "run/student.pt"
     assert report.epochs == 4
-    assert [(now.epoch, now.done, now.total) for now in seen] == [
+    assert [(now.epoch, now.done, now.total) for now in seen if now.shown is None] == [
         (i // 6, i + 1, 24) for i in range(24)
     ]
+    shown = [(now.epoch, now.done, now.shown) for now in seen if now.shown is not None]
+    assert shown == [(1, 12, (22, 22)), (3, 24, (22, 22))]
     lines = log(tmp_path / "run")
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]
     assert ["validation" in line for line in lines] == [False, True, False, True]
@@ -103,6 +105,33 @@ def test_workers_and_the_cache_change_nothing(world, tmp_path) -> None:
     run(world, tmp_path / "other", workers=2, cache=tmp_path / "cache")
     plain, other = ((tmp_path / name / "student.pt").read_bytes() for name in ("plain", "other"))
     assert plain == other
+
+
+def test_a_validation_folder_that_does_not_do(world, tmp_path) -> None:
+    """It is told before anything is written."""
+    scene.images(tmp_path / "more", count=8, classes=8)
+    for name in ("more", "missing"):
+        with pytest.raises(MismatchError, match=name):
+            run(world, tmp_path / "run", validate=tmp_path / name)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("every", [1, 10])
+def test_a_damaged_validation_image_costs_no_epoch(world, tmp_path, every) -> None:
+    validation = scene.images(tmp_path / "validation", seed=5)
+    name = next(validation.rglob("*.png"))
+    good = name.read_bytes()
+    name.write_bytes(good[:60])
+    given = {"validate": validation, "validate_every": every}
+    with pytest.raises(MismatchError, match=name.name):
+        run(world, tmp_path / "run", **given)
+    name.write_bytes(good)
+    seen = []
+    scores = run(world, tmp_path / "run", resume=True, progress=seen.append, **given).scores
+    assert sum(now.shown is None for now in seen) == (18 if every == 1 else 0)
+    assert log(tmp_path / "run")[-1]["validation"]["top1"] == scores.top1
+    again = run(world, tmp_path / "run", resume=True, **given)
+    assert again.scores == scores
 
 
 def test_seeds_differ(world, tmp_path) -> None:
