@@ -52,6 +52,8 @@ def _setting(text: str) -> dict[str, Any]:
 @click.option(
     "--image-size", metavar="PIXELS", type=click.IntRange(min=1), help="If the labels do not say."
 )
+@click.option("--interpolation", type=options.interpolation, help="If the labels do not say.")
+@options.normalisation()
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.workers
 @options.device
@@ -65,6 +67,8 @@ def train(
     changes: list[dict[str, Any]],
     no_resize: bool,
     image_size: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
     json_: bool,
     **more: Any,
 ) -> None:
@@ -72,7 +76,9 @@ def train(
 
     The labels of FILE and the folder IMAGES they were made from give a student in the folder OUT.
 
-    FILE may be a quoted glob of shards. Under torchrun, every process takes its share of the
+    FILE may be a quoted glob of shards. Labels of a dump do not say how images were made the
+    teacher's inputs: give --image-size, --mean and --std, and --interpolation if it was not
+    bilinear. Under torchrun, every process takes its share of the
     batches.
 
     OUT/log.jsonl has a line of JSON an epoch: epoch, from 0; samples, of all processes; loss, their
@@ -106,6 +112,7 @@ def train(
             settings,
             out,
             image_size=size,
+            normalisation=options.normalised(mean, std),
             resize=not no_resize,
             progress=None if bar is None else lambda now: bar(now.done, now.total, _doing(now)),
             caching=bar,

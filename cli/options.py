@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ device = click.option("--device", help="cpu, cuda, ...; a GPU by default where t
 no_resize = click.option(
     "--no-resize", is_flag=True, help="Squeeze other sizes to the input's; cut nothing off."
 )
+interpolation = click.Choice(("bilinear", "bicubic"))
 layout = click.option(
     "--layout", type=click.Choice(LAYOUTS), help="Layout of the dump; found by itself if left out."
 )
@@ -58,3 +60,35 @@ def dump(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((layout, *_DUMP)):
         command = option(command)
     return command
+
+
+def _three(name: str, above: float, default: Any) -> Callable[..., Any]:
+    def check(context: click.Context, option: click.Parameter, given: Any) -> Any:
+        if given is not None and not all(above < one < math.inf for one in given):
+            written = " ".join(map(str, given))
+            wanted = "numbers above 0" if above == 0 else "numbers"
+            raise click.BadParameter(f"{written}: these have to be {wanted}")
+        return given
+
+    return click.option(
+        name,
+        metavar="R G B",
+        type=(float, float, float),
+        default=default,
+        show_default=default is not None,
+        callback=check,
+        help="Of inputs in 0..1.",
+    )
+
+
+def normalisation(mean: Any = None, std: Any = None) -> Callable[..., Any]:
+    """Mean and standard deviation of the network's inputs, and their defaults."""
+    first, second = _three("--mean", -math.inf, mean), _three("--std", 0, std)
+    return lambda command: first(second(command))
+
+
+def normalised(mean: Any, std: Any) -> dict[str, list[float]] | None:
+    """The two as the library takes them."""
+    if (mean is None) != (std is None):
+        raise click.UsageError("--mean and --std go together")
+    return None if mean is None else {"mean": list(mean), "std": list(std)}

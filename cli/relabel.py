@@ -47,12 +47,11 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 )
 @click.option(
     "--interpolation",
-    type=click.Choice(("bilinear", "bicubic")),
+    type=options.interpolation,
     default="bilinear",
     show_default=True,
 )
-@click.option("--mean", type=(float, float, float), default=IMAGENET["mean"], show_default=True)
-@click.option("--std", type=(float, float, float), default=IMAGENET["std"], show_default=True)
+@options.normalisation(**IMAGENET)
 @click.option(
     "--precision",
     type=click.Choice(("float16", "bfloat16", "float32")),
@@ -110,7 +109,7 @@ def relabel(
             weights,
             classes or len(listing.classes),
             here.device,
-            normalisation={"mean": list(mean), "std": list(std)},
+            normalisation=options.normalised(mean, std),
             autocast=autocast,
             precision=precision,
         )

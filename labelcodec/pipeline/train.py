@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +56,8 @@ def train(
     resize: bool = True,
     cache: Path | None = None,
     image_size: tuple[int, int] | None = None,
+    interpolation: str | None = None,
+    normalisation: Mapping[str, Any] | None = None,
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
@@ -74,6 +77,9 @@ def train(
         resize: as in `Centres`, of validation images.
         cache: file for decoded images, see `ReplayDataset`.
         image_size: height, width of the network input, where the labels do not say.
+        interpolation: of resized crops, where they do not say; then bilinear by default.
+        normalisation: mean and std of inputs in 0..1, where they do not say; needed for labels
+            that come from a dump.
         seed: of the first weights and the order of batches.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
@@ -87,7 +93,14 @@ def train(
     """
     with process(device) as here, ExitStack() as held:
         dataset = ReplayDataset(
-            labels, images, uint8=True, cache=cache, image_size=image_size, progress=caching
+            labels,
+            images,
+            uint8=True,
+            cache=cache,
+            image_size=image_size,
+            interpolation=interpolation,
+            normalisation=normalisation,
+            progress=caching,
         )
         if not len(dataset):
             raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
@@ -170,6 +183,11 @@ def _restored(student: Student, path: Path, run: Run) -> int:
 def _check(dataset: ReplayDataset, recipe: TrainingRecipe) -> None:
     if is_file(recipe.model):
         raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
+    if dataset.normalisation is None and dataset.reader.header.recipe is None:
+        raise DataError(
+            f"{dataset.reader.paths[0]}: does not say how the teacher's inputs were normalised; "
+            "give --mean and --std (0 0 0 and 1 1 1 if they were not)"
+        )
     classes = len(dataset.listing.classes)
     if recipe.loss == "cosine" and classes != dataset.classes:
         raise MismatchError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch.utils.data import Dataset
@@ -25,6 +25,8 @@ from labelcodec.replay.finish import check_normalisation, mix, normalise
 from labelcodec.replay.labels import SoftLabels, to_tensors
 from labelcodec.replay.loading import load_batch
 from labelcodec.replay.pixels import Cache, Files
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +97,8 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     Raises:
         LabelcodecError: a bad container, an image folder or a cache that the labels do not belong
-            to, an image size that is missing or not the recorded one, or no such normalisation.
+            to, an image size that is missing, a setting that is not the recorded one, or no such
+            normalisation.
     """
 
     def __init__(
@@ -115,19 +118,16 @@ class ReplayDataset(Dataset[ReplayBatch]):
         self.listing = list_images(images)
         check_folder(self.reader, self.listing)
         self.uint8 = uint8
-        size = header.image_size or image_size
+        where = str(self.reader.paths[0])
+        size = _said(where, "image size", header.image_size, image_size)
         if size is None:
-            raise DataError(
-                f"{self.reader.paths[0]}: does not say the size of the network input; give it"
-            )
-        if image_size is not None and image_size != size:
-            raise MismatchError(
-                f"{self.reader.paths[0]}: was recorded at {size[0]} x {size[1]}, not at "
-                f"{image_size[0]} x {image_size[1]}"
-            )
+            raise DataError(f"{where}: does not say the size of the network input; give it")
         self.size = size
-        self.interpolation = interpolation or header.interpolation or "bilinear"
-        self.normalisation = normalisation or header.normalisation
+        resized = _said(where, "interpolation", header.interpolation, interpolation)
+        self.interpolation = resized or "bilinear"
+        check_normalisation(normalisation)
+        given = normalisation and {key: list(numbers) for key, numbers in normalisation.items()}
+        self.normalisation = _said(where, "normalisation", header.normalisation, given)
         check_normalisation(self.normalisation)
         self._pixels = (
             Files(self.listing) if cache is None else Cache(Path(cache), self.listing, progress)
@@ -211,3 +211,10 @@ def _refuse_batches(batch: Any, *, collate_fn_map: Any = None) -> NoReturn:
 
 
 default_collate_fn_map[ReplayBatch] = _refuse_batches
+
+
+def _said(where: str, what: str, recorded: T | None, given: T | None) -> T | None:
+    """What the labels say, or else what the caller does."""
+    if recorded is not None and given is not None and recorded != given:
+        raise MismatchError(f"{where}: was recorded with {what} {recorded}, not {given}")
+    return given if recorded is None else recorded

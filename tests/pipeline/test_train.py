@@ -307,7 +307,8 @@ def test_an_epoch_holds_as_many_samples_as_there_are_images(tmp_path, sizes, per
     """Twelve images; where batches are drawn from a pool that is so on average."""
     images = replay.folder(tmp_path / "images")
     batches = [replay.batch(i, range(size)) for i, size in enumerate(sizes)]
-    path = replay.write(tmp_path / "a.slc", batches, **replay.belongs(images))
+    said = {"normalisation": scene.NORMALISATION, **replay.belongs(images)}
+    path = replay.write(tmp_path / "a.slc", batches, **said)
     seen = []
     recipe = scene.settings(epochs=1, calibrated=False)
     train(path, images, recipe, tmp_path / "run", device="cpu", progress=seen.append)
@@ -326,9 +327,22 @@ def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
     """Three folders, labels of five classes: soft labels do, GIFT's hard ones do not."""
     images = replay.folder(tmp_path / "images")
     path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
-    train(path, images, scene.settings(epochs=1), tmp_path / "run", device="cpu")
+    given = {"device": "cpu", "normalisation": scene.NORMALISATION}
+    train(path, images, scene.settings(epochs=1), tmp_path / "run", **given)
     with pytest.raises(MismatchError, match="3 classes, the labels 5"):
-        train(path, images, scene.settings(loss="cosine"), tmp_path / "other", device="cpu")
+        train(path, images, scene.settings(loss="cosine"), tmp_path / "other", **given)
+
+
+def test_labels_of_a_dump_do_not_say_how_inputs_were_normalised(tmp_path) -> None:
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
+    given = path, images, scene.settings(epochs=1), tmp_path / "run"
+    with pytest.raises(DataError, match="give --mean and --std"):
+        train(*given, device="cpu")
+    assert not (tmp_path / "run").exists()
+    train(*given, device="cpu", normalisation=scene.NORMALISATION, interpolation="bicubic")
+    facts = load(tmp_path / "run")
+    assert (facts.normalisation, facts.interpolation) == (scene.NORMALISATION, "bicubic")
 
 
 def test_a_student_from_a_file(world, tmp_path) -> None:

@@ -211,8 +211,21 @@ def test_the_size_of_the_input(tmp_path, images) -> None:
 
 
 def test_a_recorded_size_cannot_be_changed(images, pool) -> None:
-    with pytest.raises(MismatchError, match="recorded at 8 x 8, not at 9 x 8"):
+    with pytest.raises(MismatchError, match=r"recorded with image size \(8, 8\), not \(9, 8\)"):
         ReplayDataset(pool, images, image_size=(9, 8))
+
+
+def test_other_settings_than_the_recorded_ones(tmp_path, images) -> None:
+    said = {"normalisation": NORMALISATION, "interpolation": "bicubic"}
+    path = scene.write(tmp_path / "a.slc", [scene.batch(0, [1])], **said)
+    dataset = ReplayDataset(path, images, **said)
+    same = {key: tuple(numbers) for key, numbers in NORMALISATION.items()}
+    assert ReplayDataset(path, images, normalisation=same).normalisation == NORMALISATION
+    assert (dataset.normalisation, dataset.interpolation) == (NORMALISATION, "bicubic")
+    with pytest.raises(MismatchError, match="with interpolation bicubic, not bilinear"):
+        ReplayDataset(path, images, interpolation="bilinear")
+    with pytest.raises(MismatchError, match="with normalisation"):
+        ReplayDataset(path, images, normalisation=NORMALISATION | {"mean": [0, 0, 0]})
 
 
 def test_a_normalisation_is_looked_at_first(images, pool) -> None:
