@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
 
     A reader that leaves early (`| head`) is click's business: it exits quietly.
     """
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # libraries address programmers with them
     try:
         status = command.main(args, prog_name="labelcodec", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -98,23 +98,32 @@ def relabel(
       torchrun --nproc-per-node 2 -m labelcodec_cli relabel images shards.slc --teacher model.pt \\
         --image-size 32 --epochs 10
     """
+    from labelcodec.errors import MismatchError
     from labelcodec.images import list_images
     from labelcodec.pipeline.distributed import process
     from labelcodec.pipeline.teacher import load_teacher
 
     listing = list_images(images)
     with console.resumable(), process(device) as here:
-        loaded = load_teacher(
-            teacher,
-            weights,
-            classes or len(listing.classes),
-            here.device,
-            normalisation=options.normalised(mean, std),
-            autocast=autocast,
-            precision=precision,
-        )
-        with console.progress("relabel", shown=here.first) as progress:
-            report = _run(loaded, listing, target, here, progress, more)
+        try:
+            loaded = load_teacher(
+                teacher,
+                weights,
+                classes or len(listing.classes),
+                here.device,
+                normalisation=options.normalised(mean, std),
+                autocast=autocast,
+                precision=precision,
+            )
+        except MismatchError as error:
+            if classes is None and ", not " in str(error):
+                count = len(listing.classes)
+                error.add_note(
+                    f"{images} has {count} classes; say --classes if the teacher has not"
+                )
+            raise
+        with console.stages(shown=here.first) as start:
+            report = _run(loaded, listing, target, here, start, more)
     if not here.first:
         return
     if json_:
@@ -126,7 +135,7 @@ def relabel(
 
 
 def _run(
-    teacher: Any, listing: Any, target: Path, here: Any, progress: Any, given: dict[str, Any]
+    teacher: Any, listing: Any, target: Path, here: Any, start: Any, given: dict[str, Any]
 ) -> Any:
     import numpy as np
 
@@ -142,7 +151,7 @@ def _run(
         images=len(listing),
         batch=given.pop("batch_size"),
         size=(side, side),
-        sizes=pack_sizes(image_sizes(listing, np.arange(len(listing)))),
+        sizes=pack_sizes(image_sizes(listing, np.arange(len(listing)), start("image sizes"))),
         scale=None if given.pop("no_crop") else scale,
         ratio=given.pop("ratio"),
         flip=given.pop("flip"),
@@ -152,4 +161,4 @@ def _run(
         operations=operations,
         magnitude=magnitude,
     )
-    return run(teacher, listing, target, recipe, here, progress=progress, **given)
+    return run(teacher, listing, target, recipe, here, progress=start("relabel"), **given)

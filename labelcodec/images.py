@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import MismatchError, unlisted
+from labelcodec.progress import Progress
 
 CONTENT_FILES = 64  # whose bytes a digest of the content covers
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -101,18 +102,28 @@ def content_digest(listing: ImageListing) -> str:
     return digest.hexdigest()
 
 
-def image_sizes(listing: ImageListing, indices: NDArray[Any]) -> NDArray[np.int32]:
+def image_sizes(
+    listing: ImageListing, indices: NDArray[Any], progress: Progress | None = None
+) -> NDArray[np.int32]:
     """(n, 2) int32 height, width in pixels of the images at `indices`, from their headers.
 
     Headers are read once and remembered in the listing. EXIF rotation is not applied, as
     torchvision's loader does not apply it.
 
+    Args:
+        listing: the image folder.
+        indices: (n,) positions in it.
+        progress: called with headers read and to read.
+
     Raises:
         MismatchError: an image file is missing or not an image.
     """
     sizes = listing._sizes
-    for index in indices[sizes[indices, 0] == 0]:
+    unknown = indices[sizes[indices, 0] == 0]
+    for i, index in enumerate(unknown):
         sizes[index] = _header_size(listing.root / listing.paths[index])
+        if progress is not None:
+            progress(i + 1, len(unknown))
     found: NDArray[np.int32] = sizes[indices]
     return found
 
@@ -123,5 +134,5 @@ def _header_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.height, image.width
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MismatchError(f"{path}: cannot read this image ({error})") from error

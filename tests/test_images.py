@@ -83,7 +83,10 @@ def test_sizes_are_height_and_width_and_read_once(folder, monkeypatch):
     real = images_module._header_size
     monkeypatch.setattr(images_module, "_header_size", lambda p: read.append(p) or real(p))
     indices = np.array([4, 4, 0])
-    assert image_sizes(listing, indices).tolist() == [[20, 10], [20, 10], [24, 14]]
+    told = []
+    sizes = image_sizes(listing, indices, lambda *step: told.append(step))
+    assert sizes.tolist() == [[20, 10], [20, 10], [24, 14]]
+    assert told == [(1, 3), (2, 3), (3, 3)]
     before = len(read)
     assert image_sizes(listing, indices).dtype == np.int32
     assert len(read) == before and {path.name for path in read} == {"2.png", "B.png"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,7 +52,7 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
         return _from_file(Path(name))
     model = _by_name(name, classes)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, f"{name} of {classes} classes")
     return model
 
 
@@ -74,8 +75,8 @@ def trained(name: str, classes: int, weights: Path | None) -> nn.Module:
     return model if Path(name).suffix == EXPORTED else model.eval()
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Put the weights of a file into a model.
+def load_weights(model: nn.Module, path: Path, named: str) -> None:
+    """Put the weights of a file into a model, which error messages call `named`.
 
     Raises:
         MismatchError: the file is missing, damaged, holds other things than tensors, or its
@@ -88,9 +89,26 @@ def load_weights(model: nn.Module, path: Path) -> None:
     state = {str(name).removeprefix("module."): value for name, value in state.items()}
     try:
         model.load_state_dict(state)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[1:2] or [str(error)]
-        raise MismatchError(f"{path}: does not fit the model: {reason[0].strip()}") from None
+    except RuntimeError:
+        raise MismatchError(f"{path}: does not fit {named}: {_misfit(model, state)}") from None
+
+
+def _misfit(model: nn.Module, state: Mapping[str, Any]) -> str:
+    """The first thing in which weights differ from a model's."""
+    own = {name: _shape(value) for name, value in model.state_dict().items()}
+    there = {name: _shape(value) for name, value in state.items()}
+    for verb, names in (("lacks", [*own.keys() - there]), ("has", [*there.keys() - own])):
+        if names:
+            return f"it {verb} {min(names)}" + (f" and {len(names) - 1} more" * (len(names) > 1))
+    differing = (name for name in own if own[name] != there[name])
+    told = (f"{name} is {there[name]}, not {own[name]}" for name in differing)
+    return next(told, "its tensors cannot be copied")
+
+
+def _shape(value: Any) -> str:
+    if not isinstance(value, torch.Tensor):
+        return f"a {type(value).__name__}"
+    return " x ".join(map(str, value.shape)) or "a number"
 
 
 def _read_state(path: Path) -> dict[str, Any]:
@@ -168,17 +186,28 @@ def _no_pickle() -> Iterator[None]:
             os.environ[FORCE_SAFE] = before
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch from telling of TorchScript's age, and of what it tries before it fails."""
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
 def _from_file(path: Path) -> nn.Module:
     if not path.is_file():
         raise MismatchError(f"{path}: no such model file")
     try:
-        if path.suffix == EXPORTED:
-            with _no_pickle():
+        with _quiet(), _no_pickle():
+            if path.suffix == EXPORTED:
                 return torch.export.load(path).module()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch's, of TorchScript itself
             script: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-        return script
+            return script
     except Exception as error:
         kind = type(error).__name__
         raise MismatchError(f"{path}: neither TorchScript nor an exported model ({kind})") from None

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import labelcodec
 from labelcodec_cli import console, learn
@@ -98,7 +100,7 @@ TRAIN = ("train", "labels.slc", "images", "run")
         ((*RELABEL, "--teacher", "resnet20", "--weights", "x.pth"), 1, "x.pth: no such weights"),
         ((*RELABEL, *SMALL, "--codec", "zip"), 2, "zip"),
         ((*RELABEL, *SMALL, "--keep", 0), 2, "0 are kept"),
-        ((*RELABEL, *SMALL, "--classes", 7), 1, "size mismatch"),
+        ((*RELABEL, *SMALL, "--classes", 7), 1, "4.weight is 6 x 72, not 7 x 72"),
         ((*RELABEL, *SMALL, "--device", "abacus"), 2, "device 'abacus'"),
         ((*RELABEL, *SMALL, "--mix", "shake"), 2, "shake"),
         ((*RELABEL, *SMALL, "--alpha", 9), 2, "alpha is 9.0"),
@@ -133,6 +135,40 @@ def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str)
     assert "mistake in labelcodec" not in found.err
 
 
+def test_a_folder_of_other_classes_than_the_teachers(capsys, room) -> None:
+    """Such as one above the folder that was meant."""
+    Path("above").mkdir()
+    Path("images").rename("above/train")
+    Path("validation").rename("above/test")
+    found = call(capsys, "relabel", "above", "new.slc", *SMALL, *QUICK)
+    assert found.status == 1
+    for part in ("teacher.safetensors: does not fit", "of 2 classes", "is 6 x 72, not 2 x 72",
+                 "above has 2 classes; say --classes"):  # fmt: skip
+        assert part in found.err
+    missing = call(capsys, "relabel", "above", "new.slc", *SMALL[:2], "--weights", "x.pth", *QUICK)
+    assert "--classes" not in missing.err
+
+
+def test_warnings_of_libraries_are_not_the_users(capsys, room) -> None:
+    image = Image.new("P", (8, 8))
+    image.putpalette(list(range(256)) * 3)
+    image.save(next(Path("images").rglob("*.png")), transparency=bytes([0, 128] * 128))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert call(capsys, *RELABEL, *SMALL).status == 0
+    assert seen == []
+
+
+def test_an_image_too_large_to_decode(capsys, room) -> None:
+    name = next(Path("images").rglob("*.png"))
+    Image.new("1", (20001, 10000)).save(name)
+    for command in ((*RELABEL, *SMALL), (*TRAIN, *STUDENT)):
+        found = call(capsys, *command)
+        assert found.status == 1
+        assert f"{name}: cannot read this image (Image size (200010000 pixels)" in found.err
+        assert found.err.count("\n") == 1
+
+
 def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
     name = next(Path("images").rglob("*.png"))
     name.write_bytes(name.read_bytes()[:50])
@@ -154,13 +190,14 @@ def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
 )
 def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, calls: int, kept) -> None:
     @contextmanager
-    def progress(what: str, shown: bool = True):
-        yield scene.after(calls, interrupt)
+    def stages(shown: bool = True):
+        yield {"relabel": hook, "train": hook, "image sizes": None}.get
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(console, "progress", progress)
+    hook = scene.after(calls, interrupt)
+    monkeypatch.setattr(console, "stages", stages)
     found = call(capsys, *args)
     assert found.status == 130
     assert found.err.count("\n") == 1
