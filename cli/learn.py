@@ -167,8 +167,10 @@ def evaluate(
     import dataclasses
 
     from labelcodec.pipeline.compare import evaluate_runs
+    from labelcodec.pipeline.distributed import rank
 
-    with console.progress("evaluate") as progress:
+    first = rank() == 0
+    with console.progress("evaluate", shown=first) as progress:
         found = evaluate_runs(
             images,
             runs,
@@ -179,6 +181,8 @@ def evaluate(
             device=device,
             progress=progress,
         )
+    if not first:
+        return
     if json_:
         console.as_json({str(run): dataclasses.asdict(scores) for run, scores in found})
         return

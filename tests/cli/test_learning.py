@@ -234,6 +234,9 @@ def test_only_the_first_process_speaks(capsys, room, monkeypatch) -> None:
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr("labelcodec.pipeline.train.train", lambda *_, **__: None)
     assert call(capsys, *TRAIN, *STUDENT) == (0, "", "")
+    monkeypatch.setattr("labelcodec.pipeline.compare.evaluate_runs", lambda *_, **__: [])
+    for more in ((), ("--json",)):
+        assert call(capsys, "evaluate", "validation", "run", *more) == (0, "", "")
 
 
 def test_help_stays_light() -> None:
