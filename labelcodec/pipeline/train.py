@@ -13,21 +13,21 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from labelcodec.errors import ConfigError, DataError, MismatchError
+from labelcodec.errors import MismatchError
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
 from labelcodec.pipeline.log import amend, append, claimed, cut
-from labelcodec.pipeline.models import build, is_file
+from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
-from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run, digest
+from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run
+from labelcodec.pipeline.start import check, order_of, run_of
 from labelcodec.pipeline.student import Student
 from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
 from labelcodec.replay.loading import loaded
-from labelcodec.replay.order import BatchOrder
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,11 @@ def train(
             normalisation=normalisation,
             progress=caching,
         )
-        if not len(dataset):
-            raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
-        order = _order(dataset, recipe, seed, here)
-        _check(dataset, recipe)
+        check(dataset, recipe)
+        order = order_of(dataset, recipe, seed, here)
         _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)
-        run = _run(dataset, recipe, seed, here)
+        run = run_of(dataset, recipe, seed, here)
         centres = None
         if validate is not None:
             given = dataset.size, dataset.interpolation, resize, run.classes, run.class_names
@@ -180,54 +178,9 @@ def _restored(student: Student, path: Path, run: Run) -> int:
         raise MismatchError(f"{path}: does not fit the student: {reason}") from None
 
 
-def _check(dataset: ReplayDataset, recipe: TrainingRecipe) -> None:
-    if is_file(recipe.model):
-        raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
-    if dataset.normalisation is None and dataset.reader.header.recipe is None:
-        raise DataError(
-            f"{dataset.reader.paths[0]}: does not say how the teacher's inputs were normalised; "
-            "give --mean and --std (0 0 0 and 1 1 1 if they were not)"
-        )
-    classes = len(dataset.listing.classes)
-    if recipe.loss == "cosine" and classes != dataset.classes:
-        raise MismatchError(
-            f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
-            "loss='cosine' needs to know which class an image is of"
-        )
-
-
 def _seed(*numbers: int) -> None:
     """Start torch's random numbers anew, the same ones for the same numbers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def _run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Process) -> Run:
-    normalisation, names = dataset.normalisation, dataset.listing.classes
-    return Run(
-        recipe,
-        seed,
-        dataset.classes,
-        dataset.size,
-        dataset.interpolation,
-        None if normalisation is None else dict(normalisation),
-        digest(dataset.reader),
-        here.world,
-        list(names) if len(names) == dataset.classes else None,
-    )
-
-
-def _order(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Process) -> BatchOrder:
-    images = dataset.reader.header.images or len(dataset.listing)
-    usual = images / dataset.reader.index.samples.mean()
-    per_epoch = recipe.batches_per_epoch or max(round(usual), here.world)
-    return BatchOrder(
-        len(dataset),
-        per_epoch=per_epoch,
-        order=recipe.order,
-        seed=seed,
-        rank=here.rank,
-        world=here.world,
-    )
 
 
 def _finished(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from labelcodec.progress import Progress
 from labelcodec.replay.dataset import ReplayBatch
 
 
@@ -49,7 +50,7 @@ class Watch:
                 done = epoch * per_epoch + i + 1
                 self._progress(Progressed(epoch, done, self._total, self.top1))
 
-    def validating(self, epoch: int, per_epoch: int) -> Callable[[int, int], None]:
+    def validating(self, epoch: int, per_epoch: int) -> Progress:
         """What `evaluate` is to tell its progress, after an epoch."""
 
         def moved(shown: int, images: int) -> None:

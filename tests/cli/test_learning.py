@@ -162,11 +162,10 @@ def test_warnings_of_libraries_are_not_the_users(capsys, room) -> None:
 def test_an_image_too_large_to_decode(capsys, room) -> None:
     name = next(Path("images").rglob("*.png"))
     Image.new("1", (20001, 10000)).save(name)
-    for command in ((*RELABEL, *SMALL), (*TRAIN, *STUDENT)):
-        found = call(capsys, *command)
-        assert found.status == 1
-        assert f"{name}: cannot read this image (Image size (200010000 pixels)" in found.err
-        assert found.err.count("\n") == 1
+    found = call(capsys, *RELABEL, *SMALL)
+    assert found.status == 1
+    assert f"{name}: cannot read this image (Image size (200010000 pixels)" in found.err
+    assert found.err.count("\n") == 1
 
 
 def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
