@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 CROSSING_TRIALS = 9
 TOLERANCE = 0.004
+STEEP = 100  # ratio of costs
 NEAREST = 0.15  # of the way between two points: where a third one tells something
 
 
@@ -92,6 +93,9 @@ def _between(points: Sequence[float], at: Mapping[float, float]) -> float:
         return sum(points) / len(points)
     left, middle, right = points
     a, b, c = (at[x] for x in points)
+    if max(a, c) > STEEP * b > 0:  # no parabola: the edge of what is possible, best near to it
+        before, behind = (middle - left) * (1 + (a > c)), (right - middle) * (1 + (c > a))
+        return (middle + (left if before > behind else right)) / 2
     rise, fall = (middle - left) * (c - b), (right - middle) * (a - b)
     wide = right if right - middle > middle - left else left
     if rise + fall <= 0:

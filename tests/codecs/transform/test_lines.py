@@ -60,5 +60,12 @@ def test_a_minimum_beside_a_cliff_is_found(best):
     assert found <= best + 0.3 and cost(found) < 3
 
 
+@given(edge=st.floats(-4, 3))
+def test_the_edge_of_what_is_possible_is_found(edge):
+    cost = lambda x: 1e9 + x if x > edge else 100 * 2.0**-x  # noqa: E731
+    found = minimum(cost, 1.2, 0.6, (-6, 4), 5)
+    assert edge - 0.5 < found <= edge
+
+
 def test_level_costs_end():
     assert minimum(lambda x: 1.0, 1.75, 0.6, (-3, 4), 3) <= 4
