@@ -219,9 +219,10 @@ def report(work: Path) -> dict[str, Any]:
         if top1:
             mean = statistics.mean(top1.values())
             spread = max(top1.values()) - min(top1.values())
+            error = statistics.stdev(top1.values()) / len(top1) ** 0.5 if len(top1) > 1 else 0.0
             rows.append(
                 {"name": row.name, **facts[row.name], "training": row.training}
-                | {"top1": top1, "mean": mean, "spread": spread}
+                | {"top1": top1, "mean": mean, "spread": spread, "error": error}
             )
     return {
         "command": "python benchmarks/accuracy.py",
@@ -242,7 +243,7 @@ def table(found: dict[str, Any]) -> str:
             row["payload_per_label"],
             f"{row['tv4']:.3f}",
             f"{100 * row['mean']:.1f}",
-            f"{100 * row['spread']:.1f}",
+            f"{100 * row['error']:.1f}",
             str(len(row["top1"])),
         ]
         for row in found["rows"]
@@ -250,7 +251,7 @@ def table(found: dict[str, Any]) -> str:
     columns = ["labels", "B/label, whole file", "labels alone", "TV at tau 4", "student top-1 %"]
     where = found["machine"]
     return (
-        f"{markdown([*columns, 'max - min', 'seeds'], rows)}\n\n"
+        f"{markdown([*columns, 'standard error', 'seeds'], rows)}\n\n"
         f"The teacher names {100 * found['teacher']['top1']:.1f} %. Measured by "
         f"`{found['command']}` on {where['cpu']}, torch {where['torch']}. {found['data']}.\n\n"
         f"{found['chosen']}"
