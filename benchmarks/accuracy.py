@@ -2,6 +2,7 @@
 
 python benchmarks/accuracy.py                     # all rows, three seeds
 python benchmarks/accuracy.py --seeds 0 --rows 10 # one seed of the rows with a 10 in their name
+python benchmarks/accuracy.py --seeds 3 --seeds 4 --seeds 5 --rows transform # more of some rows
 python benchmarks/accuracy.py --workers 2 --work DIR
 
 Writes results/accuracy.json and the README's table from all runs that are in the work folder, where
