@@ -63,7 +63,7 @@ def split(data: memoryview) -> dict[Stream, memoryview]:
     """
     if not data:
         raise CorruptError("a batch without a stream directory")
-    count, position, last = data[0], 1, 0
+    count, position, last, total = data[0], 1, 0, 0
     directory = []
     for _ in range(count):
         if position + 1 >= len(data):
@@ -76,8 +76,9 @@ def split(data: memoryview) -> dict[Stream, memoryview]:
         if number <= last:
             raise CorruptError(f"stream {number} comes after stream {last}")
         last = number
+        total += length
         directory.append((number, length))
-    if position + sum(length for _, length in directory) != len(data):
+    if position + total != len(data):
         raise CorruptError("the streams do not fill their batch")
     streams = {}
     for number, length in directory:

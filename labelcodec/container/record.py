@@ -69,8 +69,11 @@ def read_at(fd: int, offset: int, size: int, path: Path) -> bytes:
     """
     data = b""
     while len(data) < size:
-        with naming(path):
+        try:
             more = os.pread(fd, size - len(data), offset + len(data))
+        except OSError:
+            with naming(path):
+                raise
         if not more:
             raise CorruptError(
                 f"{path}: byte {offset}: found {len(data)} bytes, expected {size}: the file was "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +22,9 @@ MAX_CONTEXTS = 1 << 10
 MAX_SYMBOLS = 1 << 8
 
 
-class Lookup(NamedTuple):
-    """Finds the symbol of a slot: the first one of its eight slots, or one soon after it.
-
-    Attributes:
-        first: (K, 512) uint8 symbol of every eighth slot.
-        starts: (K, S) uint16 first slot of each symbol.
-        freqs: (K, S) uint16 slots of each symbol.
-    """
-
-    first: NDArray[np.uint8]
-    starts: NDArray[np.uint16]
-    freqs: NDArray[np.uint16]
+Lookup = tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint16]]
+"""Finds the symbol of a slot, the first one of its eight slots or one soon after it: (K, 512)
+symbol of every eighth slot, (K, S) first slot of each symbol, (K, S) slots of each symbol."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +50,7 @@ class TableSet:
         ends = np.cumsum(self.freqs, axis=1, dtype=np.int64)
         slots = np.arange(0, TOTAL, 1 << SKIP)
         first = np.stack([np.searchsorted(row, slots, "right") for row in ends])
-        return Lookup(first.astype(np.uint8), self.starts, self.freqs)
+        return first.astype(np.uint8), self.starts, self.freqs
 
 
 def fit(counts: NDArray[np.int64]) -> TableSet:

@@ -61,7 +61,7 @@ def test_lookup(counts):
     table = tables.fit(np.array(counts, np.int64))
     for row, freqs in enumerate(table.freqs.astype(int)):
         symbol = np.repeat(np.arange(len(freqs)), freqs)
-        assert (table.lookup.first[row] == symbol[::8]).all()
+        assert (table.lookup[0][row] == symbol[::8]).all()
         assert (np.arange(4096) - table.starts[row][symbol] < freqs[symbol]).all()
 
 

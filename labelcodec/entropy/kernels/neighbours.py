@@ -77,7 +77,7 @@ def dense_decode(
     escape: int,
 ) -> Any:
     """Twin of `plain.dense_decode`."""
-    classes, last = len(mean), len(lookup.first) - 1
+    classes, last = len(mean), len(lookup[0]) - 1
     high = np.zeros((rows, classes), np.uint16)
     states = states.astype(np.uint64)
     lanes = len(states)

@@ -47,11 +47,12 @@ def take(data: Any, position: Any, width: Any) -> Any:
 def step(state: Any, lookup: Any, context: Any) -> Any:
     """The next symbol and the state behind it, before it takes up a word."""
     slot = state & MASK
-    symbol = np.uint64(lookup.first[context, slot >> SKIPPED])
-    offset = slot - np.uint64(lookup.starts[context, symbol])
-    freq = np.uint64(lookup.freqs[context, symbol])
+    first, starts, freqs = lookup
+    symbol = np.uint64(first[context, slot >> SKIPPED])
+    offset = slot - np.uint64(starts[context, symbol])
+    freq = np.uint64(freqs[context, symbol])
     while offset >= freq:
         offset -= freq
         symbol += U(1)
-        freq = np.uint64(lookup.freqs[context, symbol])
+        freq = np.uint64(freqs[context, symbol])
     return symbol, freq * (state >> U(12)) + offset

@@ -48,13 +48,13 @@ class Lanes:
 
     def take(self, lookup: Lookup, contexts: Array) -> Array:
         """Symbols in these contexts."""
-        symbols = np.zeros(len(contexts), np.int64)
+        symbols, (nearest, starts, freqs) = np.zeros(len(contexts), np.int64), lookup
         for first in range(0, len(contexts), len(self.states)):
             context = contexts[first : first + len(self.states)]
             slot = self.slots(len(context))
-            symbol = lookup.first[context, slot >> SKIP].astype(np.int64)
+            symbol = nearest[context, slot >> SKIP].astype(np.int64)
             while True:
-                start, freq = lookup.starts[context, symbol], lookup.freqs[context, symbol]
+                start, freq = starts[context, symbol], freqs[context, symbol]
                 past = slot >= start.astype(np.int64) + freq
                 if not past.any():
                     break

@@ -98,7 +98,7 @@ def dense_decode(
         for c in range(classes):
             centre = int(mean[c])
             predicted = centre + (np.array(WEIGHTS) @ history >> 5)
-            contexts = np.clip((predicted - base) >> 5, 0, len(lookup.first) - 1)
+            contexts = np.clip((predicted - base) >> 5, 0, len(lookup[0]) - 1)
             symbol = lanes.take(lookup, contexts)
             escaped = symbol == escape
             count = int(escaped.sum())
