@@ -29,7 +29,7 @@ from labelcodec.codecs.transform.trial import (
 )
 from labelcodec.errors import DataError
 
-START, STRIDE, TRIALS = 1.2, 0.6, 5
+START, STRIDE, TRIALS = 1.2, 0.6, 7
 USUAL_PRICE = -9.0  # log2
 FINER = 0.1
 ROUNDS = 5
