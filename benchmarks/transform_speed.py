@@ -40,6 +40,7 @@ SEARCHES = (
     "transform:tv4=0.10,kl1=0.25",
     "transform:tv4=0.081,kl1=0.18",
     "transform:tv4=0.066,kl1=0.09",
+    "transform:bytes=60",
     "transform:bytes=30",
 )
 DECODED = (SEARCHES[0], EXPLICIT)
@@ -135,7 +136,9 @@ def whole_command(source: Path, rounds: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         target = str(Path(folder) / "a.slc")
         command = [sys.executable, "-m", "labelcodec_cli", "encode", str(source), target]
-        job = partial(subprocess.run, [*command, "--codec", spec, "--force"], check=True)
+        usual = {key: value for key, value in os.environ.items() if not key.endswith("_THREADS")}
+        given = [*command, "--codec", spec, "--force"]
+        job = partial(subprocess.run, given, check=True, env=usual)
         took = paired({spec: partial(job, capture_output=True)}, rounds)[spec]
     return {"codec": spec, "seconds": min(took)}
 
@@ -160,7 +163,9 @@ def readme_text(result: dict[str, Any]) -> str:
         ]
     )
     slowest = max(result["searching"][spec]["seconds"] for spec in SEARCHES)
-    rows.append(["search for a budget or a quality", f"{slowest:.1f} s", "the slowest of four"])
+    rows.append(
+        ["search for a budget or a quality", f"{slowest:.1f} s", "the slowest of five, one thread"]
+    )
     whole = result["whole command"]
     rows.append(
         [

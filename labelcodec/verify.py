@@ -75,9 +75,9 @@ def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
     """Each problem once; one that many batches have, as damaged tables, names the first."""
     alike: dict[str, list[str]] = {}
     for problem in dict.fromkeys(problems):
-        alike.setdefault(re.sub(r"\bbatch \d+: ", "", problem, count=1), []).append(problem)
+        alike.setdefault(re.sub(r"^.*?\bbatch \d+: ", "", problem), []).append(problem)
     return tuple(
-        f"{first} (and {len(others)} other batches)" if others else first
+        f"{first} (and {len(others)} more like it)" if others else first
         for first, *others in alike.values()
     )
 

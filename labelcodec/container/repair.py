@@ -16,7 +16,7 @@ from labelcodec.container.reader import RecordReader
 from labelcodec.container.record import open_file, read_record
 from labelcodec.container.scan import Scan, scan, scan_open
 from labelcodec.container.writer import RecordWriter
-from labelcodec.errors import LabelcodecError, MismatchError
+from labelcodec.errors import CorruptError, LabelcodecError, MismatchError
 
 Stretches = tuple[tuple[int, int], ...]
 
@@ -71,7 +71,7 @@ def repair(
         force: replace an existing `out`.
 
     Raises:
-        CorruptError: the header is lost.
+        CorruptError: the header is lost, or the side information of all batches.
         FormatError: the file is not a container.
         UnsupportedError: a critical record that this library does not know.
         MismatchError: a file to be written exists already, or another process is writing the
@@ -169,6 +169,11 @@ def _rewrite(fd: int, source: Path, target: Path, force: bool) -> tuple[Scan, fr
     try:
         _copy(fd, source, found, writer)
         kept = frozenset(writer.numbers)
+        if found.ledger.side and not kept:
+            raise CorruptError(
+                f"{source}: the side information that all its batches need is lost; no batch can "
+                "be saved, the file is left as it is"
+            )
         writer.close()
     except BaseException:
         writer.abort(keep=False)

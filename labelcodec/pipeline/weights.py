@@ -11,6 +11,8 @@ from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
 
+OPTIONAL = "num_batches_tracked"  # torch does without
+
 
 def load_weights(model: nn.Module, path: Path, named: str) -> None:
     """Put the weights of a file into a model, which error messages call `named`.
@@ -32,8 +34,10 @@ def load_weights(model: nn.Module, path: Path, named: str) -> None:
 
 def _misfit(model: nn.Module, state: Mapping[str, Any]) -> str:
     """The first thing in which weights differ from a model's."""
-    own = {name: _shape(value) for name, value in model.state_dict().items()}
-    there = {name: _shape(value) for name, value in state.items()}
+    own, there = (
+        {name: _shape(value) for name, value in tensors.items() if not name.endswith(OPTIONAL)}
+        for tensors in (model.state_dict(), state)
+    )
     for verb, names in (("lacks", [*own.keys() - there]), ("has", [*there.keys() - own])):
         if names:
             return f"it {verb} {min(names)}" + (f" and {len(names) - 1} more" * (len(names) > 1))

@@ -286,11 +286,22 @@ def test_nothing_is_overwritten(path: Path) -> None:
     with pytest.raises(MismatchError, match="exists already"):
         repair(f"{path}.partial")
     path.with_name("a.slc.damaged").write_bytes(b"older")
-    path.write_bytes(whole[:60] + b"\0" + whole[61:])
+    at = next(offset for _, offset, _, number in records(path) if number == 0) + 10
+    damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+    path.write_bytes(damaged)
     with pytest.raises(MismatchError, match="exists already"):
         repair(path)
     assert path.with_name("a.slc.damaged").read_bytes() == b"older"
-    assert path.read_bytes() == whole[:60] + b"\0" + whole[61:]
+    assert path.read_bytes() == damaged
+
+
+def test_batches_without_their_tables_cannot_be_saved(path: Path) -> None:
+    whole = build(path)
+    damaged = whole[:60] + b"\0" + whole[61:]
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptError, match="no batch can be saved"):
+        repair(path)
+    assert path.read_bytes() == damaged and [one.name for one in path.parent.iterdir()] == ["a.slc"]
 
 
 def test_scan_stops_at_the_first_invalid_record(path: Path) -> None:

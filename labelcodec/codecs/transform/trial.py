@@ -115,7 +115,7 @@ class Truth:
             else:
                 terms = log_p - scaled
                 terms *= p
-                reached[measure] = float((terms.sum(axis=1) + np.log(total[:, 0])).mean())
+                reached[measure] = max(float((terms.sum(axis=1) + np.log(total[:, 0])).mean()), 0.0)
         return reached
 
     def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
