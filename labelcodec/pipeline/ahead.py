@@ -61,7 +61,7 @@ class Ahead:
         with Writer(self._own, self._header, "dense", resume=resume, force=force) as writer:
             check_started(writer, numbers)
             for batch in label([number for number in numbers if number not in writer.numbers]):
-                writer.fit([batch])
+                writer.fit([batch])  # the first one's tables, so that each is written at once
                 writer.add(batch)
 
     def read(self) -> Labelled:
