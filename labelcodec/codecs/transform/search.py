@@ -32,7 +32,8 @@ from labelcodec.errors import DataError
 START, STRIDE, TRIALS = 1.2, 0.6, 7
 USUAL_PRICE = -9.0  # log2
 FINER = 0.1
-ROUNDS = 5
+ROUNDS = 8
+MARGIN = 0.001  # below what is asked, twice as wide in every round
 SPENT = 0.99  # of a budget: enough
 IMPOSSIBLE = 1e9  # cost from which on there is no price
 BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
@@ -82,7 +83,7 @@ def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCod
     many = Truth(designs.tried.at_once(CHECK))
     wanted = dict(quality)
     step, found = _best_step(designs, partial(_bytes_for, wanted=quality, total=designs.total))
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         if found.price is None:
             break
         trial = Trial(designs(step), many)
@@ -94,7 +95,11 @@ def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCod
         on_many = reached(coder, designs.samples)
         if all(on_many.quality[key] <= bound for key, bound in quality.items()):
             return coder, on_many
-        wanted = {k: wanted[k] * min(0.999 * quality[k] / on_many.quality[k], 1) for k in wanted}
+        told, margin = trial.quality(2.0**found.price, quality), 1 - MARGIN * 2**turn
+        wanted = {
+            key: min(margin * told[key] * bound / on_many.quality[key], bound)
+            for key, bound in quality.items()
+        }
     coder = finish(designs.finest(), designs.samples.all, 2.0 ** PRICES[0])
     finest = reached(coder, designs.samples)
     if all(finest.quality[key] <= bound for key, bound in quality.items()):

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from labelcodec.batch import Labels
 from labelcodec.codecs import registry
-from labelcodec.codecs.transform import Transform
+from labelcodec.codecs.transform import Transform, search
 from labelcodec.codecs.transform.analysis import centre
 from labelcodec.codecs.transform.sample import CELLS, Sample
 from labelcodec.errors import ConfigError, DataError
@@ -222,3 +223,18 @@ def test_pickled_labels_hold_no_derived_tables():
     dense = compact.dense()
     assert len(pickle.dumps(compact)) == before
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(compact)).dense(), dense)
+
+
+@pytest.mark.parametrize("much", [1.0005, 1.001, 1.002, 1.01])
+def test_a_miss_on_many_labels_is_mended_by_a_little(monkeypatch, much):
+    codec, true = Transform(tv4=0.08, kl1=0.1), search.reached
+    plain = codec.fit(PARTS, CLASSES).reached
+    bound = 0.08 / plain.quality["tv4"], 0.1 / plain.quality["kl1"]
+
+    def worse(coder, samples):
+        found = true(coder, samples)
+        factor = min(bound) * much  # what was good enough misses now
+        return replace(found, quality={k: factor * v for k, v in found.quality.items()})
+
+    monkeypatch.setattr(search, "reached", worse)
+    assert codec.fit(PARTS, CLASSES).reached.bytes < 1.1 * plain.bytes
