@@ -125,17 +125,7 @@ class DenseCoder:
         blank: Labels,
         pictures: Pictures | None = None,
     ) -> Labels:
-        """Labels of a batch.
-
-        Args:
-            streams: the batch's streams.
-            samples: B.
-            blank: labels without content that say what all labels of the file share.
-            pictures: not used.
-
-        Raises:
-            CorruptError: the stream is missing or malformed.
-        """
+        """Labels of a batch, as `interface.Coder` says."""
         data = streams.get(Stream.LABEL_VALUES)
         if not data:
             raise CorruptError("the label values stream is missing")

@@ -68,7 +68,17 @@ class Coder(Protocol):
         blank: Labels,
         pictures: Pictures | None = None,
     ) -> Labels:
-        """Labels of a batch; `blank` says what all labels of the file share."""
+        """Labels of a batch.
+
+        Args:
+            streams: the batch's streams.
+            samples: B.
+            blank: labels without content that say what all labels of the file share.
+            pictures: what the labels may have been predicted from.
+
+        Raises:
+            CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
+        """
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Accounting of the entropy-coded streams, by component."""

@@ -117,17 +117,7 @@ class TopKCoder:
         blank: Labels,
         pictures: Pictures | None = None,
     ) -> Labels:
-        """Labels of a batch.
-
-        Args:
-            streams: the batch's streams.
-            samples: B.
-            blank: labels without content that say what all labels of the file share.
-            pictures: not used.
-
-        Raises:
-            CorruptError: a stream is missing or malformed.
-        """
+        """Labels of a batch, as `interface.Coder` says."""
         index_data, value_data = (
             _need(streams, Stream.LABEL_INDEX),
             _need(streams, Stream.LABEL_VALUES),

@@ -113,17 +113,7 @@ class TransformCoder:
         blank: Labels,
         pictures: Pictures | None = None,
     ) -> Labels:
-        """Compact labels of a batch.
-
-        Args:
-            streams: the batch's streams.
-            samples: B.
-            blank: labels without content that say what all labels of the file share.
-            pictures: what the labels were predicted from.
-
-        Raises:
-            CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
-        """
+        """Compact labels of a batch, as `interface.Coder` says."""
         if blank.space != "logits" or blank.tail is not None:
             raise CorruptError(f"transform labels as {blank.space} with tail {blank.tail}")
         for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
