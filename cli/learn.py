@@ -78,8 +78,7 @@ def train(
 
     FILE may be a quoted glob of shards. Labels of a dump do not say how images were made the
     teacher's inputs: give --image-size, --mean and --std, and --interpolation if it was not
-    bilinear. Under torchrun, every process takes its share of the
-    batches.
+    bilinear. Under torchrun, every process takes its share of the batches.
 
     OUT/log.jsonl has a line of JSON an epoch: epoch, from 0; samples, of all processes; loss, their
     mean; top1, the share whose image's class the student named, though images are mixed;

@@ -69,13 +69,12 @@ class TransformCoder:
 
     def compact(self, labels: Labels, pictures: Pictures | None = None) -> Compact:
         """The labels as they will be given back; its own ones are, unless their pictures differ."""
-        own = labels.compact
-        if not isinstance(own, Compact) or own.frame.digest != self.frame.digest:
-            own = None
-        if own is not None and (pictures is None or own.predicted is None):
-            return own
-        predicted = self._predicted(pictures, len(labels))
-        if own is not None and np.array_equal(cast(Any, own.predicted), cast(Any, predicted)):
+        own, predicted = labels.compact, self._predicted(pictures, len(labels))
+        if (
+            isinstance(own, Compact)
+            and own.frame.digest == self.frame.digest
+            and (pictures is None or np.array_equal(cast(Any, own.predicted), cast(Any, predicted)))
+        ):
             return own
         analysis = self.analyser(labels.dense(), predicted)
         return analysis.compact(analysis.peaks(self.price))

@@ -48,7 +48,7 @@ class Designs:
                 self.most = len(self.space.variance)
             rank = self._rank(step)
         for images in (self.images if self.predicts else None, None):
-            design = designed(self.space, images, max(rank, 1), step, self.total)
+            design = designed(self.space, images, rank, step, self.total)
             if not saturates(design, self.tried.at_once(FEW)):
                 return design
         raise DataError("transform: a step too fine for these labels")
@@ -73,7 +73,7 @@ class Designs:
         self.images = fit_along(self.space, self.samples.fitted)
 
     def _rank(self, step: float) -> int:
-        return int((self.space.variance >= AXIS_WORTH * step**2).sum())
+        return max(int((self.space.variance >= AXIS_WORTH * step**2).sum()), 1)
 
     def _prediction_pays(self) -> bool:
         if self.images is None:
@@ -81,7 +81,7 @@ class Designs:
         step = self.space.deviation * 2.0**TYPICAL_STEP
         try:
             plain, predicted = (
-                designed(self.space, images, max(self._rank(step), 1), step, self.total)
+                designed(self.space, images, self._rank(step), step, self.total)
                 for images in (None, self.images)
             )
         except DataError:  # too coarse a step for these labels

@@ -156,7 +156,7 @@ def _best_step(designs: Designs, aim: Callable[[Trial, float], _Found]) -> tuple
         nonlocal near
         try:
             at[step] = aim(Trial(designs(step), few), near)
-        except DataError:  # too coarse for these labels
+        except DataError:  # too coarse or too fine for these labels
             at[step] = _Found(2 * IMPOSSIBLE, None)
         near = at[step].price or near
         return at[step].cost

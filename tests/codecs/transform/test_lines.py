@@ -55,14 +55,18 @@ def test_a_minimum_is_found_anywhere(best):
 
 @given(best=st.floats(-2, 1.5))
 def test_a_minimum_beside_a_cliff_is_found(best):
-    cost = lambda x: 1e9 + x if x > best + 0.3 else (x - best) ** 2 + 1  # noqa: E731
+    def cost(x):
+        return 1e9 + x if x > best + 0.3 else (x - best) ** 2 + 1
+
     found = minimum(cost, 1.75, 0.6, (-3, 4), 3)
     assert found <= best + 0.3 and cost(found) < 3
 
 
 @given(edge=st.floats(-4, 3))
 def test_the_edge_of_what_is_possible_is_found(edge):
-    cost = lambda x: 1e9 + x if x > edge else 100 * 2.0**-x  # noqa: E731
+    def cost(x):
+        return 1e9 + x if x > edge else 100 * 2.0**-x
+
     found = minimum(cost, 1.2, 0.6, (-6, 4), 5)
     assert edge - 0.5 < found <= edge
 
