@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # its default arguments hold a group for ever that is there before them
 
 from labelcodec.errors import ConfigError
 from labelcodec.replay.loading import worker_deaths
@@ -92,6 +94,8 @@ def process(device: str | None = None) -> Iterator[Process]:
         raise
     # a process that fails keeps its connections until it has said why
     dist.destroy_process_group()
+    # the group's threads end with its last user; at Python's end they would abort the process
+    gc.collect()
 
 
 def _join(place: torch.device) -> None:

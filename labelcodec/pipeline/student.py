@@ -68,6 +68,10 @@ class Student:
             ids = [here.device] if here.device.type == "cuda" else None
             self._running = DistributedDataParallel(self.model, device_ids=ids)
 
+    def leave(self) -> None:
+        """Learn no more with the other processes, whose group may end."""
+        self._running = self.model
+
     @property
     def evaluated(self) -> nn.Module:
         """The model whose accuracy counts."""

@@ -106,6 +106,7 @@ def train(
         order = order_of(dataset, recipe, seed, here)
         _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)
+        held.callback(student.leave)
         run = run_of(dataset, recipe, seed, here)
         centres = None
         if validate is not None:

@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
@@ -28,7 +29,8 @@ SHARED = {
 }  # fmt: skip
 
 
-def main(world: Path, out: Path, here: Process) -> None:
+def main(world: Path, out: Path, here: Process) -> list[Student]:
+    """Gives the students that end with the group."""
     for name, options in RELABEL.items():
         target = out / f"{name}.slc"
         given = world / "images", world / "teacher.safetensors", target, here
@@ -45,21 +47,23 @@ def main(world: Path, out: Path, here: Process) -> None:
         out / "full.slc", world / "images", scene.settings(**SHARED), out / "shared", device="cpu"
     )
     kept: list[Student] = []
-    restored = Student.__init__
+    made = Student.__init__
 
     def remembered(self: Student, *given: object) -> None:
-        restored(self, *given)  # type: ignore[arg-type]
+        made(self, *given)  # type: ignore[arg-type]
         kept.append(self)
 
-    Student.__init__ = remembered  # type: ignore[method-assign]
-    train(
-        world / "labels.slc", world / "images", scene.settings(**TRAIN), out / "run",
-        device="cpu", validate=world / "validation", validate_every=1,
-    )  # fmt: skip
-    student = kept[-1]
-    torch.save(student.state(), out / f"state-{here.rank}.pt")
+    with patch.object(Student, "__init__", remembered):
+        train(
+            world / "labels.slc", world / "images", scene.settings(**TRAIN), out / "run",
+            device="cpu", validate=world / "validation", validate_every=1,
+        )  # fmt: skip
+    torch.save(kept[-1].state(), out / f"state-{here.rank}.pt")
+    return kept
 
 
 if __name__ == "__main__":
     with process("cpu") as group:
-        main(*map(Path, sys.argv[1:]), group)
+        students = main(*map(Path, sys.argv[1:]), group)
+    names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+    (Path(sys.argv[2]) / f"threads-{group.rank}.json").write_text(json.dumps(names))

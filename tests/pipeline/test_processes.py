@@ -66,6 +66,15 @@ def test_two_processes_share_the_labelling(two) -> None:
             assert seen == [[i, half] for i in range(first, half + 1)]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are told by /proc")
+def test_no_thread_of_a_group_outlives_it(two) -> None:
+    """One that is at work when Python ends would abort its process."""
+    for rank in range(2):
+        names = json.loads((two / f"threads-{rank}.json").read_text())
+        assert names
+        assert not [name for name in names if "gloo" in name]
+
+
 def test_two_processes_end_with_equal_weights(two) -> None:
     first, second = (torch.load(two / f"state-{rank}.pt", weights_only=True) for rank in range(2))
     for part in ("model", "average"):
