@@ -98,7 +98,7 @@ def relabel(
       torchrun --nproc-per-node 2 -m labelcodec_cli relabel images shards.slc --teacher model.pt \\
         --image-size 32 --epochs 10
     """
-    from labelcodec.errors import MismatchError
+    from labelcodec.errors import ShapeError
     from labelcodec.images import list_images
     from labelcodec.pipeline.distributed import process
     from labelcodec.pipeline.teacher import load_teacher
@@ -115,8 +115,8 @@ def relabel(
                 autocast=autocast,
                 precision=precision,
             )
-        except MismatchError as error:
-            if classes is None and ", not " in str(error):
+        except ShapeError as error:
+            if classes is None:
                 count = len(listing.classes)
                 error.add_note(
                     f"{images} has {count} classes; say --classes if the teacher has not"

@@ -44,6 +44,10 @@ class MismatchError(LabelcodecError):
     """Two things that must belong together do not (image folder, shards, resume)."""
 
 
+class ShapeError(MismatchError):
+    """Weights of a model like this one, but of other shapes: mostly of another class count."""
+
+
 class ConfigError(LabelcodecError):
     """A codec spec or option that means nothing; the user's call is wrong, not the data."""
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.errors import ConfigError, MismatchError, ShapeError
 
 OPTIONAL = "num_batches_tracked"  # torch does without
 
@@ -19,7 +19,7 @@ def load_weights(model: nn.Module, path: Path, named: str) -> None:
 
     Raises:
         MismatchError: the file is missing, damaged, holds other things than tensors, or its
-            tensors do not fit the model.
+            tensors do not fit the model; a ShapeError where they only have other shapes.
     """
     state = _read_state(path)
     for key in ("model", "state_dict"):  # checkpoints of training scripts
@@ -29,10 +29,10 @@ def load_weights(model: nn.Module, path: Path, named: str) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError:
-        raise MismatchError(f"{path}: does not fit {named}: {_misfit(model, state)}") from None
+        raise _misfit(f"{path}: does not fit {named}", model, state) from None
 
 
-def _misfit(model: nn.Module, state: Mapping[str, Any]) -> str:
+def _misfit(what: str, model: nn.Module, state: Mapping[str, Any]) -> MismatchError:
     """The first thing in which weights differ from a model's."""
     own, there = (
         {name: _shape(value) for name, value in tensors.items() if not name.endswith(OPTIONAL)}
@@ -40,10 +40,12 @@ def _misfit(model: nn.Module, state: Mapping[str, Any]) -> str:
     )
     for verb, names in (("lacks", [*own.keys() - there]), ("has", [*there.keys() - own])):
         if names:
-            return f"it {verb} {min(names)}" + (f" and {len(names) - 1} more" * (len(names) > 1))
-    differing = (name for name in own if own[name] != there[name])
-    told = (f"{name} is {there[name]}, not {own[name]}" for name in differing)
-    return next(told, "its tensors cannot be copied")
+            more = f" and {len(names) - 1} more" * (len(names) > 1)
+            return MismatchError(f"{what}: it {verb} {min(names)}{more}")
+    for name in own:
+        if own[name] != there[name]:
+            return ShapeError(f"{what}: {name} is {there[name]}, not {own[name]}")
+    return MismatchError(f"{what}: its tensors cannot be copied")
 
 
 def _shape(value: Any) -> str:
