@@ -281,3 +281,8 @@ def edit(file: Path, change) -> None:
 
 def read_all(dump) -> list:
     return [dump.read(i) for i in range(len(dump))]
+
+
+def left(folder: Path) -> list[str]:
+    """What lies beside a dump."""
+    return sorted(path.name for path in folder.iterdir() if path.name != "dump")

@@ -18,3 +18,9 @@ def lpld(tmp_path):
 @pytest.fixture
 def lpqld(tmp_path):
     return flat_dump(tmp_path / "dump", loader_order(40, 2), 16)
+
+
+@pytest.fixture
+def forty(tmp_path):
+    """An LPQLD dump of forty small batches."""
+    return flat_dump(tmp_path / "dump", loader_order(20, 8), 4)
