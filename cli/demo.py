@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from . import console, options, show
+from . import console, options, tables
 
 
 @click.command()
@@ -31,14 +31,14 @@ def demo(context: click.Context, /, plot: Path | None, json_: bool) -> None:
     with console.progress("round trip") as progress:
         found = roundtrip.run(progress)
     if not json_:
-        show.demo(found)
+        tables.demo(found)
         click.echo()
     with console.stages() as stages:
         students = path.run(path.FULL, stages)
     if json_:
         console.as_json({**found.to_json(), "students": students.to_json()})
     else:
-        show.students(students)
+        tables.students(students)
     if plot is not None:
         from labelcodec.demo.plot import plot as draw
 

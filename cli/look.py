@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from . import console, options, show
+from . import console, options, show, tables
 
 
 @click.command()
@@ -104,11 +104,11 @@ def stats(
         console.as_json(found[0] if len(found) == 1 else found)
     else:
         for name, table in dumps:
-            show.dump(name, table)
-        show.breakdowns(sets)
+            tables.dump(name, table)
+        tables.breakdowns(sets)
         for name, distance in distances:
             click.echo(f"\n{name} against {against}")
-            show.fidelity(distance)
+            tables.fidelity(distance)
     if plot is not None:
         draw(sets, plot)
 
@@ -142,7 +142,7 @@ def compare(context: click.Context, /, first: Path, second: Path, json_: bool, *
     if json_:
         console.as_json(found.to_json())
     else:
-        show.comparison(found)
+        tables.comparison(found)
     context.exit(0 if found.identical else console.FAILED)
 
 
