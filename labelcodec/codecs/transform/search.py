@@ -10,14 +10,19 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
-import numpy as np
-
+from labelcodec.codecs.transform.aims import (
+    IMPOSSIBLE,
+    Found,
+    bytes_for,
+    fewest_bytes,
+    loss,
+    loss_within,
+)
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.designs import STEPS, Designs
 from labelcodec.codecs.transform.fitting import PRICES, finish
-from labelcodec.codecs.transform.lines import crossing, minimum
+from labelcodec.codecs.transform.lines import minimum
 from labelcodec.codecs.transform.reached import Reached
 from labelcodec.codecs.transform.sample import Samples
 from labelcodec.codecs.transform.trial import (
@@ -35,8 +40,8 @@ FINER = 0.1
 ROUNDS = 8
 MARGIN = 0.001  # below what is asked, twice as wide in every round
 SPENT = 0.99  # of a budget: enough
-IMPOSSIBLE = 1e9  # cost from which on there is no price
-BUDGETED = ("tv4", "kl1")  # what a budget makes small, where nothing else is asked
+FRAMES = 16  # bytes of a batch beside its symbols, about
+LEAST = 0.1  # of a budget: for symbols
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,12 @@ def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCod
     """The coder of fewest bytes that has the quality on many labels."""
     many = Truth(designs.tried.at_once(CHECK))
     wanted = dict(quality)
-    step, found = _best_step(designs, partial(_bytes_for, wanted=quality, total=designs.total))
+    step, found = _best_step(designs, partial(bytes_for, wanted=quality, total=designs.total))
     for turn in range(ROUNDS):
         if found.price is None:
             break
         trial = Trial(designs(step), many)
-        found = _bytes_for(trial, found.price, wanted=wanted, total=designs.total)
+        found = bytes_for(trial, found.price, wanted=wanted, total=designs.total)
         if found.price is None:  # the sample flattered
             step, found = step - FINER, found._replace(price=PRICES[0])
             continue
@@ -113,24 +118,36 @@ def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCod
 def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
     many = Truth(designs.tried.at_once(CHECK))
-    wanted, best = budget, None
-    step, found = _best_step(designs, partial(_loss_within, budget=budget, total=designs.total))
-    trial = Trial(designs(step), many)
-    for _ in range(ROUNDS):
-        if found.price is not None:
-            found = _loss_within(trial, found.price, budget=wanted, total=designs.total)
-        if found.price is None:
+    wanted = max(budget - FRAMES / designs.samples.batch, LEAST * budget)
+    best, least = None, math.inf
+    fine, coarse = -math.inf, math.inf  # steps that take too much, and that leave some unspent
+    step, found = _best_step(designs, partial(loss_within, budget=wanted, total=designs.total))
+    for turn in range(ROUNDS):
+        try:
+            trial = Trial(designs(step), many)
+        except DataError:  # too coarse or too fine for these labels
             break
+        near = PRICES[1] if found.price is None else found.price
+        found = loss_within(trial, near, budget=wanted, total=designs.total)
+        if found.price is None:  # the sample flattered
+            fine = step
+            step = _amid(fine, coarse, FINER * 2**turn)
+            continue
         coder = finish(designs(step), designs.samples.all, 2.0**found.price)
         on_many = reached(coder, designs.samples)
         if on_many.bytes <= budget:
-            best = coder, on_many
+            if loss(on_many.quality) < least:
+                best, least = (coder, on_many), loss(on_many.quality)
             if on_many.bytes >= SPENT * budget:
                 break
-        wanted *= 0.998 * budget / on_many.bytes
+            if found.price == PRICES[0]:  # no more peaks to be had
+                coarse = step
+                step = _amid(fine, coarse, STRIDE * 2**turn)
+                continue
+        wanted = max(wanted + 0.998 * budget - on_many.bytes, LEAST * budget)
     if best is not None:
         return best
-    step, _ = _best_step(designs, partial(_fewest_bytes, total=designs.total))
+    step, _ = _best_step(designs, partial(fewest_bytes, total=designs.total))
     coder = finish(designs(step), designs.samples.all, 2.0 ** PRICES[1])
     fewest = reached(coder, designs.samples)
     if fewest.bytes <= budget:
@@ -141,14 +158,15 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     )
 
 
-class _Found(NamedTuple):
-    """What is to be small at some step, and log2 of the price it takes; None: no price does."""
+def _amid(fine: float, coarse: float, stride: float) -> float:
+    """A step between two, one of which may be infinite."""
+    low, high = STEPS
+    if math.isinf(coarse):
+        return min(fine + stride, high)
+    return max(coarse - stride, low) if math.isinf(fine) else (fine + coarse) / 2
 
-    cost: float
-    price: float | None
 
-
-def _best_step(designs: Designs, aim: Callable[[Trial, float], _Found]) -> tuple[float, _Found]:
+def _best_step(designs: Designs, aim: Callable[[Trial, float], Found]) -> tuple[float, Found]:
     """The step of least cost on a few labels; aim tells it, given a trial and a price to try."""
     few, at, near = Truth(designs.tried.at_once(SAMPLE)), {}, USUAL_PRICE
 
@@ -157,42 +175,12 @@ def _best_step(designs: Designs, aim: Callable[[Trial, float], _Found]) -> tuple
         try:
             at[step] = aim(Trial(designs(step), few), near)
         except DataError:  # too coarse or too fine for these labels
-            at[step] = _Found(2 * IMPOSSIBLE, None)
+            at[step] = Found(2 * IMPOSSIBLE, None)
         near = at[step].price or near
         return at[step].cost
 
     step = minimum(cost, START, STRIDE, STEPS, TRIALS)
     return step, at[step]
-
-
-def _bytes_for(trial: Trial, near: float, wanted: Mapping[str, float], total: int) -> _Found:
-    """Bytes a label at the highest price that has the quality."""
-
-    def miss(price: float) -> float:
-        reached = trial.quality(2.0**price, wanted)
-        return max(reached[key] / bound for key, bound in wanted.items()) - 1
-
-    price = crossing(miss, *PRICES, near)
-    if price is None:
-        return _Found(IMPOSSIBLE + miss(PRICES[0]), None)
-    return _Found(trial.bytes(2.0**price, total), price)
-
-
-def _loss_within(trial: Trial, near: float, budget: float, total: int) -> _Found:
-    """Product of the losses at the lowest price that keeps to the budget."""
-
-    def excess(price: float) -> float:
-        return trial.bytes(2.0**price, total) / budget - 1
-
-    price = crossing(excess, *PRICES[::-1], near)
-    if price is None:
-        return _Found(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], total), None)
-    return _Found(float(np.prod(list(trial.quality(2.0**price, BUDGETED).values()))), price)
-
-
-def _fewest_bytes(trial: Trial, near: float, total: int) -> _Found:
-    """Bytes a label at the highest price."""
-    return _Found(trial.bytes(2.0 ** PRICES[1], total), PRICES[1])
 
 
 def _text(quality: Mapping[str, float]) -> str:

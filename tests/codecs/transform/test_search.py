@@ -58,6 +58,35 @@ def test_better_quality_takes_more_bytes_and_more_bytes_give_better_quality():
     assert rich["tv4"] < poor["tv4"] and rich["kl1"] < poor["kl1"]
 
 
+def scaled(factor: float) -> list[Labels]:
+    return [Labels(CLASSES, (part.value * np.float32(factor)).astype("f2")) for part in PARTS]
+
+
+@pytest.mark.parametrize("budget", [10, 20, 30])
+def test_a_budget_is_used_where_the_labels_are_flat_and_no_peak_pays(budget):
+    reached = Transform(bytes=budget).fit(scaled(0.05), CLASSES, 20_000).reached
+    assert 0.97 * budget < reached.bytes <= budget
+
+
+@pytest.mark.parametrize(("factor", "budgets"), [(1, (25, 50)), (0.05, (6, 15, 30)), (5, (10, 60))])
+def test_more_bytes_never_give_worse_labels(factor, budgets):
+    parts = scaled(factor)
+    found = [Transform(bytes=size).fit(parts, CLASSES, 20_000).reached for size in budgets]
+    losses = [one.quality["tv4"] * one.quality["kl1"] for one in found]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_a_budget_beyond_what_peaks_can_take_buys_a_finer_basis():
+    reached = Transform(bytes=40).fit(PARTS, CLASSES, 20_000).reached
+    assert reached.bytes > 0.9 * 40 and reached.quality["tv4"] < 0.01
+
+
+@pytest.mark.parametrize(("size", "budget"), [(2, 30), (4, 5), (8, 4)])
+def test_a_budget_is_used_in_batches_whose_frames_take_much_of_it(size, budget):
+    reached = Transform(bytes=budget).fit(batches(1500, CLASSES, size=size), CLASSES, 4000).reached
+    assert 0.97 * budget < reached.bytes <= budget
+
+
 def test_labels_that_share_the_tables_pay_for_a_finer_basis():
     few, many = (Transform(rank=8, step=2, peaks=2).fit(PARTS, CLASSES, n) for n in (None, 10**7))
     assert np.abs(many.frame.basis).max() > 10 * np.abs(few.frame.basis).max()
