@@ -33,6 +33,7 @@ AT_ONCE = 128
 SATURATED = 0.01  # of the labels
 SAMPLE = 512  # labels on which choices are made
 CHECK = 4096  # labels on which a choice is checked
+MEASURED = 1 << 24  # logits on which it is measured: 16 777 labels of 1000 classes
 HEAD = 4  # bytes of the two streams in a batch's directory
 
 
@@ -145,7 +146,8 @@ def _stored(coder: TransformCoder, compact: Compact, batch: int) -> int:
 def reached(coder: TransformCoder, samples: Samples) -> Reached:
     """What labels come to, stored in batches as large as the file's."""
     design = Design(coder.frame, coder.means, zones_of(coder.model.column))
-    sample, batch = samples.tried.spread(CHECK), samples.batch
+    sample, batch = samples.tried, samples.batch
+    sample = sample.spread(max(CHECK, MEASURED // sample.centred.shape[1]))
     at_once = max(batch, AT_ONCE // batch * batch)
     streams = peaks = 0
     quality = dict.fromkeys(MEASURES, 0.0)

@@ -11,6 +11,7 @@ from labelcodec.codecs import registry
 from labelcodec.codecs.transform import Transform, search
 from labelcodec.codecs.transform.analysis import centre
 from labelcodec.codecs.transform.sample import CELLS, Sample
+from labelcodec.codecs.transform.trial import Truth
 from labelcodec.errors import ConfigError, DataError
 from tests.codecs.transform.labels import batches, logits
 
@@ -181,6 +182,23 @@ def test_what_was_chosen_and_reached_is_what_the_labels_get(spec):
     assert sum(chosen["bytes_per_label"].values()) == pytest.approx(bytes_of(coder, 1500), rel=0.06)
     if codec.step:
         assert chosen["step"] == pytest.approx(codec.step, rel=0.02)
+
+
+@pytest.mark.parametrize("spec", ["kl1=0.003", "tv4=0.05", "bytes=3"])
+def test_what_was_asked_for_holds_on_all_labels_at_hand(spec):
+    z = logits(12_000, 6)
+    z[::3] *= 0.5  # what a regular sample would tell is not so
+    parts = [Labels(6, z[i : i + 128]) for i in range(0, len(z), 128)]
+    coder = registry.parse(f"transform:{spec}").fit(parts, 6)
+    assert coder.reached.sample == len(z)
+    found = np.concatenate([coder.compact(labels).dense() for labels in parts])
+    key, bound = spec.split("=")
+    if key == "bytes":
+        streams = sum(4 + sum(map(len, coder.encode(part).values())) for part in parts)
+        assert streams / len(z) + coder.reached.tables <= float(bound)
+    else:
+        whole = Truth(Sample(centre(z))).measure(found, [key])
+        assert whole[key] <= float(bound)
 
 
 def test_few_labels_of_many_classes_are_analysed_at_once():
