@@ -22,6 +22,7 @@ FIRST_PRICE, LAST_PRICE = 0.25, 1e-6  # of those tried for a number of peaks
 TEMPERATURE = 4.0
 MAX_EXPONENT = np.float32(60)
 MAX_WEIGHT = np.float32(2)
+MASKED = np.float32(1e4)  # below the largest logit: of probability 0 at all temperatures to 96
 
 
 class Peaks(NamedTuple):
@@ -199,7 +200,12 @@ def quantised(
 
 
 def centre(logits: NDArray[Any]) -> NDArray[np.float32]:
-    """(B, C) float32 logits less their mean over the classes: a softmax ignores it."""
+    """(B, C) float32 logits less their mean over the classes: a softmax ignores it.
+
+    Masked classes, far below the largest, are lifted first: they would take the others' precision.
+    """
     wide = logits.astype(np.float32)
-    centred: NDArray[np.float32] = wide - wide.mean(axis=1, keepdims=True)
-    return centred
+    wide -= wide.max(axis=1, keepdims=True)
+    np.maximum(wide, -MASKED, out=wide)
+    wide -= wide.mean(axis=1, keepdims=True)
+    return wide

@@ -224,6 +224,17 @@ def test_masked_classes_do_not_matter(value, spec):
     assert with_masks.reached.bytes < 1.1 * plain.reached.bytes
 
 
+@pytest.mark.parametrize("value", [-1e8, -1e9, -1e14])
+def test_masks_of_any_depth_leave_the_other_classes_their_precision(value):
+    wide = [np.pad(p.value.astype("f4"), ((0, 0), (0, 3)), constant_values=value) for p in PARTS]
+    parts = [Labels(CLASSES + 3, z, precision="float32") for z in wide]
+    coder = Transform(tv4=0.08).fit(parts, CLASSES + 3)
+    found = np.concatenate([coder.compact(labels).dense()[:, :CLASSES] for labels in parts])
+    truth = Truth(Sample(TRUTH)).measure(found, ["tv4"])
+    assert truth["tv4"] == pytest.approx(coder.reached.quality["tv4"], rel=0.01)
+    assert truth["tv4"] <= 0.08
+
+
 def test_a_masked_class_takes_no_axis():
     codec = Transform(rank=6, step=1, peaks=2)
     assert codec.fit(masked(-65504), CLASSES + 3).frame.rank == 6
