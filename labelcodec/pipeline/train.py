@@ -147,6 +147,8 @@ def train(
             generator=torch.Generator(),  # it leaves the student's random numbers alone
         )
         for epoch in range(first, recipe.epochs):
+            if epoch and epoch % validate_every == 0:  # here a resumed run comes by, too
+                measured(epoch - 1)
             order.set_epoch(epoch)
             _seed(seed, epoch + 1, here.rank)
             facts = student.train(
@@ -156,8 +158,6 @@ def train(
                 append(log, dataclasses.asdict(facts))
                 state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
                 checkpoint.save(out / CHECKPOINT, state)
-            if (epoch + 1) % validate_every == 0 and epoch + 1 < recipe.epochs:
-                measured(epoch)
         if here.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         scores = measured(recipe.epochs - 1)
