@@ -89,9 +89,9 @@ def relabel(
             f"{listing.root}: has {len(listing.classes)} classes, the teacher {teacher.classes}"
         )
     numbers = kept_batches(recipe, epochs, keep)
-    own = numbers[here.rank :: here.world]
-    if not own:
+    if len(numbers) < here.world:
         raise ConfigError(f"{len(numbers)} batches for {here.world} processes")
+    own = numbers[here.rank :: here.world]
     header = Header(
         classes=teacher.classes,
         precision=teacher.precision,

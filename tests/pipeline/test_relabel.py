@@ -166,9 +166,12 @@ def test_keep_leaves_out_incomplete_batches(world, tmp_path) -> None:
         assert all(same(one, whole[one.number]) for one in pruned)
 
 
-def test_more_processes_than_batches(world, tmp_path) -> None:
+@pytest.mark.parametrize("rank", [0, 12])
+def test_more_processes_than_batches(world, tmp_path, rank) -> None:
+    """Each process says so, and none begins a file."""
     with pytest.raises(ConfigError, match="12 batches for 13"):
-        run(world, tmp_path / "a.slc", here=Process(12, 13, torch.device("cpu")))
+        run(world, tmp_path / "a.slc", here=Process(rank, 13, torch.device("cpu")))
+    assert not list(tmp_path.iterdir())
 
 
 def test_augmentation_takes_no_room(world, tmp_path) -> None:
