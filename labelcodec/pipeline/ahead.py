@@ -30,6 +30,7 @@ class Ahead:
     def __init__(self, containers: Sequence[Path], rank: int, header: Header) -> None:
         self._files = [path.with_name(f"{path.name}.fitting") for path in containers]
         self._own, self._header = self._files[rank], header
+        self._good = False  # whether its own file is known to be of this run
 
     def write(
         self,
@@ -52,6 +53,7 @@ class Ahead:
         """
         if resume and self._own.exists():
             tables_of(self._own, self._header, "dense", numbers)
+            self._good = True
             return
         if self._own.exists() and not force:
             raise MismatchError(
@@ -63,10 +65,12 @@ class Ahead:
             for batch in label([number for number in numbers if number not in writer.numbers]):
                 writer.fit([batch])  # the first one's tables, so that each is written at once
                 writer.add(batch)
+        self._good = True
 
     def read(self) -> Labelled:
         """What all processes have labelled ahead; empty where no files are left."""
         files = [path for path in self._files if path.exists()]
+        self._good = True
         return Labelled(Reader(files) if files else None)
 
     def __enter__(self) -> Self:
@@ -75,7 +79,7 @@ class Ahead:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             self._own.unlink(missing_ok=True)
-        elif self._own.exists() and not getattr(error, "__notes__", ()):
+        elif self._good and self._own.exists() and not getattr(error, "__notes__", ()):
             error.add_note(f"{self._own} keeps what was labelled; go on with --resume")
 
 
