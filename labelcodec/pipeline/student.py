@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from labelcodec.errors import DataError
+from labelcodec.errors import DataError, MismatchError
 from labelcodec.pipeline import losses, schedules
 from labelcodec.pipeline.asking import asked
 from labelcodec.pipeline.calibration import FIRST, student_temperature
@@ -82,7 +82,8 @@ class Student:
 
         Raises:
             DataError: the loss is not a number any more.
-            MismatchError: the model does not take the images, or has other classes than the labels.
+            MismatchError: the model does not take the images, has other classes than the labels, or
+                no gradient flows back to it.
         """
         recipe = self.recipe
         rate = recipe.learning_rate * schedules.learning_rate(
@@ -104,6 +105,8 @@ class Student:
                 assert isinstance(part.labels, SoftLabels)
                 with self._exchange(is_last):
                     logits = asked(self._running, part.images, part.labels.classes, who).float()
+                    if not logits.requires_grad:
+                        raise MismatchError(f"{who} cannot learn: no gradient flows back to it")
                     value = self._loss(logits, part.labels, part.hard, temperature, own)
                     # gradients are averaged over processes
                     torch.autograd.backward(value * (len(part) * self.here.world / total))

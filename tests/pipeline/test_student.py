@@ -139,6 +139,11 @@ def test_a_student_that_does_not_take_the_images(batches, model, problem: str) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_student_that_cannot_learn(batches) -> None:
+    with pytest.raises(MismatchError, match="no gradient flows back"):
+        student(network().requires_grad_(False)).train(batches, 0)
+
+
 def test_a_state_is_all_there_is(batches) -> None:
     one, other = student(ema=0.5), student(ema=0.5)
     one.train(batches, 0)
