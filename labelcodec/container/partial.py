@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
 
 from labelcodec.container import layout
 from labelcodec.container.ledger import Ledger
+from labelcodec.container.locks import lock, unlock
 from labelcodec.container.scan import scan_open
 from labelcodec.differing import difference
 from labelcodec.errors import FormatError, MismatchError
@@ -31,7 +31,7 @@ def create(partial: Path, force: bool) -> int:
     if force and partial.exists():
         fd = claim(partial)
         partial.unlink()
-        os.close(fd)
+        unlock(fd)
     try:
         fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     except FileExistsError:
@@ -49,22 +49,6 @@ def claim(partial: Path) -> int:
         MismatchError: another process is writing it.
     """
     return lock(os.open(partial, os.O_RDWR | os.O_CLOEXEC), partial)
-
-
-def lock(fd: int, path: Path) -> int:
-    """`fd` of an open file or folder, for this process alone until it is closed.
-
-    Raises:
-        MismatchError: another process has it; then `fd` is closed.
-    """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise MismatchError(f"{path}: another process is writing it; wait or stop it") from None
-    except OSError:
-        pass  # a file system without locks: then two writers are the user's own care
-    return fd
 
 
 def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.index import Section
 from labelcodec.container.ledger import Ledger
-from labelcodec.container.partial import lock
+from labelcodec.container.locks import lock, unlock
 from labelcodec.container.paths import damaged_of, finished_of, partial_of, repaired_of
 from labelcodec.container.reader import RecordReader
 from labelcodec.container.record import open_file, read_record
@@ -82,7 +82,7 @@ def repair(
     try:
         return _repair(fd, source, None if out is None else Path(out), force)
     finally:
-        os.close(fd)
+        unlock(fd)
 
 
 def would_save(path: str | os.PathLike[str]) -> int:

@@ -13,6 +13,7 @@ from labelcodec.container import batch_prefix, layout
 from labelcodec.container.header import encode_header
 from labelcodec.container.index import Index, Section, encode
 from labelcodec.container.ledger import Ledger
+from labelcodec.container.locks import unlock
 from labelcodec.container.partial import claim, create, publish, refuse_existing
 from labelcodec.container.partial import resume as resume_partial
 from labelcodec.container.paths import partial_of
@@ -209,7 +210,7 @@ class RecordWriter:
 
     def _release(self) -> None:
         fd, self._fd = self._fd, -1
-        os.close(fd)
+        unlock(fd)
 
     def _append(self, tag: bytes, parts: tuple[Payload, ...]) -> tuple[int, int]:
         """Offset and size of the record written after the last one."""

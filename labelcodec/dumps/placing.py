@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labelcodec.container.partial import lock
+from labelcodec.container.locks import lock, unlock
 from labelcodec.errors import DumpError, unlisted
 
 
@@ -49,7 +49,7 @@ def new_folder(folder: Path, force: bool) -> Iterator[Path]:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     finally:
-        os.close(fd)
+        unlock(fd)
 
 
 def _settle(old: Path, target: Path) -> None:

@@ -20,7 +20,7 @@ from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline.asking import asked
 from labelcodec.progress import Progress
 from labelcodec.replay.finish import normalise
-from labelcodec.replay.loading import loaded
+from labelcodec.replay.loading import loaded, start_worker
 from labelcodec.replay.pillow import filter_of
 from labelcodec.replay.pixels import Files
 
@@ -154,7 +154,7 @@ def evaluate(
         MismatchError: an image that cannot be read, or a model that does not take the images or
             has another number of classes.
     """
-    loader = DataLoader(images, batch_size, num_workers=workers)
+    loader = DataLoader(images, batch_size, num_workers=workers, worker_init_fn=start_worker)
     model.eval()
     shown, first, five, loss, agreed = 0, 0, 0, 0.0, 0
     for levels, hard in loaded(loader):

@@ -12,7 +12,7 @@ from labelcodec.augment.seeded import draw
 from labelcodec.batch import LabelBatch
 from labelcodec.images import ImageListing
 from labelcodec.pipeline.teacher import Teacher
-from labelcodec.replay.loading import load_batch, loaded
+from labelcodec.replay.loading import load_batch, loaded, start_worker
 from labelcodec.replay.pixels import Files
 
 
@@ -43,7 +43,13 @@ def labelled(
         numbers: which of them, in the order they are to come.
         workers: processes that load images.
     """
-    loader = DataLoader(drawn, batch_size=None, sampler=list(numbers), num_workers=workers)
+    loader = DataLoader(
+        drawn,
+        batch_size=None,
+        sampler=list(numbers),
+        num_workers=workers,
+        worker_init_fn=start_worker,
+    )
     for number, images in loaded(loader):
         index, augmentation = draw(drawn.recipe, number)
         labels = teacher.label(images, augmentation.mix)

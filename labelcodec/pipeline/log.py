@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from labelcodec.container.partial import lock
+from labelcodec.container.locks import lock, unlock
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline.run import CHECKPOINT, LOG, RESULT
 
@@ -41,8 +41,11 @@ def claimed(out: Path, resume: bool) -> Iterator[BinaryIO]:
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOG
     fd = lock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), path)
-    with os.fdopen(fd, "r+b") as log:
-        yield log
+    try:
+        with os.fdopen(fd, "r+b", closefd=False) as log:
+            yield log
+    finally:
+        unlock(fd)
 
 
 def cut(log: BinaryIO, epochs: int) -> None:

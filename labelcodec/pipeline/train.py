@@ -27,7 +27,7 @@ from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
-from labelcodec.replay.loading import loaded
+from labelcodec.replay.loading import loaded, start_worker
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,7 @@ def train(
             batch_size=None,
             sampler=order,
             num_workers=workers,
+            worker_init_fn=start_worker,
             pin_memory=here.device.type == "cuda",
             persistent_workers=workers > 0,
             generator=torch.Generator(),  # it leaves the student's random numbers alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelcodec.batch import Augmentation
+from labelcodec.container.locks import leave_to_parent
 from labelcodec.errors import LabelcodecError
 from labelcodec.replay.pillow import replay_image
 
@@ -54,6 +56,12 @@ def load_batch(
         except LabelcodecError as error:
             raise type(error)(f"image {paths[place]}: {error}") from None
     return torch.from_numpy(levels).permute(0, 3, 1, 2)
+
+
+def start_worker(number: int) -> None:
+    """A `DataLoader`'s `worker_init_fn`: Ctrl-C and locked files are the parent's alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_to_parent()
 
 
 def loaded(loader: Iterable[T]) -> Iterator[T]:

@@ -136,6 +136,24 @@ def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch, name) -> N
     assert (dead / f"{name}.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
 
+RESUMED = """
+import sys
+from pathlib import Path
+from tests.pipeline import killed, scene
+
+world, target = Path(sys.argv[1]), Path(sys.argv[2])
+given = world / "images", world / "teacher.safetensors", target
+killed.dies(lambda: scene.relabel(*given, workers=1, progress=scene.after(2, killed.die)))
+scene.relabel(*given, resume=True)
+"""
+
+
+def test_a_killed_relabel_goes_on_at_once(world, tmp_path) -> None:
+    """Its workers, which find out later, hold none of its files."""
+    call("-c", RESUMED, world, tmp_path / "a.slc")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.slc"]
+
+
 def test_a_killed_training_goes_on(world, dead, tmp_path) -> None:
     given = world / "labels.slc", world / "images", scene.settings(**killed.TRAIN)
     train(*given, tmp_path / "whole", device="cpu")
