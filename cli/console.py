@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import click
 
@@ -113,11 +114,13 @@ def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
 
 @contextmanager
 def resumable(kept: Path | None = None) -> Iterator[None]:
-    """Ctrl-C says how the command can go on, or that nothing is kept.
+    """Ctrl-C says how the command can go on, or that nothing is kept; another one is not heard.
 
     Args:
         kept: file that it would go on from, where no note on the error says so.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt_once)
     try:
         yield
     except KeyboardInterrupt as error:
@@ -125,6 +128,14 @@ def resumable(kept: Path | None = None) -> Iterator[None]:
         if kept is not None and kept.exists():
             how = f"{kept} is kept; run the same command with --resume to go on"
         raise Interrupted(f"interrupted; {how}") from None
+    finally:
+        if signal.getsignal(signal.SIGINT) is _interrupt_once:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt_once(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # so that what is to be kept is put away in peace
+    raise KeyboardInterrupt
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

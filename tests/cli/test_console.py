@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import re
+import signal
 import subprocess
 import sys
 
@@ -44,6 +45,26 @@ def test_an_error_is_one_line_and_a_status(capsys, error, status: int, line: str
     out, err = capsys.readouterr()
     assert out == ""
     assert err.strip().splitlines() == [line]
+
+
+def test_ctrl_c_twice(tmp_path) -> None:
+    """The second one does not break off what the first one began to put away."""
+    kept = tmp_path / "kept"
+    with pytest.raises(console.Interrupted, match="kept is kept"), console.resumable(kept):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            signal.raise_signal(signal.SIGINT)
+            kept.touch()
+    signal.raise_signal(signal.SIGINT)  # nor the way out
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_ctrl_c_is_as_before_after_a_command() -> None:
+    with console.resumable():
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize("error", [errors.DataError("bad"), OSError(errno.ENOSPC, "full", "a")])
