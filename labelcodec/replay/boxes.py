@@ -42,7 +42,7 @@ def pixel_boxes(crop: Crop | None, sizes: NDArray[Any], size: tuple[int, int]) -
         height, width = crop.size[np.argmax(other)]
         raise MismatchError(
             f"{_first(sizes, other)}, whose crop was recorded on one of {height} x {width}: "
-            "is this the right image folder?"
+            "is this the right image folder? A dump does not tell sizes: encode it with --images"
         )
     box = crop.box.astype(np.float64)
     if crop.size is None:
