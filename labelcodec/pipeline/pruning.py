@@ -18,8 +18,10 @@ def kept_batches(recipe: Recipe, epochs: int, keep: float) -> list[int]:
     Raises:
         ConfigError: nothing would be kept.
     """
-    if epochs < 1 or not 0 < keep <= 1:
-        raise ConfigError(f"{epochs} epochs of which {keep:g} are kept: allowed are 1.. and 0..1")
+    if epochs < 1:
+        raise ConfigError(f"{epochs} epochs: allowed are 1 and more")
+    if not 0 < keep <= 1:
+        raise ConfigError(f"keep={keep:g}: allowed is a share above 0, up to 1")
     if keep == 1:
         return list(range(epochs * recipe.batches))
     whole = recipe.images // recipe.batch

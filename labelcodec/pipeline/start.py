@@ -11,16 +11,26 @@ from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.order import BatchOrder
 
 
-def check(dataset: ReplayDataset, recipe: TrainingRecipe) -> None:
+def check(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -> None:
     """Refuse what cannot be trained from.
 
+    Args:
+        dataset: what to train on.
+        recipe: how to train.
+        world: processes that share the batches.
+
     Raises:
-        ConfigError: a student that is not a model by name.
+        ConfigError: a student that is not a model by name, a loss that labels of one class each
+            leave at 0, or more processes than batches.
         DataError: no batches, or inputs that nobody has described.
         MismatchError: a loss that needs classes which the image folder does not tell.
     """
     if not len(dataset):
         raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
+    if len(dataset) < world:
+        raise ConfigError(f"{len(dataset)} batches for {world} processes")
+    if recipe.loss == "mse" and dataset.reader.header.k == 1:
+        raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
         raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
     if dataset.normalisation is None and dataset.reader.header.recipe is None:

@@ -102,7 +102,7 @@ def train(
             normalisation=normalisation,
             progress=caching,
         )
-        check(dataset, recipe)
+        check(dataset, recipe, here.world)
         order = order_of(dataset, recipe, seed, here)
         _seed(seed)
         student = Student(build(recipe.model, dataset.classes), recipe, here)

@@ -99,7 +99,7 @@ TRAIN = ("train", "labels.slc", "images", "run")
         ((*RELABEL, "--teacher", "resnet20"), 2, "random weights"),
         ((*RELABEL, "--teacher", "resnet20", "--weights", "x.pth"), 1, "x.pth: no such weights"),
         ((*RELABEL, *SMALL, "--codec", "zip"), 2, "zip"),
-        ((*RELABEL, *SMALL, "--keep", 0), 2, "0 are kept"),
+        ((*RELABEL, *SMALL, "--keep", 0), 2, "keep=0: allowed"),
         ((*RELABEL, *SMALL, "--classes", 7), 1, "4.weight is 6 x 72, not 7 x 72"),
         ((*RELABEL, *SMALL, "--device", "abacus"), 2, "device 'abacus'"),
         ((*RELABEL, *SMALL, "--mix", "shake"), 2, "shake"),

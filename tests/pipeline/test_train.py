@@ -14,7 +14,9 @@ from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchE
 from labelcodec.merge import merge
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.run import digest, load, student
+from labelcodec.pipeline.start import check
 from labelcodec.pipeline.train import train
+from labelcodec.replay.dataset import ReplayDataset
 from tests.pipeline import scene
 from tests.replay import scene as replay
 
@@ -345,6 +347,24 @@ def test_labels_of_a_dump_do_not_say_how_inputs_were_normalised(tmp_path) -> Non
     train(*given, device="cpu", normalisation=scene.NORMALISATION, interpolation="bicubic")
     facts = load(tmp_path / "run")
     assert (facts.normalisation, facts.interpolation) == (scene.NORMALISATION, "bicubic")
+
+
+def test_logits_of_one_class_have_no_differences(world, tmp_path) -> None:
+    """The loss would be 0 whatever the student says."""
+    given = world / "images", world / "teacher.safetensors", tmp_path / "a.slc"
+    scene.relabel(*given, codec="topk:k=1")
+    settings = scene.settings(loss="mse")
+    with pytest.raises(ConfigError, match="loss='mse' compares logits within a label"):
+        train(tmp_path / "a.slc", world / "images", settings, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_processes_than_batches(world) -> None:
+    """They would be given the same ones."""
+    dataset = ReplayDataset(world / "labels.slc", world / "images")
+    check(dataset, scene.settings(), len(dataset))
+    with pytest.raises(ConfigError, match=f"{len(dataset)} batches for {len(dataset) + 1}"):
+        check(dataset, scene.settings(), len(dataset) + 1)
 
 
 def test_a_student_from_a_file(world, tmp_path) -> None:
