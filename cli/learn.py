@@ -80,6 +80,11 @@ def train(
     teacher's inputs: give --image-size, --mean and --std, and --interpolation if it was not
     bilinear. Under torchrun, every process takes its share of the batches.
 
+    Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
+    order (pool, recorded), optimizer (adamw, sgd), learning_rate, weight_decay, momentum, warmup,
+    stretch, loss (kl, mse, cosine: GIFT's), smoothing, ema, calibrated, temperature.kind (step,
+    cosine, constant), temperature.first, .last, .factor and .every.
+
     OUT/log.jsonl has a line of JSON an epoch: epoch, from 0; samples, of all processes; loss, their
     mean; top1, the share whose image's class the student named, though images are mixed;
     learning_rate; temperature, of the labels; student_temperature; validation, where measured.

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from labelcodec.pipeline.recipe import CHOICES, TrainingRecipe
+from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec_cli.main import COMMANDS
 from tests.cli.call import call
 
@@ -24,6 +27,14 @@ def test_help_has_an_example(capsys, name: str) -> None:
     found = call(capsys, name, "--help")
     assert found.status == 0
     assert all(args[0] == name for args in examples(found.out))
+
+
+def test_help_of_train_names_all_settings_and_choices(capsys) -> None:
+    words = set(re.findall(r"[\w.]+", call(capsys, "train", "--help").out.replace(".\n", "\n")))
+    settings = {field.name for field in fields(TrainingRecipe)} - {"temperature"}
+    schedule = {field.name for field in fields(TemperatureSchedule)}
+    assert settings | {choice for some in CHOICES.values() for choice in some} <= words
+    assert schedule <= {word.rpartition(".")[2] for word in words if "." in word}
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", *LEARNING)])
