@@ -22,6 +22,7 @@ FIRST_PRICE, LAST_PRICE = 0.25, 1e-6  # of those tried for a number of peaks
 TEMPERATURE = 4.0
 MAX_EXPONENT = np.float32(60)
 MAX_WEIGHT = np.float32(2)
+RIDGE = 1e-9  # of the axes' mean square: below single precision
 MASKED = np.float32(1e4)  # below the largest logit: of probability 0 at all temperatures to 96
 
 
@@ -136,7 +137,10 @@ class Analyser:
     def _dual(self) -> NDArray[np.float32]:
         """(C, r) matrix that gives the least-squares coefficients of logits."""
         rows = self._vectors.astype(np.float64)
-        dual: NDArray[np.float32] = np.linalg.solve(rows @ rows.T, rows).T.astype(np.float32)
+        products = rows @ rows.T
+        # axes of a coarse basis may depend on each other
+        products += RIDGE * products.diagonal().mean() * np.eye(len(rows))
+        dual: NDArray[np.float32] = np.linalg.solve(products, rows).T.astype(np.float32)
         return np.ascontiguousarray(dual)
 
     @cached_property

@@ -88,6 +88,13 @@ def test_a_budget_is_used_in_batches_whose_frames_take_much_of_it(size, budget):
     assert 0.97 * budget < reached.bytes <= budget
 
 
+def test_axes_of_a_coarse_basis_that_depend_on_each_other():
+    z = logits(20, 100, seed=1, scale=50)
+    z[:, 0] = -65504
+    coder = Transform(bytes=50).fit([Labels(100, z)], 100)
+    assert coder.reached.quality["tv4"] < 0.01
+
+
 def test_labels_that_share_the_tables_pay_for_a_finer_basis():
     few, many = (Transform(rank=8, step=2, peaks=2).fit(PARTS, CLASSES, n) for n in (None, 10**7))
     assert np.abs(many.frame.basis).max() > 10 * np.abs(few.frame.basis).max()
