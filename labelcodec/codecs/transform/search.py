@@ -144,6 +144,8 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
                 coarse = step
                 step = _amid(fine, coarse, STRIDE * 2**turn)
                 continue
+        if found.price == PRICES[0]:  # that took less than was wanted
+            wanted = min(wanted, trial.bytes(2.0**found.price, designs.total))
         wanted = max(wanted + 0.998 * budget - on_many.bytes, LEAST * budget)
     if best is not None:
         return best

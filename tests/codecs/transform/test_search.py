@@ -88,6 +88,13 @@ def test_a_budget_is_used_in_batches_whose_frames_take_much_of_it(size, budget):
     assert 0.97 * budget < reached.bytes <= budget
 
 
+@pytest.mark.parametrize("budget", [10, 12, 15])
+def test_a_budget_is_used_where_peaks_take_less_than_was_wanted(budget):
+    z = logits(64, 10, seed=6, scale=0.05)
+    reached = Transform(bytes=budget).fit([Labels(10, z)], 10).reached
+    assert 0.8 * budget < reached.bytes <= budget
+
+
 def test_axes_of_a_coarse_basis_that_depend_on_each_other():
     z = logits(20, 100, seed=1, scale=50)
     z[:, 0] = -65504
