@@ -138,12 +138,19 @@ def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch, name) -> N
 
 RESUMED = """
 import sys
+import time
 from pathlib import Path
 from tests.pipeline import killed, scene
 
+
+def die():
+    time.sleep(0.5)  # a worker at work would end with its parent, an idle one seconds later
+    killed.die()
+
+
 world, target = Path(sys.argv[1]), Path(sys.argv[2])
 given = world / "images", world / "teacher.safetensors", target
-killed.dies(lambda: scene.relabel(*given, workers=1, progress=scene.after(2, killed.die)))
+killed.dies(lambda: scene.relabel(*given, workers=1, progress=scene.after(2, die)))
 scene.relabel(*given, resume=True)
 """
 
