@@ -28,9 +28,9 @@ MAX_LOGIT = np.float32(1e15)  # whose squares are sums of single precision
 class Transform:
     """Configuration of the codec; what is not given is chosen to take the fewest bytes.
 
-    Budgets and qualities hold on the labels at hand, of which 2^24 logits are measured, 4096 labels
-    at least. Where a file has more than those, they are measured on labels that the tables were not
-    fitted to, and hold on the rest about as well.
+    Budgets and qualities hold on the labels at hand: on all of them up to 2^24 logits, or 4096
+    labels; beyond that on every second, third, ... of them. Where a file has more than those, they
+    are measured on labels that the tables were not fitted to, and hold on the rest about as well.
 
     Attributes:
         rank: coefficients of a label, 1..1024.

@@ -33,7 +33,7 @@ AT_ONCE = 128
 SATURATED = 0.01  # of the labels
 SAMPLE = 512  # labels on which choices are made
 CHECK = 4096  # labels on which a choice is checked
-MEASURED = 1 << 24  # logits on which it is measured: 16 777 labels of 1000 classes
+MEASURED = 1 << 24  # logits on which it is measured, at most: 16 777 labels of 1000 classes
 HEAD = 4  # bytes of the two streams in a batch's directory
 
 
