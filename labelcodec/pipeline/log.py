@@ -40,7 +40,7 @@ def claimed(out: Path, resume: bool) -> Iterator[BinaryIO]:
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOG
-    fd = lock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666), path)
+    fd = lock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), path)
     try:
         with os.fdopen(fd, "r+b", closefd=False) as log:
             yield log
@@ -56,13 +56,20 @@ def cut(log: BinaryIO, epochs: int) -> None:
 
 def append(log: BinaryIO, line: Mapping[str, Any]) -> None:
     """Put down an epoch."""
-    log.write(json.dumps(line).encode() + b"\n")
-    log.flush()
+    log.seek(0, os.SEEK_END)
+    _write(log, line)
 
 
 def amend(log: BinaryIO, more: Mapping[str, Any]) -> None:
     """Add to the line of the last epoch."""
     log.seek(0)
     if lines := log.read().splitlines(keepends=True):
-        log.truncate(sum(map(len, lines[:-1])))
-        append(log, json.loads(lines[-1]) | more)
+        log.seek(sum(map(len, lines[:-1])))
+        _write(log, json.loads(lines[-1]) | more)  # over the old one, so that one is always there
+
+
+def _write(log: BinaryIO, line: Mapping[str, Any]) -> None:
+    """A line in place of all that follows."""
+    log.write(json.dumps(line).encode() + b"\n")
+    log.flush()
+    log.truncate()
