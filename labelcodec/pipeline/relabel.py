@@ -90,7 +90,9 @@ def relabel(
         )
     numbers = kept_batches(recipe, epochs, keep)
     if len(numbers) < here.world:
-        raise ConfigError(f"{len(numbers)} batches for {here.world} processes")
+        raise ConfigError(
+            f"more processes ({here.world}) than batches ({len(numbers)}); start fewer"
+        )
     own = numbers[here.rank :: here.world]
     header = Header(
         classes=teacher.classes,

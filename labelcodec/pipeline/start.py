@@ -28,7 +28,7 @@ def check(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -> None:
     if not len(dataset):
         raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
     if len(dataset) < world:
-        raise ConfigError(f"{len(dataset)} batches for {world} processes")
+        raise ConfigError(f"more processes ({world}) than batches ({len(dataset)}); start fewer")
     if recipe.loss == "mse" and dataset.reader.header.k == 1:
         raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
