@@ -120,8 +120,8 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     many = Truth(designs.tried.at_once(CHECK))
     wanted = max(budget - FRAMES / designs.samples.batch, LEAST * budget)
     best, least = None, math.inf
-    fine, coarse = -math.inf, math.inf  # steps that take too much, and that leave some unspent
     step, found = _best_step(designs, partial(loss_within, budget=wanted, total=designs.total))
+    between = _Between()
     for turn in range(ROUNDS):
         try:
             trial = Trial(designs(step), many)
@@ -130,19 +130,17 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
         near = PRICES[1] if found.price is None else found.price
         found = loss_within(trial, near, budget=wanted, total=designs.total)
         if found.price is None:  # the sample flattered
-            fine = step
-            step = _amid(fine, coarse, FINER * 2**turn)
+            step = between.coarser(step, FINER * 2**turn)
             continue
         coder = finish(designs(step), designs.samples.all, 2.0**found.price)
         on_many = reached(coder, designs.samples)
         if on_many.bytes <= budget:
             if loss(on_many.quality) < least:
                 best, least = (coder, on_many), loss(on_many.quality)
-            if on_many.bytes >= SPENT * budget:
+            if on_many.bytes >= SPENT * budget or step == STEPS[0]:
                 break
             if found.price == PRICES[0]:  # no more peaks to be had
-                coarse = step
-                step = _amid(fine, coarse, STRIDE * 2**turn)
+                step = between.finer(step, STRIDE * 2**turn)
                 continue
         if found.price == PRICES[0]:  # that took less than was wanted
             wanted = min(wanted, trial.bytes(2.0**found.price, designs.total))
@@ -160,12 +158,24 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     )
 
 
-def _amid(fine: float, coarse: float, stride: float) -> float:
-    """A step between two, one of which may be infinite."""
-    low, high = STEPS
-    if math.isinf(coarse):
-        return min(fine + stride, high)
-    return max(coarse - stride, low) if math.isinf(fine) else (fine + coarse) / 2
+class _Between:
+    """Steps that take too much and steps that leave some unspent, and the way between them."""
+
+    def __init__(self) -> None:
+        self.fine, self.coarse = -math.inf, math.inf
+
+    def coarser(self, step: float, stride: float) -> float:
+        """Where to go on from a step that takes too much."""
+        self.fine = step
+        return min(step + stride, STEPS[1]) if math.isinf(self.coarse) else self._amid()
+
+    def finer(self, step: float, stride: float) -> float:
+        """Where to go on from a step that leaves some unspent."""
+        self.coarse = step
+        return max(step - stride, STEPS[0]) if math.isinf(self.fine) else self._amid()
+
+    def _amid(self) -> float:
+        return (self.fine + self.coarse) / 2
 
 
 def _best_step(designs: Designs, aim: Callable[[Trial, float], Found]) -> tuple[float, Found]:
