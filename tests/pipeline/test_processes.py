@@ -140,6 +140,7 @@ RESUMED = """
 import sys
 import time
 from pathlib import Path
+from labelcodec.pipeline.train import train
 from tests.pipeline import killed, scene
 
 
@@ -148,17 +149,21 @@ def die():
     killed.die()
 
 
-world, target = Path(sys.argv[1]), Path(sys.argv[2])
-given = world / "images", world / "teacher.safetensors", target
-killed.dies(lambda: scene.relabel(*given, workers=1, progress=scene.after(2, die)))
-scene.relabel(*given, resume=True)
+world, out = Path(sys.argv[1]), Path(sys.argv[2])
+if out.name == "a.slc":
+    job, given = scene.relabel, (world / "images", world / "teacher.safetensors", out)
+else:
+    job, given = train, (world / "labels.slc", world / "images", scene.settings(), out)
+killed.dies(lambda: job(*given, workers=1, progress=scene.after(2, die)))
+job(*given, resume=True)
 """
 
 
-def test_a_killed_relabel_goes_on_at_once(world, tmp_path) -> None:
+@pytest.mark.parametrize("name", ["a.slc", "run"])
+def test_what_was_killed_goes_on_at_once(world, tmp_path, name) -> None:
     """Its workers, which find out later, hold none of its files."""
-    call("-c", RESUMED, world, tmp_path / "a.slc")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.slc"]
+    call("-c", RESUMED, world, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_killed_training_goes_on(world, dead, tmp_path) -> None:
