@@ -26,19 +26,13 @@ class Designs:
         self.most = min(len(samples.fitted), most_rank(samples.fitted.centred.shape[1]))
         self._fit(min(FIRST_RANK, self.most))
         self.predicts = self._prediction_pays()
-        self._last: tuple[float, Design] | None = None
 
     def __call__(self, log_step: float) -> Design:
-        """The design of a step of 2^log_step deviations of the labels; the last one is kept.
+        """The design of a step of 2^log_step deviations of the labels.
 
         Raises:
             DataError: the step is too coarse or too fine for the labels.
         """
-        if self._last is None or self._last[0] != log_step:
-            self._last = log_step, self._made(log_step)
-        return self._last[1]
-
-    def _made(self, log_step: float) -> Design:
         step = self.space.deviation * 2.0**log_step
         rank = self._rank(step)
         while rank == len(self.space.variance) < self.most:

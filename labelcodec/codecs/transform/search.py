@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from labelcodec.codecs.transform.aims import (
     IMPOSSIBLE,
@@ -85,18 +85,17 @@ def search(samples: Samples, goal: Goal) -> TransformCoder:
 
 def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCoder, Reached]:
     """The coder of fewest bytes that has the quality on many labels."""
-    many = Truth(designs.tried.at_once(CHECK))
-    wanted = dict(quality)
+    trials, wanted = _trials(designs), dict(quality)
     step, found = _best_step(designs, partial(bytes_for, wanted=quality, total=designs.total))
     for turn in range(ROUNDS):
         if found.price is None:
             break
-        trial = Trial(designs(step), many)
+        trial = trials(step)
         found = bytes_for(trial, found.price, wanted=wanted, total=designs.total)
         if found.price is None:  # the sample flattered
             step, found = step - FINER, found._replace(price=PRICES[0])
             continue
-        coder = finish(designs(step), designs.samples.all, 2.0**found.price)
+        coder = finish(trial.design, designs.samples.all, 2.0**found.price)
         on_many = reached(coder, designs.samples)
         if all(on_many.quality[key] <= bound for key, bound in quality.items()):
             return coder, on_many
@@ -117,14 +116,14 @@ def _reach(designs: Designs, quality: Mapping[str, float]) -> tuple[TransformCod
 
 def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
     """The coder that makes the most of a budget."""
-    many = Truth(designs.tried.at_once(CHECK))
+    trials = _trials(designs)
     wanted = max(budget - FRAMES / designs.samples.batch, LEAST * budget)
     best, least = None, math.inf
     step, found = _best_step(designs, partial(loss_within, budget=wanted, total=designs.total))
     between = _Between()
     for turn in range(ROUNDS):
         try:
-            trial = Trial(designs(step), many)
+            trial = trials(step)
         except DataError:  # too coarse or too fine for these labels
             break
         near = PRICES[1] if found.price is None else found.price
@@ -132,7 +131,7 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
         if found.price is None:  # the sample flattered
             step = between.coarser(step, FINER * 2**turn)
             continue
-        coder = finish(designs(step), designs.samples.all, 2.0**found.price)
+        coder = finish(trial.design, designs.samples.all, 2.0**found.price)
         on_many = reached(coder, designs.samples)
         if on_many.bytes <= budget:
             if loss(on_many.quality) < least:
@@ -156,6 +155,12 @@ def _spend(designs: Designs, budget: float) -> tuple[TransformCoder, Reached]:
         f"transform: bytes={budget:g} cannot be met where {designs.total} labels share the side "
         f"information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
     )
+
+
+def _trials(designs: Designs) -> Callable[[float], Trial]:
+    """Trials by step, on many labels; the last one is kept."""
+    many = Truth(designs.tried.at_once(CHECK))
+    return lru_cache(maxsize=1)(lambda step: Trial(designs(step), many))
 
 
 class _Between:

@@ -42,7 +42,7 @@ class Trial:
 
     def __init__(self, design: Design, truth: Truth) -> None:
         """Analyse the labels that `truth` holds."""
-        self._truth = truth
+        self.design, self._truth = design, truth
         self._analysis = design.analyse(truth.sample)
         bare = self._compact(NO_PEAKS)
         model = Model.fit([bare])
