@@ -59,6 +59,16 @@ class Process:
         return found
 
 
+def check_shared(batches: int, world: int) -> None:
+    """Refuse to share so few batches among so many processes.
+
+    Raises:
+        ConfigError: one would be left without.
+    """
+    if batches < world:
+        raise ConfigError(f"more processes ({world}) than batches ({batches}); start fewer")
+
+
 def rank() -> int:
     """Which of the processes that torchrun started this is; 0 without it."""
     return _told("RANK", 0)

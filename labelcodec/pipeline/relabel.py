@@ -13,12 +13,12 @@ import numpy as np
 from labelcodec.augment.recipe import Recipe
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.names import cheap
 from labelcodec.pipeline.ahead import Ahead, Labelled, check_started, tables_of
-from labelcodec.pipeline.distributed import Process
+from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.labelling import Drawn, labelled
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.teacher import Teacher
@@ -89,10 +89,7 @@ def relabel(
             f"{listing.root}: has {len(listing.classes)} classes, the teacher {teacher.classes}"
         )
     numbers = kept_batches(recipe, epochs, keep)
-    if len(numbers) < here.world:
-        raise ConfigError(
-            f"more processes ({here.world}) than batches ({len(numbers)}); start fewer"
-        )
+    check_shared(len(numbers), here.world)
     own = numbers[here.rank :: here.world]
     header = Header(
         classes=teacher.classes,

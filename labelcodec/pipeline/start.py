@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelcodec.errors import ConfigError, DataError, MismatchError
-from labelcodec.pipeline.distributed import Process
+from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.models import is_file
 from labelcodec.pipeline.recipe import TrainingRecipe
 from labelcodec.pipeline.run import Run, digest
@@ -27,8 +27,7 @@ def check(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -> None:
     """
     if not len(dataset):
         raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
-    if len(dataset) < world:
-        raise ConfigError(f"more processes ({world}) than batches ({len(dataset)}); start fewer")
+    check_shared(len(dataset), world)
     if recipe.loss == "mse" and dataset.reader.header.k == 1:
         raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
