@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -49,8 +50,8 @@ def main(world: Path, out: Path, here: Process) -> list[Student]:
     kept: list[Student] = []
     made = Student.__init__
 
-    def remembered(self: Student, *given: object) -> None:
-        made(self, *given)  # type: ignore[arg-type]
+    def remembered(self: Student, *given: Any) -> None:
+        made(self, *given)
         kept.append(self)
 
     with patch.object(Student, "__init__", remembered):
