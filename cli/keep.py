@@ -23,7 +23,7 @@ def verify(context: click.Context, /, file: Path, json_: bool) -> None:
     Example:
       labelcodec verify labels.slc
     """
-    from labelcodec.verify import verify as run
+    from labelcodec.verification import verify as run
 
     with console.progress("verify") as progress:
         report = run(file, progress=progress)
@@ -102,7 +102,7 @@ def merge(out: Path, files: tuple[Path, ...], force: bool, json_: bool) -> None:
     Example:
       labelcodec merge all.slc shard-0.slc shard-1.slc
     """
-    from labelcodec.merge import merge as run
+    from labelcodec.merging import merge as run
 
     run(files, out, force=force)
     size = out.stat().st_size

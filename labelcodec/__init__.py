@@ -15,9 +15,9 @@ from labelcodec.batch import (
 from labelcodec.container import repair
 from labelcodec.errors import LabelcodecError
 from labelcodec.header import Header
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 from labelcodec.reader import Reader, open
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from labelcodec.version import __version__
 from labelcodec.writer import Writer
 

@@ -1,12 +1,5 @@
 """Every error the library raises on purpose, so that a caller can catch one class."""
 
-from __future__ import annotations
-
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NoReturn
-
 
 class LabelcodecError(Exception):
     """Base of all errors of this library. The message says what, where and what to do."""
@@ -50,19 +43,3 @@ class ShapeError(MismatchError):
 
 class ConfigError(LabelcodecError):
     """A codec spec or option that means nothing; the user's call is wrong, not the data."""
-
-
-@contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Lets an OSError that names no file (full disk, failing read) leave with this one's name."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = os.fspath(path)
-        raise
-
-
-def unlisted(error: OSError) -> NoReturn:
-    """`onerror` of os.walk, which would pass over a folder that it cannot list."""
-    raise error

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.errors import MismatchError, unlisted
+from labelcodec.errors import MismatchError
+from labelcodec.files.os_errors import unlisted
 from labelcodec.progress import Progress
 
 CONTENT_FILES = 64  # whose bytes a digest of the content covers

@@ -18,7 +18,7 @@ from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import LabelcodecError
 from labelcodec.header import OWN, Header
-from labelcodec.names import unpack_names
+from labelcodec.image_names import unpack_names
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")

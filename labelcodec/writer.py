@@ -19,7 +19,7 @@ from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.errors import DataError, MismatchError
 from labelcodec.header import Header
-from labelcodec.names import pack_names
+from labelcodec.image_names import pack_names
 from labelcodec.validation import validate
 
 FIT_LABELS = 8192

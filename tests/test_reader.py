@@ -18,7 +18,7 @@ import labelcodec
 from labelcodec.codecs.streams import COMPONENTS
 from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.errors import CorruptError, MismatchError
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 from labelcodec.reader import Reader
 from tests.codecs.content import recipes, same
 from tests.labelsets import NAMES, TOPK, batches, write

@@ -16,9 +16,9 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs.streams import DRAWN, Stream, join, split
 from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.errors import CorruptError, DataError, FormatError
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 from labelcodec.storage.describe import describe_set
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.codecs.content import same
 
 RECIPE = Recipe(7, images=50, batch=16, size=(32, 32), sizes=(64, 48), cutout=0.5, operations=2)

@@ -17,7 +17,7 @@ from labelcodec.errors import (
     FormatError,
     MismatchError,
 )
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.codecs.content import Recipe, batch, same
 from tests.labelsets import NAMES, TOPK, batches, write
 

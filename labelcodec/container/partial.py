@@ -1,4 +1,4 @@
-"""The life of `NAME.partial`: create, claim, resume, publish. Nothing is overwritten unasked."""
+"""Partial containers: creating, claiming and resuming `NAME.partial`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from typing import Any
 
 from labelcodec.container import layout
 from labelcodec.container.ledger import Ledger
-from labelcodec.container.locks import lock, unlock
 from labelcodec.container.scan import scan_open
-from labelcodec.differing import difference
 from labelcodec.errors import FormatError, MismatchError
-
-
-def refuse_existing(path: Path, force: bool) -> None:
-    """Raise MismatchError if `path` exists and may not be replaced; a folder never may."""
-    if path.is_dir():
-        raise MismatchError(f"{path}: is a folder; give the name of a file")
-    if not force and os.path.lexists(path):
-        raise MismatchError(f"{path}: exists already; pass --force to replace it")
+from labelcodec.files.locks import lock, unlock
+from labelcodec.mapdiff import difference
 
 
 def create(partial: Path, force: bool) -> int:
@@ -90,35 +82,3 @@ def _has_header(fd: int, partial: Path) -> bool:
     _, length, _ = layout.FRAME.unpack_from(data, layout.PREAMBLE.size)
     torn = os.fstat(fd).st_size < start + length
     return not (torn and length <= layout.limit(layout.HEADER))
-
-
-def publish(partial: Path, path: Path, force: bool) -> None:
-    """Give the complete file its name, durably.
-
-    Raises:
-        MismatchError: the name is taken and `force` is not set.
-    """
-    if force:
-        os.replace(partial, path)
-    else:
-        _rename_to_new(partial, path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _rename_to_new(partial: Path, path: Path) -> None:
-    try:
-        os.link(partial, path)  # unlike a rename it fails when the name is taken
-    except FileExistsError:
-        raise MismatchError(
-            f"{path}: appeared while it was being written; the new one is {partial}: rename it, "
-            "or write again with --force"
-        ) from None
-    except OSError:  # a file system without hard links
-        refuse_existing(path, False)
-        os.rename(partial, path)
-    else:
-        os.unlink(partial)

@@ -8,7 +8,8 @@ import zlib
 from pathlib import Path
 
 from labelcodec.container import layout
-from labelcodec.errors import CorruptError, FormatError, VersionError, naming
+from labelcodec.errors import CorruptError, FormatError, VersionError
+from labelcodec.files.os_errors import naming
 
 
 def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:

@@ -10,13 +10,13 @@ from pathlib import Path
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.index import Section
 from labelcodec.container.ledger import Ledger
-from labelcodec.container.locks import lock, unlock
 from labelcodec.container.paths import damaged_of, finished_of, partial_of, repaired_of
 from labelcodec.container.reader import RecordReader
 from labelcodec.container.record import open_file, read_record
 from labelcodec.container.scan import Scan, scan, scan_open
 from labelcodec.container.writer import RecordWriter
 from labelcodec.errors import CorruptError, LabelcodecError, MismatchError
+from labelcodec.files.locks import lock, unlock
 
 Stretches = tuple[tuple[int, int], ...]
 

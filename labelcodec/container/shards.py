@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.container.reader import RecordReader
-from labelcodec.differing import differing
 from labelcodec.errors import MismatchError
+from labelcodec.mapdiff import differing
 
 
 @dataclass(frozen=True, eq=False)

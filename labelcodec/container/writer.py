@@ -13,12 +13,14 @@ from labelcodec.container import batch_prefix, layout
 from labelcodec.container.header import encode_header
 from labelcodec.container.index import Index, Section, encode
 from labelcodec.container.ledger import Ledger
-from labelcodec.container.locks import unlock
-from labelcodec.container.partial import claim, create, publish, refuse_existing
+from labelcodec.container.partial import claim, create
 from labelcodec.container.partial import resume as resume_partial
 from labelcodec.container.paths import partial_of
 from labelcodec.container.record import pack, preamble, read_record
-from labelcodec.errors import DataError, LabelcodecError, naming
+from labelcodec.errors import DataError, LabelcodecError
+from labelcodec.files.atomic import publish, refuse_existing
+from labelcodec.files.locks import unlock
+from labelcodec.files.os_errors import naming
 
 Payload = bytes | bytearray | memoryview
 

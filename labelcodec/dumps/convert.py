@@ -8,11 +8,11 @@ from pathlib import Path
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.container.partial import refuse_existing
 from labelcodec.dumps import Dump, open_dump, write_dump
 from labelcodec.dumps.encoding import EncodeReport, write
 from labelcodec.dumps.identity import identity
 from labelcodec.errors import DumpError
+from labelcodec.files.atomic import refuse_existing
 from labelcodec.header import Header
 from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.progress import Progress

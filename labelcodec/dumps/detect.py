@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from labelcodec.dumps.info import LAYOUTS, Layout
-from labelcodec.errors import DumpError, unlisted
+from labelcodec.errors import DumpError
+from labelcodec.files.os_errors import unlisted
 
 EPOCH_SIDE = "sampler_indices_epoch.json"
 BATCH_SIDE = "sampler_indices_batch.json"

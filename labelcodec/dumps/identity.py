@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from labelcodec.dumps.info import Dump
-from labelcodec.errors import naming
+from labelcodec.files.os_errors import naming
 
 SAMPLED = 16  # label files whose content counts
 

@@ -13,10 +13,10 @@ from labelcodec.dumps.fkd import open_fkd, write_fkd
 from labelcodec.dumps.info import Dump
 from labelcodec.dumps.kinds import check_kinds
 from labelcodec.dumps.lpqld import open_flat, write_flat
-from labelcodec.dumps.placing import new_folder
 from labelcodec.dumps.sre2l import open_epochs, write_epochs
 from labelcodec.dumps.unused import unused
 from labelcodec.errors import ConfigError, DumpError
+from labelcodec.files.atomic_dir import atomic_folder
 from labelcodec.images import list_images
 
 
@@ -102,7 +102,7 @@ def write_dump(
     """
     known, target = check_layout(layout), Path(directory)
     check_kinds(types)
-    with new_folder(target, force) as partial:
+    with atomic_folder(target, force) as partial:
         return _write(batches, partial, known, types, names)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.errors import DumpError, naming
+from labelcodec.errors import DumpError
+from labelcodec.files.os_errors import naming
 
 LOADER_SEED = 42
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from labelcodec.errors import naming
+from labelcodec.files.os_errors import naming
 
 
 def save(content: Any, file: Path) -> None:

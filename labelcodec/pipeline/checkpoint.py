@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from labelcodec.container.replacing import replacing
-from labelcodec.differing import difference
 from labelcodec.errors import MismatchError
+from labelcodec.files.atomic import atomic_file
+from labelcodec.mapdiff import difference
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -21,7 +21,7 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(buffer.getbuffer())
 
 

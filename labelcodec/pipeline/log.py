@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from labelcodec.container.locks import lock, unlock
 from labelcodec.errors import MismatchError
+from labelcodec.files.locks import lock, unlock
 from labelcodec.pipeline.run import CHECKPOINT, LOG, RESULT
 
 

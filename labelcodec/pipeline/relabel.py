@@ -15,8 +15,8 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
 from labelcodec.errors import MismatchError
 from labelcodec.header import Header
+from labelcodec.image_names import cheap
 from labelcodec.images import ImageListing, content_digest, fingerprint
-from labelcodec.names import cheap
 from labelcodec.pipeline.ahead import Ahead, Labelled, check_started, tables_of
 from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.labelling import Drawn, labelled

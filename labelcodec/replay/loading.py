@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from labelcodec.batch import Augmentation
-from labelcodec.container.locks import leave_to_parent
 from labelcodec.errors import LabelcodecError
+from labelcodec.files.locks import leave_to_parent
 from labelcodec.replay.pillow import replay_image
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from torch.utils.data import Sampler
 
-from labelcodec.differing import difference
 from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.mapdiff import difference
 
 T = TypeVar("T")
 

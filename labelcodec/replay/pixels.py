@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelcodec.container.replacing import replacing
 from labelcodec.errors import MismatchError
+from labelcodec.files.atomic import atomic_file
 from labelcodec.images import ImageListing, image_sizes
 from labelcodec.progress import Progress
 
@@ -118,7 +118,7 @@ def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> None:
             return
         sizes = image_sizes(listing, np.arange(len(listing)))
         files, facts = Files(listing), {"images": _digest(listing), "sizes": sizes.tolist()}
-        with replacing(path) as out:
+        with atomic_file(path) as out:
             out.write(MAGIC + json.dumps(facts).encode() + b"\n")
             for index in range(len(listing)):
                 out.write(np.asarray(files.image(index)).tobytes())

@@ -8,7 +8,7 @@ import tracemalloc
 import pytest
 
 import labelcodec
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.attacks.codecs import CASES, MODULES
 from tests.attacks.content_streams import slow
 from tests.attacks.labelset import dense, floors, transform, valid

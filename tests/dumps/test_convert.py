@@ -15,7 +15,7 @@ from labelcodec.dumps import open_dump
 from labelcodec.dumps.convert import decode, encode
 from labelcodec.errors import ConfigError, DataError, DumpError, MismatchError
 from labelcodec.images import content_digest, fingerprint, list_images
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.codecs.content import same
 from tests.dumps.builders import (
     BATCH_SIDE,

@@ -14,7 +14,7 @@ import pytest
 from labelcodec.dumps import workers
 from labelcodec.dumps.convert import encode
 from labelcodec.errors import MismatchError
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.dumps.builders import (
     edit,
     fkd_dump,

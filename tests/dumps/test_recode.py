@@ -14,7 +14,7 @@ from labelcodec.dumps.convert import decode, encode
 from labelcodec.dumps.recode import recode
 from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.storage import compare_sets
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.codecs.content import same
 from tests.dumps.builders import epoch_dump, fkd_dump, loader_order, same_dumps
 

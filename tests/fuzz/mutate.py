@@ -30,7 +30,7 @@ import labelcodec
 from labelcodec.codecs import side, streams
 from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.attacks.file import File
 
 GOLDEN = Path(__file__).parents[2] / "spec" / "vectors"

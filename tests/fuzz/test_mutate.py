@@ -13,7 +13,7 @@ import pytest
 import labelcodec
 from labelcodec.batch import Labels
 from labelcodec.errors import LabelcodecError
-from labelcodec.verify import VerifyReport
+from labelcodec.verification import VerifyReport
 from tests.backends import BACKENDS, backend
 from tests.codecs.content import same
 from tests.fuzz import mutate

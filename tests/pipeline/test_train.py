@@ -11,7 +11,7 @@ import torch
 
 import labelcodec
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.run import digest, load, student
 from labelcodec.pipeline.train import train

@@ -10,7 +10,7 @@ import labelcodec
 from labelcodec.batch import Augmentation, LabelBatch, Labels
 from labelcodec.codecs.streams import COMPONENTS
 from labelcodec.header import Header
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 from labelcodec.storage import breakdown
 from tests.storage.fakes import FakeReader, FakeUsage
 

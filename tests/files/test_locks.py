@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from labelcodec.container import locks
 from labelcodec.errors import MismatchError
+from labelcodec.files import locks
 
 
 def opened(path: Path) -> int:

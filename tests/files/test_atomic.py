@@ -4,13 +4,13 @@ import os
 
 import pytest
 
-from labelcodec.container.replacing import replacing
+from labelcodec.files.atomic import atomic_file
 
 
 def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
         file.flush()
         assert path.read_bytes() == b"old"
@@ -21,7 +21,7 @@ def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path) -> None:
 def test_an_error_leaves_the_old_file_alone(tmp_path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), replacing(path) as file:
+    with pytest.raises(KeyboardInterrupt), atomic_file(path) as file:
         file.write(b"new")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
@@ -33,11 +33,11 @@ def test_it_is_on_disk_before_it_has_the_name(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(
         os, "fsync", lambda fd: synced.append((os.fstat(fd).st_size, path.exists()))
     )
-    with replacing(path) as file:
+    with atomic_file(path) as file:
         file.write(b"new")
     assert synced[0] == (3, False)
 
 
 def test_an_error_of_the_disk_names_the_file(tmp_path) -> None:
-    with pytest.raises(OSError, match=r"a\.partial"), replacing(tmp_path / "a"):
+    with pytest.raises(OSError, match=r"a\.partial"), atomic_file(tmp_path / "a"):
         raise OSError(28, "No space left on device")

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from labelcodec.container.locks import lock, unlock
-from labelcodec.errors import DumpError, unlisted
+from labelcodec.errors import DumpError
+from labelcodec.files.locks import lock, unlock
+from labelcodec.files.os_errors import unlisted
 
 
 @contextmanager
-def new_folder(folder: Path, force: bool) -> Iterator[Path]:
+def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
     """An empty folder to fill; it becomes `folder` at the end, or vanishes after an error.
 
     What a killed process left of an earlier one is cleared away; if it had put the old folder

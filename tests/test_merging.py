@@ -6,7 +6,7 @@ import pytest
 import labelcodec
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Writer
 from labelcodec.errors import MismatchError
-from labelcodec.merge import merge
+from labelcodec.merging import merge
 
 
 def batch(number: int, classes: int = 7) -> LabelBatch:

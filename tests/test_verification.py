@@ -5,7 +5,7 @@ import random
 import pytest
 
 from labelcodec.container import RecordReader, layout, record
-from labelcodec.verify import verify
+from labelcodec.verification import verify
 from tests.labelsets import NAMES, batches, write
 
 

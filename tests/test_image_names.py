@@ -5,9 +5,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec import names
+from labelcodec import image_names
 from labelcodec.errors import CorruptError, DataError
-from labelcodec.names import cheap, pack_names, unpack_names
+from labelcodec.image_names import cheap, pack_names, unpack_names
 
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="\n"), min_size=1)
 
@@ -19,8 +19,8 @@ def test_there_and_back(given_: list[str]) -> None:
 
 def test_limits_hold_in_both_directions(monkeypatch) -> None:
     many, long = pack_names(["a", "b", "c"]), pack_names(["a" * 9])
-    monkeypatch.setattr(names, "MAX_NAMES", 2)
-    monkeypatch.setattr(names, "MAX_BYTES", 8)
+    monkeypatch.setattr(image_names, "MAX_NAMES", 2)
+    monkeypatch.setattr(image_names, "MAX_BYTES", 8)
     for one in (["a", "b", "c"], ["a" * 9]):
         with pytest.raises(DataError, match="at most 2 of 8 bytes"):
             pack_names(one)

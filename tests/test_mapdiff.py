@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelcodec.differing import difference, differing
+from labelcodec.mapdiff import difference, differing
 
 
 @pytest.mark.parametrize(

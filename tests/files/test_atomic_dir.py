@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from labelcodec.dumps.placing import new_folder
 from labelcodec.errors import DumpError, MismatchError
+from labelcodec.files.atomic_dir import atomic_folder
 
 
 def fill(folder: Path, text: str, force: bool = False) -> None:
-    with new_folder(folder, force) as new:
+    with atomic_folder(folder, force) as new:
         (new / "batch_0.tar").write_text(text)
 
 
@@ -21,7 +21,7 @@ def tree(folder: Path) -> list[str]:
 
 
 def test_complete_or_absent(tmp_path):
-    with pytest.raises(ValueError), new_folder(tmp_path / "a" / "b", False) as new:
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "a" / "b", False) as new:
         (new / "batch_0.tar").write_text("half")
         assert not (tmp_path / "a" / "b").exists()
         raise ValueError
@@ -34,7 +34,7 @@ def test_an_old_dump_stays_until_the_new_one_is_complete(tmp_path):
     fill(tmp_path / "a", "old")
     with pytest.raises(DumpError, match=r"not empty.*--force"):
         fill(tmp_path / "a", "new")
-    with pytest.raises(ValueError), new_folder(tmp_path / "a", True):
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "a", True):
         assert (tmp_path / "a" / "batch_0.tar").read_text() == "old"
         raise ValueError
     assert (tmp_path / "a" / "batch_0.tar").read_text() == "old"
@@ -103,7 +103,7 @@ class TestKilled:
 
 
 def test_two_at_once(tmp_path):
-    with new_folder(tmp_path / "a", False) as new:
+    with atomic_folder(tmp_path / "a", False) as new:
         (new / "batch_0.tar").write_text("first")
         with pytest.raises(MismatchError, match="another process is writing it"):
             fill(tmp_path / "a", "second")

@@ -1,0 +1,1 @@
+"""Files that appear only when they are complete, and locks: what every writer uses."""
