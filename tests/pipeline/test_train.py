@@ -208,9 +208,10 @@ def test_a_run_is_not_overwritten(world, tmp_path, gone, resume) -> None:
     before = (tmp_path / "run/student.pt").read_bytes()
     for name in gone:
         os.unlink(tmp_path / "run" / name)
-    if resume and not gone:
-        return
-    with pytest.raises(MismatchError, match=r"run: holds .*; .*name another folder"):
+    what = r"run: holds .*; .*name another folder"
+    if resume and not gone:  # it can; but not as another one
+        what = "is of another run: 'seed' is 0 there and 1 now"
+    with pytest.raises(MismatchError, match=what):
         run(world, tmp_path / "run", {"epochs": 1}, seed=1, resume=resume)
     assert (tmp_path / "run/student.pt").read_bytes() == before
 
@@ -305,11 +306,19 @@ def test_a_student_from_a_file(world, tmp_path) -> None:
         run(world, tmp_path / "run", {"model": "student.pt"})
 
 
-@pytest.mark.parametrize("model", ["nothing", "torchvision/resnet18", "timm/x", "a.b:c"])
-def test_students_that_cannot_be_built(world, tmp_path, model) -> None:
-    if model.startswith("torchvision") and _installed("torchvision"):
-        pytest.skip("torchvision is installed")
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("model", "what"),
+    [
+        ("nothing", "unknown model 'nothing'"),
+        ("torchvision/resnet18", r"torchvision.* is not installed: .*labelcodec\[vision\]"),
+        ("timm/x", "timm is not installed"),
+        ("a.b:c", "a.b:c: ModuleNotFoundError"),
+    ],
+)
+def test_students_that_cannot_be_built(world, tmp_path, model, what) -> None:
+    if (module := model.partition("/")[0]) != model and _installed(module):
+        pytest.skip(f"{module} is installed")
+    with pytest.raises(ConfigError, match=what):
         run(world, tmp_path / "run", {"model": model})
 
 
