@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
@@ -18,8 +18,7 @@ def epoch_of(order: BatchOrder, epoch: int) -> list[int]:
 @given(st.integers(1, 40), st.integers(0, 2**40), st.integers(0, 500), st.integers(1, 5), st.data())
 def test_ranks_share_a_draw_without_replacement(batches, seed, epoch, world, data) -> None:
     per_epoch = data.draw(st.none() | st.integers(1, batches))
-    if (per_epoch or batches) < world:
-        return
+    assume((per_epoch or batches) >= world)
     orders = [
         BatchOrder(batches, per_epoch=per_epoch, seed=seed, rank=rank, world=world)
         for rank in range(world)
@@ -124,21 +123,21 @@ def test_another_orders_state_is_refused(change, what: str) -> None:
     order = BatchOrder(10)
     with pytest.raises(MismatchError, match=what):
         order.load_state_dict(order.state_dict() | change)
-    with pytest.raises(MismatchError):
+    with pytest.raises(MismatchError, match="'batches' is none there and 10 now"):
         order.load_state_dict({})
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("given", "what"),
     [
-        {"batches": 0},
-        {"batches": 3, "rank": 2, "world": 2},
-        {"batches": 3, "world": 4},
-        {"batches": 3, "per_epoch": 0},
-        {"batches": 3, "order": "random"},
-        {"batches": 3, "seed": -1},
+        ({"batches": 0}, "order of 0 batches"),
+        ({"batches": 3, "rank": 2, "world": 2}, "for rank 2 of 2"),
+        ({"batches": 3, "world": 4}, "3 batches an epoch for 4 processes"),
+        ({"batches": 3, "per_epoch": 0}, "0 batches an epoch"),
+        ({"batches": 3, "order": "random"}, "no 'random' order"),
+        ({"batches": 3, "seed": -1}, "seed -1 of an order"),
     ],
 )
-def test_impossible_orders(given) -> None:
-    with pytest.raises(ConfigError):
+def test_impossible_orders(given, what) -> None:
+    with pytest.raises(ConfigError, match=what):
         BatchOrder(**given)
