@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from labelcodec.batch import Labels
-from labelcodec.codecs import registry
+from labelcodec.codecs import registry, side
 from labelcodec.codecs.transform import Transform, search
 from labelcodec.codecs.transform.analysis import centre
 from labelcodec.codecs.transform.sample import CELLS, Sample
 from labelcodec.codecs.transform.trial import Truth
-from labelcodec.errors import ConfigError, DataError
+from labelcodec.errors import ConfigError, CorruptError, DataError
 from tests.codecs.transform.labels import batches, logits
 
 CLASSES = 64
@@ -121,15 +122,20 @@ def test_a_quality_that_takes_more_than_the_budget_says_how_much():
 
 
 @pytest.mark.parametrize(
-    "spec",
+    ("spec", "what"),
     [
-        "transform", "transform:rank=4", "transform:rank=4,step=1,peaks=2,bytes=3",
-        "transform:rank=0,step=1,peaks=2", "transform:rank=4,step=nan,peaks=2",
-        "transform:tv4=0", "transform:bytes=-1", "transform:rank=4,step=1,peaks=65",
+        ("transform", "give rank, step and peaks, or a budget or quality"),
+        ("transform:rank=4", "give rank, step and peaks, or a budget or quality"),
+        ("transform:rank=4,step=1,peaks=2,bytes=3", "peaks, or a budget and qualities"),
+        ("transform:rank=0,step=1,peaks=2", "rank=0, allowed"),
+        ("transform:rank=4,step=nan,peaks=2", "step=nan, allowed"),
+        ("transform:tv4=0", "tv4=0.0, allowed"),
+        ("transform:bytes=-1", "bytes=-1.0, allowed"),
+        ("transform:rank=4,step=1,peaks=65", "peaks=65.0, allowed"),
     ],
-)  # fmt: skip
-def test_specs_that_mean_nothing_are_refused(spec):
-    with pytest.raises(ConfigError):
+)
+def test_specs_that_mean_nothing_are_refused(spec, what):
+    with pytest.raises(ConfigError, match=what):
         registry.parse(spec)
 
 
@@ -142,10 +148,10 @@ EXPLICIT = Transform(rank=8, step=1.0, peaks=1)
 
 
 @pytest.mark.parametrize("codec", [EXPLICIT, Transform(bytes=20)])
-@pytest.mark.parametrize("count", [0, 3])
-def test_constant_labels_and_none_are_refused(codec, count):
+@pytest.mark.parametrize(("count", "what"), [(0, "there are none"), (12, "do not differ")])
+def test_constant_labels_and_none_are_refused(codec, count, what):
     labels = [Labels(9, np.full((count, 9), 2.5, np.float16))] if count else []
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=what):
         codec.fit(labels, 9)
 
 
@@ -154,10 +160,23 @@ def test_fewer_labels_than_the_rank_are_refused():
         EXPLICIT.fit([Labels(20, logits(7, 20))], 20)
 
 
-def test_a_handful_of_labels_can_have_a_budget():
+@pytest.mark.parametrize("budget", [60, 80, 100])
+def test_a_handful_of_labels_can_have_a_budget(budget):
     labels = Labels(20, logits(5, 20))
-    coder = Transform(kl1=0.1).fit([labels], 20)
-    assert coder.compact(labels).dense().shape == (5, 20)
+    coder = Transform(bytes=budget).fit([labels], 20)
+    streams = 4 + sum(map(len, coder.encode(labels).values()))
+    taken = (streams + len(side.pack({"crop": {}, "labels": coder.dump()}))) / 5
+    assert 0.9 * budget < taken <= budget
+    assert coder.reached.bytes == pytest.approx(taken, abs=1)
+
+
+def test_a_handful_of_labels_says_which_budget_it_can_have():
+    labels = Labels(20, logits(5, 20))
+    said = r"bytes=40 cannot be met where 5 labels share .*; bytes=(\d+\.\d) can"
+    with pytest.raises(DataError, match=said) as refused:
+        Transform(bytes=40).fit([labels], 20)
+    can = float(re.search(said, str(refused.value))[1])
+    assert can - 0.1 < Transform(bytes=can).fit([labels], 20).reached.bytes <= can
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -274,18 +293,35 @@ def test_huge_logits_are_refused():
         EXPLICIT.prepare(huge)
 
 
-@pytest.mark.parametrize("scale", [1e6, 1e9, 1e13])
-@pytest.mark.parametrize("spec", ["rank=4,step={},peaks=3", "bytes=30"])
-def test_tables_can_be_read_again_or_are_not_written(scale, spec):
+def enlarged(scale: float) -> list[Labels]:
     values = (p.value.astype(np.float32) * np.float32(scale) for p in PARTS)
-    parts = [Labels(CLASSES, value, precision="float32") for value in values]
-    codec = registry.parse("transform:" + spec.format(min(scale / 2, 1e6)))
-    try:
-        coder = codec.fit(parts, CLASSES)
-    except DataError as error:
-        assert "transform" in str(error)
-    else:
-        assert codec.load(coder.dump(), CLASSES).frame.rank == coder.frame.rank
+    return [Labels(CLASSES, value, precision="float32") for value in values]
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e13])
+@pytest.mark.parametrize("spec", ["rank=4,step=100000,peaks=3", "bytes=30"])
+def test_tables_of_huge_labels_can_be_read_again(scale, spec):
+    codec, parts = registry.parse("transform:" + spec), enlarged(scale)
+    coder = codec.fit(parts, CLASSES)
+    again = codec.load(coder.dump(), CLASSES)
+    streams = {key: memoryview(part) for key, part in coder.encode(parts[0]).items()}
+    blank = replace(parts[0], value=parts[0].value[:0])
+    found = again.decode(streams, len(parts[0]), blank).dense()
+    np.testing.assert_array_equal(found, coder.compact(parts[0]).dense())
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e13])
+def test_tables_that_could_not_be_read_again_are_not_written(scale, monkeypatch):
+    parts = enlarged(scale)
+    with pytest.raises(DataError, match=r"step 1e\+06 is too coarse for these labels"):
+        registry.parse("transform:rank=4,step=1e6,peaks=3").fit(parts, CLASSES)
+
+    def unreadable(*_):
+        raise CorruptError("a basis of 2^40")
+
+    monkeypatch.setattr(Transform, "load", unreadable)
+    with pytest.raises(DataError, match=r"labels beyond what its tables hold: a basis of 2\^40"):
+        Transform(rank=4, step=1e5, peaks=3).fit(parts, CLASSES)
 
 
 def test_pickled_labels_hold_no_derived_tables():
