@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import FunctionType
 
 import pytest
 
@@ -36,7 +37,14 @@ def test_help_of_the_program_needs_no_numpy() -> None:
 
 
 def test_public_names_are_all_there_and_are_what_they_say() -> None:
-    for name in labelcodec.__all__:
-        assert hasattr(labelcodec, name), name
-    for name in ("merge", "open", "repair", "verify"):
-        assert callable(getattr(labelcodec, name)), name
+    """What a program can rely on: a name less or another kind of thing would break it."""
+    kinds = {
+        "Augmentation": type, "Crop": type, "Header": type, "LabelBatch": type,
+        "LabelcodecError": type, "Labels": type, "Mix": type, "RandAugment": type, "Reader": type,
+        "Writer": type, "__version__": str, "merge": FunctionType, "open": FunctionType,
+        "repair": FunctionType, "verify": FunctionType,
+    }  # fmt: skip
+    assert {name: type(getattr(labelcodec, name)) for name in labelcodec.__all__} == kinds
+    for name, kind in kinds.items():
+        if kind is not str:
+            assert getattr(labelcodec, name).__name__ == name
