@@ -192,7 +192,7 @@ class TestRefused:
         before = path.read_bytes()
         with pytest.raises(MismatchError, match="exists already"):
             Writer(path, TOPK.header(), "topk")
-        with pytest.raises(DataError):
+        with pytest.raises(DataError, match=f"batch {CONTENT[0].number} is added twice"):
             added(path, [CONTENT[0], CONTENT[0]], force=True)
         assert path.read_bytes() == before and left(path) == ["a.slc"]
         write(path, CONTENT[:2], force=True)

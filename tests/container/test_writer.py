@@ -132,7 +132,7 @@ def test_an_earlier_runs_work_is_never_removed(path: Path) -> None:
     writer = RecordWriter(path, HEADER)
     add(writer, 0)
     writer.abort(keep=True)
-    with pytest.raises(DataError), RecordWriter(path, HEADER, resume=True):
+    with pytest.raises(DataError, match="bad label"), RecordWriter(path, HEADER, resume=True):
         raise DataError("bad label")
     assert names(path) == ["a.slc.partial"]
 

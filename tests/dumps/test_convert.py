@@ -199,11 +199,15 @@ class TestRefused:
         assert "NaN" in encode(root, tmp_path / "a.slc").notes[-1]
 
     @pytest.mark.parametrize(
-        ("codec", "error"),
-        [("zip", ConfigError), ("dense", DataError), ("topk:k=5", DataError)],
+        ("codec", "error", "what"),
+        [
+            ("zip", ConfigError, "unknown codec 'zip'"),
+            ("dense", DataError, "these are top-k: use topk"),
+            ("topk:k=5", DataError, "k=5 of labels that hold 4 classes"),
+        ],
     )
-    def test_codecs(self, tmp_path, forty, codec, error):
-        with pytest.raises(error):
+    def test_codecs(self, tmp_path, forty, codec, error, what):
+        with pytest.raises(error, match=what):
             encode(forty, tmp_path / "a.slc", codec=codec)
         assert left(tmp_path) == []
 

@@ -120,13 +120,18 @@ class TestRefused:
         assert bytes_of(full) == before
 
     @pytest.mark.parametrize(
-        ("codec", "error"), [("zip", ConfigError), ("topk", ConfigError), ("dense", DataError)]
+        ("codec", "error", "what"),
+        [
+            ("zip", ConfigError, "unknown codec 'zip'"),
+            ("topk", ConfigError, "full labels need k"),
+            ("dense", DataError, "these are top-k: use topk"),
+        ],
     )
-    def test_codecs(self, tmp_path, full, codec, error):
+    def test_codecs(self, tmp_path, full, codec, error, what):
         if codec == "dense":
             recode(full, tmp_path / "top.slc", "topk:k=3")
             full = tmp_path / "top.slc"
-        with pytest.raises(error):
+        with pytest.raises(error, match=what):
             recode(full, tmp_path / "a.slc", codec)
         assert not list(tmp_path.glob("a.slc*"))
 

@@ -20,10 +20,18 @@ def test_a_share_has_the_first_whole_batches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "keep"), [(2, 0.0), (2, 1.5), (2, 0.01), (0, 1.0), (2, -1), (2, float("nan"))]
+    ("epochs", "keep", "what"),
+    [
+        (2, 0.0, "keep=0: allowed"),
+        (2, 1.5, "keep=1.5: allowed"),
+        (2, 0.01, "leaves none"),
+        (0, 1.0, "0 epochs: allowed"),
+        (2, -1, "keep=-1: allowed"),
+        (2, float("nan"), "keep=nan: allowed"),
+    ],
 )
-def test_nothing_to_keep(epochs: int, keep: float) -> None:
-    with pytest.raises(ConfigError):
+def test_nothing_to_keep(epochs: int, keep: float, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
         kept_batches(RECIPE, epochs, keep)
 
 

@@ -37,12 +37,19 @@ def test_cosine_and_constant() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
-    [{"first": 0}, {"first": 1, "last": 2}, {"factor": 0}, {"factor": 1.1}, {"every": 0},
-     {"last": -1}, {"first": math.nan}],
-)  # fmt: skip
-def test_impossible_schedules(given) -> None:
-    with pytest.raises(ConfigError):
+    ("given", "what"),
+    [
+        ({"kind": "constant", "first": 0}, "first must be above 0"),
+        ({"first": 1, "last": 2}, r"last=2 must lie in 0\.\.first=1"),
+        ({"factor": 0}, r"factor and every in 0\.\.1"),
+        ({"factor": 1.1}, r"factor and every in 0\.\.1"),
+        ({"every": 0}, r"factor and every in 0\.\.1"),
+        ({"last": -1}, "last=-1 must lie"),
+        ({"first": math.nan}, "first=nan"),
+    ],
+)
+def test_impossible_schedules(given, what) -> None:
+    with pytest.raises(ConfigError, match=what):
         TemperatureSchedule(**given)
 
 

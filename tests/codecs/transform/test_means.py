@@ -169,15 +169,25 @@ def packed(images=2, height=4, width=4, kept=(128,) * 8, unit=(1,) * 8):
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "what"),
     [
-        b"", packed(images=0), packed(images=1 << 40), packed(height=0), packed(width=1 << 30),
-        packed(kept=(-1,) * 8), packed(kept=(256,) * 8), packed(unit=(0,) * 8),
-        packed(unit=(1 << 21,) * 8), packed(), CODER.means.dump()[:-9], CODER.means.dump() + b"\0",
+        (b"", "runs past the end"),
+        (packed(images=0), "means of 0 images"),
+        (packed(images=1 << 40), "means of 1099511627776 images"),
+        (packed(height=0), "pictures of 0 x 4 pixels"),
+        (packed(width=1 << 30), "pictures of 4 x 1073741824 pixels"),
+        (packed(kept=(-1,) * 8), "impossible scales"),
+        (packed(kept=(256,) * 8), "impossible scales"),
+        (packed(unit=(0,) * 8), "impossible scales"),
+        (packed(unit=(1 << 21,) * 8), "impossible scales"),
+        (packed(), "names a symbol past its alphabet"),  # scales that are possible: others' means
+        (CODER.means.dump()[:-9], "means of images end too early"),
+        (CODER.means.dump() + b"\0", "too many behind the means of images"),
     ],
-)  # fmt: skip
-def test_broken_tables_are_refused(data):
-    with pytest.raises(CorruptError):
+    ids=range(12),
+)
+def test_broken_tables_are_refused(data, what):
+    with pytest.raises(CorruptError, match=what):
         CODEC.load({**CODER.dump(), "means": data}, CLASSES)
 
 
