@@ -19,6 +19,7 @@ def examples(help_text: str) -> list[list[str]]:
     """Arguments of the calls; those under torchrun are taken as calls of the program itself."""
     text = help_text.split("Example:\n")[1].split("\n\n", maxsplit=1)[0]
     lines = text.replace("\\\n", " ").replace(" labelcodec_cli ", "\0").splitlines()
+    assert lines
     return [shlex.split(line.strip().split("\0")[-1].removeprefix("labelcodec ")) for line in lines]
 
 
@@ -65,7 +66,9 @@ def test_first_lines_are_not_cut_in_the_list(capsys) -> None:
 def test_commands_of_the_readme_are_real_commands() -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text()
     quick = text.split("## Quick start")[1].split("```")[1]
-    for line in filter(None, quick.splitlines()):
+    lines = list(filter(None, quick.splitlines()))
+    assert len(lines) > 5
+    for line in lines:
         program, name, *args = shlex.split(line, comments=True)
         assert program == "labelcodec"
         COMMANDS[name].make_context(name, args, resilient_parsing=False)

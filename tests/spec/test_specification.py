@@ -35,6 +35,7 @@ def table(text: str, *columns: str) -> list[list[str]]:
         if not line.startswith("|"):
             break
         rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    assert rows
     return rows
 
 

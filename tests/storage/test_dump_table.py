@@ -42,10 +42,11 @@ def test_table_vi_has_the_papers_payloads(tmp_path) -> None:
 
 def test_wrapping_of_a_tensor_then_and_now(tmp_path) -> None:
     save_table_vi(tmp_path / "dump")
-    for row in dump_table(tmp_path / "dump").rows:
-        if row.component in ("crop", "flip", "mix index", "label values"):
-            assert row.paper_bytes - row.payload_bytes == 1200
-            assert row.bytes - row.payload_bytes == pytest.approx(1577, abs=64)
+    rows = {row.component: row for row in dump_table(tmp_path / "dump").rows}
+    for component in ("crop", "flip", "mix index", "label values"):
+        row = rows[component]
+        assert row.paper_bytes - row.payload_bytes == 1200
+        assert row.bytes - row.payload_bytes == pytest.approx(1577, abs=64)
 
 
 def test_real_dump_in_sre2ls_layout() -> None:
