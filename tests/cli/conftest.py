@@ -59,6 +59,6 @@ def schoolroom(tmp_path, monkeypatch) -> Path:
     save_file(build("resnet20", 4).state_dict(), "resnet20.safetensors")
     Path("my").mkdir()
     Path("my/models.py").write_text(MODELS)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns((DeprecationWarning, FutureWarning), match=r"torch\.jit\.script"):
         torch.jit.script(build("convnet", 4)).save("model.pt")
     return tmp_path

@@ -34,7 +34,8 @@ def kinds(tmp_path_factory) -> dict[str, tuple[str, Path | None, nn.Module]]:
     model, own = small(), OWN["resnet20"](scene.CLASSES).eval()
     torch.save({"model": model.state_dict()}, folder / "small.pth")
     save_file(own.state_dict(), folder / "own.safetensors")
-    with pytest.warns(DeprecationWarning):  # TorchScript is, its files are there
+    # TorchScript is, its files are there; since torch 2.14 to its users, too
+    with pytest.warns((DeprecationWarning, FutureWarning), match=r"torch\.jit\.script"):
         torch.jit.script(model).save(folder / "script.pt")
     shape = {"input": {0: torch.export.Dim("batch")}}
     torch.export.save(torch.export.export(model, (IMAGES.float(),), dynamic_shapes=shape),
