@@ -120,6 +120,7 @@ def train(
             resize=not no_resize,
             progress=None if bar is None else lambda now: bar(now.done, now.total, _doing(now)),
             caching=bar,
+            note=console.note,
             **more,
         )
     if not first:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         file.write(buffer.getbuffer())
 
 
-def load(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
+def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()) -> dict[str, Any]:
     """Read a checkpoint without running code.
 
     Args:
         path: the file.
         expected: what its entry 'run' must say, so that another run's checkpoint is refused.
+        ignore: keys of that entry that may say something else.
 
     Raises:
         MismatchError: it is missing, damaged, or of another run; the message says what differs.
@@ -42,6 +43,7 @@ def load(path: Path, expected: Mapping[str, Any]) -> dict[str, Any]:
         run = dict(state["run"])
     except Exception as error:
         raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
-    if what := difference(run, expected):
+    there, now = ({k: v for k, v in side.items() if k not in ignore} for side in (run, expected))
+    if what := difference(there, now):
         raise MismatchError(f"{path}: is of another run: {what}")
     return dict(state)

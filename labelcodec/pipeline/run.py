@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class Run:
         labels: digest of the label set, see `digest`.
         processes: that trained it.
         class_names: of the image folder, in order; None where it has not all classes.
+        threads: that torch computed with in a process; several where the run was resumed with
+            another number, in order of use, and none where it was not written down.
     """
 
     recipe: TrainingRecipe
@@ -46,11 +48,17 @@ class Run:
     labels: str
     processes: int
     class_names: list[str] | None = None
+    threads: tuple[int, ...] = ()
 
     def to_map(self) -> dict[str, Any]:
         """Plain values for JSON, and for a checkpoint to be compared with."""
         plain = {key: value for key, value in vars(self).items() if key != "recipe"}
-        return plain | {"recipe": self.recipe.to_map(), "image_size": list(self.image_size)}
+        lists = {"image_size": list(self.image_size), "threads": list(self.threads)}
+        return plain | {"recipe": self.recipe.to_map(), **lists}
+
+    def after(self, used: tuple[int, ...]) -> Run:
+        """This run, where it goes on from epochs of these threads."""
+        return replace(self, threads=used if used[-1:] == self.threads else used + self.threads)
 
     def save(self, folder: Path) -> None:
         """Write `run.json`."""
@@ -78,7 +86,8 @@ def load(folder: Path) -> Run:
         facts = json.loads(path.read_text())
         recipe = recipes.from_map(facts.pop("recipe"), str(path))
         height, width = facts.pop("image_size")
-        return Run(recipe=recipe, image_size=(int(height), int(width)), **facts)
+        threads = tuple(map(int, facts.pop("threads", ())))
+        return Run(recipe=recipe, image_size=(int(height), int(width)), threads=threads, **facts)
     except FileNotFoundError:
         raise MismatchError(
             f"{folder}: not the folder of a training run, {FACTS} is missing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from labelcodec.pipeline.log import amend, append, claimed, cut
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
 from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run
-from labelcodec.pipeline.start import check, order_of, run_of
+from labelcodec.pipeline.start import check, order_of, other_threads, run_of
 from labelcodec.pipeline.student import Student
 from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.progress import Progress
@@ -64,6 +65,7 @@ def train(
     resume: bool = False,
     progress: Callable[[Progressed], None] | None = None,
     caching: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> TrainReport:
     """Train a student; under torchrun every process takes its share of the batches.
 
@@ -84,9 +86,10 @@ def train(
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; by default a GPU where there is one.
         resume: go on from the checkpoint in `out`, if any; the result is that of an uninterrupted
-            run.
+            run, as long as torch has the same number of threads.
         progress: called after every batch.
         caching: called with images done and in all while the cache is filled.
+        note: called with what the user should know, in the first process.
 
     Raises:
         LabelcodecError: labels, images, recipe or checkpoint that do not belong together.
@@ -115,7 +118,12 @@ def train(
         log = held.enter_context(claimed(out, resume)) if here.first else None
         first = 0
         if resume and (out / CHECKPOINT).exists():
-            first = _restored(student, out / CHECKPOINT, run)
+            first, used = _restored(student, out / CHECKPOINT, run)
+            ends = first >= recipe.epochs  # with nothing left to compute
+            told = here.first and here.device.type == "cpu" and not ends
+            if told and used and used[-1:] != run.threads:
+                note(other_threads(out / CHECKPOINT, used[-1], run.threads[-1]))
+            run = dataclasses.replace(run, threads=used) if ends else run.after(used)
         if log is not None:
             cut(log, first)
             run.save(out)
@@ -165,16 +173,16 @@ def train(
         return TrainReport(out / RESULT, recipe.epochs, scores)
 
 
-def _restored(student: Student, path: Path, run: Run) -> int:
-    """Take a student back to its checkpoint; gives the epochs done.
+def _restored(student: Student, path: Path, run: Run) -> tuple[int, tuple[int, ...]]:
+    """Take a student back to its checkpoint; gives the epochs done, and the threads they had.
 
     Raises:
         MismatchError: the checkpoint is of another run, or damaged.
     """
-    state = checkpoint.load(path, run.to_map())
+    state = checkpoint.load(path, run.to_map(), ignore={"threads"})
     try:
         student.restore(state["student"])
-        return int(state["epochs"])
+        return int(state["epochs"]), tuple(map(int, state["run"].get("threads", ())))
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise MismatchError(f"{path}: does not fit the student: {reason}") from None

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 import labelcodec
@@ -211,6 +212,24 @@ def test_resume_without_a_run_starts_one(capsys, room) -> None:
     assert call(capsys, *TRAIN, *STUDENT, "--resume").status == 0
     assert call(capsys, *RELABEL, *SMALL, "--resume").status == 0
     assert call(capsys, *TRAIN, *STUDENT).status == 1
+
+
+def test_a_run_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypatch) -> None:
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    threads, again = torch.get_num_threads(), (*TRAIN, *STUDENT, "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr("labelcodec.pipeline.train.amend", interrupt)
+        more = ("--validate", "validation", "--validate-every", 1)
+        assert call(capsys, *TRAIN, *STUDENT, *more).status == 130
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    found = call(capsys, *again, "--json")
+    assert (found.status, found.json()["epochs"]) == (0, 2)
+    said = f"torch had threads={threads} and has threads={threads + 1} now; the run goes on"
+    assert found.err.startswith(f"labelcodec: run/checkpoint.pt: {said}")
+    assert found.err.count("\n") == 1
+    assert call(capsys, *again) == (0, "run/student.pt: 2 epochs\n", "")
 
 
 def test_progress_tells_the_accuracy(capsys, room, monkeypatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,11 +273,16 @@ def test_a_damaged_checkpoint(world, tmp_path, content) -> None:
         run(world, tmp_path / "run", {"epochs": 1}, resume=True)
 
 
-@pytest.mark.parametrize("change", [{"student": {}}, {"epochs": None}, {"student": None}])
+@pytest.mark.parametrize(
+    "change",
+    [{"student": {}}, {"epochs": None}, {"student": None}, {"threads": 1}, {"threads": ["x"]}],
+)
 def test_a_checkpoint_that_does_not_fit(world, tmp_path, change) -> None:
     run(world, tmp_path / "run", {"epochs": 1})
     path = tmp_path / "run/checkpoint.pt"
-    torch.save(torch.load(path, weights_only=True) | change, path)
+    state = torch.load(path, weights_only=True)
+    (state["run"] if "threads" in change else state).update(change)
+    torch.save(state, path)
     with pytest.raises(MismatchError, match="does not fit the student"):
         run(world, tmp_path / "run", {"epochs": 1}, resume=True)
 
@@ -336,12 +342,77 @@ def test_a_device_that_is_not_there(world, tmp_path, device) -> None:
         train(world / "labels.slc", world / "images", scene.settings(), tmp_path, device=device)
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_a_resumed_run_of_several_threads_is_uninterrupted(world, tmp_path, threads) -> None:
+    """Whatever their number is: `-W error` has it that nothing is said of them."""
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    torch.set_num_threads(threads)
+    run(world, whole)
+    with pytest.raises(Stop):
+        run(world, stopped, progress=scene.after(9, stop))
+    run(world, stopped, resume=True)
+    for name in ("student.pt", "run.json"):
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+    assert load(stopped).threads == (threads,)
+
+
+def test_another_number_of_threads_is_written_down_and_told(world, tmp_path) -> None:
+    """Once, and not again for what goes on as it did."""
+    told: list[str] = []
+    for calls, threads in ((9, 1), (7, 2), (7, 2), (99, 1)):
+        torch.set_num_threads(threads)
+        with suppress(Stop):
+            run(
+                world, tmp_path / "run", resume=True, progress=scene.after(calls, stop),
+                note=told.append,
+            )  # fmt: skip
+    assert load(tmp_path / "run").threads == (1, 2, 1)
+    assert len(told) == 2
+    for line, before, now in ((told[0], 1, 2), (told[1], 2, 1)):
+        assert line.startswith(f"{tmp_path / 'run/checkpoint.pt'}: torch had threads={before} ")
+        assert f"has threads={now} now" in line
+        assert f"OMP_NUM_THREADS={before} does" in line
+
+
+def test_a_program_is_warned_of_another_number_of_threads(world, tmp_path) -> None:
+    with pytest.raises(Stop):
+        run(world, tmp_path / "run", progress=scene.after(9, stop))
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match="not to the same bits"):
+        run(world, tmp_path / "run", resume=True)
+    torch.set_num_threads(3)
+    run(world, tmp_path / "run", resume=True)  # nothing is left to compute
+    assert load(tmp_path / "run").threads == (1, 2)
+
+
+def test_a_run_of_an_earlier_version_goes_on(world, tmp_path) -> None:
+    """It did not write its threads down."""
+    whole, out = tmp_path / "whole", tmp_path / "run"
+    run(world, whole)
+    with pytest.raises(Stop):
+        run(world, out, progress=scene.after(9, stop))
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    assert state["run"].pop("threads") == [1]
+    torch.save(state, out / "checkpoint.pt")
+    facts = json.loads((out / "run.json").read_text())
+    assert facts.pop("threads") == [1]
+    (out / "run.json").write_text(json.dumps(facts))
+    assert load(out).threads == ()
+    run(world, out, resume=True)
+    for name in ("student.pt", "run.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
 def test_run_json(world, tmp_path) -> None:
     run(world, tmp_path / "run")
     facts = load(tmp_path / "run")
     assert facts.recipe == scene.settings()
     assert (facts.seed, facts.processes, facts.image_size) == (0, 1, (8, 8))
-    for text in ("", "[]", '{"recipe": {}}', '{"recipe": {"x": 1}, "image_size": [1, 2]}'):
+    assert facts.threads == (1,)
+    odd = json.loads((tmp_path / "run/run.json").read_text()) | {"threads": 1}
+    for text in (
+        "", "[]", '{"recipe": {}}', '{"recipe": {"x": 1}, "image_size": [1, 2]}', json.dumps(odd),
+    ):  # fmt: skip
         (tmp_path / "run/run.json").write_text(text)
         with pytest.raises(MismatchError, match=r"run\.json"):
             load(tmp_path / "run")
