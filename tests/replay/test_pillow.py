@@ -16,6 +16,7 @@ from tests.replay import pillow_vectors as made
 
 PICTURE = made.picture()
 SIZE = made.SIZE
+MOST_APART = {"bilinear": 2, "bicubic": 23}  # grey levels, of Pillow before 13
 with np.load(made.PATH) as stored:
     VECTORS = dict(stored)
 
@@ -40,7 +41,11 @@ class TestVectors:
     @pytest.mark.parametrize("sample", range(len(made.BOXES)))
     def test_crop(self, sample, interpolation):
         found = replay_image(PICTURE, ALL, sample, SIZE, interpolation)
-        assert np.array_equal(found, VECTORS[interpolation][sample])
+        apart = np.abs(found.astype(int) - VECTORS[interpolation][sample]).max()
+        if made.WIDTH_FIRST and sample == made.TALL:
+            assert 0 < apart <= MOST_APART[interpolation]
+            pytest.skip("the vectors are Pillow 13's, this one resizes the width first")
+        assert apart == 0
 
     def test_flip(self):
         flipped = replace(ALL, flip=np.arange(len(made.BOXES)) == 1)
@@ -60,8 +65,13 @@ class TestVectors:
         assert np.array_equal(found, VECTORS["operations"][i])
 
     def test_are_what_pillow_does_today(self):
-        for name, found in made.vectors().items():
-            assert np.array_equal(found, VECTORS[name]), name
+        """Pillow before 13 does the same but for one crop, see `test_crop`."""
+        found = made.vectors()
+        assert found.keys() == VECTORS.keys()
+        for name, today in found.items():
+            same = (today == VECTORS[name]).reshape(len(today), -1).all(axis=1)
+            other = name in MOST_APART and made.WIDTH_FIRST
+            assert (~same).nonzero()[0].tolist() == ([made.TALL] if other else []), name
 
 
 class TestOrder:
