@@ -161,4 +161,5 @@ def _run(
         operations=operations,
         magnitude=magnitude,
     )
-    return run(teacher, listing, target, recipe, here, progress=start("relabel"), **given)
+    given |= {"progress": start("relabel"), "note": console.note}
+    return run(teacher, listing, target, recipe, here, **given)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.container import RecordReader
-from labelcodec.errors import MismatchError
+from labelcodec.container import RecordReader, scan
+from labelcodec.container.paths import partial_of
+from labelcodec.errors import LabelcodecError, MismatchError
 from labelcodec.header import Header
+from labelcodec.pipeline import threads
 from labelcodec.reader import Reader
 from labelcodec.writer import Writer, with_codec
 
@@ -19,17 +22,29 @@ class Ahead:
     """Batches in full precision, in a file beside each process's container.
 
     An error leaves the files, and a note says so; a clean exit removes this process's. Their names
-    end in `.fitting`, so that no glob of containers takes them for some.
+    end in `.fitting`, so that no glob of containers takes them for some. Their headers have the
+    threads that the run began with, as the source of the labels.
 
     Args:
         containers: one a process, in a folder that all processes see.
         rank: this process's.
         header: of the containers.
+        resume: go on with what an interrupted run left, if any.
+
+    Attributes:
+        began: threads that this process had where that run began; None if it does not say so.
     """
 
-    def __init__(self, containers: Sequence[Path], rank: int, header: Header) -> None:
+    def __init__(
+        self, containers: Sequence[Path], rank: int, header: Header, *, resume: bool
+    ) -> None:
         self._files = [path.with_name(f"{path.name}.fitting") for path in containers]
-        self._own, self._header = self._files[rank], header
+        self._own, self._resume = self._files[rank], resume
+        left = _header(self._own) if resume else None
+        source = {"threads": threads.count()} if left is None else left.get("source")
+        began = source.get("threads") if isinstance(source, dict) and left is not None else None
+        self.began = began if isinstance(began, int) else None
+        self._header = replace(header, source=source)
         self._good = False  # whether its own file is known to be of this run
 
     def write(
@@ -37,7 +52,6 @@ class Ahead:
         numbers: Sequence[int],
         label: Callable[[Sequence[int]], Iterable[LabelBatch]],
         *,
-        resume: bool,
         force: bool,
     ) -> None:
         """Label this process's batches into its file.
@@ -45,13 +59,12 @@ class Ahead:
         Args:
             numbers: of these batches.
             label: gives batches of these numbers; is asked for those that are not there yet.
-            resume: go on with what an interrupted run left, if any.
-            force: replace it.
+            force: replace what an interrupted run left, where it is not gone on with.
 
         Raises:
             MismatchError: the file is there and not to be gone on with, or is of another run.
         """
-        if resume and self._own.exists():
+        if self._resume and self._own.exists():
             tables_of(self._own, self._header, "dense", numbers)
             self._good = True
             return
@@ -60,7 +73,7 @@ class Ahead:
                 f"{self._own}: is left of an interrupted run; pass --resume to go on with it or "
                 "--force to start again"
             )
-        with Writer(self._own, self._header, "dense", resume=resume, force=force) as writer:
+        with Writer(self._own, self._header, "dense", resume=self._resume, force=force) as writer:
             check_started(writer, numbers)
             for batch in label([number for number in numbers if number not in writer.numbers]):
                 writer.fit([batch])  # the first one's tables, so that each is written at once
@@ -105,6 +118,16 @@ class Labelled:
                 "have to write into one folder"
             )
         return self._reader[self._places[number]]
+
+
+def _header(path: Path) -> dict[str, Any] | None:
+    """What the header of a file says, or of the one that it is written in; None without either."""
+    for one in (path, partial_of(path)):
+        try:
+            return scan(one).header
+        except (FileNotFoundError, LabelcodecError):  # who opens it to write says what is wrong
+            continue
+    return None
 
 
 def tables_of(path: Path, header: Header, codec: str, numbers: Sequence[int]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
 from labelcodec.images import ImageListing, content_digest, fingerprint
+from labelcodec.pipeline import threads
 from labelcodec.pipeline.ahead import Ahead, Labelled, check_started, tables_of
 from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.labelling import Drawn, labelled
@@ -58,8 +60,12 @@ def relabel(
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> RelabelReport:
     """Label an image folder. What batches hold depends on nothing but the arguments above `here`.
+
+    Their last bits depend on the number of threads, too: a run that is gone on with on another
+    number says so.
 
     The batches that tables are fitted to are labelled first, by all processes, and wait in
     `NAME.slc.fitting` beside the containers until these are whole.
@@ -79,6 +85,7 @@ def relabel(
         resume: continue where a run stopped, if any did; the files are the same in the end.
         force: replace existing files.
         progress: called with the batches that this process has labelled and will in all.
+        note: called with what the user should know, in the first process.
 
     Raises:
         LabelcodecError: an image, teacher, codec or destination that does not do. Batches labelled
@@ -127,12 +134,15 @@ def relabel(
         opened = Writer(
             path, header, codec, resume=resume, force=force, expected=labels, names=names
         )
-    with Ahead(files, here.rank, header) as ahead:
+    with Ahead(files, here.rank, header, resume=resume) as ahead:
+        now = threads.count()
+        if here.first and ahead.began not in (None, now):
+            note(threads.another(path, ahead.began, now))
         with opened as writer:
             known = tables_of(path, header, codec, own) if writer is None else _tables(writer, own)
             tables = here.shared(known)
             if tables is None:
-                ahead.write(share, partial(label, last=len(share)), resume=resume, force=force)
+                ahead.write(share, partial(label, last=len(share)), force=force)
                 here.wait()
                 if here.first and writer is not None:
                     ready = ahead.read()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-
 from labelcodec.errors import ConfigError, DataError, MismatchError
+from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.models import is_file
 from labelcodec.pipeline.recipe import TrainingRecipe
@@ -62,16 +59,7 @@ def run_of(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, here: Proc
         digest(dataset.reader),
         here.world,
         list(names) if len(names) == dataset.classes else None,
-        (torch.get_num_threads(),),
-    )
-
-
-def other_threads(path: Path, before: int, now: int) -> str:
-    """What to say where a run goes on from its checkpoint with another number of threads."""
-    return (
-        f"{path}: torch had threads={before} and has threads={now} now; the run goes on, but not "
-        "to the same bits as if it had not stopped "
-        f"(OMP_NUM_THREADS={before} does, on as many cores)"
+        (threads.count(),),
     )
 
 

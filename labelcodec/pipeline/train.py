@@ -15,14 +15,14 @@ import torch
 from torch.utils.data import DataLoader
 
 from labelcodec.errors import MismatchError
-from labelcodec.pipeline import checkpoint
+from labelcodec.pipeline import checkpoint, threads
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluate import Centres, Scores, evaluate
 from labelcodec.pipeline.log import amend, append, claimed, cut
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.recipe import TrainingRecipe
 from labelcodec.pipeline.run import CHECKPOINT, RESULT, Run
-from labelcodec.pipeline.start import check, order_of, other_threads, run_of
+from labelcodec.pipeline.start import check, order_of, run_of
 from labelcodec.pipeline.student import Student
 from labelcodec.pipeline.watch import Progressed, Watch
 from labelcodec.progress import Progress
@@ -122,7 +122,7 @@ def train(
             ends = first >= recipe.epochs  # with nothing left to compute
             told = here.first and here.device.type == "cpu" and not ends
             if told and used and used[-1:] != run.threads:
-                note(other_threads(out / CHECKPOINT, used[-1], run.threads[-1]))
+                note(threads.another(out / CHECKPOINT, used[-1], run.threads[-1]))
             run = dataclasses.replace(run, threads=used) if ends else run.after(used)
         if log is not None:
             cut(log, first)

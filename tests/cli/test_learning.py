@@ -232,6 +232,21 @@ def test_a_run_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypat
     assert call(capsys, *again) == (0, "run/student.pt: 2 epochs\n", "")
 
 
+def test_a_relabel_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypatch) -> None:
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    threads, given = torch.get_num_threads(), (*RELABEL, *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr("labelcodec.writer.Writer.adopt", interrupt)
+        assert call(capsys, *given).status == 130
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    found = call(capsys, *given, "--resume")
+    assert (found.status, found.out) == (0, "new.slc: 44 labels in 12 batches\n")
+    assert found.err.startswith(f"labelcodec: new.slc: torch had threads={threads} and has ")
+    assert found.err.count("\n") == 1
+
+
 def test_progress_tells_the_accuracy(capsys, room, monkeypatch) -> None:
     seen: list[tuple[object, ...]] = []
 

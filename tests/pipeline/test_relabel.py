@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,48 @@ def test_resumed_is_uninterrupted(world, tmp_path, monkeypatch, codec, calls) ->
     seen.clear()
     run(world, tmp_path / "a.slc", **resumed, **changes)
     assert seen == []
+
+
+@pytest.mark.parametrize("calls", [3, 14])
+def test_a_run_that_had_another_number_of_threads(world, tmp_path, monkeypatch, calls) -> None:
+    """It goes on and says so, also where all is labelled that tables are fitted to."""
+    for patch in scene.fit_to(12):
+        monkeypatch.setattr(*patch)
+    told: list[str] = []
+    with pytest.raises(Stop):
+        run(world, tmp_path / "a.slc", progress=scene.after(calls, stop), epochs=4)
+    torch.set_num_threads(2)
+    for stops in (2, 99, 99):
+        with suppress(Stop):
+            run(
+                world, tmp_path / "a.slc", progress=scene.after(stops, stop), epochs=4,
+                resume=True, note=told.append,
+            )  # fmt: skip
+    assert len(told) == 2  # and none of what is finished
+    said = f"{tmp_path / 'a.slc'}: torch had threads=1 and has threads=2 now; the run goes on"
+    assert all(line.startswith(said) for line in told)
+    assert labelcodec.open(tmp_path / "a.slc").header.source is None
+
+
+def test_a_program_is_warned_of_another_number_of_threads(world, tmp_path) -> None:
+    with pytest.raises(Stop):
+        run(world, tmp_path / "a.slc", progress=scene.after(3, stop))
+    torch.set_num_threads(2)
+    with pytest.warns(UserWarning, match=r"a\.slc: torch had threads=1 .* not to the same bits"):
+        run(world, tmp_path / "a.slc", resume=True)
+
+
+@pytest.mark.parametrize("calls", [3, 14])
+def test_what_an_earlier_version_left_goes_on(world, tmp_path, monkeypatch, calls) -> None:
+    """It did not write its threads down."""
+    for patch in scene.fit_to(12):
+        monkeypatch.setattr(*patch)
+    run(world, tmp_path / "whole.slc", epochs=4)
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("labelcodec.pipeline.ahead.replace", lambda header, source: header)
+        run(world, tmp_path / "a.slc", progress=scene.after(calls, stop), epochs=4)
+    run(world, tmp_path / "a.slc", resume=True, epochs=4)
+    assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
 
 def test_what_is_left_of_a_run_is_told_and_can_be_thrown_away(world, tmp_path) -> None:
