@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -27,6 +28,16 @@ def dies(job: Callable[[], object]) -> None:
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
 
 
+def training(world: Path, out: Path) -> None:
+    """A run that dies on the way and goes on, and one that does not; all of the same threads."""
+    given = world / "labels.slc", world / "images", scene.settings(**TRAIN)
+    halfway = scene.after(14, die)  # in the third epoch of six batches
+    dies(lambda: train(*given, out / "run", device="cpu", progress=halfway))
+    shutil.copytree(out / "run", out / "left")
+    train(*given, out / "run", device="cpu", resume=True)
+    train(*given, out / "whole", device="cpu")
+
+
 def main(world: Path, out: Path) -> None:
     given = world / "images", world / "teacher.safetensors"
     early, late = out / "early.slc", out / "late.slc"
@@ -34,10 +45,7 @@ def main(world: Path, out: Path) -> None:
     for patch in scene.fit_to(FIT_LABELS):
         setattr(*patch)
     dies(lambda: scene.relabel(*given, late, epochs=EPOCHS, progress=scene.after(9, die)))
-    labels, settings = world / "labels.slc", scene.settings(**TRAIN)
-    halfway = scene.after(14, die)  # in the third epoch of six batches
-    dies(lambda: train(labels, world / "images", settings, out / "run", progress=halfway))
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    {"relabel": main, "train": training}[sys.argv[1]](*map(Path, sys.argv[2:]))

@@ -1,8 +1,12 @@
-"""Run by torchrun as two processes: relabels and trains, and leaves files to be compared."""
+"""Run by torchrun as two processes: relabels and trains, and leaves files to be compared.
+
+Run alone, it relabels what they do.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -63,7 +67,16 @@ def main(world: Path, out: Path, here: Process) -> list[Student]:
     return kept
 
 
+def alone(world: Path, out: Path) -> None:
+    for name, options in RELABEL.items():
+        given = world / "images", world / "teacher.safetensors", out / f"{name}.slc"
+        scene.relabel(*given, **options)
+
+
 if __name__ == "__main__":
+    if "WORLD_SIZE" not in os.environ:
+        alone(*map(Path, sys.argv[1:]))
+        sys.exit()
     with process("cpu") as group:
         students = main(*map(Path, sys.argv[1:]), group)
     names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import labelcodec
+from labelcodec.pipeline.run import load
 from labelcodec.pipeline.train import train
 from tests.codecs.content import same
 from tests.pipeline import killed, ranks, scene
@@ -20,9 +21,12 @@ from tests.pipeline import killed, ranks, scene
 ROOT = Path(__file__).parents[2]
 
 
-def call(*command: object) -> None:
+def call(*command: object, threads: int = 1) -> None:
+    """Run Python; torch and BLAS have as many threads on any machine, however many cores it has."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    given = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    given = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "MKL_DYNAMIC": "FALSE"}
+    given |= dict.fromkeys(limits, str(threads))
     done = subprocess.run(
         [sys.executable, *map(str, command)],
         cwd=ROOT, env=given, timeout=300, capture_output=True, text=True, check=False,
@@ -40,12 +44,19 @@ def two(world, tmp_path_factory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def alone(world, tmp_path_factory) -> Path:
+    """What one process wrote, with as many threads as each of two."""
+    out = tmp_path_factory.mktemp("one")
+    call("-m", "tests.pipeline.ranks", world, out)
+    return out
+
+
 @pytest.mark.parametrize("name", ranks.RELABEL)
-def test_two_processes_write_the_labels_of_one(world, two, tmp_path, name) -> None:
+def test_two_processes_write_the_labels_of_one(alone, two, name) -> None:
     options = ranks.RELABEL[name]
-    scene.relabel(world / "images", world / "teacher.safetensors", tmp_path / "one.slc", **options)
     with (
-        labelcodec.open(tmp_path / "one.slc") as one,
+        labelcodec.open(alone / f"{name}.slc") as one,
         labelcodec.open(str(two / f"{name}-*.slc")) as several,
     ):
         assert len(several.paths) == 2
@@ -114,7 +125,7 @@ def test_two_processes_train(two) -> None:
 def dead(world, tmp_path_factory) -> Path:
     """What killed processes left."""
     out = tmp_path_factory.mktemp("dead")
-    call("-m", "tests.pipeline.killed", world, out)
+    call("-m", "tests.pipeline.killed", "relabel", world, out)
     return out
 
 
@@ -166,11 +177,12 @@ def test_what_was_killed_goes_on_at_once(world, tmp_path, name) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_killed_training_goes_on(world, dead, tmp_path) -> None:
-    given = world / "labels.slc", world / "images", scene.settings(**killed.TRAIN)
-    train(*given, tmp_path / "whole", device="cpu")
-    assert len((dead / "run/log.jsonl").read_text().splitlines()) == 2
-    assert not (dead / "run/student.pt").exists()
-    train(*given, dead / "run", device="cpu", resume=True)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_killed_training_goes_on(world, tmp_path, threads) -> None:
+    """To the same bits, whatever the number of threads is that all of it has."""
+    call("-m", "tests.pipeline.killed", "train", world, tmp_path, threads=threads)
+    assert len((tmp_path / "left/log.jsonl").read_text().splitlines()) == 2
+    assert not (tmp_path / "left/student.pt").exists()
     for file in ("student.pt", "log.jsonl", "run.json"):
-        assert (dead / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+        assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    assert load(tmp_path / "run").threads == (threads,)
