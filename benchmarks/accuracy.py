@@ -5,8 +5,8 @@ python benchmarks/accuracy.py --seeds 0 --rows 10 # one seed of the rows with a 
 python benchmarks/accuracy.py --seeds 3 --seeds 4 --seeds 5 --rows transform # more of some rows
 python benchmarks/accuracy.py --workers 2 --work DIR
 
-Writes results/accuracy.json and the README's table from all runs that are in the work folder, where
-each leaves a file: an interrupted benchmark goes on, and its parts can run one after another.
+Writes results/accuracy.json and a table of docs/benchmarks.md from all runs in the work folder.
+Each run leaves a file there: an interrupted benchmark continues, and its parts can run in turn.
 
 A teacher learns from drawers 0-14 of each character and labels two images a character, 60 epochs of
 which 6 are kept, under random resized crops and CutMix. A student of the teacher's kind trains for
@@ -27,25 +27,26 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from common import ROOT, machine, markdown, require_data, save, write_readme
+from common import ROOT, machine, markdown, require_data, save, write_report
 from PIL import Image
 
 import labelcodec
 from labelcodec import LabelBatch, Labels, Writer
-from labelcodec.augment.recipe import Recipe
+from labelcodec.analysis import compare_sets
+from labelcodec.analysis.breakdown import stats as breakdown
+from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.demo.teacher import train_teacher
-from labelcodec.dumps.recode import recode
 from labelcodec.images import list_images
-from labelcodec.pipeline import recipe as recipes
+from labelcodec.pipeline import training_recipe as recipes
 from labelcodec.pipeline.distributed import Process
-from labelcodec.pipeline.evaluate import Centres, evaluate
+from labelcodec.pipeline.evaluation import EvaluationImages, score_model
 from labelcodec.pipeline.models import build
-from labelcodec.pipeline.relabel import relabel
-from labelcodec.pipeline.student import Student
+from labelcodec.pipeline.relabelling import relabel_listing
 from labelcodec.pipeline.teacher import load_teacher
+from labelcodec.pipeline.trainer import Trainer
+from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
-from labelcodec.replay.order import BatchOrder
-from labelcodec.storage import breakdown, compare_sets
+from labelcodec.transcode.recode_container import recode
 
 FOLDERS = {"train": range(15), "distilled": range(2), "test": range(15, 20)}  # drawers
 SIDE = (35, 35)
@@ -115,20 +116,22 @@ def draw_folders(work: Path) -> None:
 def make_teacher(work: Path) -> None:
     """Weights and accuracy of the teacher."""
     listing = list_images(work / "train")
-    recipe = Recipe(1, len(listing), BATCH, SIDE, SIDE, scale=(0.5, 1.0), flip=None, mix=None)
+    recipe = AugmentationSpec(
+        1, len(listing), BATCH, SIDE, SIDE, scale=(0.5, 1.0), flip=None, mix=None
+    )
     torch.manual_seed(0)
     model = build("convnet", len(listing.classes))
     train_teacher(model, listing, recipe, NORMALISATION, epochs=TEACHER_EPOCHS, rate=TEACHER_RATE)
     torch.save(model.state_dict(), work / "teacher.pt")
-    test = Centres(work / "test", SIDE, "bilinear", False, len(listing.classes))
-    scores = evaluate(model, test, NORMALISATION)
+    test = EvaluationImages(work / "test", SIDE, "bilinear", False, len(listing.classes))
+    scores = score_model(model, test, NORMALISATION)
     (work / "teacher.json").write_text(json.dumps(asdict(scores)))
 
 
 def make_labels(work: Path) -> None:
     """Every container, out of one relabel run, and what it takes."""
     listing = list_images(work / "distilled")
-    recipe = Recipe(2, len(listing), BATCH, SIDE, SIDE, scale=(0.5, 1.0), flip=None)
+    recipe = AugmentationSpec(2, len(listing), BATCH, SIDE, SIDE, scale=(0.5, 1.0), flip=None)
     teacher = load_teacher(
         "convnet",
         work / "teacher.pt",
@@ -139,7 +142,7 @@ def make_labels(work: Path) -> None:
         precision="float16",
     )
     full, likely = work / "dense.slc", work / "probabilities.slc"
-    relabel(teacher, listing, full, recipe, CPU, epochs=EPOCHS, keep=KEEP, force=True)
+    relabel_listing(teacher, listing, full, recipe, CPU, epochs=EPOCHS, keep=KEEP, force=True)
     write_probabilities(full, likely)
     facts = {}
     for row in ROWS:
@@ -194,15 +197,15 @@ def train_student(work: Path, row: Row, seed: int) -> None:
     dataset = ReplayDataset(container(work, row), work / "distilled")
     batches = [dataset[i] for i in range(len(dataset))]
     per_epoch = dataset.reader.header.images // BATCH
-    recipe = recipes.load("omniglot242", row.training)
+    recipe = recipes.load_recipe("omniglot242", row.training)
     order = BatchOrder(len(batches), per_epoch=per_epoch, seed=seed)
     torch.manual_seed(seed)
-    student = Student(build(recipe.model, dataset.classes), recipe, CPU)
+    student = Trainer(build(recipe.model, dataset.classes), recipe, CPU)
     for epoch in range(recipe.epochs):
         order.set_epoch(epoch)
         student.train((batches[i] for i in order), epoch)
-    test = Centres(work / "test", SIDE, "bilinear", False, dataset.classes)
-    scores = evaluate(student.evaluated, test, dataset.normalisation)
+    test = EvaluationImages(work / "test", SIDE, "bilinear", False, dataset.classes)
+    scores = score_model(student.evaluated, test, dataset.normalisation)
     result_path(work, row, seed).write_text(json.dumps(asdict(scores)))
 
 
@@ -286,7 +289,7 @@ def main(seeds: Sequence[int], rows: str, work: Path, workers: int) -> None:
             click.echo(f"{row.name}, seed {seed}: {100 * top1:.2f} %", err=True)
     found = report(work)
     save("accuracy", found)
-    write_readme("accuracy", table(found))
+    write_report("accuracy", table(found))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every benchmark needs: the data, the machine, paired timings, results and README tables."""
+"""What every benchmark needs: the data, the machine, paired timings, results and tables in docs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def machine() -> dict[str, Any]:
 
 
 def where(used: Mapping[str, Any]) -> str:
-    """What `machine` found, in words for the README."""
+    """What `machine` found, in words for a report."""
     return f"{used['cpu']}, {used['cores']} cores, torch {used['torch']}, numpy {used['numpy']}"
 
 
@@ -86,9 +86,9 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(table: str, text: str) -> None:
-    """Replace what stands between the markers of `table` in the README."""
-    write_table(ROOT / "README.md", table, text)
+def write_report(table: str, text: str) -> None:
+    """Replace what stands between the markers of `table` in docs/benchmarks.md."""
+    write_table(ROOT / "docs" / "benchmarks.md", table, text)
 
 
 def write_table(path: Path, table: str, text: str) -> None:

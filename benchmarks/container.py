@@ -1,6 +1,6 @@
 """Bytes and speed of the container on real ImageNet-1K labels, beside its peers in one run.
 
-python benchmarks/container.py            # writes results/container.json and the README's table
+python benchmarks/container.py            # writes results/container.json and docs/benchmarks.md
 python benchmarks/container.py --rounds 3 # fewer timing rounds
 """
 
@@ -17,16 +17,16 @@ from typing import Any
 
 import click
 import torch
-from common import machine, markdown, paired, ratio, require_data, save, where, write_readme
+from common import machine, markdown, paired, ratio, require_data, save, where, write_report
 from peers import hdf5, npz, parquet, total_bytes
 
 import labelcodec
 from labelcodec import LabelBatch
+from labelcodec.analysis.breakdown import stats as breakdown
 from labelcodec.codecs import registry
-from labelcodec.codecs.batches import BatchCoder
-from labelcodec.dumps import open_dump, safe_load, write_dump
-from labelcodec.dumps.convert import encode
-from labelcodec.storage import breakdown
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.formats import open_dump, safe_load, write_dump
+from labelcodec.transcode.encode_dump import encode
 from labelcodec.writer import prepare
 
 KS = (10, 50, 100)
@@ -215,7 +215,7 @@ def help_time(rounds: int) -> dict[str, Any]:
 
 
 def readme_text(result: dict[str, Any]) -> str:
-    """The README's tables."""
+    """The tables in docs/benchmarks.md."""
     size_rows = [
         [
             row["name"],
@@ -267,7 +267,7 @@ def main(rounds: int) -> None:
         result["encoding"] = encoding(source, work, max(rounds // 2, 1))
     result["help"] = help_time(rounds)
     save("container", result)
-    write_readme("container", readme_text(result))
+    write_report("container", readme_text(result))
     click.echo(json.dumps({key: result[key] for key in ("reading", "encoding", "help")}, indent=2))
 
 

@@ -13,9 +13,9 @@ from truncated import MS, marginal_softmax
 
 import labelcodec
 from labelcodec import Header
+from labelcodec.analysis.breakdown import stats as breakdown
 from labelcodec.batch import Labels
-from labelcodec.dumps.convert import encode
-from labelcodec.storage import breakdown
+from labelcodec.transcode.encode_dump import encode
 
 COUNTED = ("label values", "label index", "side information", "framing and index")
 

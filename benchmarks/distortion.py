@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from labelcodec import LabelBatch
+from labelcodec.analysis.fidelity import Accumulator
 from labelcodec.batch import Labels
-from labelcodec.storage.fidelity import Accumulator
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """Images a second into training, beside a rebuild of the peers' loader, in one run.
 
-python benchmarks/loader.py             # writes results/loader.json and the README's table
+python benchmarks/loader.py             # writes results/loader.json and docs/benchmarks.md
 python benchmarks/loader.py --rounds 3  # fewer timing rounds
 """
 
@@ -15,15 +15,15 @@ from typing import Any
 
 import click
 import torch
-from common import machine, markdown, paired, ratio, require_data, save, write_readme
+from common import machine, markdown, paired, ratio, require_data, save, write_report
 from peer_loader import PeerDataset, peer_loader
 from torch.utils.data import DataLoader
 
 from labelcodec.codecs import registry
-from labelcodec.dumps import open_dump, write_dump
-from labelcodec.dumps.convert import encode
+from labelcodec.formats import open_dump, write_dump
+from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
-from labelcodec.replay.order import BatchOrder
+from labelcodec.transcode.encode_dump import encode
 from labelcodec.writer import prepare
 
 EPOCHS = 2  # of the recorded ten, a round
@@ -118,7 +118,7 @@ def same_batches(dump: Path, labels: Path, images: Path, work: Path) -> bool:
 
 
 def readme_text(result: dict[str, Any]) -> str:
-    """The README's table."""
+    """The table in docs/benchmarks.md."""
     columns = ["loader", "0 workers, images/s", "against peers", "2 workers", "against peers"]
     none, two = (result["throughput"][f"{workers} workers"] for workers in (0, 2))
     rows = [
@@ -163,7 +163,7 @@ def main(rounds: int) -> None:
         result["throughput"] = throughput(dump, labels, images, work, rounds)
         result["label_share"] = label_share(labels, images, work)
     save("loader", result)
-    write_readme("loader", readme_text(result))
+    write_report("loader", readme_text(result))
     click.echo(json.dumps(result, indent=2))
 
 

@@ -23,9 +23,10 @@ from common import machine, require_data, save
 
 import labelcodec
 from labelcodec import Header, LabelBatch, Writer
-from labelcodec.dumps import open_dump
-from labelcodec.storage import breakdown, compare_sets
-from labelcodec.writer import fitting_places
+from labelcodec.analysis import compare_sets
+from labelcodec.analysis.breakdown import stats as breakdown
+from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
+from labelcodec.formats import open_dump
 
 KS = (1, 2, 5, 10, 20, 50, 100, 200, 400, 800)
 STEPS = (None, 1 / 32, 1 / 8, 1 / 2, 2)
@@ -59,21 +60,21 @@ def measure(
         most: labels that the tables are fitted to; by default as many as `encode` takes.
     """
     labels = sum(map(len, batches))
-    classes, size = batches[0].labels.classes, batches[0].labels.value.nbytes
+    classes, size = batches[0].labels.classes, label_bytes(batches[0].labels)
     images = 1 + max(int(batch.image_index.max()) for batch in batches)
     rows = []
     for spec in specs:
         header = Header(classes, images=images, mix="cutmix")
         with Writer(target, header, spec, force=True, expected=labels) as writer:
             most_of_it = most or writer.codec.fit_labels
-            places = fitting_places(len(batches), len(batches[0]), size, most_of_it)
+            places = sampled_batches(list(map(len, batches)), size, most_of_it)
             coder = writer.fit([batches[i] for i in places]).labels
             for batch in batches:
                 writer.add(batch)
         with labelcodec.open(target) as reader:
             found = breakdown(reader)
             distance = compare_sets(batches, reader).fidelity
-        tables = coder.dump()
+        tables = coder.to_parts()
         rows.append(
             {
                 "codec": spec,

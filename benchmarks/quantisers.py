@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
 
-BATCH = 128  # labels of a zstd frame
+BATCH = 128  # labels of a zstd basis
 LARGEST = 448  # of float8_e4m3fn
 
 

@@ -2,8 +2,8 @@
 
 python benchmarks/rate_distortion.py --distillkit PATH
 
-Writes results/rate_distortion.json, the plot beside it and the README's table. PATH is a checkout
-of github.com/arcee-ai/DistillKit, which needs pydantic; without it DistillKit is left out.
+Writes results/rate_distortion.json, the plot beside it and a table of docs/benchmarks.md. PATH is a
+checkout of github.com/arcee-ai/DistillKit, which needs pydantic; without it DistillKit is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 import numpy as np
-from common import RESULTS, machine, markdown, require_data, save, where, write_readme
+from common import RESULTS, machine, markdown, require_data, save, where, write_report
 from containers import container, ms_container
 from distillkit_peer import distillkit, revision, why_not
 from distortion import Coded, Data, Point, measure, verdict
@@ -28,12 +28,12 @@ from truncated import MR, MS, fkd, lpqld
 from vectors import product, residual, rotated_product
 
 from labelcodec.batch import Labels
-from labelcodec.dumps import open_dump
+from labelcodec.formats import open_dump
 
 BUDGETS = (12, 15, 20, 25, 30, 40, 50, 70, 100, 150, 200)
 TAUS = ("1", "2", "4")  # temperatures at which transform must be lower than every other
 LEAST = 15  # bytes a label from which on it must
-SHOWN = (15, 20, 30, 50, 100, 200)  # in the README
+SHOWN = (15, 20, 30, 50, 100, 200)  # in docs/benchmarks.md
 KS = (3, 5, 10, 20, 30, 50)
 COUNTED = {
     "all": "everything a decoder needs except the augmentation F and the image indices, the same "
@@ -112,7 +112,7 @@ def measured(todo: Sequence[Job]) -> list[Point]:
 
 
 def readme_text(result: dict[str, Any]) -> str:
-    """The README's table."""
+    """The table in docs/benchmarks.md."""
     settings = {f"transform:bytes={budget}" for budget in SHOWN}
     rows: dict[str, list[Any]] = {}
     for row in result["verdict"]["rows"]:
@@ -170,7 +170,7 @@ def main(checkout: Path | None) -> None:
     }
     save("rate_distortion", result)
     draw(points, RESULTS / "rate_distortion.png")
-    write_readme("rate-distortion", readme_text(result))
+    write_report("rate-distortion", readme_text(result))
     click.echo(readme_text(result))
 
 

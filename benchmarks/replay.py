@@ -16,9 +16,9 @@ import torch
 from common import machine, require_data, save
 from squeezenet import teacher
 
-from labelcodec.dumps.convert import encode
 from labelcodec.replay.dataset import ReplayDataset
-from labelcodec.replay.labels import SoftLabels
+from labelcodec.replay.soft_labels import SoftLabels
+from labelcodec.transcode.encode_dump import encode
 
 PER_EPOCH = 8
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import labelcodec
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Writer
-from labelcodec.storage.fidelity import Accumulator
+from labelcodec.analysis.fidelity import Accumulator
 
 CLASSES, BATCH = 10_450, 128
 AXES, FALL, DEVIATION, NOISE = 512, 1.2, 1.8, 0.25

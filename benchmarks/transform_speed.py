@@ -1,6 +1,6 @@
 """Speed of the transform codec on real ImageNet-1K labels, beside loading LPQLD's files.
 
-python benchmarks/transform_speed.py            # writes results/transform_speed.json, README table
+python benchmarks/transform_speed.py            # writes results/transform_speed.json, docs table
 python benchmarks/transform_speed.py --rounds 3 # fewer timing rounds
 """
 
@@ -21,18 +21,18 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads of ours, not f
 
 import click
 import torch
-from common import machine, markdown, paired, ratio, require_data, save, where, write_readme
+from common import machine, markdown, paired, ratio, require_data, save, where, write_report
 from container import lpqld_dump
 
 import labelcodec
 from labelcodec import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.codecs.batches import BatchCoder
-from labelcodec.codecs.pictures import Pictures
-from labelcodec.dumps import open_dump
-from labelcodec.dumps.convert import encode
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.transform.tensors import expand, expand_on
+from labelcodec.formats import open_dump
 from labelcodec.header import Header
-from labelcodec.replay.expand import expand, expand_on
+from labelcodec.transcode.encode_dump import encode
 from labelcodec.writer import prepare, with_codec
 
 EXPLICIT = "transform:rank=48,step=8,peaks=7"
@@ -118,7 +118,7 @@ def encoding(batches: Sequence[LabelBatch], rounds: int) -> dict[str, Any]:
 def searching(batches: Sequence[LabelBatch], rounds: int) -> dict[str, Any]:
     """Seconds to find rank, step and price and fit the tables, against an explicit fit."""
     labels = [batch.labels for batch in batches]
-    pictures = [Pictures(batch.image_index, batch.augmentation) for batch in batches]
+    pictures = [BatchContext(batch.image_index, batch.augmentation) for batch in batches]
     jobs = {
         spec: partial(registry.parse(spec).fit, labels, 1000, None, pictures)
         for spec in (EXPLICIT, *SEARCHES)
@@ -144,7 +144,7 @@ def whole_command(source: Path, rounds: int) -> dict[str, Any]:
 
 
 def readme_text(result: dict[str, Any]) -> str:
-    """The README's table."""
+    """The table in docs/benchmarks.md."""
     decoded, encoded = result["decoding"], result["encoding"]
     rows: list[list[Any]] = [
         [
@@ -206,7 +206,7 @@ def main(rounds: int) -> None:
     result["searching"] = searching(batches, max(rounds // 3, 1))
     result["whole command"] = whole_command(source, max(rounds // 3, 1))
     save("transform_speed", result)
-    write_readme("transform-speed", readme_text(result))
+    write_report("transform-speed", readme_text(result))
     click.echo(json.dumps(result, indent=2))
 
 

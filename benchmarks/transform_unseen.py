@@ -23,20 +23,20 @@ import click
 from common import ROOT, machine, markdown, require_data, save, write_table
 
 from labelcodec import LabelBatch
-from labelcodec.codecs.pictures import Pictures
+from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.fitting import (
-    designed,
-    finish,
-    fit_along,
+from labelcodec.codecs.transform.fit.rd_eval import measure_rd
+from labelcodec.codecs.transform.fit.sample import Samples, gather
+from labelcodec.codecs.transform.fit.search import Goal, search
+from labelcodec.codecs.transform.fit.subspace import Scatter, fit_subspace
+from labelcodec.codecs.transform.fit.table_fit import (
+    candidate_at,
+    fit_coder,
+    fit_means_along,
 )
-from labelcodec.codecs.transform.reached import Reached
-from labelcodec.codecs.transform.sample import Samples, gather
-from labelcodec.codecs.transform.search import Goal, search
-from labelcodec.codecs.transform.subspace import Scatter, fit_subspace
-from labelcodec.codecs.transform.trial import reached
-from labelcodec.dumps import open_dump
+from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.errors import DataError
+from labelcodec.formats import open_dump
 
 GOALS: tuple[Mapping[str, float], ...] = (
     {"tv4": 0.10, "kl1": 0.25},
@@ -50,7 +50,7 @@ SHOWN = ("streams", "tv4", "kl1")
 
 def samples(batches: Sequence[LabelBatch], pictured: bool = True) -> Samples:
     """All of these labels, none kept from the fit."""
-    pictures = [Pictures(b.image_index, b.augmentation) for b in batches] if pictured else []
+    pictures = [BatchContext(b.image_index, b.augmentation) for b in batches] if pictured else []
     return gather([b.labels for b in batches], pictures)
 
 
@@ -58,13 +58,15 @@ def held_out(batches: Sequence[LabelBatch], chosen: TransformCoder, pictured: bo
     """Streams and distances of labels that the fit has seen, and of labels it has not."""
     seen = samples([b for b in batches if b.epoch < FITTED], pictured)
     unseen = samples([b for b in batches if b.epoch >= FITTED], pictured)
-    frame = chosen.frame
+    basis = chosen.basis
     step = float(chosen.chosen()["step"])
-    space = fit_subspace(Scatter(seen.fitted.centred), frame.rank)
-    images = fit_along(space, seen.fitted)
-    coder = finish(designed(space, images, frame.rank, step, seen.total), seen.all, chosen.price)
-    own = facts(reached(coder, replace(seen, tried=seen.all)))
-    other = facts(reached(coder, replace(unseen, tried=with_size(unseen, seen))))
+    space = fit_subspace(Scatter(seen.fitted.centred), basis.rank)
+    images = fit_means_along(space, seen.fitted)
+    coder = fit_coder(
+        candidate_at(space, images, basis.rank, step, seen.total), seen.all, chosen.price
+    )
+    own = facts(measure_rd(coder, replace(seen, tried=seen.all)))
+    other = facts(measure_rd(coder, replace(unseen, tried=with_size(unseen, seen))))
     return {"seen": own, "unseen": other} | {
         "ratio": {name: other[name] / own[name] for name in SHOWN}
     }
@@ -75,7 +77,7 @@ def with_size(labels: Samples, other: Samples) -> Any:
     return replace(labels.all, size=other.all.size)
 
 
-def facts(found: Reached) -> dict[str, float]:
+def facts(found: RDReport) -> dict[str, float]:
     return {
         "bytes": found.bytes,
         "streams": found.streams,
@@ -89,7 +91,7 @@ def by_size(batches: Sequence[LabelBatch], goal: Goal, total: int) -> dict[str, 
     known = samples(batches)
     every = {"in sample": replace(known, total=total)}
     if total > known.total:
-        pictures = [Pictures(b.image_index, b.augmentation) for b in batches]
+        pictures = [BatchContext(b.image_index, b.augmentation) for b in batches]
         every["unseen"] = gather([b.labels for b in batches], pictures, total)
     found = {}
     for name, labels in every.items():
@@ -99,7 +101,7 @@ def by_size(batches: Sequence[LabelBatch], goal: Goal, total: int) -> dict[str, 
             found[name] = {"error": str(error)}
             continue
         assert coder.reached is not None
-        means = 0 if coder.means is None else len(coder.means.dump())
+        means = 0 if coder.means is None else len(coder.means.to_bytes())
         found[name] = facts(coder.reached) | {"means": means / total}
     return found
 

@@ -12,10 +12,10 @@ import torch
 from distortion import Coded, Data
 
 from labelcodec import LabelBatch
+from labelcodec.analysis.fidelity import log_softmax
 from labelcodec.batch import Labels
 from labelcodec.codecs import registry
-from labelcodec.dumps.compose import compose
-from labelcodec.storage.fidelity import log_softmax
+from labelcodec.formats.batch_list import build_batch_list
 
 MR: Literal["zero"] = "zero"  # FKD's words: the rest is dropped and the kept renormalised, or
 MS: Literal["uniform"] = "uniform"  # what is missing to 1 is shared by the rest
@@ -37,7 +37,7 @@ def lpqld(data: Data, k: int) -> Iterator[Coded]:
 
 
 def _growth(batch: LabelBatch) -> int:
-    parts = compose(batch, "lpqld", {})
+    parts = build_batch_list(batch, "lpqld", {})
     return _file_bytes(parts) - _file_bytes(parts[:-2])
 
 

@@ -1,1 +1,1 @@
-"""The command line: parses, calls the library, prints. No logic of its own."""
+"""Command-line interface: parses arguments, calls the library and prints the results."""

@@ -1,4 +1,4 @@
-"""`python -m labelcodec_cli`, where the console script is not on the path."""
+"""Entry point of `python -m labelcodec_cli`, same as `python -m labelcodec`."""
 
 from .main import main
 

@@ -1,43 +1,41 @@
-"""Output for people and for machines: tables, progress bars, sizes, one-line errors."""
+"""Console output: tables, progress bars, JSON, number formats and one-line errors."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+if TYPE_CHECKING:
+    from labelcodec.progress import Progress
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
-class Progress(Protocol):
-    """A progress bar: what is done, of how many, and what is going on now."""
-
-    def __call__(self, done: int, total: int, /, doing: str | None = None) -> None:
-        """Move it."""
-
-
 class Interrupted(click.ClickException):
-    """Ctrl-C, with a word on how to go on."""
+    """Ctrl-C; the message says how to resume."""
 
     exit_code = INTERRUPTED
 
 
 def run(command: click.Command, args: Sequence[str] | None) -> int:
-    """Run the program; whatever happens ends in an exit status and at most one line.
+    """Run the program; every outcome is an exit status and at most one line on stderr.
 
-    A reader that leaves early (`| head`) is click's business: it exits quietly.
+    Exit statuses: 1 for failures, 2 for usage errors, 130 for Ctrl-C. A closed pipe (`| head`) is
+    handled by click, which exits silently.
     """
     if not sys.warnoptions:
-        warnings.simplefilter("ignore")  # libraries address programmers with them
+        warnings.simplefilter("ignore")  # library warnings are meant for programmers
     try:
         status = command.main(args, prog_name="labelcodec", standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -52,26 +50,56 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
             hint = f" (see {error.ctx.command_path} --help)"
         return _complain(error.format_message() + hint, error.exit_code)
     except Exception as error:
-        return _report(error)
+        return _report(error, flags(command))
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
     from labelcodec.errors import ConfigError, LabelcodecError
 
     notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, ConfigError):
-        return _complain(str(error) + notes, USAGE)
+        return _complain(with_flags(str(error) + notes, flag_of), USAGE)
     if isinstance(error, LabelcodecError):
-        return _complain(str(error) + notes, FAILED)
+        return _complain(with_flags(str(error) + notes, flag_of), FAILED)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(where + (error.strerror or str(error)) + notes, FAILED)
+        what = where + (error.strerror or str(error)) + notes
+        return _complain(with_flags(what, flag_of), FAILED)
     if isinstance(error, MemoryError):
         return _complain("out of memory", FAILED)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error}"
     place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-    return _complain(f"a mistake in labelcodec, please report it: {what} ({place})", FAILED)
+    return _complain(f"internal error in labelcodec, please report it: {what} ({place})", FAILED)
+
+
+# Library parameters whose flags have another name or belong to several commands.
+OTHER_FLAGS = {
+    "normalisation": "--mean and --std",
+    "teacher_weights": "--teacher-weights",
+    "weights": "--weights",
+}
+
+
+def flags(command: click.Command) -> dict[str, str]:
+    """Map from library parameter to the flag that sets it."""
+    commands = command.commands.values() if isinstance(command, click.Group) else (command,)
+    options = [
+        option for each in commands for option in each.params if option.param_type_name == "option"
+    ]
+    return {option.name or "": option.opts[0] for option in options} | OTHER_FLAGS
+
+
+def with_flags(message: str, flag_of: Mapping[str, str]) -> str:
+    """Replace `parameter` and `parameter=VALUE` in a library message by the flags."""
+
+    def spelled(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        if name not in flag_of:
+            return match[0]
+        return flag_of[name] if value in (None, "True") else f"{flag_of[name]} {value}"
+
+    return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", spelled, message)
 
 
 def _complain(message: str, status: int) -> int:
@@ -81,14 +109,14 @@ def _complain(message: str, status: int) -> int:
 
 @contextmanager
 def progress(what: str, shown: bool = True) -> Iterator[Progress | None]:
-    """A progress bar on a terminal; without one, or not shown, None, and nothing is printed."""
+    """A progress bar on a terminal; yields None without a terminal or if `shown` is False."""
     with stages(shown) as start:
         yield start(what)
 
 
 @contextmanager
 def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
-    """A progress bar for each stage that is started; without a terminal none."""
+    """Progress bars for several stages; the yielded function starts one (None if not shown)."""
     if not shown or not sys.stderr.isatty():
         yield lambda what: None
         return
@@ -114,19 +142,23 @@ def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
 
 @contextmanager
 def resumable(kept: Path | None = None) -> Iterator[None]:
-    """Ctrl-C says how the command can go on, or that nothing is kept; another one is not heard.
+    """Turn Ctrl-C into an error that says how to resume; a second Ctrl-C is ignored.
 
     Args:
-        kept: file that it would go on from, where no note on the error says so.
+        kept: file that the command can be resumed from, if no note on the error names one.
+
+    Raises:
+        Interrupted: Ctrl-C was pressed.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt_once)
     try:
         yield
     except KeyboardInterrupt as error:
-        how = "; ".join(getattr(error, "__notes__", ())) or "nothing is kept"
+        notes = "; ".join(getattr(error, "__notes__", ()))
+        how = with_flags(notes, {"resume": "--resume", "force": "--force"}) or "nothing is kept"
         if kept is not None and kept.exists():
-            how = f"{kept} is kept; run the same command with --resume to go on"
+            how = f"{kept} is kept; run the same command with --resume to continue"
         raise Interrupted(f"interrupted; {how}") from None
     finally:
         if signal.getsignal(signal.SIGINT) is _interrupt_once:
@@ -134,12 +166,12 @@ def resumable(kept: Path | None = None) -> Iterator[None]:
 
 
 def _interrupt_once(number: int, frame: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # so that what is to be kept is put away in peace
+    signal.signal(number, signal.SIG_IGN)  # so that partial results are saved undisturbed
     raise KeyboardInterrupt
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; the first column to the left, the others to the right."""
+    """Print a table; the first column is left-aligned, the others are right-aligned."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -162,29 +194,30 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def printable(text: str) -> str:
-    """The text with control characters spelled out: files and their names may bring any."""
+    """Escape control characters, which file names and contents may hold."""
     return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
     )
 
 
 def say(line: str) -> None:
-    """Print a line in which a file may have a say."""
+    """Print a line that may hold untrusted text."""
     click.echo(printable(line))
 
 
 def as_json(value: Any) -> None:
-    """Print a value for machines."""
+    """Print a value as JSON."""
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def note(message: str) -> None:
-    """A remark on stderr, out of the way of what a program reads."""
+    """Print a remark to stderr."""
     click.echo(printable(f"labelcodec: {message}"), err=True)
 
 
 def size(number: float | None) -> str:
-    """'1.5 MB' (powers of 1000), whole bytes below 10 000, '-' for None."""
+    """Format a size such as '1.5 MB' (powers of 1000); bytes below 10 000, '-' for None."""
     if number is None:
         return "-"
     if number < 10_000:
@@ -197,10 +230,16 @@ def size(number: float | None) -> str:
 
 
 def count(number: int) -> str:
-    """'12 345'."""
+    """Format an integer with spaces between thousands: '12 345'."""
     return f"{number:,}".replace(",", " ")
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a count with its noun: '1 batch', '12 345 batches'."""
+    plural = noun + ("es" if noun.endswith(("tch", "s")) else "s")
+    return f"{count(number)} {noun if number == 1 else plural}"
+
+
 def decimal(number: float | None, digits: int = 1) -> str:
-    """A number with that many digits behind the point, '-' for None."""
+    """Format a number with that many decimal places; '-' for None."""
     return "-" if number is None else f"{number:.{digits}f}"

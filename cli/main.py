@@ -1,4 +1,4 @@
-"""The program: a group of commands. Command modules import nothing heavy until they run."""
+"""The `labelcodec` program: a group of commands, which import heavy modules only when run."""
 
 from __future__ import annotations
 
@@ -7,37 +7,59 @@ from collections.abc import Sequence
 
 import click
 
-from . import console, demo, encode, keep, learn, look, plan, relabel
+from . import (
+    codecs,
+    compare,
+    console,
+    decode,
+    demo,
+    encode,
+    evaluate,
+    inspect,
+    merge,
+    plan,
+    recipes,
+    relabel,
+    repair,
+    stats,
+    train,
+    verify,
+)
+
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Convert": (encode.encode, decode.decode),
+    "Look": (inspect.inspect, stats.stats, compare.compare, codecs.codecs, plan.plan),
+    "Store": (verify.verify, repair.repair, merge.merge),
+    "Pipeline": (relabel.relabel, train.train, evaluate.evaluate, recipes.recipes, demo.demo),
+}
+COMMANDS = {command.name or "": command for commands in SECTIONS.values() for command in commands}
+
+
+class Program(click.Group):
+    """Command group whose help lists the commands by section."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one help section per entry of `SECTIONS`."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            rows = [
+                (f"{command.name:<{width}}", command.get_short_help_str(100))
+                for command in commands
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
 
 @click.group(
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Each command has its own --help with an example.",
 )
 @click.version_option(package_name="labelcodec", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Store soft labels in small, safe, seekable files, and see what every byte is spent on."""
+    """Store soft labels in compact, safe, seekable files, and account for every byte."""
 
 
-COMMANDS = {
-    command.name: command
-    for command in (
-        encode.encode,
-        encode.decode,
-        look.inspect,
-        look.stats,
-        look.compare,
-        look.codecs,
-        plan.plan,
-        keep.verify,
-        keep.repair,
-        keep.merge,
-        relabel.relabel,
-        learn.train,
-        learn.evaluate,
-        demo.demo,
-    )
-}
 for command in COMMANDS.values():
     cli.add_command(command)
 

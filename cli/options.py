@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -8,67 +8,111 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
-LAYOUTS = ("sre2l", "lpld", "lpqld", "fkd")
 OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
-force = click.option("--force", is_flag=True, help="Replace what exists.")
+force = click.option("--force", is_flag=True, help="Replace existing output.")
 workers = click.option(
     "--workers",
     metavar="N",
     type=click.IntRange(min=0),
     default=0,
-    help="Processes that load images.",
+    help="Number of processes that load images; 0 loads them in the main process.",
 )
-device = click.option("--device", help="cpu, cuda, ...; a GPU by default where there is one.")
+device = click.option(
+    "--device", help="Device, such as cpu or cuda; a GPU by default if there is one."
+)
 no_resize = click.option(
-    "--no-resize", is_flag=True, help="Squeeze other sizes to the input's; cut nothing off."
+    "--no-resize",
+    is_flag=True,
+    help="Scale evaluation images straight to the input size, without a centre crop.",
 )
 interpolation = click.Choice(("bilinear", "bicubic"))
+
+
+class LayoutName(click.ParamType[str]):
+    """The name of a registered layout; the registry is only imported when a name is given."""
+
+    name = "layout"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The placeholder shown by --help."""
+        return "LAYOUT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check that the layout is registered."""
+        from labelcodec.formats.registry import LAYOUTS
+
+        if value not in LAYOUTS.names():
+            self.fail(f"{value!r} is not one of {', '.join(LAYOUTS.names())}.", param, ctx)
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Layout names that start with `incomplete`."""
+        from labelcodec.formats.registry import LAYOUTS
+
+        return [CompletionItem(name) for name in LAYOUTS.names() if name.startswith(incomplete)]
+
+
 layout = click.option(
-    "--layout", type=click.Choice(LAYOUTS), help="Layout of the dump; found by itself if left out."
+    "--layout",
+    type=LayoutName(),
+    help="Layout of the dump: sre2l, lpld, lpqld, fkd or one of a plug-in; detected by default.",
 )
+
+
+def seed(what: str) -> Callable[..., Any]:
+    """The --seed option with the given help text."""
+    return click.option(
+        "--seed", type=click.IntRange(min=0), default=0, show_default=True, help=what
+    )
+
 
 _DUMP = (
     click.option("--images", type=PATH, help="Image folder the labels were made from."),
     click.option(
         "--image-order",
         type=PATH,
-        help="JSON file with the image indices: a list for every epoch, or a map by batch; goes "
-        "before what lies in the dump.",
+        help="JSON file with the image indices, as one list per epoch or per batch; overrides the "
+        "order recorded in the dump.",
     ),
     click.option(
         "--loader-seed",
         type=int,
-        help="Seed of the loader that drew an image order which no file records (SRe2L: 42).",
+        help="Seed of the data loader, to derive an image order that is not recorded (SRe2L: 42).",
     ),
     click.option(
         "--label-type",
         type=click.Choice(("hard", "smoothing", "MS", "MR")),
-        help="What FKD's labels are; its files do not tell MS from MR.",
+        help="Type of FKD's labels; required to distinguish MS from MR.",
     ),
     click.option(
-        "--classes", type=click.IntRange(min=1), help="Number of classes, where no label says it."
+        "--classes",
+        type=click.IntRange(min=1),
+        help="Number of classes, if the labels do not determine it.",
     ),
 )
 
 
 def dump(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What a user can say about a dump that its files do not."""
+    """Add the options for facts about a dump that its files do not record."""
     for option in reversed((layout, *_DUMP)):
         command = option(command)
     return command
 
 
-def _three(name: str, above: float, default: Any) -> Callable[..., Any]:
-    def check(context: click.Context, option: click.Parameter, given: Any) -> Any:
-        if given is not None and not all(above < one < math.inf for one in given):
-            written = " ".join(map(str, given))
-            wanted = "numbers above 0" if above == 0 else "numbers"
-            raise click.BadParameter(f"{written}: these have to be {wanted}")
-        return given
+def _three(name: str, above: float, default: Any, help_text: str) -> Callable[..., Any]:
+    def check(context: click.Context, option: click.Parameter, values: Any) -> Any:
+        if values is not None and not all(above < value < math.inf for value in values):
+            text = " ".join(map(str, values))
+            expected = "numbers above 0" if above == 0 else "numbers"
+            raise click.BadParameter(f"{text}: these have to be {expected}")
+        return values
 
     return click.option(
         name,
@@ -77,18 +121,19 @@ def _three(name: str, above: float, default: Any) -> Callable[..., Any]:
         default=default,
         show_default=default is not None,
         callback=check,
-        help="Of inputs in 0..1.",
+        help=help_text,
     )
 
 
 def normalisation(mean: Any = None, std: Any = None) -> Callable[..., Any]:
-    """Mean and standard deviation of the network's inputs, and their defaults."""
-    first, second = _three("--mean", -math.inf, mean), _three("--std", 0, std)
+    """Add --mean and --std, the normalisation of network inputs, with the given defaults."""
+    first = _three("--mean", -math.inf, mean, "Mean per channel of inputs in 0..1.")
+    second = _three("--std", 0, std, "Standard deviation per channel of inputs in 0..1.")
     return lambda command: first(second(command))
 
 
 def normalised(mean: Any, std: Any) -> dict[str, list[float]] | None:
-    """The two as the library takes them."""
+    """The values of --mean and --std in the form the library takes."""
     if (mean is None) != (std is None):
         raise click.UsageError("--mean and --std go together")
     return None if mean is None else {"mean": list(mean), "std": list(std)}

@@ -1,7 +1,8 @@
-"""`plan`: what labels will take, before a teacher has run."""
+"""The `plan` command: predict the size of labels before the teacher is run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -12,14 +13,11 @@ import click
 from . import console, options
 
 if TYPE_CHECKING:
-    from labelcodec.storage.plan import Prediction, Setting
+    from labelcodec.planner import Prediction, Setting
 
 KEEPS = (1.0, 0.1, 0.025)
-PLAIN = ("sre2l", "dense")  # can be predicted of any labels
-CODECS = (
-    *("sre2l", "lpqld:k=50", "lpqld:k=10", "dense", "topk:k=100", "topk:k=50", "topk:k=10"),
-    *("transform:bytes=60", "transform:bytes=30", "transform:bytes=20"),
-)
+ALWAYS_PREDICTABLE = ("sre2l", "dense")
+PEERS = ("sre2l", "lpqld:k=50", "lpqld:k=10")
 POSITIVE = click.IntRange(min=1)
 
 
@@ -27,14 +25,18 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--classes", type=POSITIVE, required=True, help="Number of classes.")
 @click.option("--ipc", type=POSITIVE, help="Images per class.")
 @click.option(
-    "--images", "folder", type=options.PATH, help="Image folder to count and measure instead."
+    "--images",
+    "folder",
+    type=options.PATH,
+    help="Image folder to count and measure, instead of --ipc.",
 )
 @click.option(
     "--image-bytes",
     type=POSITIVE,
-    help="Mean size of an image file; 16 kB, as LPLD's of ImageNet-1K, where nothing says it.",
+    help="Mean size of an image file in bytes; by default that in --images, else 16 kB, as in "
+    "LPLD's ImageNet-1K.",
 )
-@click.option("--epochs", type=POSITIVE, default=300, show_default=True, help="Epochs of training.")
+@click.option("--epochs", type=POSITIVE, default=300, show_default=True, help="Number of epochs T.")
 @click.option(
     "--keep",
     "keeps",
@@ -44,34 +46,40 @@ POSITIVE = click.IntRange(min=1)
     help="Fraction of the epochs kept by pruning; repeatable. By default 1, 0.1 and 0.025.",
 )
 @click.option(
-    "--batch-size", type=POSITIVE, default=128, show_default=True, help="Samples of a batch."
+    "--batch-size", type=POSITIVE, default=128, show_default=True, help="Samples per batch."
 )
 @click.option(
     "--codec",
     "codecs",
     multiple=True,
     metavar="SPEC",
-    help="A codec, or a dump: sre2l, lpld, lpqld, lpqld:k=K; repeatable.",
+    help="Codec spec, or a dump: sre2l, lpld, lpqld, lpqld:k=K; repeatable. Several by default.",
 )
 @click.option(
     "--mix",
     type=click.Choice(("cutmix", "mixup", "none")),
     default="cutmix",
     show_default=True,
-    help="How samples of a batch are mixed.",
+    help="How the samples of a batch are mixed.",
 )
 @click.option(
     "--precision",
     type=click.Choice(("float16", "float32")),
     default="float16",
     show_default=True,
-    help="Of the teacher's logits.",
+    help="Dtype of the teacher's logits.",
 )
-@click.option("--cutout", is_flag=True, help="Cutout in place of the flip, as for ImageNet-21K.")
+@click.option("--cutout", is_flag=True, help="Use cutout instead of flips, as for ImageNet-21K.")
 @click.option(
-    "--randaugment", type=click.IntRange(min=0), default=0, help="RandAugment operations a sample."
+    "--randaugment",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="RandAugment operations per sample.",
 )
-@click.option("--plot", metavar="PNG", type=options.PATH, help="Draw it, too.")
+@click.option(
+    "--plot", metavar="PNG", type=options.PATH, help="Also plot the predictions to this file."
+)
 @options.as_json
 def plan(
     classes: int,
@@ -85,12 +93,16 @@ def plan(
     json_: bool,
     **rest: Any,
 ) -> None:
-    """Predict what labels will take, codec by codec.
+    """Predict the size of labels, codec by codec.
 
-    Bytes of containers are extrapolated from measured files of real ImageNet-1K labels, bytes of
-    dumps are what the peers' code writes. A * marks what nothing else beats: fewer bytes, more
-    labels, less total variation (TV) to the full labels. What has an unknown TV is never marked,
-    and nothing that it might beat.
+    Sizes of containers are extrapolated from measured files of real ImageNet-1K labels, sizes of
+    dumps are computed from what the peers' code writes. A * marks Pareto-optimal rows: fewer bytes,
+    more labels, less total variation (TV) to the full labels. Rows with an unknown TV are never
+    marked, nor are rows that they might dominate.
+
+    F is the bytes of image indices and augmentation. The theoretical rate counts numbers, C for a
+    full label and 2k for a top-k label, as arXiv 2604.18135 does; the actual rate counts all bytes,
+    against full float16 labels in SRe2L's layout.
 
     \b
     Example:
@@ -98,32 +110,46 @@ def plan(
       labelcodec plan --classes 1000 --ipc 10 --keep 0.05 --codec topk:k=50 --codec lpqld:k=50
       labelcodec plan --classes 10450 --ipc 10 --batch-size 32 --mix none --cutout --json
     """
+    from labelcodec.analysis.plot import check_target
     from labelcodec.errors import ConfigError
-    from labelcodec.storage.plan import pareto, predict
-    from labelcodec.storage.plan import plot as draw
-    from labelcodec.storage.plot import check_target
+    from labelcodec.planner import pareto, predict
+    from labelcodec.planner.container import NotMeasured
+    from labelcodec.planner.plot import plot_predictions as draw
 
     if plot is not None:
         check_target(plot)
     setting = _setting(folder, image_bytes, classes=classes, ipc=ipc, mix=mix, **rest)
-    found, refused = [], dict[str, None]()
-    for keep, spec in product(keeps or KEEPS, codecs or CODECS):
+    specs = codecs or (*PEERS, *_planned())
+    predictions, refused, unmeasured = [], dict[str, None](), dict[str, None]()
+    for keep, spec in product(keeps or KEEPS, specs):
         try:
-            found.append(predict(spec, setting, keep))
+            predictions.append(predict(spec, setting, keep))
+        except NotMeasured:
+            unmeasured[spec] = None
         except ConfigError:
-            if codecs or spec in PLAIN:
+            if codecs or spec in ALWAYS_PREDICTABLE:
                 raise
             refused[spec] = None
-    best = {id(one) for one in pareto(found)}
+    optimal = {id(item) for item in pareto(predictions)}
     if json_:
-        rows = [{**one.to_json(), "pareto": id(one) in best} for one in found]
-        console.as_json({"setting": asdict(setting), "predicted": rows})
+        rows = [{**item.to_json(), "pareto": id(item) in optimal} for item in predictions]
+        facts = {"setting": asdict(setting), "predicted": rows}
+        console.as_json({**facts, "not_measured": list(unmeasured)})
     else:
-        _show(setting, found, best)
+        _show(setting, predictions, optimal, list(unmeasured))
     if refused:
-        console.note(f"{', '.join(refused)}: not for these labels, or nothing alike was measured")
+        console.note(
+            f"{', '.join(refused)}: not applicable to these labels, or not covered by measurements"
+        )
     if plot is not None:
-        draw(found, plot)
+        draw(predictions, plot)
+
+
+def _planned() -> list[str]:
+    """Default specs to plan: those of every registered codec."""
+    from labelcodec.codecs.registry import CODECS
+
+    return [spec for entry in CODECS.entries() for spec in entry.planned or entry.examples[:1]]
 
 
 def _setting(
@@ -134,7 +160,7 @@ def _setting(
     mix: str,
     **rest: Any,
 ) -> Setting:
-    from labelcodec.storage.plan import Setting
+    from labelcodec.planner import Setting
 
     if (ipc is None) == (folder is None):
         raise click.UsageError("give either --ipc or --images")
@@ -153,40 +179,43 @@ def _setting(
     return Setting(classes=classes, images=images, mix=kind, **rest)
 
 
-def _show(setting: Setting, found: list[Prediction], best: set[int]) -> None:
-    from labelcodec.storage.plan.predict import AUGMENTATION, BEYOND, LABELS, SYNTHETIC
-    from labelcodec.storage.plan.setting import ASSUMED_IMAGE_BYTES
+def _show(
+    setting: Setting, predictions: list[Prediction], optimal: set[int], unmeasured: Sequence[str]
+) -> None:
+    from labelcodec.planner.prediction import AUGMENTATION, BEYOND, LABELS, SYNTHETIC
+    from labelcodec.planner.setting import ASSUMED_IMAGE_BYTES
 
     size = console.size
     assumed = " (assumed)" if setting.image_bytes == ASSUMED_IMAGE_BYTES else ""
     click.echo(
         f"{console.count(setting.images)} images of {size(setting.image_bytes)}{assumed}, "
-        f"{size(found[0].images_bytes)} in all; {setting.classes} classes, "
+        f"{size(setting.images * setting.image_bytes)} in total; {setting.classes} classes, "
         f"{setting.epochs} epochs, batch {setting.batch_size}"
     )
     rows = []
-    for one in found:
-        named = one.of((*LABELS, *AUGMENTATION, "side information"))
+    for item in predictions:
+        named = item.of((*LABELS, *AUGMENTATION, "side information"))
         rows.append(
             [
-                f"{'*' if id(one) in best else ' '} {one.codec}",
-                f"{one.keep:g}",
-                *(size(one.of(part)) for part in (LABELS, AUGMENTATION, ("side information",))),
-                *(size(one.bytes_total - named), size(one.bytes_total)),
-                console.decimal(one.bytes_total / one.labels),
-                *(f"{rate:.1f}x" for rate in (one.theoretical_rate, one.actual_rate)),
-                console.decimal(one.tv4, 3),
+                f"{'*' if id(item) in optimal else ' '} {item.codec}",
+                f"{item.keep:g}",
+                *(size(item.of(part)) for part in (LABELS, AUGMENTATION, ("side information",))),
+                *(size(item.bytes_total - named), size(item.bytes_total)),
+                console.decimal(item.bytes_total / item.labels),
+                *(f"{rate:.1f}x" for rate in (item.theoretical_rate, item.actual_rate)),
+                console.decimal(item.tv4, 3),
             ]
         )
-    columns = ["  stored as", "kept", "labels", "F", "side", "framing", "in all", "B/label"]
+    rows += [[f"  {spec}", *["-"] * 9, "not measured"] for spec in unmeasured]
+    columns = ["  stored as", "kept", "labels", "F", "side", "framing", "total", "B/label"]
     console.table("Predicted", [*columns, "theoretical", "actual", "TV tau 4"], rows)
     for basis, what in (
-        (BEYOND, f"with {setting.classes} classes beyond what was ever measured"),
-        (SYNTHETIC, "of so many classes, it was measured on synthetic labels alone"),
+        (BEYOND, f"extrapolated, {setting.classes} classes are beyond the measured range"),
+        (SYNTHETIC, "with this many classes, measured on synthetic labels only"),
     ):
-        names = dict.fromkeys(one.codec for one in found if one.basis == basis)
+        names = dict.fromkeys(item.codec for item in predictions if item.basis == basis)
         if names:
             console.note(f"{', '.join(names)}: {what}")
-    unknown = dict.fromkeys(one.codec for one in found if one.tv4 is None)
+    unknown = dict.fromkeys(item.codec for item in predictions if item.tv4 is None)
     if unknown:
-        console.note(f"{', '.join(unknown)}: the TV is not known; nothing they might beat has a *")
+        console.note(f"{', '.join(unknown)}: TV unknown; rows they might dominate have no *")

@@ -1,40 +1,95 @@
 """labelcodec: a file format and codecs for compressed soft labels.
 
-`open` reads a label set, `Writer` makes one; both speak in `LabelBatch`. `verify`, `repair` and
-`merge` look after files.
+Dataset distillation and distillation from stored logits keep a teacher's output, a soft label, for
+every sample under every augmentation. labelcodec stores such labels in containers (`.slc`).
+
+Read a label set; each batch holds image indices, the recorded augmentation and the labels:
+
+    with labelcodec.open("labels.slc") as reader:
+        logits = reader[0].labels.dense()           # float32 (B, C)
+
+Write one, batch by batch:
+
+    with labelcodec.Writer("new.slc", Header(classes=1000), "topk:k=50") as writer:
+        writer.add(batch)
+
+Convert a directory of labels in another tool's format (a dump) and back, or change the codec:
+
+    labelcodec.encode("dump", "labels.slc", codec="transform:bytes=30")
+    labelcodec.decode("labels.slc", "copy")
+    labelcodec.recode("labels.slc", "small.slc", "topk:k=50")
+
+Inspect and maintain files:
+
+    labelcodec.stats("labels.slc").components       # bytes by component
+    labelcodec.compare("dump", "labels.slc")        # identical, or with what fidelity
+    labelcodec.verify("labels.slc").problems        # () if the file is intact
+    labelcodec.repair("damaged.slc")
+    labelcodec.merge(["a.slc", "b.slc"], "all.slc")
+
+Errors about files, data and settings are `LabelcodecError`s; a container that is not there is a
+`FileNotFoundError`, a batch that is not there an `IndexError`. Replay of labels in
+training is in `labelcodec.replay`; relabelling, training and evaluation are in
+`labelcodec.pipeline`. These two need torch; reading, writing and converting label sets do not.
 """
 
-from labelcodec.batch import (
-    Augmentation,
-    Crop,
-    LabelBatch,
-    Labels,
-    Mix,
-    RandAugment,
-)
+from labelcodec.analysis.breakdown import stats
+from labelcodec.analysis.open_any import compare
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.mix import Mix
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.augmentation.randaugment import RandAugment
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.container import repair
-from labelcodec.errors import LabelcodecError
+from labelcodec.errors import (
+    ConfigError,
+    CorruptError,
+    DataError,
+    DumpError,
+    FormatError,
+    LabelcodecError,
+    MismatchError,
+    UnsafeError,
+    UnsupportedError,
+    VersionError,
+)
 from labelcodec.header import Header
 from labelcodec.merging import merge
-from labelcodec.reader import Reader, open
+from labelcodec.reader import Reader
+from labelcodec.reader import open as open
+from labelcodec.transcode import decode, encode, recode
 from labelcodec.verification import verify
 from labelcodec.version import __version__
 from labelcodec.writer import Writer
 
+# `open` is omitted, so that a star import does not shadow the builtin.
 __all__ = [
     "Augmentation",
+    "ConfigError",
+    "CorruptError",
     "Crop",
+    "DataError",
+    "DumpError",
+    "FormatError",
     "Header",
     "LabelBatch",
     "LabelcodecError",
     "Labels",
+    "MismatchError",
     "Mix",
     "RandAugment",
     "Reader",
+    "UnsafeError",
+    "UnsupportedError",
+    "VersionError",
     "Writer",
     "__version__",
+    "compare",
+    "decode",
+    "encode",
     "merge",
-    "open",
+    "recode",
     "repair",
+    "stats",
     "verify",
 ]

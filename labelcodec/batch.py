@@ -1,16 +1,18 @@
-"""The data model: one recorded batch, its augmentation and its labels, as numpy arrays.
+"""The data model: one recorded batch and its labels, as numpy arrays.
 
-Symbols in shapes: B samples of the batch, C classes, k kept classes, n RandAugment operations.
+Symbols in shapes: B samples of the batch, C classes, k kept classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import DataError
 
 Space = Literal["logits", "probabilities"]
@@ -19,95 +21,33 @@ Precision = Literal["float16", "bfloat16", "float32"]
 
 MAX_CLASSES = 1 << 20
 MAX_SAMPLES = 1 << 16
-MAX_DENSE = 1 << 28  # values that a batch of top-k labels may be expanded to
+MAX_DENSE = 1 << 28  # largest number of values that a batch of top-k labels is expanded to
 
 
-@dataclass(frozen=True, eq=False)
-class Crop:
-    """Crop boxes of a batch.
+class CompactLabels(Protocol):
+    """Labels as a codec's coefficients; `dense` expands them to logits.
 
-    Attributes:
-        box: (B, 4) top, left, height, width. int32 pixels of the source image when `size`
-            is given; otherwise the dump's own fractions of the image sides, float16 or float32.
-        size: (B, 2) int32 height, width of each source image in pixels, or None.
-        precision: dtype in which the source dump held the fractions (side / image side).
+    They consist of per-batch arrays, and of tables that all labels of a file share. A loader's
+    worker sends only the arrays, since the tables are large; `with_arrays` recombines them.
     """
 
-    box: NDArray[Any]
-    size: NDArray[np.int32] | None
-    precision: Literal["float16", "float32"] = "float32"
+    @property
+    def codec(self) -> str:
+        """Name of the codec."""
 
-    def fractions(self) -> NDArray[Any]:
-        """(B, 4) top/H, left/W, height/H, width/W in `precision`, rounded as the peers do.
-
-        They divide in float64, store float32, and LPQLD halves that (two roundings).
-        """
-        if self.size is None:
-            return self.box
-        sides = self.size[:, [0, 1, 0, 1]].astype(np.float64)
-        return (self.box / sides).astype(np.float32).astype(self.precision)
-
-
-@dataclass(frozen=True, eq=False)
-class Mix:
-    """How the images of a batch were mixed with each other.
-
-    Attributes:
-        kind: 'cutmix' or 'mixup'.
-        partner: (B,) int64 in [0, B), the sample each sample was mixed with.
-        ratio: the raw Beta draw (float64), not corrected for a clipped box.
-        box: (row0, row1, col0, col1) in pixels of the network input for cutmix, else None.
-    """
-
-    kind: Literal["cutmix", "mixup"]
-    partner: NDArray[np.int64]
-    ratio: float
-    box: tuple[int, int, int, int] | None
-
-
-@dataclass(frozen=True, eq=False)
-class RandAugment:
-    """RandAugment's draws as LPQLD records them.
-
-    Attributes:
-        op: (B, n) int64, the operation's number in timm's list.
-        decision: (B, n) float, the uniform draw that decided whether it was applied.
-        magnitude: (B, n) float, the final parameter, -99 where there is none. Column j has the
-            dtype `magnitude_dtypes[j]` in the dump (whole columns of -99 are int64 there).
-        magnitude_dtypes: n dtype names out of 'float16', 'float32', 'int64'.
-    """
-
-    op: NDArray[np.int64]
-    decision: NDArray[Any]
-    magnitude: NDArray[Any]
-    magnitude_dtypes: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Augmentation:
-    """The recorded F of a batch; a part that was not recorded is None.
-
-    Attributes:
-        crop: random resized crop.
-        flip: (B,) bool, horizontal flip.
-        mix: CutMix or mixup.
-        cutout: (B, 7) float32 = centre y, centre x, height, width as fractions, then r, g, b.
-        randaugment: RandAugment's draws.
-    """
-
-    crop: Crop | None = None
-    flip: NDArray[np.bool_] | None = None
-    mix: Mix | None = None
-    cutout: NDArray[np.float32] | None = None
-    randaugment: RandAugment | None = None
-
-
-class Compact(Protocol):
-    """Labels in few numbers, as a codec holds them; `dense` expands them."""
+    @property
+    def digest(self) -> str:
+        """Digest of the shared tables."""
 
     @property
     def coefficients(self) -> NDArray[np.int32]:
-        """(B, r) the numbers."""
+        """(B, r) coefficients."""
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The per-batch arrays."""
+
+    def with_arrays(self, arrays: Sequence[NDArray[Any]]) -> CompactLabels:
+        """Labels with the tables of this object and `arrays` of labels with the same digest."""
 
     def dense(self) -> NDArray[np.float32]:
         """(B, C) logits."""
@@ -119,16 +59,17 @@ class Labels:
 
     Attributes:
         classes: C.
-        value: (B, C) when dense, (B, k) when top-k, (B, 0) when compact; float16, or float32.
+        value: (B, C) when dense, (B, k) when top-k, (B, 0) when compact; float16 or float32.
             Values of a bfloat16 source are held in float32, which represents them exactly.
         index: None when dense; (B, k) int64 classes in [0, C) when top-k, in the source's order.
         space: 'logits' (before softmax) or 'probabilities' (after it).
-        tail: what stands for the classes a top-k label left out: 'zero' (nothing; logits are
-            softmaxed over the kept ones, probabilities renormalised), 'uniform' (what is missing
-            to 1, shared equally; probabilities only), 'floor' (`floor`; logits only).
+        tail: how the classes omitted from a top-k label are filled in: 'zero' (probability 0; the
+            softmax is taken over the kept logits, probabilities are renormalised), 'uniform' (the
+            remaining probability, shared equally; probabilities only), 'floor' (each gets `floor`;
+            logits only). None when dense or compact.
         precision: dtype of the source's values.
-        floor: (B,) smallest logit of each sample, in the dtype of `value`; only with 'floor'.
-        compact: what a compact label holds instead of values; None when dense or top-k.
+        floor: (B,) smallest logit of each sample, in the dtype of `value`; only with tail 'floor'.
+        compact: the codec's representation of compact labels; None when dense or top-k.
     """
 
     classes: int
@@ -138,20 +79,31 @@ class Labels:
     tail: Tail | None = None
     precision: Precision = "float16"
     floor: NDArray[Any] | None = None
-    compact: Compact | None = None
+    compact: CompactLabels | None = None
 
     def __len__(self) -> int:
         """B, the number of samples."""
         return len(self.value)
 
+    def __repr__(self) -> str:
+        if self.compact is not None:
+            kind = f"compact ({self.compact.coefficients.shape[1]} coefficients)"
+        else:
+            kind = "dense" if self.k is None else f"top-{self.k}"
+        tail = "" if self.tail is None else f", tail {self.tail}"
+        return (
+            f"<Labels: {len(self)} x {self.classes} classes, {kind} {self.space}, "
+            f"{self.precision}{tail}>"
+        )
+
     @property
     def k(self) -> int | None:
-        """Kept classes of a top-k label, None when dense."""
+        """Number of classes kept in a top-k label; None when dense or compact."""
         return None if self.index is None else self.index.shape[1]
 
     @property
     def coefficients(self) -> NDArray[np.int32]:
-        """(B, r) coefficients of compact labels.
+        """(B, r) int32 coefficients of compact labels.
 
         Raises:
             DataError: the labels are not compact.
@@ -161,20 +113,20 @@ class Labels:
         return self.compact.coefficients
 
     def expanded(self) -> Labels:
-        """The same labels with their values; compact ones become dense, in their precision."""
+        """The same labels as values: compact labels become dense, in float16 or float32."""
         if self.compact is None:
             return self
-        kind = np.float16 if self.precision == "float16" else np.float32
-        return replace(self, value=self.dense().astype(kind), compact=None)
+        dtype = np.float16 if self.precision == "float16" else np.float32
+        return replace(self, value=self.dense().astype(dtype), compact=None)
 
     def dense(self) -> NDArray[np.float32]:
-        """(B, C) float32 in `space`, the tail filled in.
+        """(B, C) float32 values in `space`, with the tail filled in.
 
-        Logits with tail 'zero' have -inf for the classes left out, so that a softmax at any
+        Logits with tail 'zero' have -inf for the omitted classes, so that a softmax at any
         temperature gives them probability 0.
 
         Raises:
-            DataError: top-k labels whose B times C is above 2^28, 1 GiB.
+            DataError: expanded top-k labels would have more than 2^28 values (1 GiB).
         """
         if self.compact is not None:
             return self.compact.dense()
@@ -196,9 +148,9 @@ class Labels:
         if self.tail == "floor" and self.floor is not None:
             return self.floor.astype(np.float32)[:, None]
         if self.tail == "uniform":
-            left_out = max(self.classes - value.shape[1], 1)
+            omitted = max(self.classes - value.shape[1], 1)
             share: NDArray[np.float32] = (1 - value.sum(axis=1, keepdims=True)) / np.float32(
-                left_out
+                omitted
             )
             return share
         missing = -np.inf if self.space == "logits" else 0.0
@@ -207,13 +159,13 @@ class Labels:
 
 @dataclass(frozen=True, eq=False)
 class LabelBatch:
-    """One recorded mini-batch: the unit that is stored, sought, pruned and replayed.
+    """One recorded mini-batch: the unit of storage, random access, pruning and replay.
 
     Attributes:
-        number: position among all batches the teacher labelled, counted from 0.
+        number: position among all batches that the teacher labelled, counted from 0.
         epoch: the epoch it belongs to, counted from 0.
         image_index: (B,) int64, position of each image in the sorted image folder.
-        augmentation: the recorded F.
+        augmentation: the recorded augmentation.
         labels: the teacher's output.
     """
 
@@ -226,3 +178,9 @@ class LabelBatch:
     def __len__(self) -> int:
         """B, the number of samples."""
         return len(self.image_index)
+
+    def __repr__(self) -> str:
+        return (
+            f"<LabelBatch {self.number} of epoch {self.epoch}: {len(self)} samples, "
+            f"{self.augmentation!r}, {self.labels!r}>"
+        )

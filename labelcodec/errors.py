@@ -1,12 +1,12 @@
-"""Every error the library raises on purpose, so that a caller can catch one class."""
+"""The errors that the library raises on purpose; `LabelcodecError` catches them all."""
 
 
 class LabelcodecError(Exception):
-    """Base of all errors of this library. The message says what, where and what to do."""
+    """Base class of all errors of this library. The message says what, where and what to do."""
 
 
 class FormatError(LabelcodecError):
-    """The bytes are not a container, or break a MUST of `spec/SPEC.md`."""
+    """The bytes are not a container, or violate a MUST of `spec/SPEC.md`."""
 
 
 class VersionError(FormatError):
@@ -18,11 +18,11 @@ class CorruptError(FormatError):
 
 
 class UnsupportedError(LabelcodecError):
-    """The container is well formed but needs a codec or a section this library lacks."""
+    """The container is well-formed but needs a codec or section that this library lacks."""
 
 
 class DataError(LabelcodecError):
-    """Labels or augmentations that cannot be stored as asked (shape, range, NaN)."""
+    """Labels or augmentations cannot be stored as requested (shape, range, NaN)."""
 
 
 class DumpError(LabelcodecError):
@@ -30,16 +30,16 @@ class DumpError(LabelcodecError):
 
 
 class UnsafeError(DumpError):
-    """A dump's pickle names something outside the closed allow-list; nothing was run."""
+    """A dump's pickle names something outside the closed allow-list; nothing was executed."""
 
 
 class MismatchError(LabelcodecError):
-    """Two things that must belong together do not (image folder, shards, resume)."""
+    """Two things that must belong together do not, or a target exists already."""
 
 
 class ShapeError(MismatchError):
-    """Weights of a model like this one, but of other shapes: mostly of another class count."""
+    """A model's weights have other shapes, mostly because of another number of classes."""
 
 
 class ConfigError(LabelcodecError):
-    """A codec spec or option that means nothing; the user's call is wrong, not the data."""
+    """An invalid codec spec or option: the call is wrong, not the data."""

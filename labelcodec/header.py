@@ -1,4 +1,4 @@
-"""The container's header: what a label set is, independent of its batches (SPEC, section 4)."""
+"""The header: what holds for a whole label set (SPEC, section 4)."""
 
 from __future__ import annotations
 
@@ -6,46 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from labelcodec.augment.recipe import Recipe
+from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
 from labelcodec.errors import FormatError
 from labelcodec.version import __version__
 
 CREATOR = "labelcodec"
-OWN = frozenset({"source", "creator", "version"})  # map keys in which shards of a set may differ
+OWN = frozenset({"source", "creator", "version"})  # keys in which shards of a set may differ
 
 
 @dataclass(frozen=True)
 class Header:
-    """Everything that is true of a whole label set.
+    """What holds for a whole label set.
 
     Attributes:
         classes: C, 1..2^20.
         space: 'logits' or 'probabilities'.
         precision: dtype of the source's label values.
-        tail: what stands for classes a top-k label left out; None when dense.
-        k: kept classes of the top-k labels, None when dense.
-        codec: codec name, for instance 'topk'.
-        config: the codec's configuration.
-        images: number of images in the folder the labels speak of.
+        tail: what stands for the classes that a top-k label left out; None when dense.
+        k: number of classes kept by top-k labels; None when dense.
+        codec: name of the codec, for instance 'topk'.
+        config: configuration of the codec.
+        images: number of images in the folder that the labels refer to.
         image_size: (height, width) of the network input in pixels.
-        fingerprint: SHA-256 (hex) of the sorted image listing, None when it was not given.
-        content: SHA-256 (hex) that tells image files of the same names apart, see
-            `images.content_digest`; None when there was no folder.
+        fingerprint: SHA-256 (hex) of the sorted image listing; None if it was not given.
+        content: SHA-256 (hex) that distinguishes image files of the same names, see
+            `images.content_digest`; None without an image folder.
         teacher: free-form description of the teacher.
-        interpolation: 'bilinear' or 'bicubic', of the resized crop.
+        interpolation: 'bilinear' or 'bicubic', for resizing crops.
         normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
         mix: 'cutmix', 'mixup' or None.
-        epochs: T, the number of epochs the student will train for, where it is known. The kept
-            epochs follow from the index.
-        source: the dump it was made from: layout, bytes and files on disk, how the image order
-            was found, and the tensor types that restore it; lossy codecs that the labels went
-            through on their way. None for a live run.
-        recipe: what images and augmentations are drawn from in a seeded file, which stores neither;
-            None where batches store their own.
+        epochs: T, the number of epochs the student will train for, if known. The epochs kept by
+            pruning follow from the index.
+        source: where the labels come from; None for a live run. For a dump: its layout, bytes and
+            files on disk, the method that recovered the image order, and the tensor types that
+            restore it. Also lists earlier lossy codecs of the labels.
+        recipe: the augmentation spec of a seeded file, which stores neither images nor
+            augmentations; None if batches store their own.
         creator: the program that wrote the file.
-        version: that program's version.
-        extra: header keys of later minor versions, kept as they are.
+        version: version of that program.
+        extra: header keys of later minor versions, kept unchanged.
     """
 
     classes: int
@@ -65,15 +65,15 @@ class Header:
     mix: str | None = None
     epochs: int | None = None
     source: Mapping[str, Any] | None = None
-    recipe: Recipe | None = None
+    recipe: AugmentationSpec | None = None
     creator: str = CREATOR
     version: str = __version__
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_map(self) -> dict[str, Any]:
-        """The msgpack map of SPEC section 4; keys that are None are left out."""
+        """Serialize to the msgpack map of SPEC, section 4.1; keys that are None are omitted."""
         labels = {"space": self.space, "precision": self.precision, "tail": self.tail, "k": self.k}
-        known = {
+        values = {
             "classes": self.classes,
             "labels": {key: value for key, value in labels.items() if value is not None},
             "codec": {"name": self.codec, "config": dict(self.config)},
@@ -81,21 +81,21 @@ class Header:
             "recipe": None if self.recipe is None else self.recipe.to_map(),
             "creator": self.creator,
             "version": self.version,
-            **{key: getattr(self, key) for key in _PLAIN_KEYS},
+            **{key: getattr(self, key) for key in _DIRECT_KEYS},
         }
-        return {key: value for key, value in known.items() if value is not None} | dict(self.extra)
+        return {key: value for key, value in values.items() if value is not None} | dict(self.extra)
 
     @classmethod
     def from_map(cls, data: Mapping[str, Any], where: str) -> Header:
-        """Read the map of SPEC section 4.
+        """Deserialize the msgpack map of SPEC, section 4.1.
 
         Args:
-            data: the decoded msgpack map.
+            data: the decoded map.
             where: file name for error messages.
 
         Raises:
-            FormatError: a required key is missing or a value has the wrong type or range.
-            UnsupportedError: a recipe that this version cannot draw from.
+            FormatError: a required key is missing, or a value has the wrong type or range.
+            UnsupportedError: an augmentation spec that this version cannot draw from.
         """
         labels = _typed(data, "labels", dict, where)
         recipe = _optional(data, "recipe", dict, where)
@@ -112,11 +112,11 @@ class Header:
             codec=_typed(codec, "name", str, where),
             config=_typed(codec, "config", dict, where),
             image_size=cast("tuple[int, int]", tuple(size)) if size else None,
-            recipe=None if recipe is None else Recipe.from_map(recipe, where),
+            recipe=None if recipe is None else AugmentationSpec.from_map(recipe, where),
             creator=_typed(data, "creator", str, where),
             version=_typed(data, "version", str, where),
             extra={key: value for key, value in data.items() if key not in _KNOWN_KEYS},
-            **{key: _optional(data, key, kind, where) for key, kind in _PLAIN_KEYS.items()},
+            **{key: _optional(data, key, kind, where) for key, kind in _DIRECT_KEYS.items()},
         )
         if not 0 < header.classes <= MAX_CLASSES:
             raise FormatError(f"{where}: {header.classes} classes, allowed are 1..{MAX_CLASSES}")
@@ -127,7 +127,7 @@ class Header:
         return header
 
 
-_PLAIN_KEYS: dict[str, type] = {
+_DIRECT_KEYS: dict[str, type] = {
     "images": int,
     "fingerprint": str,
     "content": str,
@@ -139,11 +139,12 @@ _PLAIN_KEYS: dict[str, type] = {
     "source": dict,
 }
 _KNOWN_KEYS = {
-    "classes", "labels", "codec", "image_size", "recipe", "creator", "version", *_PLAIN_KEYS
+    "classes", "labels", "codec", "image_size", "recipe", "creator", "version", *_DIRECT_KEYS
 }  # fmt: skip
 
 
-def _check_recipe(header: Header, recipe: Recipe, where: str) -> None:
+def _check_recipe(header: Header, recipe: AugmentationSpec, where: str) -> None:
+    """Check that the augmentation spec agrees with the rest of the header."""
     for name, stated, drawn in (
         ("images", header.images, recipe.images),
         ("image_size", header.image_size, recipe.size),

@@ -1,4 +1,4 @@
-"""Image names as they are stored (SPEC, section 3.7)."""
+"""Image names as stored in a container (SPEC, section 3.7)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 import zstandard
 
-from labelcodec.codecs.columns import decompress
+from labelcodec.entropy.packing import decompress
 from labelcodec.errors import CorruptError, DataError
 
 MAX_BYTES = 1 << 26  # decompressed
 MAX_NAMES = 1 << 21
-BYTES_A_LABEL = 0.05  # that names may cost where nothing but a message needs them
+BYTES_PER_LABEL = 0.05  # cost up to which names are stored for error messages alone
 
 
 def pack_names(names: Sequence[str]) -> bytes:
-    """Payload of the names section.
+    """Serialize image names to the payload of the names section.
 
     Raises:
-        DataError: a name that cannot be stored, or too many of them.
+        DataError: a name that cannot be stored, or too many names.
     """
     if broken := next((name for name in names if "\n" in name), None):
         raise DataError(f"an image name with a line feed: {broken!r}")
@@ -35,18 +35,22 @@ def pack_names(names: Sequence[str]) -> bytes:
 
 
 def cheap(names: Sequence[str], labels: int) -> bool:
-    """Whether names can be stored, and cost next to nothing in a file of so many labels."""
+    """Whether names can be stored at a negligible cost per label in a file of `labels` labels."""
     try:
-        return len(pack_names(names)) <= BYTES_A_LABEL * labels
+        return len(pack_names(names)) <= BYTES_PER_LABEL * labels
     except DataError:
         return False
 
 
 def unpack_names(packed: bytes, where: str) -> tuple[str, ...]:
-    """Inverse of `pack_names`.
+    """Deserialize the payload of a names section.
+
+    Args:
+        packed: the payload.
+        where: file name for error messages.
 
     Raises:
-        CorruptError: not such a payload, or more names than can be stored.
+        CorruptError: a malformed payload, or more names than can be stored.
     """
     try:
         size = zstandard.frame_content_size(packed)
@@ -54,7 +58,10 @@ def unpack_names(packed: bytes, where: str) -> tuple[str, ...]:
         raise CorruptError(f"{where}: broken image names: {error}") from None
     if not 0 <= size <= MAX_BYTES:
         raise CorruptError(f"{where}: {size} bytes of image names")
-    text = decompress(packed, size).decode("utf-8", "replace")
+    try:
+        text = decompress(packed, size).decode("utf-8", "replace")
+    except CorruptError as error:
+        raise CorruptError(f"{where}: broken image names: {error}") from None
     if text.count("\n") >= MAX_NAMES:
         raise CorruptError(f"{where}: more than {MAX_NAMES} image names")
     return tuple(text.split("\n")) if text else ()

@@ -1,4 +1,4 @@
-"""The image folder the labels speak of, listed as torchvision's `ImageFolder` lists it."""
+"""The image folder that labels refer to, listed in the order of torchvision's `ImageFolder`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from labelcodec.errors import MismatchError
 from labelcodec.files.os_errors import unlisted
 from labelcodec.progress import Progress
 
-CONTENT_FILES = 64  # whose bytes a digest of the content covers
+CONTENT_FILES = 64  # number of files whose bytes a content digest covers
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageListing:
-    """An image folder; position in `paths` is what labels call the image index.
+    """An image folder. The image index of a label is a position in `paths`.
 
     Attributes:
-        root: the folder, one sub-folder a class.
-        paths: N posix paths relative to `root`, 'class/.../name'.
-        class_index: (N,) int64, position of each image's class in `classes`.
+        root: the folder, with one sub-folder per class.
+        paths: N POSIX paths relative to `root`, 'class/.../name'.
+        class_index: (N,) int64 position of each image's class in `classes`.
         classes: sorted names of the class folders.
     """
 
@@ -47,7 +47,7 @@ def list_images(root: Path | str) -> ImageListing:
 
     Raises:
         MismatchError: the folder is missing, or it or one of its classes holds no image.
-        OSError: a folder below cannot be listed.
+        OSError: a sub-folder cannot be listed.
     """
     root = Path(root)
     if not root.is_dir():
@@ -57,29 +57,30 @@ def list_images(root: Path | str) -> ImageListing:
     paths: list[str] = []
     counts = []
     for name in classes:
-        found = _class_images(root, name)
-        if not found:
+        images = _class_images(root, name)
+        if not images:
             raise MismatchError(f"{root / name}: no image in this class folder")
-        paths += found
-        counts.append(len(found))
+        paths += images
+        counts.append(len(images))
     if not paths:
-        raise MismatchError(f"{root}: no images; expected one sub-folder a class")
+        raise MismatchError(f"{root}: no images; expected one sub-folder per class")
     class_index = np.repeat(np.arange(len(classes), dtype=np.int64), counts)
     sizes = np.zeros((len(paths), 2), np.int32)
     return ImageListing(root, tuple(paths), class_index, tuple(classes), sizes)
 
 
 def _class_images(root: Path, name: str) -> list[str]:
-    found = []
+    """Sorted relative paths of the images of one class."""
+    images = []
     walk = os.walk(root / name, onerror=unlisted, followlinks=True)
     for folder, _, files in sorted(walk):
         below = Path(folder).relative_to(root).as_posix()
-        found += [f"{below}/{file}" for file in sorted(files) if file.lower().endswith(EXTENSIONS)]
-    return found
+        images += [f"{below}/{file}" for file in sorted(files) if file.lower().endswith(EXTENSIONS)]
+    return images
 
 
 def fingerprint(paths: Iterable[str]) -> str:
-    """Sha256, as hex, over every relative path followed by a newline (utf-8)."""
+    """SHA-256 (hex) of all relative paths, each followed by a newline, in UTF-8."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(path.encode("utf-8", "surrogateescape") + b"\n")
@@ -87,10 +88,10 @@ def fingerprint(paths: Iterable[str]) -> str:
 
 
 def content_digest(listing: ImageListing) -> str:
-    """Sha256, as hex, that tells image files of the same names apart (SPEC, section 4.1).
+    """SHA-256 (hex) that distinguishes image files of the same names (SPEC, section 4.1).
 
-    Over the sizes of all files in bytes, uint64, and then the bytes of up to 64 files spread evenly
-    over the listing: images that are not compressed have one size.
+    It covers the sizes of all files in bytes (uint64) and the contents of up to 64 files spread
+    evenly over the listing, since uncompressed images all have the same size.
 
     Raises:
         OSError: a file cannot be read.
@@ -106,15 +107,17 @@ def content_digest(listing: ImageListing) -> str:
 def image_sizes(
     listing: ImageListing, indices: NDArray[Any], progress: Progress | None = None
 ) -> NDArray[np.int32]:
-    """(n, 2) int32 height, width in pixels of the images at `indices`, from their headers.
+    """Heights and widths of images, read from the file headers.
 
-    Headers are read once and remembered in the listing. EXIF rotation is not applied, as
-    torchvision's loader does not apply it.
+    Sizes are cached in the listing. EXIF rotation is not applied, as in torchvision's loader.
 
     Args:
         listing: the image folder.
         indices: (n,) positions in it.
-        progress: called with headers read and to read.
+        progress: called with the number of headers read and to read.
+
+    Returns:
+        (n, 2) int32 heights and widths in pixels.
 
     Raises:
         MismatchError: an image file is missing or not an image.
@@ -125,8 +128,8 @@ def image_sizes(
         sizes[index] = _header_size(listing.root / listing.paths[index])
         if progress is not None:
             progress(i + 1, len(unknown))
-    found: NDArray[np.int32] = sizes[indices]
-    return found
+    selected: NDArray[np.int32] = sizes[indices]
+    return selected
 
 
 def _header_size(path: Path) -> tuple[int, int]:

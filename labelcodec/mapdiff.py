@@ -1,4 +1,4 @@
-"""What two maps of plain values differ in, and how to say so."""
+"""Differences between two maps of JSON-like values, and their description in a message."""
 
 from __future__ import annotations
 
@@ -9,36 +9,45 @@ from typing import Any
 import msgpack
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any], ignore: Set[str]) -> list[str]:
-    """Sorted keys, without those in `ignore`, that two maps do not share byte for byte."""
-    keys = (one.keys() | other.keys()) - ignore
+def differing(left: Mapping[str, Any], right: Mapping[str, Any], ignore: Set[str]) -> list[str]:
+    """Sorted keys in which two maps differ, compared by their msgpack bytes.
+
+    Args:
+        left: the first map.
+        right: the second map.
+        ignore: keys that may differ.
+    """
+    keys = (left.keys() | right.keys()) - ignore
     return sorted(
         key
         for key in keys
-        if key not in one or key not in other or _bytes(one[key]) != _bytes(other[key])
+        if key not in left or key not in right or _bytes(left[key]) != _bytes(right[key])
     )
 
 
-def difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
-    """The first key that differs with both values, and the names of the others; None if none.
+def difference(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str | None:
+    """Describe how two maps differ; None if they do not.
+
+    The description has both values of the first differing key, and the names of all others. Keys of
+    nested maps are written as 'outer.inner'.
 
     Args:
-        there: what was written down before; keys of maps in it are told as 'outer.inner'.
-        here: what is now.
+        stored: the map stored earlier.
+        current: the map to compare it with.
     """
-    started, now = _flat(there), _flat(here)
+    started, now = _flat(stored), _flat(current)
     keys = differing(started, now, frozenset())
     if not keys:
         return None
     first, last = (
-        reprlib.repr(side[keys[0]]) if keys[0] in side else "none" for side in (started, now)
+        reprlib.repr(flat[keys[0]]) if keys[0] in flat else "none" for flat in (started, now)
     )
     also = f", and {', '.join(map(repr, keys[1:]))} differ" if keys[1:] else ""
     return f"{keys[0]!r} is {first} there and {last} now{also}"
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """The map with the keys of maps in it as 'outer.inner'; empty maps stay."""
+    """The map with keys of nested maps written as 'outer.inner'; empty maps are kept."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -49,5 +58,8 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _bytes(value: object) -> bytes:
-    """1, 1.0 and True are equal in Python, and NaN is not; what msgpack lacks is told by repr."""
+    """A value as bytes, for comparison; values that msgpack cannot hold are compared by repr.
+
+    Unlike ==, this distinguishes 1, 1.0 and True, and finds NaN equal to NaN.
+    """
     return bytes(msgpack.packb(value, default=repr))

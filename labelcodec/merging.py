@@ -1,4 +1,4 @@
-"""One container of several shards, without encoding again."""
+"""Merging of shards into one container, without re-encoding."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from labelcodec.reader import Reader
 def merge(
     paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *, force: bool = False
 ) -> None:
-    """Write the batches of all shards, in order of number, into one container.
+    """Merge shards into one container, with batches in order of number.
 
-    The sizes of the shards' source dumps are added up in its header.
+    The header's source size is the sum of the shards' source sizes.
 
     Args:
         paths: shards of one label set.
-        out: the container to make.
+        out: the container to create.
         force: replace an existing container.
 
     Raises:
-        MismatchError: the shards do not belong together, hold the same batch twice, or `out`
-            exists.
+        MismatchError: the shards are not of one label set, two of them hold the same batch, or
+            `out` exists.
         CorruptError: a shard is damaged.
     """
     with Reader(paths) as reader:

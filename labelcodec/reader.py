@@ -1,22 +1,24 @@
-"""Reading label sets: one container, or several shards that together are one set."""
+"""Reading of label sets: one container, or several shards."""
 
 from __future__ import annotations
 
 import glob as _glob
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from labelcodec.batch import LabelBatch
-from labelcodec.codecs.batches import BatchCoder
-from labelcodec.codecs.streams import FRAMING, SIDE_INFORMATION
+from labelcodec.codecs import registry
+from labelcodec.codecs.batch_coder import BatchCoder, component_bytes
+from labelcodec.codecs.components import FRAMING, SIDE_INFORMATION
 from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import LabelcodecError
+from labelcodec.errors import LabelcodecError, UnsupportedError
 from labelcodec.header import OWN, Header
 from labelcodec.image_names import unpack_names
 
@@ -25,10 +27,10 @@ T = TypeVar("T")
 
 
 class Reader:
-    """A label set, read batch by batch, in order of batch number.
+    """Random access to the batches of a label set, in order of batch number.
 
-    Safe to use from several threads and from forked or spawned processes: a batch is one
-    positioned read, and a pickled reader opens its files again.
+    Safe to use from several threads and from forked or spawned processes: a batch is read with one
+    positioned read, and an unpickled reader reopens its files.
 
     Example:
         >>> with labelcodec.open("labels.slc") as labels:
@@ -39,14 +41,14 @@ class Reader:
         paths: containers; several must be shards of one label set.
 
     Raises:
-        FormatError: a file is not a container, or is damaged (CorruptError) or too new
+        FormatError: a file is not a container, is damaged (CorruptError) or too new
             (VersionError).
-        MismatchError: the shards' headers differ, or two hold the same batch.
+        MismatchError: the shards' headers differ, or two shards hold the same batch.
 
     Attributes:
-        header: what is true of the whole set.
-        index: one entry a batch.
-        shards: the containers, one level below labels.
+        header: properties of the whole set.
+        index: number, epoch, samples and size of every batch.
+        shards: the containers, as records.
     """
 
     def __init__(self, paths: Sequence[PathLike]) -> None:
@@ -73,7 +75,7 @@ class Reader:
 
     @property
     def names(self) -> tuple[str, ...] | None:
-        """Image names in order of image index, where the set stores them."""
+        """Image names in order of image index; None if the set stores none."""
         packed = self.shards.names()
         return None if packed is None else unpack_names(packed, self._where)
 
@@ -81,52 +83,82 @@ class Reader:
         """Number of batches."""
         return len(self.index)
 
-    def __getitem__(self, i: int) -> LabelBatch:
-        """Batch i, 0..n-1 in order of number; negative from the end.
+    @overload
+    def __getitem__(self, i: SupportsIndex) -> LabelBatch: ...
+
+    @overload
+    def __getitem__(self, i: slice) -> list[LabelBatch]: ...
+
+    def __getitem__(self, i: SupportsIndex | slice) -> LabelBatch | list[LabelBatch]:
+        """Batch at position i, or a list of batches for a slice.
+
+        Positions are 0..n-1 in order of batch number; negative ones count from the end.
 
         Raises:
             CorruptError: the batch is damaged.
+            UnsupportedError: the codec is not installed.
             IndexError: there is no such batch.
+            TypeError: `i` is neither an integer nor a slice.
         """
-        return self._on(i, lambda coder, data, key: coder.decode(data, *key))
+        if isinstance(i, slice):
+            return [self[position] for position in range(*i.indices(len(self)))]
+        return self._with_coder(i, lambda coder, data, key: coder.decode(data, *key))
 
     def __iter__(self) -> Iterator[LabelBatch]:
         return (self[i] for i in range(len(self)))
 
     def component_bytes(self, i: int) -> dict[str, int]:
-        """Stored bytes of batch i by component; they sum to `index.size[i]`."""
-        sizes = self._on(i, lambda coder, data, _: coder.stream_bytes(data))
+        """Stored bytes of batch i by component, which sum to `index.size[i]`.
+
+        Works without the codec being installed.
+        """
+        sizes = self._with_record(i, lambda shard, side, data: component_bytes(data))
         return sizes | {FRAMING: int(self.index.size[i]) - sum(sizes.values())}
 
     def overhead_bytes(self) -> dict[str, int]:
-        """Bytes of the files that are in no batch, by component."""
+        """Bytes outside of all batches, by component."""
         side = sum(s.size for shard in self.shards.readers for s in shard.index.of(SIDE_TAG))
         total = sum(shard.size for shard in self.shards.readers)
         return {SIDE_INFORMATION: side, FRAMING: total - side - int(self.index.size.sum())}
 
     def side(self, i: int) -> tuple[int, int]:
-        """What batch i was coded with: its shard, and the number of side information there."""
+        """(shard, number) of the side information, the tables, that batch i was encoded with."""
         shard, position = int(self.index.shard[i]), int(self.index.position[i])
         return shard, self.shards.readers[shard].batch(position)[0]
 
     def usage(self, i: int) -> dict[str, Usage]:
         """Accounting of batch i's entropy-coded streams, by component."""
-        return self._on(i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data))
+        return self._with_coder(
+            i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data)
+        )
 
     def chosen(self) -> list[dict[str, Any]]:
-        """What fitting the codec chose and reached, where it chose, by side information.
+        """Settings that fitting the codec selected, and the rate and distortion it measured.
+
+        Returns:
+            One mapping of plain values per side information, without empty ones; see
+            `Coder.chosen`.
 
         Raises:
-            LabelcodecError: side information that cannot be read.
+            LabelcodecError: side information cannot be read.
         """
-        found = []
+        choices = []
         for shard, record in enumerate(self.shards.readers):
             for side in range(len(record.index.of(SIDE_TAG))):
                 try:
-                    found.append(self._coder(shard, side).labels.chosen())
+                    choices.append(self._coder(shard, side).labels.chosen())
                 except LabelcodecError as error:
                     raise type(error)(f"{record.path}: {error}") from None
-        return [chosen for chosen in found if chosen]
+        return [chosen for chosen in choices if chosen]
+
+    def missing_codec(self) -> str | None:
+        """Reason why labels cannot be decoded, if the codec is not installed; else None."""
+        header = self.header
+        try:
+            registry.from_config(header.codec, header.config, self._where)
+        except UnsupportedError as error:
+            return str(error)
+        return None
 
     def close(self) -> None:
         """Close the files."""
@@ -138,26 +170,73 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _on(self, i: int, use: Callable[[BatchCoder, memoryview, tuple[int, int, int]], T]) -> T:
-        """What `use` makes of batch i, errors naming file and batch."""
-        index = self.index
-        if not -len(index) <= i < len(index):
-            raise IndexError(f"{self._where}: batch {i} of {len(index)}")
-        shard, position = int(index.shard[i]), int(index.position[i])
-        key = int(index.samples[i]), int(index.number[i]), int(index.epoch[i])
-        record = self.shards.readers[shard]
-        side, data = record.batch(position)
+    def __repr__(self) -> str:
+        first = self.paths[0].name
+        files = first if len(self.paths) == 1 else f"{len(self.paths)} files from {first}"
+        labels = int(self.index.samples.sum())
+        total = sum(shard.size for shard in self.shards.readers)
+        rate = f", {total / labels:.1f} bytes per label" if labels else ""
+        return (
+            f"<Reader {files}: {len(self)} batches, {labels} labels of {self.header.classes} "
+            f"classes, {registry.spec_in(self.header.codec, self.header.config)}{rate}>"
+        )
+
+    def _position(self, i: SupportsIndex) -> int:
+        """Position 0..n-1 of batch i.
+
+        Raises:
+            IndexError: there is no such batch.
+            TypeError: not an integer.
+        """
         try:
-            return use(self._coder(shard, side), data, key)
+            position = operator.index(i)
+        except TypeError:
+            type_name = type(i).__name__
+            raise TypeError(
+                f"batches are numbered by integers or slices, not by {type_name}"
+            ) from None
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"{self._where}: batch {position} of {len(self)}")
+        return position % len(self)
+
+    def _with_record(self, i: SupportsIndex, use: Callable[[int, int, memoryview], T]) -> T:
+        """Call `use` with batch i's shard, side information number and bytes; name it in errors."""
+        position = self._position(i)
+        shard = int(self.index.shard[position])
+        record = self.shards.readers[shard]
+        side, data = record.batch(int(self.index.position[position]))
+        try:
+            return use(shard, side, data)
         except LabelcodecError as error:
-            raise type(error)(f"{record.path}: batch {key[1]}: {error}") from None
+            number = int(self.index.number[position])
+            raise type(error)(f"{record.path}: batch {number}: {error}") from None
+
+    def _with_coder(
+        self,
+        i: SupportsIndex,
+        use: Callable[[BatchCoder, memoryview, tuple[int, int, int]], T],
+    ) -> T:
+        """Call `use` with batch i's coder, bytes, and (samples, number, epoch)."""
+        index, position = self.index, self._position(i)
+        if not self._coders and (missing := self.missing_codec()) is not None:
+            raise UnsupportedError(missing)
+        key = (
+            int(index.samples[position]),
+            int(index.number[position]),
+            int(index.epoch[position]),
+        )
+        return self._with_record(
+            position, lambda shard, side, data: use(self._coder(shard, side), data, key)
+        )
 
     def _coder(self, shard: int, side: int) -> BatchCoder:
         with self._lock:
             coder = self._coders.get((shard, side))
             if coder is None:
                 record = self.shards.readers[shard]
-                coder = BatchCoder.load(_header(record), record.side(side), "side information")
+                coder = BatchCoder.from_side_information(
+                    _header(record), record.side(side), "side information"
+                )
                 self._coders[shard, side] = coder
             return coder
 
@@ -166,14 +245,14 @@ def open(paths: PathLike | Sequence[PathLike]) -> Reader:
     """Open a label set.
 
     Args:
-        paths: a container, a glob pattern, or a list of containers that are shards of one set.
+        paths: a container, a glob pattern, or a list of shards of one label set.
 
     Returns:
-        A `Reader`; use it as a context manager.
+        A `Reader`, which is a context manager.
 
     Raises:
-        FileNotFoundError: nothing matches.
-        LabelcodecError: as `Reader`.
+        FileNotFoundError: no file matches, or the list is empty.
+        LabelcodecError: as in `Reader`.
     """
     if not isinstance(paths, (str, os.PathLike)):
         if not paths:
@@ -182,10 +261,10 @@ def open(paths: PathLike | Sequence[PathLike]) -> Reader:
     text = os.fspath(paths)
     if os.path.exists(text) or not _glob.has_magic(text):
         return Reader([text])
-    found = sorted(_glob.glob(text))
-    if not found:
+    matches = sorted(_glob.glob(text))
+    if not matches:
         raise FileNotFoundError(f"no file matches {text!r}")
-    return Reader(found)
+    return Reader(matches)
 
 
 def _header(shard: RecordReader) -> Header:
@@ -193,12 +272,12 @@ def _header(shard: RecordReader) -> Header:
 
 
 def _joined(headers: Sequence[Header]) -> Header:
-    """The first header, the sizes of the sources added up, without digests of its own source."""
+    """The first header, with the source sizes of all shards added up and no source digests."""
     source = headers[0].source
     if len(headers) == 1 or source is None:
         return headers[0]
-    shared = {key: value for key, value in source.items() if not key.endswith("_sha256")}
+    common = {key: value for key, value in source.items() if not key.endswith("_sha256")}
     sizes = [(header.source or {}).get("bytes") for header in headers]
     if all(type(size) is int for size in sizes):
-        shared["bytes"] = sum(sizes)
-    return replace(headers[0], source=shared)
+        common["bytes"] = sum(sizes)
+    return replace(headers[0], source=common)

@@ -1,4 +1,4 @@
-"""Is a container whole: every checksum, every batch decoded, the index against the batches."""
+"""Verification of a container: checksums, index, and decoding of every batch."""
 
 from __future__ import annotations
 
@@ -18,27 +18,38 @@ from labelcodec.validation import validate
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """What verification found.
+    """Result of a verification.
 
     Attributes:
-        batches: batches in the index.
-        samples: labels in the index.
-        problems: one line each; empty when the file is whole.
-        savable: batches that `repair` would save, 0 where it is of no use.
+        batches: number of batches in the index.
+        samples: number of labels in the index.
+        problems: one line per problem; empty if the file is intact.
+        savable: number of batches that `repair` would save; 0 if it cannot help.
+        undecoded: reason why labels were not decoded although all checksums match; None if they
+            were decoded.
     """
 
     batches: int
     samples: int
     problems: tuple[str, ...]
     savable: int = 0
+    undecoded: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything was checked and no problem was found."""
+        return not self.problems and self.undecoded is None
 
 
 def verify(path: str | os.PathLike[str], progress: Progress | None = None) -> VerifyReport:
-    """Check one container from end to end; problems are reported, not raised.
+    """Check one container completely; problems are reported, not raised.
 
     Args:
         path: the container.
-        progress: called with batches done and batches in all.
+        progress: called with batches done and total batches.
+
+    Raises:
+        OSError: the file cannot be read.
     """
     report = _verify(path, progress)
     return replace(report, savable=would_save(path)) if report.problems else report
@@ -54,12 +65,14 @@ def _verify(path: str | os.PathLike[str], progress: Progress | None) -> VerifyRe
                 _note(problems, partial(records.side, number))
         with Reader([path]) as reader:
             _note(problems, lambda: reader.names)
+            undecoded = reader.missing_codec()
+            check = _check if undecoded is None else _check_bytes
             for i in range(len(reader)):
-                _note(problems, partial(_check, reader, i, Path(path)))
+                _note(problems, partial(check, reader, i, Path(path)))
                 if progress is not None:
                     progress(i + 1, len(reader))
             samples = int(reader.index.samples.sum())
-            return VerifyReport(len(reader), samples, _grouped(problems))
+            return VerifyReport(len(reader), samples, _grouped(problems), undecoded=undecoded)
     except LabelcodecError as error:
         return VerifyReport(0, 0, _grouped([*problems, str(error)]))
 
@@ -72,18 +85,18 @@ def _note(problems: list[str], check: Callable[[], object]) -> None:
 
 
 def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
-    """Each problem once; one that many batches have, as damaged tables, names the first."""
-    alike: dict[str, list[str]] = {}
+    """Distinct problems; one shared by many batches is reported for the first of them."""
+    same_text: dict[str, list[str]] = {}
     for problem in dict.fromkeys(problems):
-        alike.setdefault(re.sub(r"^.*?\bbatch \d+: ", "", problem), []).append(problem)
+        same_text.setdefault(re.sub(r"^.*?\bbatch \d+: ", "", problem), []).append(problem)
     return tuple(
-        f"{first} (and {len(others)} more like it)" if others else first
-        for first, *others in alike.values()
+        f"{first} (and {len(repeats)} more like it)" if repeats else first
+        for first, *repeats in same_text.values()
     )
 
 
 def _check(reader: Reader, i: int, path: Path) -> None:
-    """Batch i decodes, makes sense and belongs to the header's image folder."""
+    """Check that batch i decodes, is valid, and has only image indices that the header allows."""
     batch = reader[i]
     validate(batch)
     images = reader.header.images
@@ -92,3 +105,8 @@ def _check(reader: Reader, i: int, path: Path) -> None:
             f"{path}: batch {batch.number}: image index {int(batch.image_index.max())}, "
             f"the header says {images} images"
         )
+
+
+def _check_bytes(reader: Reader, i: int, path: Path) -> None:
+    """Check that the record of batch i is intact and that its streams fill it."""
+    reader.component_bytes(i)

@@ -1,4 +1,4 @@
-"""Writing label sets batch by batch: tables are fitted to the first labels, then frozen."""
+"""Writing of label sets: tables are fitted to a sample of the labels, then all are encoded."""
 
 from __future__ import annotations
 
@@ -10,29 +10,38 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelcodec.batch import LabelBatch, Labels
+from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
-from labelcodec.codecs.batches import BatchCoder, check
+from labelcodec.codecs.batch_coder import BatchCoder, check_batch
+from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_batches
 from labelcodec.codecs.interface import Codec
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.errors import DataError, MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import pack_names
+from labelcodec.reader import Reader
 from labelcodec.validation import validate
-
-FIT_LABELS = 8192
-FIT_BYTES = 192 << 20  # of labels held until the tables are fitted: 8192 of 10 450 classes
 
 
 class Writer:
-    """Writes `path` through `path.partial`, which is renamed when all is written.
+    """Writes a label set to a container, batch by batch.
 
-    A killed writer loses at most the batch in flight, and what it waited for to fit its tables.
-    Used as a context manager: a clean exit finishes the file. After an error, a bad batch
-    included, the partial file stays and `resume` goes on with it, unless no batch was written
-    yet; those that waited for the tables (the first 8192 labels or 192 MiB) were not.
+    The container is written as `path.partial` and renamed when it is complete. On a clean exit of
+    the context manager the file is completed. After an error, including an invalid batch, the
+    partial file is kept for `resume`, unless it holds no batch yet.
+
+    Batches are buffered until the sample to which the codec's tables are fitted is complete;
+    `waiting` is the number of buffered labels. Without `expected` the sample is a prefix: as many
+    labels as the codec can use (8192; 65 536 for the transform codec), up to 192 MiB. With
+    `expected` it is the sample that `encode` takes of the same batches, evenly spread over the
+    file, so that the tables are the same. Batches are then buffered in memory if the sample is the
+    whole file, and otherwise in `path.fitting`, which takes as many bytes as the uncompressed
+    labels and is removed once the tables are fitted.
+
+    A killed writer loses at most the batch being written and the buffered batches.
 
     Example:
         >>> header = Header(classes=1000)
@@ -41,23 +50,23 @@ class Writer:
         ...         writer.add(batch)
 
     Args:
-        path: the container to make.
-        header: what is true of the labels as they come: classes, space, precision and, for
-            top-k labels, k and tail; the codec's keys are filled in.
+        path: the container to create.
+        header: properties of the labels to be added: classes, space, precision and, for top-k
+            labels, k and tail; the codec's keys are filled in.
         codec: a codec spec such as 'topk:k=50', or a codec.
         force: replace an existing container.
-        resume: continue a partial file; `numbers` says which batches it has.
+        resume: continue a partial file; `numbers` holds the batches that it has already.
         names: image names in order of image index, to be stored in the file.
-        allow_nonfinite: let codecs store NaN and infinities that would refuse them.
-        expected: labels that the file will hold, where that is known: a codec that is asked for
-            a budget spreads its tables over them.
+        allow_nonfinite: store NaN and infinities even with codecs that refuse them by default.
+        expected: total number of labels of the file, if known. Tables are then fitted to a sample
+            of all labels, and a codec with a size budget spreads the tables' cost over all labels.
 
     Raises:
-        ConfigError: a spec that does not parse.
+        ConfigError: an invalid codec spec.
         DataError: the codec cannot store such labels, or the names cannot be stored.
-        FormatError: a header whose values are out of range.
-        MismatchError: the container or a partial file exists, or the partial file to resume
-            has another header.
+        FormatError: a value of the header is out of range.
+        MismatchError: the container or a partial file exists already, or the partial file to
+            resume has another header.
     """
 
     def __init__(
@@ -76,140 +85,214 @@ class Writer:
         self.header = with_codec(header, self.codec)
         self.allow_nonfinite = allow_nonfinite
         self.expected = expected
-        Header.from_map(self.header.to_map(), os.fspath(path))  # one that can be read again
-        self._waiting: list[LabelBatch] = []
+        Header.from_map(self.header.to_map(), os.fspath(path))  # check that it can be read
+        self._source_header = header
+        self._buffered: list[LabelBatch] = []
+        self._spool: Writer | None = None  # buffers batches if they are too many for memory
+        self._label_bytes = self._added = 0
+        self._complete = 1  # number of added labels at which the tables are fitted
         self._names = None if names is None else pack_names(names)
         self._records = RecordWriter(path, self.header.to_map(), force=force, resume=resume)
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):
             try:
                 side = self._records.side(0)
-                self._coder = BatchCoder.load(self.header, side, str(self._records.partial))
+                self._coder = BatchCoder.from_side_information(
+                    self.header, side, str(self._records.partial)
+                )
             except BaseException:
                 self._records.abort(keep=True)
                 raise
 
     @property
     def path(self) -> Path:
-        """The container being made."""
+        """Path of the container being written."""
         return self._records.path
 
     @property
     def numbers(self) -> Set[int]:
-        """Numbers of the batches that are in the file already."""
+        """Numbers of the batches already in the file."""
         return self._records.numbers
 
     @property
     def coder(self) -> BatchCoder | None:
-        """What encodes the batches; None until the tables are fitted."""
+        """Coder of the batches; None until the tables are fitted."""
         return self._coder
 
+    @property
+    def waiting(self) -> int:
+        """Number of labels buffered until the tables are fitted."""
+        return 0 if self._coder is not None else self._added
+
     def fit(self, samples: Sequence[LabelBatch]) -> BatchCoder:
-        """Fit the tables to these batches now, instead of to the first ones added.
+        """Fit the tables to these batches now, instead of to a sample of the added batches.
 
         Args:
-            samples: batches like those to come.
+            samples: batches representative of those to be added; they are not written.
 
         Returns:
-            The coder, or the one that a resumed file already has.
+            The fitted coder, or that of the file if it has tables already.
+
+        Raises:
+            DataError: as in `prepare`.
         """
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
             coder = BatchCoder.fit(self.header, prepared, self.expected)
-            self._settle(coder, coder.side_information())
+            self._use_tables(coder, coder.side_information())
             return coder
         return self._coder
 
     def adopt(self, side_information: bytes) -> None:
-        """Take over the tables of another file of the same label set, instead of fitting them.
+        """Use the tables of another shard of the same label set, instead of fitting them.
 
         Args:
-            side_information: `coder.side_information()` of that file's writer.
+            side_information: `coder.side_information()` of that shard's writer.
 
         Raises:
             CorruptError: malformed tables.
-            MismatchError: a resumed file has other ones.
+            MismatchError: the file has different tables already.
         """
         if self._coder is None:
-            coder = BatchCoder.load(self.header, side_information, "side information")
-            self._settle(coder, side_information)
+            coder = BatchCoder.from_side_information(
+                self.header, side_information, "side information"
+            )
+            self._use_tables(coder, side_information)
         elif self._coder.side_information() != side_information:
             raise MismatchError(f"{self.path}: its tables are not those of the other files")
 
-    def _settle(self, coder: BatchCoder, side_information: bytes) -> None:
-        """Write what stands before the first batch, and encode with these tables from now on."""
+    def discard(self) -> None:
+        """Stop writing and remove the partial file."""
+        self._records.abort(keep=False)
+
+    def _use_tables(self, coder: BatchCoder, side_information: bytes) -> None:
+        """Write the records that precede the first batch, and use these tables from now on."""
         if self._names is not None and not self._records.written.of(NAMES):
             self._records.add_section(NAMES, self._names)
         self._records.add_section(SIDE_INFORMATION, side_information)
         self._coder = coder
 
     def prepare(self, batch: LabelBatch) -> LabelBatch:
-        """The batch as it will be stored and given back.
+        """Validate a batch and convert its labels to the form that the codec stores.
 
         Raises:
-            DataError: parts that disagree, labels that the codec cannot store, or another number
-                of classes, k or type than the header's.
+            DataError: its parts are inconsistent, the codec cannot store its labels, or the number
+                of classes, k or dtype differs from the header.
         """
         prepared = prepare(batch, self.codec, self.allow_nonfinite)
-        check(self.header, prepared)
+        check_batch(self.header, prepared)
         return prepared
 
     def add(self, batch: LabelBatch) -> None:
-        """Add a batch.
+        """Add a batch; its arrays may be reused afterwards.
 
         Raises:
-            DataError: as `prepare`, or a number that is there already.
+            DataError: as in `prepare`, or the file already has a batch of this number.
         """
         if self._coder is None:
-            prepared = self.prepare(batch)
-            if any(prepared.number == other.number for other in self._waiting):
-                raise DataError(f"batch {prepared.number} is added twice")
-            self._waiting.append(copy.deepcopy(prepared))  # the caller may reuse its arrays
-            if enough(self._waiting):
-                self._flush()
-        else:  # encoding checks it against the header, which draws a seeded batch
+            self._buffer(batch)
+        else:  # checked against the header by encode: that draws seeded batches, so only once
             prepared = prepare(batch, self.codec, self.allow_nonfinite)
             self.add_encoded(self._coder.encode(prepared), prepared)
 
     def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:
-        """Add a batch that `coder` encoded, perhaps in another process."""
+        """Add a batch that was encoded with `coder`, possibly in another process."""
         self._records.add_batch(
             payload, side=0, samples=len(batch), number=batch.number, epoch=batch.epoch
         )
 
     def close(self) -> None:
-        """Write what waits, the index and the trailer, and rename the file."""
+        """Write the buffered batches, the index and the trailer, and rename the file."""
         self._flush()
         self._records.close()
 
+    def _buffer(self, batch: LabelBatch) -> None:
+        """Buffer a batch; once the sample is complete, fit the tables and encode the buffer."""
+        prepared = self.prepare(batch)
+        if not self._added:
+            self._label_bytes = label_bytes(batch.labels)
+            limit = sample_limit(self._label_bytes, self.codec.fit_labels)
+            self._complete = limit if self.expected is None else self.expected
+            if self._complete > limit:
+                self._spool = self._new_spool(batch)
+        numbers = (buffered.number for buffered in self._buffered)
+        if batch.number in (self._spool.numbers if self._spool else numbers):
+            raise DataError(f"batch {batch.number} is added twice")
+        if self._spool is not None:
+            self._spool.add(batch)
+        else:
+            self._buffered.append(copy.deepcopy(prepared))  # the caller may reuse its arrays
+        self._added += len(batch)
+        if self._added >= self._complete:
+            self._flush()
+
+    def _new_spool(self, first: LabelBatch) -> Writer:
+        codec = "dense" if first.labels.index is None else "topk"
+        path = self.path.with_name(f"{self.path.name}.fitting")
+        spool = Writer(path, self._source_header, codec, force=True, allow_nonfinite=True)
+        spool.fit([first])
+        return spool
+
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        coder = self.fit(waiting) if self._coder is None else self._coder
-        for batch in waiting:
-            self.add_encoded(coder.encode(batch), batch)
+        """Fit the tables if necessary, and encode the buffered batches."""
+        buffered, self._buffered = self._buffered, []
+        spool, self._spool = self._spool, None
+        if spool is None:
+            positions = self._sampled(list(map(len, buffered)))
+            coder = self.fit([buffered[position] for position in positions])
+            for batch in buffered:
+                self.add_encoded(coder.encode(batch), batch)
+            return
+        try:
+            with spool:
+                pass  # finishes the file
+            with Reader([spool.path]) as reader:
+                order = np.argsort(_order_added(reader))
+                positions = self._sampled(reader.index.samples[order].tolist())
+                coder = self.fit([reader[order[position]] for position in positions])
+                for position in order:
+                    batch = self.prepare(reader[position])
+                    self.add_encoded(coder.encode(batch), batch)
+        finally:
+            spool.path.unlink(missing_ok=True)
+
+    def _sampled(self, lengths: Sequence[int]) -> Sequence[int]:
+        """Positions of the added batches that the tables are fitted to."""
+        if self._coder is not None:
+            return ()
+        if self.expected is None:
+            return range(len(lengths))
+        return sampled_batches(lengths, self._label_bytes, self.codec.fit_labels)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        if kind is not None:
-            self._records.__exit__(kind, *rest)
+    def __exit__(self, error_type: type[BaseException] | None, *rest: Any) -> None:
+        if error_type is not None:
+            if self._spool is not None:
+                self._spool.discard()
+            self._records.__exit__(error_type, *rest)
             return
         with self._records:
             self._flush()
 
 
 def with_codec(header: Header, codec: Codec) -> Header:
-    """The header with the codec's name, its configuration and what it keeps of the labels."""
+    """The header with the codec's name and configuration, and k and tail as it stores them."""
     k, tail = codec.kept(header.k, header.tail)
     return replace(header, codec=codec.name, config=registry.config_of(codec), k=k, tail=tail)
 
 
 def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatch:
-    """The batch as the codec will give it back.
+    """Validate a batch and convert its labels to the form that a codec stores.
+
+    Args:
+        batch: a batch as the caller made it.
+        codec: the codec.
+        allow_nonfinite: store NaN and infinities that the codec would refuse.
 
     Raises:
-        DataError: parts that disagree, or labels that the codec cannot store.
+        DataError: its parts are inconsistent, or the codec cannot store its labels.
     """
     validate(batch)
     try:
@@ -218,27 +301,6 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
         raise DataError(f"batch {batch.number}: {error}") from None
 
 
-def fitting_places(batches: int, samples: int, size: int, most: int) -> list[int]:
-    """Places of the batches that tables are fitted to, spread evenly over all.
-
-    Args:
-        batches: how many there are.
-        samples: of a batch.
-        size: bytes of its labels.
-        most: labels that the codec has use for.
-    """
-    wanted = min(most // samples, FIT_BYTES // max(size, 1), batches)
-    places: list[int] = np.unique(np.linspace(0, batches - 1, max(wanted, 1)).astype(int)).tolist()
-    return places
-
-
-def enough(batches: Sequence[LabelBatch]) -> bool:
-    """Whether these suffice to fit tables."""
-    return (
-        sum(map(len, batches)) >= FIT_LABELS
-        or sum(_label_bytes(batch.labels) for batch in batches) >= FIT_BYTES
-    )
-
-
-def _label_bytes(labels: Labels) -> int:
-    return labels.value.nbytes + (0 if labels.index is None else labels.index.nbytes)
+def _order_added(reader: Reader) -> NDArray[np.int64]:
+    """(batches,) int64 position of each batch in the file, which is the order of addition."""
+    return np.asarray(reader.index.position)

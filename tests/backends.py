@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from labelcodec.entropy.backend import twin
+from labelcodec.entropy.backend import implementation
 
 BACKENDS = ("numba", "numpy")
 
@@ -15,8 +15,8 @@ BACKENDS = ("numba", "numpy")
 @contextmanager
 def backend(name: str) -> Iterator[None]:
     with patch.dict(os.environ, {"LABELCODEC_BACKEND": name}):
-        twin.cache_clear()
+        implementation.cache_clear()
         try:
             yield
         finally:
-            twin.cache_clear()
+            implementation.cache_clear()

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelcodec.batch import Crop, Labels
+from labelcodec.augmentation.crop import Crop
+from labelcodec.batch import Labels
 from labelcodec.errors import DataError
 
 

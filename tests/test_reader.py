@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import labelcodec
-from labelcodec.codecs.streams import COMPONENTS
+from labelcodec.codecs.components import COMPONENTS
 from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.errors import CorruptError, MismatchError
 from labelcodec.merging import merge
@@ -169,7 +169,10 @@ class TestNames:
             header = records.header
         with RecordWriter(tmp_path / "a.slc", header) as writer:
             writer.add_section(b"n", payload)
-        with labelcodec.open(tmp_path / "a.slc") as reader, pytest.raises(CorruptError):
+        with (
+            labelcodec.open(tmp_path / "a.slc") as reader,
+            pytest.raises(CorruptError, match=r"a\.slc: "),
+        ):
             _ = reader.names
 
 
@@ -290,3 +293,31 @@ class TestDamage:
             assert reader.overhead_bytes()
             with pytest.raises(CorruptError, match=message):
                 reader[0]
+
+
+def test_slices_and_positions_from_the_end(tmp_path) -> None:
+    content = batches(range(5))
+    with labelcodec.open(write(tmp_path / "a.slc", content)) as reader:
+        assert same(reader[-1], content[4])
+        assert same(reader[np.int64(2)], content[2])
+        assert [batch.number for batch in reader[1:3]] == [1, 2]
+        assert [batch.number for batch in reader[::-2]] == [4, 2, 0]
+        assert reader[9:] == []
+        for position in (5, -6):
+            with pytest.raises(IndexError, match=rf"a\.slc: batch {position} of 5"):
+                reader[position]
+        for key in ("0", 1.5, None):
+            with pytest.raises(TypeError, match="integers or slices, not by "):
+                reader[key]
+
+
+def test_what_a_reader_and_its_batches_look_like(tmp_path) -> None:
+    paths = [write(tmp_path / f"{i}.slc", batches([i])) for i in range(2)]
+    with labelcodec.open(paths) as reader:
+        shown = [repr(reader), repr(reader[0]), repr(reader[0].labels)]
+        labels = sum(len(batch) for batch in reader)
+        size = sum(path.stat().st_size for path in paths)
+    assert shown[0].startswith(f"<Reader 2 files from 0.slc: 2 batches, {labels} labels of ")
+    assert shown[0].endswith(f", {size / labels:.1f} bytes per label>")
+    assert shown[1].startswith("<LabelBatch 0 of epoch 0: ") and shown[2] in shown[1]
+    assert all(len(text) < 240 for text in shown)

@@ -9,15 +9,15 @@ import pytest
 
 import labelcodec
 from labelcodec.demo.roundtrip import FIXTURE
-from labelcodec.dumps.convert import encode
+from labelcodec.transcode.encode_dump import encode
 
 ROOT = Path(__file__).parents[1]
-HOUSE = ("labelcodec", "cli", "spec", "benchmarks", "tests")
+HOUSE = ("labelcodec", "cli", "docs", "examples", "notes", "spec", "benchmarks", "tests")
 
 
 def annotated_tree() -> dict[str, str]:
-    """Folder -> its note, from the last code block of the README."""
-    block = (ROOT / "README.md").read_text().split("## Folders")[1].split("```")[1]
+    """Folder -> its note, from the README's tree of folders."""
+    block = (ROOT / "README.md").read_text().split("## Project layout")[1].split("```")[1]
     folders: dict[str, str] = {}
     above = ""
     for line in block.strip("\n").splitlines():
@@ -41,7 +41,7 @@ def test_annotated_tree_lists_every_folder_and_no_other() -> None:
 
 
 def test_set_up_is_exactly_two_commands_that_the_makefile_has() -> None:
-    set_up = (ROOT / "README.md").read_text().split("## Set-up")[1].split("## ")[0]
+    set_up = (ROOT / "README.md").read_text().split("## Install")[1].split("## ")[0]
     commands = re.findall(r"^(make \w+)", set_up.split("```")[1], flags=re.MULTILINE)
     assert commands == ["make demo", "make test"]
     makefile = (ROOT / "Makefile").read_text()
@@ -75,6 +75,21 @@ def test_every_command_of_the_program_is_in_the_table() -> None:
     assert set(re.findall(r"^\| `(\w+)", table, flags=re.MULTILINE)) == set(COMMANDS)
 
 
+def test_figures_of_the_benchmarks_are_those_of_the_report() -> None:
+    text = (ROOT / "README.md").read_text().split("## Benchmarks")[1].split("\n## ")[0]
+    report = (ROOT / "docs" / "benchmarks.md").read_text()
+    figures = re.findall(r"\d+\.\d+|(?<= )\d{3,}(?= )", text.split("Size and")[0])
+    assert len(figures) > 20
+    assert set(figures) <= set(re.findall(r"\d+\.\d+|\d+", report))
+
+
+def test_headings_are_those_that_are_looked_for() -> None:
+    headings = re.findall(r"^## (.*)", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    assert headings == [
+        "Install", "Quick start", "Python", "Training", "Benchmarks", "Commands", "Project layout",
+    ]  # fmt: skip
+
+
 def test_the_training_example_trains_and_goes_on_in_mid_epoch(tmp_path, monkeypatch) -> None:
     from torch import nn
 
@@ -83,7 +98,7 @@ def test_the_training_example_trains_and_goes_on_in_mid_epoch(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     scene.folder(Path("images"))
     scene.write(Path("labels.slc"), [scene.batch(i, range(i + 1)) for i in range(5)])
-    text = (ROOT / "README.md").read_text().split("## Train from it")[1]
+    text = (ROOT / "README.md").read_text().split("## Training")[1]
     code = text.split("```python\n")[1].split("```")[0]
     student = nn.Sequential(nn.Flatten(), nn.Linear(3 * scene.SIDE**2, scene.CLASSES))
     seen: list[int] = []  # samples of each batch, which say which batch it is

@@ -10,22 +10,24 @@ import pytest
 
 import labelcodec
 from labelcodec import Crop, Header, Labels, Writer
-from labelcodec.augment.recipe import Recipe, pack_sizes
-from labelcodec.augment.seeded import draw
+from labelcodec.analysis.description import describe_set
+from labelcodec.augmentation.seeded import draw
+from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from labelcodec.batch import LabelBatch
-from labelcodec.codecs.streams import DRAWN, Stream, join, split
+from labelcodec.codecs.components import SEEDED, join, split
 from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.errors import CorruptError, DataError, FormatError
 from labelcodec.merging import merge
-from labelcodec.storage.describe import describe_set
 from labelcodec.verification import verify
 from tests.codecs.content import same
 
-RECIPE = Recipe(7, images=50, batch=16, size=(32, 32), sizes=(64, 48), cutout=0.5, operations=2)
+RECIPE = AugmentationSpec(
+    7, images=50, batch=16, size=(32, 32), sizes=(64, 48), cutout=0.5, operations=2
+)
 HEADER = Header(6, images=50, image_size=(32, 32), mix="cutmix", recipe=RECIPE)
 
 
-def batch(number: int, recipe: Recipe = RECIPE) -> LabelBatch:
+def batch(number: int, recipe: AugmentationSpec = RECIPE) -> LabelBatch:
     index, augmentation = draw(recipe, number)
     value = np.random.default_rng(number).normal(size=(len(index), 6)).astype(np.float16)
     return LabelBatch(number, recipe.place(number)[0], index, augmentation, Labels(6, value))
@@ -118,13 +120,16 @@ def copied(path, out, batch_of=lambda *row: row):
     return out
 
 
-@pytest.mark.parametrize("stream", sorted(DRAWN))
+@pytest.mark.parametrize("stream", sorted(SEEDED))
 def test_a_stored_stream_beside_a_recipe(tmp_path, stream):
     def with_stream(payload, *row):
-        return join(dict(split(memoryview(payload))) | {Stream(stream): b"\0"}), *row
+        return join(dict(split(memoryview(payload))) | {stream: b"\0"}), *row
 
     path = copied(write(tmp_path / "a.slc", 0), tmp_path / "b.slc", with_stream)
-    with labelcodec.open(path) as reader, pytest.raises(CorruptError, match=f"stream {stream} "):
+    with (
+        labelcodec.open(path) as reader,
+        pytest.raises(CorruptError, match=f"stream {int(stream)} "),
+    ):
         reader[0]
 
 

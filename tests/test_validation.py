@@ -7,7 +7,9 @@ import pytest
 
 import labelcodec
 from labelcodec import Writer
-from labelcodec.batch import Augmentation, Crop, RandAugment
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.errors import DataError
 from labelcodec.validation import validate
 from tests.codecs.content import Recipe, batch

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import labelcodec
-from labelcodec import Header, Writer, writer
+from labelcodec import Header, Writer
+from labelcodec.codecs import fitting_sample
+from labelcodec.codecs.topk.codec import TopK
 from labelcodec.container import RecordReader, repair
 from labelcodec.errors import (
     ConfigError,
@@ -30,7 +32,7 @@ def left(path) -> list[str]:
 
 class TestLive:
     def test_tables_are_fitted_to_the_first_labels(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(writer, "FIT_LABELS", 50)
+        monkeypatch.setattr(TopK, "fit_labels", 50)
         path = tmp_path / "a.slc"
         with Writer(path, TOPK.header(), "topk") as out:
             for number, one in enumerate(CONTENT):
@@ -41,7 +43,7 @@ class TestLive:
             assert all(map(same, reader, CONTENT))
 
     def test_or_when_they_take_much_memory(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(writer, "FIT_BYTES", 1)
+        monkeypatch.setattr(fitting_sample, "FIT_BYTES", 1)
         with Writer(tmp_path / "a.slc", TOPK.header(), "topk") as out:
             out.add(CONTENT[0])
             assert out.coder is not None
@@ -121,7 +123,7 @@ class TestRefused:
     )
     def test_another_header(self, tmp_path, monkeypatch, fitted, recipe, message):
         if fitted:
-            monkeypatch.setattr(writer, "FIT_LABELS", 1)
+            monkeypatch.setattr(TopK, "fit_labels", 1)
         with pytest.raises((DataError, ConfigError), match=message):
             added(tmp_path / "a.slc", [CONTENT[0], batch(recipe, 9)])
         assert left(tmp_path / "a.slc") == ["a.slc.partial"] * fitted
@@ -129,7 +131,7 @@ class TestRefused:
     @pytest.mark.parametrize("fitted", [False, True])
     def test_a_number_twice(self, tmp_path, monkeypatch, fitted):
         if fitted:
-            monkeypatch.setattr(writer, "FIT_LABELS", 1)
+            monkeypatch.setattr(TopK, "fit_labels", 1)
         with pytest.raises(DataError, match=r"batch .*3"):
             added(tmp_path / "a.slc", [*CONTENT, CONTENT[3]])
         assert left(tmp_path / "a.slc") == ["a.slc.partial"] * fitted
@@ -232,7 +234,7 @@ class TestResume:
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
     def test_interrupted(self, tmp_path, whole, monkeypatch, error):
-        monkeypatch.setattr(writer, "FIT_LABELS", 60)
+        monkeypatch.setattr(TopK, "fit_labels", 60)
         expected = write(tmp_path / "b.slc", CONTENT).read_bytes()
         path = tmp_path / "a.slc"
         with pytest.raises(error), Writer(path, TOPK.header(), "topk") as out:
@@ -247,7 +249,7 @@ class TestResume:
 
     def test_a_bad_batch_late_in_a_run(self, tmp_path, monkeypatch):
         """What was added before it survives, and the run goes on."""
-        monkeypatch.setattr(writer, "FIT_LABELS", 60)
+        monkeypatch.setattr(TopK, "fit_labels", 60)
         expected = write(tmp_path / "b.slc", CONTENT).read_bytes()
         bad = batch(TOPK, 5)
         bad.labels.value[0, 0] = np.nan

@@ -1,4 +1,8 @@
-"""What a codec is to the rest of the library."""
+"""What a codec is to the rest of the library.
+
+A codec has two halves: its configuration, a `Codec`, and that with fitted tables, a `Coder`. To add
+one, see notes/adding.md.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from labelcodec.batch import Labels, Tail
-from labelcodec.codecs.pictures import Pictures
-from labelcodec.codecs.streams import Stream
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.components import Stream
 from labelcodec.entropy.coding import Usage
+from labelcodec.errors import DataError
 
 
 class Codec(Protocol):
-    """A codec's configuration: a frozen dataclass whose fields are the keys of its spec."""
+    """A codec's configuration: a frozen dataclass whose fields are the keys of its spec.
+
+    Its constructor raises `ConfigError` for a value that is out of range.
+
+    A class may inherit from this one for its defaults.
+    """
 
     @property
     def name(self) -> str:
@@ -24,61 +34,105 @@ class Codec(Protocol):
 
     @property
     def fit_labels(self) -> int:
-        """Labels of a dump that are worth fitting tables to."""
+        """Number of labels wanted for fitting tables, 1 and more."""
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
-        """Give k and tail of the stored labels, given those of the source."""
+        """Give k and tail of the stored labels, given those of the source; None when dense.
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool) -> Labels:
-        """The labels as they will be stored and given back."""
+        By default full labels are stored as such, and top-k labels are refused.
+
+        Raises:
+            DataError: the codec cannot store such labels.
+        """
+        if k is not None:
+            raise DataError(f"the {self.name} codec needs full labels, these are top-k: use topk")
+        return k, tail
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+        """The labels as they will be stored and given back.
+
+        Args:
+            labels: dense or top-k labels of a batch.
+            allow_nonfinite: take NaN and infinities that the codec would refuse.
+
+        Raises:
+            DataError: labels that the codec cannot store.
+        """
 
     def fit(
         self,
         samples: Iterable[Labels],
         classes: int,
         expected: int | None = None,
-        pictures: Sequence[Pictures] = (),
+        contexts: Sequence[BatchContext] = (),
     ) -> Coder:
-        """A coder with tables for labels like the prepared samples.
+        """A coder with tables for labels like the samples.
 
-        `expected` labels will share the tables, where that is known. `pictures` are the samples',
-        batch by batch, or none.
+        Args:
+            samples: prepared labels, batch by batch.
+            classes: C.
+            expected: labels of the whole file, which share the tables, where that is known.
+            contexts: images and augmentation of the samples, batch by batch, or none.
+
+        Raises:
+            DataError: labels that no tables can be fitted to.
         """
 
-    def load(self, parts: Mapping[str, bytes], classes: int) -> Coder:
-        """The coder whose `dump` gave these parts."""
+    def from_parts(self, parts: Mapping[str, bytes], classes: int) -> Coder:
+        """The coder whose `to_parts` gave these parts.
+
+        Args:
+            parts: byte strings by name, out of a file: nothing is known of them.
+            classes: C.
+
+        Raises:
+            CorruptError: a part is missing or malformed.
+        """
 
 
 class Coder(Protocol):
-    """A codec with its trained tables."""
+    """A codec with its tables. A class may inherit from this one for its defaults."""
 
-    def dump(self) -> dict[str, bytes]:
-        """Named parts for the side information."""
+    def to_parts(self) -> dict[str, bytes]:
+        """Named parts for the side information; by default there are no tables."""
+        return {}
 
     def chosen(self) -> dict[str, Any]:
         """What fitting chose and reached, in plain values; empty where there was no choice."""
+        return {}
 
-    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
-        """Label streams of prepared labels; what they show may help to predict them."""
+    def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
+        """Label streams of a batch.
+
+        Args:
+            labels: prepared labels.
+            context: images and augmentation of the batch, which may help to predict labels.
+        """
 
     def decode(
         self,
         streams: Mapping[Stream, memoryview],
         samples: int,
         blank: Labels,
-        pictures: Pictures | None = None,
+        context: BatchContext | None = None,
     ) -> Labels:
         """Labels of a batch.
 
         Args:
-            streams: the batch's streams.
+            streams: the batch's streams, out of a file: nothing is known of them.
             samples: B.
             blank: labels without content that say what all labels of the file share.
-            pictures: what the labels may have been predicted from.
+            context: what the labels may have been predicted from.
 
         Raises:
             CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
         """
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
-        """Accounting of the entropy-coded streams, by component."""
+        """Accounting of the entropy-coded streams, by component; empty where there are none.
+
+        Args:
+            labels: prepared or decoded labels of a batch.
+            sizes: bytes of every stream of the batch.
+        """
+        return {}

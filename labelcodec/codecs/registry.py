@@ -1,35 +1,82 @@
-"""Codec specs, `name:key=value,…`, parsed here and nowhere else."""
+"""The codecs, one row each, and their specs, `name:key=value,…`, parsed here and nowhere else."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast, get_args, get_type_hints
 
-from labelcodec.codecs.dense import Dense
 from labelcodec.codecs.interface import Codec
-from labelcodec.codecs.topk import TopK
-from labelcodec.codecs.transform import Transform
 from labelcodec.errors import ConfigError, UnsupportedError
+from labelcodec.plugins import PRIVATE, Registry, imported
 
-CODECS: dict[str, type[Codec]] = {
-    "dense": cast("type[Codec]", Dense),
-    "topk": cast("type[Codec]", TopK),
-    "transform": cast("type[Codec]", Transform),
-}
 
-EXAMPLES = {
-    "dense": ("dense",),
-    "topk": ("topk:k=50", "topk:k=10,step=0.25"),
-    "transform": (
-        "transform:bytes=30",
-        "transform:tv4=0.1,kl1=0.25",
-        "transform:rank=32,step=8,peaks=10",
+@dataclass(frozen=True)
+class CodecEntry:
+    """One codec's row. Paths are 'package.module:name', imported when they are needed.
+
+    Attributes:
+        name: name of the byte format, as headers and specs have it.
+        codec: path of the configuration class, a `Codec`.
+        summary: one line for `labelcodec codecs`.
+        examples: specs that work.
+        planned: specs that `labelcodec plan` lists by default; the first example where there are
+            none.
+        cost: path of a function (codec, setting, labels) -> `LabelCost` that predicts bytes; None
+            where nothing was measured.
+        expand: path of a function (compact labels, torch device) -> (B, C) float32 tensor; None if
+            `Labels.dense` suffices.
+    """
+
+    name: str
+    codec: str
+    summary: str
+    examples: tuple[str, ...]
+    planned: tuple[str, ...] = ()
+    cost: str | None = None
+    expand: str | None = None
+
+
+CODECS: Registry[CodecEntry] = Registry(
+    "codec",
+    "labelcodec.codecs",
+    CodecEntry,
+    (
+        CodecEntry(
+            name="dense",
+            codec="labelcodec.codecs.dense.codec:Dense",
+            summary="every logit, bit for bit",
+            examples=("dense",),
+            planned=("dense",),
+            cost="labelcodec.codecs.dense.cost:cost",
+        ),
+        CodecEntry(
+            name="topk",
+            codec="labelcodec.codecs.topk.codec:TopK",
+            summary="the k largest logits and their classes, bit for bit or rounded to a step",
+            examples=("topk:k=50", "topk:k=10,step=0.25"),
+            planned=("topk:k=100", "topk:k=50", "topk:k=10"),
+            cost="labelcodec.codecs.topk.cost:cost",
+        ),
+        CodecEntry(
+            name="transform",
+            codec="labelcodec.codecs.transform.codec:Transform",
+            summary="all logits in a fitted basis, the most important ones corrected; lossy, tiny",
+            examples=(
+                "transform:bytes=30",
+                "transform:tv4=0.1,kl1=0.25",
+                "transform:rank=32,step=8,peaks=10",
+            ),
+            planned=("transform:bytes=60", "transform:bytes=30", "transform:bytes=20"),
+            cost="labelcodec.codecs.transform.cost:cost",
+            expand="labelcodec.codecs.transform.tensors:expand",
+        ),
     ),
-}
+)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class CodecInfo:
     """What `labelcodec codecs` prints of a codec.
 
@@ -51,10 +98,12 @@ def parse(spec: str) -> Codec:
 
     Raises:
         ConfigError: unknown name or key, or a value that does not parse or is out of range.
+        UnsupportedError: a codec of another package that cannot be loaded.
     """
     name, _, rest = spec.partition(":")
-    if name not in CODECS:
-        raise ConfigError(f"unknown codec {name!r}; known are {', '.join(CODECS)}")
+    entry = CODECS.find(name)
+    if entry is None:
+        raise ConfigError(f"unknown codec {name!r}; known are {', '.join(CODECS.names())}")
     config: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
@@ -63,21 +112,33 @@ def parse(spec: str) -> Codec:
         if key in config:
             raise ConfigError(f"codec spec {spec!r}: {key} is given twice")
         config[key] = value
-    return _build(name, config, spec)
+    return _build(entry, config, spec)
 
 
 def from_config(name: str, config: Mapping[str, Any], where: str) -> Codec:
     """The codec that a container's header names.
 
+    Args:
+        name: the codec's name; one that is neither this library's nor registered by an installed
+            package is refused, nothing is imported by it.
+        config: its configuration.
+        where: file name for error messages.
+
     Raises:
-        UnsupportedError: this version does not know the codec or one of its keys.
+        UnsupportedError: the codec is not installed, or this version does not know one of its keys.
     """
-    if name not in CODECS:
+    entry = CODECS.find(name)
+    if entry is None and name.startswith(PRIVATE):
+        raise UnsupportedError(
+            f"{where}: codec {name!r} is not installed; install the package that provides it"
+        )
+    if entry is None:
         raise UnsupportedError(f"{where}: codec {name!r} is not known to this version")
     try:
-        return _build(name, config, where)
+        return _build(entry, config, where)
     except ConfigError as error:
-        raise UnsupportedError(f"{where}: {error}") from None
+        message = str(error).removeprefix(f"{where}: ")
+        raise UnsupportedError(f"{where}: {message}") from None
 
 
 def config_of(codec: Codec) -> dict[str, Any]:
@@ -91,54 +152,52 @@ def config_of(codec: Codec) -> dict[str, Any]:
 
 def spec_of(codec: Codec) -> str:
     """The spec that `parse` takes."""
-    items = config_of(codec).items()
-    keys = ",".join(f"{key}={str(value).removesuffix('.0')}" for key, value in items)
-    return f"{codec.name}:{keys}" if keys else codec.name
+    return spec_in(codec.name, config_of(codec))
+
+
+def spec_in(name: str, config: Mapping[str, Any]) -> str:
+    """The spec of a header's codec, installed or not."""
+    keys = ",".join(f"{key}={str(value).removesuffix('.0')}" for key, value in config.items())
+    return f"{name}:{keys}" if keys else name
 
 
 def describe() -> list[CodecInfo]:
     """All codecs, their keys and examples."""
     infos = []
-    for name, kind in CODECS.items():
-        doc = (kind.__doc__ or "").split("Attributes:")
+    for entry in CODECS.entries():
+        codec_class = imported(entry.codec)
+        doc = (codec_class.__doc__ or "").split("Attributes:")
         meaning = _attribute_docs(doc[1]) if len(doc) > 1 else {}
         keys = {
             field.name: (field.default, meaning.get(field.name, ""))
-            for field in dataclasses.fields(cast(Any, kind))
+            for field in dataclasses.fields(codec_class)
         }
-        infos.append(CodecInfo(name, SUMMARIES[name], keys, EXAMPLES[name]))
+        infos.append(CodecInfo(entry.name, entry.summary, keys, entry.examples))
     return infos
-
-
-SUMMARIES = {
-    "dense": "every logit, bit for bit",
-    "topk": "the k largest logits and their classes, bit for bit or rounded to a step",
-    "transform": "all logits in a fitted basis, the most important ones corrected; lossy, tiny",
-}
 
 
 def _attribute_docs(text: str) -> dict[str, str]:
     """Attribute -> description out of a Google-style docstring."""
-    found: dict[str, str] = {}
+    docs: dict[str, str] = {}
     key = ""
     for line in text.splitlines():
         name, colon, rest = line.strip().partition(":")
         if colon and name.isidentifier():
-            key, found[name] = name, rest.strip()
+            key, docs[name] = name, rest.strip()
         elif key and line.strip():
-            found[key] += " " + line.strip()
-    return found
+            docs[key] += " " + line.strip()
+    return docs
 
 
-def _build(name: str, config: Mapping[str, Any], where: str) -> Codec:
-    kind = CODECS[name]
-    hints = get_type_hints(kind)
-    known = {field.name for field in dataclasses.fields(cast(Any, kind))}
+def _build(entry: CodecEntry, config: Mapping[str, Any], where: str) -> Codec:
+    codec_class = imported(entry.codec)
+    hints = get_type_hints(codec_class)
+    known = {field.name for field in dataclasses.fields(codec_class)}
     if unknown := set(config) - known:
         allowed = ", ".join(sorted(known)) or "none"
-        raise ConfigError(f"{where}: {name} has no key {sorted(unknown)[0]!r}; keys: {allowed}")
+        raise ConfigError(f"{where}: {entry.name} has no key {min(unknown)!r}; keys: {allowed}")
     values = {key: _convert(value, hints[key], f"{where}: {key}") for key, value in config.items()}
-    return kind(**values)
+    return cast(Codec, codec_class(**values))
 
 
 def _convert(value: Any, hint: Any, where: str) -> Any:

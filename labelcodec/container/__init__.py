@@ -1,12 +1,15 @@
-"""The container: records <-> bytes. It knows no torch and no label semantics."""
+"""The container: a file of records with an index, checksums, resuming and repair (SPEC, section 3).
+
+It depends on neither torch nor the meaning of labels.
+"""
 
 from __future__ import annotations
 
 from labelcodec.container.index import Index, Section
-from labelcodec.container.merge import merge
+from labelcodec.container.merging import merge
 from labelcodec.container.reader import RecordReader
-from labelcodec.container.repair import RepairReport, repair, would_save
-from labelcodec.container.scan import Scan, scan
+from labelcodec.container.record_scan import Scan, scan
+from labelcodec.container.repairing import RepairReport, repair, would_save
 from labelcodec.container.shards import SetIndex, Shards
 from labelcodec.container.writer import RecordWriter
 

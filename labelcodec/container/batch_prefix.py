@@ -1,9 +1,9 @@
-"""What the container itself puts in front of a batch's codec bytes.
+"""The prefix that the container puts before a batch's codec bytes (SPEC, section 3.6).
 
     side number u16 | samples varint | number varint | epoch varint
 
-A varint is unsigned LEB128 (seven bits a byte, lowest first) in its shortest form. The three
-repeat what the index says of the batch, so that a lost index can be rebuilt.
+A varint is unsigned LEB128 (seven bits per byte, lowest first) in its shortest form. Samples,
+number and epoch repeat the index entry, so that a lost index can be rebuilt.
 """
 
 from __future__ import annotations
@@ -16,16 +16,23 @@ LONGEST = layout.SIDE.size + 3 * varint.MAX_BYTES
 
 
 def encode(side: int, samples: int, number: int, epoch: int) -> bytes:
-    """The prefix; every value in its range (see `problem`)."""
+    """Encode a prefix; values must be in range (see `problem`).
+
+    Args:
+        side: number of the side information.
+        samples: number of samples in the batch.
+        number: batch number.
+        epoch: epoch of the batch.
+    """
     numbers = b"".join(map(varint.encode, (samples, number, epoch)))
     return layout.SIDE.pack(side) + numbers
 
 
 def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
-    """Side number, samples, number, epoch and the prefix's own size in bytes.
+    """Decode a prefix: side number, samples, number, epoch, and the prefix's size in bytes.
 
     Raises:
-        ValueError: `payload` does not start with a prefix.
+        ValueError: `payload` does not start with a valid prefix.
     """
     if len(payload) < layout.SIDE.size:
         raise ValueError("the batch ends inside its prefix")
@@ -40,10 +47,14 @@ def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
 
 
 def split(payload: memoryview, expected: tuple[int, int, int]) -> tuple[int, memoryview]:
-    """Side number and codec bytes of a batch whose samples, number and epoch are `expected`.
+    """Split a batch into side number and codec bytes.
+
+    Args:
+        payload: payload of the batch record.
+        expected: samples, number and epoch from the index.
 
     Raises:
-        ValueError: the payload says otherwise.
+        ValueError: the prefix does not match the index.
     """
     prefix = encode(0, *expected)[layout.SIDE.size :]
     end = layout.SIDE.size + len(prefix)
@@ -57,7 +68,13 @@ def split(payload: memoryview, expected: tuple[int, int, int]) -> tuple[int, mem
 
 
 def problem(samples: int, number: int, epoch: int) -> str | None:
-    """What is wrong with these values of a batch, if anything."""
+    """What is wrong with these values of a batch; None if nothing is.
+
+    Args:
+        samples: B, allowed are 1..2^20.
+        number: number of the batch, 0..2^63 - 1.
+        epoch: its epoch, 0..2^63 - 1.
+    """
     if not 1 <= samples <= layout.MAX_SAMPLES:
         return f"{samples} samples, allowed are 1..{layout.MAX_SAMPLES}"
     if not 0 <= number <= layout.MAX_NUMBER:

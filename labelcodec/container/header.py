@@ -1,4 +1,4 @@
-"""The header record's payload: a msgpack map, opaque to the container."""
+"""Payload of the header record: a msgpack map, opaque to the container (SPEC, section 4.1)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from labelcodec.errors import DataError, FormatError
 
 
 def encode_header(header: dict[str, Any]) -> bytes:
-    """The msgpack bytes of `header`, keys in the order given.
+    """Serialize the header to msgpack; keys keep their order.
 
     Raises:
-        DataError: a value that msgpack lacks, a key that is no string, or above 1 MiB.
+        DataError: a value that msgpack cannot hold, a key that is not a string, or more than 1 MiB.
     """
     try:
         payload = bytes(msgpack.packb(header))
@@ -31,10 +31,14 @@ def encode_header(header: dict[str, Any]) -> bytes:
 
 
 def decode_header(payload: bytes | memoryview, path: Path) -> dict[str, Any]:
-    """The header map.
+    """Deserialize the header map.
+
+    Args:
+        payload: payload of the header record.
+        path: the file, for error messages.
 
     Raises:
-        FormatError: not one msgpack map with distinct string keys.
+        FormatError: the payload is not one msgpack map with distinct string keys.
     """
     try:
         return _unpack(payload)

@@ -1,4 +1,4 @@
-"""The index record: where every record lies and which batch it is."""
+"""The index record: where every record is, and which batch it holds (SPEC, section 3.4)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Section:
 
     Attributes:
         tag: one ASCII letter.
-        offset: byte offset of its tag.
-        size: bytes, frame included.
+        offset: byte offset of the record's tag.
+        size: size of the record in bytes, frame included.
     """
 
     tag: bytes
@@ -36,15 +36,15 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Index:
-    """One entry a batch, in file order, in int64 (n,) columns; and the other records.
+    """One entry per batch, in file order, as int64 (n,) columns; and all other records.
 
     Attributes:
         offset: byte offset of the record's tag.
-        size: bytes of the record, frame included.
-        samples: samples of the batch, 1..2**20.
+        size: size of the record in bytes, frame included.
+        samples: number of samples in the batch, 1..2^20.
         number: batch number, unique, from 0.
-        epoch: epoch, from 0.
-        sections: every record but the batches and the index, in file order; the header is first.
+        epoch: epoch of the batch, from 0.
+        sections: all records except batches and the index, in file order; the header is first.
     """
 
     offset: NDArray[np.int64]
@@ -64,7 +64,7 @@ class Index:
 
 
 def encode(index: Index) -> bytes:
-    """Payload of the index record."""
+    """Serialize the payload of the index record."""
     table = np.stack([getattr(index, name) for name in COLUMNS]).astype(_CELL)
     deltas = np.diff(table, axis=1, prepend=np.int64(0))
     payload = msgpack.packb(
@@ -78,10 +78,15 @@ def encode(index: Index) -> bytes:
 
 
 def parse(payload: memoryview, start: int, path: Path) -> Index:
-    """What the index whose record starts at byte `start` of the file says, true or not.
+    """Deserialize an index record without checking it against the file.
+
+    Args:
+        payload: payload of the index record.
+        start: byte offset of the index record.
+        path: the file, for error messages.
 
     Raises:
-        FormatError: malformed.
+        FormatError: malformed payload.
     """
     try:
         sections, count, packed = read_map(payload)
@@ -90,23 +95,28 @@ def parse(payload: memoryview, start: int, path: Path) -> Index:
         what = str(error) or type(error).__name__
         raise FormatError(f"{path}: byte {start}: the index is malformed: {what}") from error
     table.flags.writeable = False
-    known = tuple(Section(bytes([tag]), offset, size) for tag, offset, size in sections)
-    return Index(**dict(zip(COLUMNS, table, strict=True)), sections=known)
+    entries = tuple(Section(bytes([tag]), offset, size) for tag, offset, size in sections)
+    return Index(**dict(zip(COLUMNS, table, strict=True)), sections=entries)
 
 
 def decode(payload: memoryview, start: int, path: Path) -> Index:
-    """The index whose record starts at byte `start` of the file, checked in full.
+    """Deserialize an index record and check that its records tile the file.
+
+    Args:
+        payload: payload of the index record.
+        start: byte offset of the index record.
+        path: the file, for error messages.
 
     Raises:
-        FormatError: malformed, or the records do not tile the file up to `start`.
+        FormatError: malformed payload, or records that do not tile the file up to `start`.
         UnsupportedError: a critical section that this library does not know.
     """
     index = parse(payload, start, path)
-    known = index.sections
-    wrong = _sections_problem(known) or _tiling_problem(index, start) or _batches_problem(index)
+    entries = index.sections
+    wrong = _sections_problem(entries) or _tiling_problem(index, start) or _batches_problem(index)
     if wrong:
         raise FormatError(f"{path}: byte {start}: the index is wrong: {wrong}")
-    for section in known:
+    for section in entries:
         if section.tag not in layout.KNOWN and layout.is_critical(section.tag):
             raise UnsupportedError(
                 f"{path}: byte {section.offset}: the section {section.tag!r} is needed to read "

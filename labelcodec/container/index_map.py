@@ -1,7 +1,7 @@
-"""Reads the index's msgpack map value by value.
+"""Streaming reader for the index's msgpack map.
 
-An ordinary unpack would build whatever nested lists the bytes ask for, at some 60 bytes of
-memory a byte of input; this one builds nothing but the integers and the one byte string.
+An ordinary unpack would build whatever nested lists the bytes describe, at about 60 bytes of
+memory per byte of input. This reader builds only integers and one byte string.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgpack
 
 from labelcodec.container import layout
 
-_KEYS = 64  # more than any later minor version will need
+_KEYS = 64  # ample for later minor versions
 _UNSIGNED = frozenset(range(0x80)) | {0xCC, 0xCD, 0xCE, 0xCF}
 _STRING = frozenset(range(0xA0, 0xC0)) | {0xD9}
 _BINARY = frozenset({0xC4, 0xC5, 0xC6})
@@ -21,10 +21,14 @@ SectionEntry = tuple[int, int, int]
 
 
 def read_map(payload: memoryview) -> tuple[list[SectionEntry], int, bytes]:
-    """Sections (tag, offset, size), batch count and the compressed columns.
+    """Read the index map.
+
+    Returns:
+        Sections as (tag, offset, size), the number of batches, and the compressed columns.
 
     Raises:
-        ValueError, msgpack.UnpackException: anything that is not such a map.
+        ValueError: the payload is not such a map.
+        msgpack.UnpackException: the payload is not msgpack.
     """
     reader = _Reader(payload)
     sections: list[SectionEntry] | None = None
@@ -42,7 +46,7 @@ def read_map(payload: memoryview) -> tuple[list[SectionEntry], int, bytes]:
             count = reader.unsigned()
         elif key == "batches":
             batches = reader.binary()
-        else:  # a later minor version's
+        else:  # key of a later minor version
             reader.unpacker.skip()
     if sections is None or count is None or batches is None:
         raise ValueError("'sections', 'count' or 'batches' is missing")
@@ -52,7 +56,7 @@ def read_map(payload: memoryview) -> tuple[list[SectionEntry], int, bytes]:
 
 
 class _Reader:
-    """Typed steps over msgpack bytes."""
+    """Reads typed values from msgpack bytes."""
 
     def __init__(self, payload: memoryview) -> None:
         self.payload = payload
@@ -62,7 +66,7 @@ class _Reader:
         self.unpacker.feed(payload)
 
     def length(self, array_of: int = 0, *, map_of: int = 0) -> int:
-        """Reads the start of an array of at most `array_of` values or a map of `map_of`."""
+        """Read the head of an array of at most `array_of` values, or a map of at most `map_of`."""
         unpacker = self.unpacker
         count = int(unpacker.read_map_header() if map_of else unpacker.read_array_header())
         if count > (array_of or map_of):

@@ -1,6 +1,6 @@
 """Every byte of the container that is not payload: magic, version, structs, tags, limits.
 
-All integers are little-endian. The magic and the version numbers occur in no other file.
+All integers are little-endian. The magic and the version numbers are defined here only.
 """
 
 from __future__ import annotations

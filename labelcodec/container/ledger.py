@@ -1,4 +1,4 @@
-"""The account of the records that a file holds so far, while it is written or scanned."""
+"""Running record of a file's contents, kept while it is written or scanned."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from labelcodec.container.index import COLUMNS, Index, Section
 
 
 class Ledger:
-    """Records in file order.
+    """The records of a file, in file order.
 
     Attributes:
-        sections: every record but batches and index.
+        sections: all records except batches and the index.
         side_positions: side number of each `S` section -> its position among them.
         side: side number of each batch.
-        numbers: the batches' numbers.
-        end: byte after the last record.
+        numbers: numbers of the batches.
+        end: byte offset after the last record.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,11 @@ class Ledger:
         self._columns = {name: array("q") for name in COLUMNS}
 
     def check_section(self, tag: bytes, side_number: int | None) -> None:
-        """Raise ValueError if the next record cannot be this section."""
+        """Check that a section may be added next.
+
+        Raises:
+            ValueError: it may not; the message says why.
+        """
         if len(self.sections) >= layout.MAX_SECTIONS:
             raise ValueError(f"more than {layout.MAX_SECTIONS} sections")
         if tag in (layout.HEADER, layout.NAMES) and tag in self._tags:
@@ -40,7 +44,16 @@ class Ledger:
             raise ValueError(f"a second side information {side_number}")
 
     def check_batch(self, samples: int, number: int, epoch: int) -> None:
-        """Raise ValueError if the next record cannot be this batch."""
+        """Check that a batch may be added next.
+
+        Args:
+            samples: B.
+            number: number of the batch; each may occur once.
+            epoch: its epoch, from 0.
+
+        Raises:
+            ValueError: it may not; the message says why.
+        """
         what = batch_prefix.problem(samples, number, epoch)
         if what:
             raise ValueError(what)
@@ -48,7 +61,7 @@ class Ledger:
             raise ValueError(f"a second batch with number {number}")
 
     def add_section(self, section: Section, side_number: int | None = None) -> None:
-        """Enter the next record, a section."""
+        """Add the next record, a section."""
         self.sections.append(section)
         self._tags.add(section.tag)
         if side_number is not None:
@@ -58,7 +71,16 @@ class Ledger:
     def add_batch(
         self, offset: int, size: int, side: int, samples: int, number: int, epoch: int
     ) -> None:
-        """Enter the next record, a batch."""
+        """Add the next record, a batch.
+
+        Args:
+            offset: byte offset of the record's tag.
+            size: size of the record in bytes, frame included.
+            side: number of its side information.
+            samples: number of samples.
+            number: batch number.
+            epoch: epoch of the batch.
+        """
         for name, value in zip(COLUMNS, (offset, size, samples, number, epoch), strict=True):
             self._columns[name].append(value)
         self.side.append(side)
@@ -66,6 +88,6 @@ class Ledger:
         self.end = offset + size
 
     def index(self) -> Index:
-        """A copy of the account as the index that describes it."""
+        """The index that describes these records; a copy."""
         columns = {name: np.array(self._columns[name], np.int64) for name in COLUMNS}
         return Index(**columns, sections=tuple(self.sections))

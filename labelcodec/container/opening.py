@@ -1,4 +1,4 @@
-"""Opens a finished container: preamble, trailer, index, header, every length checked."""
+"""Opening of a finished container: preamble, trailer, index, header, all lengths checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,16 @@ from labelcodec.errors import CorruptError, MismatchError
 
 @dataclass(frozen=True)
 class Opened:
-    """An open container and what was read of it; the owner closes `fd`."""
+    """An open container; the owner closes `fd`.
+
+    Attributes:
+        fd: file descriptor.
+        size: size of the file in bytes.
+        mtime_ns: modification time in nanoseconds.
+        version: major and minor version.
+        header: the header map.
+        index: the index.
+    """
 
     fd: int
     size: int
@@ -31,12 +40,23 @@ class Opened:
 
     @cached_property
     def sides(self) -> tuple[Section, ...]:
-        """The side information records; their position is their number."""
+        """The side information records, by number."""
         return self.index.of(layout.SIDE_INFORMATION)
 
 
 def open_container(path: Path, identity: tuple[int, int] | None) -> Opened:
-    """Open `path`, which must have the size and modification time of `identity` if given."""
+    """Open a finished container.
+
+    Args:
+        path: the container.
+        identity: expected size and modification time (ns); None for any.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatError: the file is not a container.
+        CorruptError: the file is truncated or damaged, or was never finished.
+        MismatchError: the file has another size or modification time.
+    """
     try:
         fd = open_file(path)
     except FileNotFoundError:
@@ -48,14 +68,14 @@ def open_container(path: Path, identity: tuple[int, int] | None) -> Opened:
         raise
     try:
         status = os.fstat(fd)
-        found = (status.st_size, status.st_mtime_ns)
-        if identity not in (None, found):
+        actual = (status.st_size, status.st_mtime_ns)
+        if identity not in (None, actual):
             raise MismatchError(
-                f"{path}: changed since it was opened: size and modification time are {found}, "
+                f"{path}: changed since it was opened: size and modification time are {actual}, "
                 f"expected {identity}"
             )
         version, header, index = _read_opening(fd, status.st_size, path)
-        return Opened(fd, *found, version, header, index)
+        return Opened(fd, *actual, version, header, index)
     except BaseException:
         os.close(fd)
         raise
@@ -73,7 +93,7 @@ def _read_opening(fd: int, size: int, path: Path) -> tuple[tuple[int, int], dict
 
 
 def _read_trailer(fd: int, size: int, preamble: bytes, path: Path) -> tuple[int, int]:
-    """Offset and size of the index record, both inside the file."""
+    """Offset and size of the index record, both checked to be inside the file."""
     start = size - layout.TRAILER.size
     if start < layout.PREAMBLE.size:
         raise CorruptError(f"{path}: only {size} bytes, the file was cut short; copy it again")
@@ -102,7 +122,7 @@ def _read_trailer(fd: int, size: int, preamble: bytes, path: Path) -> tuple[int,
 
 
 def _remedy(fd: int, size: int, path: Path) -> str:
-    """What helps a file without a sound trailer; it is searched up to its first batch."""
+    """Advice for a file without a valid trailer: searches it up to its first batch."""
     position, budget = layout.PREAMBLE.size, Budget(size)
     try:
         while (record := probe(fd, position, size, budget, path)).tag != layout.BATCH:

@@ -1,4 +1,4 @@
-"""Names of files beside a container."""
+"""Names of the files beside a container."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ _PARTIAL = ".partial"
 
 
 def partial_of(path: Path) -> Path:
-    """The file that is written until `path` is complete."""
+    """Path of the file that is written until `path` is complete."""
     return path.with_name(path.name + _PARTIAL)
 
 
 def finished_of(path: Path) -> Path:
-    """The container that `path` is or, if it is a partial file, is to become."""
+    """Path of the finished container: `path` itself, or what a partial file will become."""
     return path.with_name(path.name.removesuffix(_PARTIAL))
 
 
 def damaged_of(path: Path) -> Path:
-    """Where repair keeps the original of `path` when something in it was lost."""
+    """Path to which repair moves the original of `path` if something in it was lost."""
     return path.with_name(path.name + ".damaged")
 
 
 def repaired_of(path: Path) -> Path:
-    """Where repair writes before it takes the place of `path`."""
+    """Path of the file that repair writes before it replaces `path`."""
     return path.with_name(path.name + ".repaired")

@@ -1,4 +1,4 @@
-"""Random access to a finished container: one positioned read a record, checksum verified."""
+"""Random access to a finished container: one positioned read per record, checksum verified."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from labelcodec.errors import CorruptError
 
 
 class RecordReader:
-    """A finished container, read by batch.
+    """Reads a finished container, batch by batch.
 
-    Several threads may use one reader at once, and so may forked processes: it reads by offset
-    and has no file position. Pickled, it is a path, a size and a modification time, and opens
-    the file again on first use.
+    Threads and forked processes may share a reader: it reads by offset and has no file position. A
+    pickled reader is a path, a size and a modification time; it reopens the file on first use.
 
     Args:
         path: the container.
 
     Raises:
         FormatError: the file is not a container or breaks a rule of the format.
-        VersionError: written by a newer major version.
-        CorruptError: truncated or damaged; `labelcodec repair` keeps what is intact.
-        UnsupportedError: it holds a critical section that this library does not know.
+        VersionError: the file was written by a newer major version.
+        CorruptError: the file is truncated or damaged; `labelcodec repair` keeps what is intact.
+        UnsupportedError: the file holds a critical section that this library does not know.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -74,12 +73,12 @@ class RecordReader:
 
     @property
     def header(self) -> dict[str, Any]:
-        """The header map as stored."""
+        """The header map, as stored."""
         return self._file().header
 
     @property
     def index(self) -> Index:
-        """Where every record lies and which batch it is."""
+        """The index: where every record is, and which batch it holds."""
         return self._file().index
 
     @property
@@ -92,13 +91,14 @@ class RecordReader:
         return len(self.index)
 
     def batch(self, position: int) -> tuple[int, memoryview]:
-        """Side number and codec bytes of the batch at `position` (0..n-1) in file order.
+        """Read the batch at `position` (0..n-1) in file order, in one read of the record's size.
 
-        One read of exactly the record's size.
+        Returns:
+            The number of its side information, and its codec bytes.
 
         Raises:
-            CorruptError: the record is damaged or is not what the index says.
-            IndexError: there is no such position.
+            CorruptError: the record is damaged or does not match the index.
+            IndexError: `position` is out of range.
         """
         file = self._file()
         index = file.index
@@ -119,39 +119,43 @@ class RecordReader:
         return side, codec_bytes
 
     def side(self, number: int) -> bytes:
-        """Side information `number`.
+        """Read side information `number`.
 
         Raises:
             CorruptError: the record is damaged.
-            IndexError: there is no such number.
+            IndexError: `number` is out of range.
         """
         sides = self._file().sides
         if not 0 <= number < len(sides):
             raise IndexError(f"{self.path}: side information {number} of {len(sides)}")
         payload = self.section(sides[number])
-        (found,) = layout.SIDE.unpack_from(payload)
-        if found != number:
+        (stored,) = layout.SIDE.unpack_from(payload)
+        if stored != number:
             raise CorruptError(
-                f"{self.path}: byte {sides[number].offset}: found side information {found}, "
+                f"{self.path}: byte {sides[number].offset}: found side information {stored}, "
                 f"expected {number}; run `labelcodec repair {self.path}`"
             )
         return payload[layout.SIDE.size :]
 
     def names(self) -> bytes | None:
-        """Payload of the image names section, or None when there is none."""
-        found = self.index.of(layout.NAMES)
-        return self.section(found[0]) if found else None
+        """Payload of the image names section; None if there is none."""
+        sections = self.index.of(layout.NAMES)
+        return self.section(sections[0]) if sections else None
 
     def section(self, section: Section) -> bytes:
-        """Whole payload of one of `index.sections`, also one that this library does not know."""
+        """Payload of one of `index.sections`, known to this library or not.
+
+        Raises:
+            CorruptError: the record is damaged.
+        """
         fd = self._file().fd
         return bytes(read_record(fd, section.offset, section.size, section.tag, self.path))
 
     def verify(self) -> None:
-        """Reads every record; nothing in the file may be other than it was written.
+        """Read every record and check it against its checksum and the index.
 
         Raises:
-            CorruptError: naming the first damaged record.
+            CorruptError: a record is damaged; the message names the first one.
         """
         for number in range(self.sides):
             self.side(number)
@@ -161,7 +165,7 @@ class RecordReader:
             self.batch(position)
 
     def close(self) -> None:
-        """Close the file; the reader cannot be used any more."""
+        """Close the file; the reader cannot be used afterwards."""
         with self._lock:
             self._closed = True
             self._opened = None

@@ -1,4 +1,4 @@
-"""Records: a frame (tag, length, CRC-32) and a payload, at a byte offset of a file."""
+"""Records: a frame (tag, length, CRC-32) and a payload at a byte offset (SPEC, section 3.2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labelcodec.files.os_errors import naming
 
 
 def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
-    """One record: frame and payload; the payload is the concatenation of `parts`."""
+    """Serialize one record; its payload is the concatenation of `parts`."""
     length = sum(memoryview(part).nbytes for part in parts)
     crc = zlib.crc32(layout.FRAME.pack(tag, length, 0)[: layout.CHECKED])
     for part in parts:
@@ -22,12 +22,16 @@ def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
 
 
 def preamble() -> bytes:
-    """The first 12 bytes of a file that this library writes."""
+    """The 12-byte preamble of files that this library writes."""
     return layout.PREAMBLE.pack(layout.MAGIC, layout.MAJOR, layout.MINOR)
 
 
 def check_preamble(data: bytes, path: Path) -> tuple[int, int]:
-    """Major and minor version of a file that starts with `data`.
+    """Check the preamble; returns the file's major and minor version.
+
+    Args:
+        data: the first bytes of the file.
+        path: the file, for error messages.
 
     Raises:
         FormatError: the file is not a container.
@@ -50,10 +54,11 @@ def check_preamble(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def open_file(path: Path) -> int:
-    """File descriptor of a container, to be read.
+    """Open a container for reading; returns its file descriptor.
 
     Raises:
-        FormatError: it is a folder.
+        FileNotFoundError: there is no such file.
+        FormatError: the path is a folder.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     if stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -63,7 +68,13 @@ def open_file(path: Path) -> int:
 
 
 def read_at(fd: int, offset: int, size: int, path: Path) -> bytes:
-    """`size` bytes at `offset`, in one pread unless the system returns fewer.
+    """Read `size` bytes at `offset`, in one pread unless the system returns fewer.
+
+    Args:
+        fd: the file.
+        offset: byte offset.
+        size: number of bytes.
+        path: the file, for error messages.
 
     Raises:
         CorruptError: the file ends earlier.
@@ -85,25 +96,31 @@ def read_at(fd: int, offset: int, size: int, path: Path) -> bytes:
 
 
 def read_record(fd: int, offset: int, size: int, tag: bytes, path: Path) -> memoryview:
-    """Payload of the record of `size` bytes (frame included) at `offset`; one read.
+    """Read the payload of a record, in one read.
 
-    The caller has checked that `size` is at least a frame and at most what the file holds.
+    Args:
+        fd: the file.
+        offset: byte offset of the record's tag.
+        size: size of the record in bytes, frame included. The caller has checked that it is at
+            least a frame and at most what the file holds.
+        tag: expected tag.
+        path: the file, for error messages.
 
     Raises:
-        CorruptError: the tag or the length is another one, or the checksum fails.
+        CorruptError: the tag or length differs, or the checksum fails.
     """
     data = memoryview(read_at(fd, offset, size, path))
-    found, length, crc = layout.FRAME.unpack_from(data)
+    stored_tag, length, crc = layout.FRAME.unpack_from(data)
     payload = data[layout.FRAME.size :]
     actual = zlib.crc32(payload, zlib.crc32(data[: layout.CHECKED]))
-    if found == tag and length == len(payload) and actual == crc:
+    if stored_tag == tag and length == len(payload) and actual == crc:
         return payload
     where = f"{path}: byte {offset}"
     remedy = "copy the file again"
-    if tag not in (layout.HEADER, layout.SIDE_INFORMATION):  # without these repair saves nothing
+    if tag not in (layout.HEADER, layout.SIDE_INFORMATION):  # repair needs these two
         remedy += f" or run `labelcodec repair {path}`"
-    if found != tag:
-        raise CorruptError(f"{where}: found a record {found!r}, expected {tag!r}; {remedy}")
+    if stored_tag != tag:
+        raise CorruptError(f"{where}: found a record {stored_tag!r}, expected {tag!r}; {remedy}")
     if length != len(payload):
         raise CorruptError(
             f"{where}: found a payload of {length} bytes, expected {len(payload)}; {remedy}"

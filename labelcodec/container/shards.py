@@ -1,4 +1,4 @@
-"""Several containers as one: the same header, every batch once, in order of number."""
+"""Several containers as one label set: equal headers, every batch once, ordered by number."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from labelcodec.mapdiff import differing
 
 @dataclass(frozen=True, eq=False)
 class SetIndex:
-    """One entry a batch, in order of number; int64 (n,) columns.
+    """One entry per batch of a label set, in order of number, as int64 (n,) columns.
 
     Attributes:
         number: batch number.
-        epoch: its epoch.
-        samples: its samples.
-        size: bytes of its record.
-        shard: which of the containers holds it.
-        position: its place in that container.
+        epoch: epoch of the batch.
+        samples: number of samples.
+        size: size of the record in bytes.
+        shard: which container holds it.
+        position: its position in that container.
     """
 
     number: NDArray[np.int64]
@@ -41,18 +41,18 @@ class SetIndex:
 
 
 class Shards:
-    """Opened containers that belong together; as safe to share and to pickle as they are.
+    """The open containers of one label set; they can be shared and pickled like their readers.
 
     Args:
         paths: the containers, at least one.
         own: header keys in which they may differ.
 
     Attributes:
-        readers: one a container, in the order given.
-        index: the batches of all of them.
+        readers: one reader per container, in the order of `paths`.
+        index: the batches of all containers.
 
     Raises:
-        FormatError: one of the files is not an intact container.
+        FormatError: a file is not an intact container.
         MismatchError: no container, headers that differ, or a batch number that occurs twice.
     """
 
@@ -75,11 +75,11 @@ class Shards:
 
     def _check_headers(self, own: Set[str]) -> None:
         first = self.readers[0]
-        for other in self.readers[1:]:
-            keys = differing(first.header, other.header, own)
+        for reader in self.readers[1:]:
+            keys = differing(first.header, reader.header, own)
             if keys:
                 raise MismatchError(
-                    f"{other.path}: its header differs from that of {first.path} in "
+                    f"{reader.path}: its header differs from that of {first.path} in "
                     f"{', '.join(keys)}; only shards of one label set belong together"
                 )
 
@@ -88,21 +88,21 @@ class Shards:
         repeated = np.flatnonzero(np.diff(index.number) == 0)
         if len(repeated):
             at = int(repeated[0])
-            one, other = (self.readers[int(shard)].path for shard in index.shard[at : at + 2])
-            raise MismatchError(f"{other}: batch number {index.number[at]} is also in {one}")
+            first, second = (self.readers[int(shard)].path for shard in index.shard[at : at + 2])
+            raise MismatchError(f"{second}: batch number {index.number[at]} is also in {first}")
 
     def names(self) -> bytes | None:
-        """Payload of the image names section, or None when there is none.
+        """Payload of the image names section; None if there is none.
 
         Raises:
-            MismatchError: the containers do not agree in it.
+            MismatchError: the containers hold different names.
         """
         first = self.readers[0]
         names = first.names()
-        for other in self.readers[1:]:
-            if other.names() != names:
+        for reader in self.readers[1:]:
+            if reader.names() != names:
                 raise MismatchError(
-                    f"{other.path}: its image names differ from those of {first.path}"
+                    f"{reader.path}: its image names differ from those of {first.path}"
                 )
         return names
 
@@ -119,6 +119,7 @@ class Shards:
 
 
 def _join(readers: Sequence[RecordReader]) -> SetIndex:
+    """Index of all batches, sorted by number."""
     columns = {
         name: np.concatenate([getattr(reader.index, name) for reader in readers])
         for name in ("number", "epoch", "samples", "size")

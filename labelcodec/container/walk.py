@@ -1,4 +1,4 @@
-"""Finds records without an index: one after another, or anywhere after damage."""
+"""Finding records without an index: one after another, or anywhere after damage."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from labelcodec.container.record import read_at
 from labelcodec.errors import CorruptError
 
 _CHUNK = 1 << 20
-# Frames that must follow from each other. Each divides the false candidates by some 800, and
-# the checksum of one may cost 256 MiB.
+# Number of frames that must follow each other. Each reduces false candidates about 800-fold;
+# checksumming a single one may cost 256 MiB.
 _CHAIN = 3
-_FIRST_CHUNK = 1 << 9  # damage is often one record among small ones
+_FIRST_CHUNK = 1 << 9  # damage is often a single record among small ones
 
-# A known tag and a length whose high byte fits the limits; looked ahead, so that candidates
+# A known tag and a length whose high byte is within the limits; a lookahead, so that candidates
 # may overlap.
 _CANDIDATE = re.compile(rb"(?=[SBIn][\s\S]{3}[\x00-\x10])")
 
@@ -29,7 +29,7 @@ class Found:
 
     Attributes:
         tag, offset, size: as in `Section`.
-        head: the first bytes of the payload, enough for a batch's prefix.
+        head: first bytes of the payload, enough for a batch's prefix.
     """
 
     tag: bytes
@@ -40,16 +40,23 @@ class Found:
 
 @dataclass
 class Budget:
-    """Bytes that may still be checksummed: the bound on a scan's time."""
+    """Number of bytes that may still be checksummed, which bounds the time of a scan."""
 
     left: int
 
 
 def probe(fd: int, offset: int, end: int, budget: Budget, path: Path) -> Found:
-    """The intact record at `offset`, read in chunks.
+    """Read the record at `offset` in chunks and verify its checksum.
+
+    Args:
+        fd: the file.
+        offset: byte offset of the record's tag.
+        end: byte offset at which the record must end at the latest.
+        budget: reduced by the record's length.
+        path: the file, for error messages.
 
     Raises:
-        CorruptError: there is none that ends at or before byte `end`, or `budget` is spent.
+        CorruptError: there is no intact record, or the budget is spent.
     """
     where = f"{path}: byte {offset}"
     if end - offset < layout.FRAME.size:
@@ -79,10 +86,17 @@ def probe(fd: int, offset: int, end: int, budget: Budget, path: Path) -> Found:
 
 
 def find(fd: int, start: int, end: int, budget: Budget, path: Path) -> Found | None:
-    """The first intact record at or after `start`, or None.
+    """The first intact record at or after `start`; None if there is none.
 
-    A candidate is a known tag with a plausible length that leads to two more of these, to the
-    index or to the end of the file; only then is its checksum computed.
+    A candidate is a known tag with a plausible length that is followed by two more candidates, the
+    index, or the end of the file. Only candidates are checksummed.
+
+    Args:
+        fd: the file.
+        start: byte offset at which to start.
+        end: byte offset at which to stop.
+        budget: bytes that may be checksummed.
+        path: the file, for error messages.
     """
     size = _FIRST_CHUNK
     while start < end and budget.left >= 0:
@@ -101,6 +115,7 @@ def find(fd: int, start: int, end: int, budget: Budget, path: Path) -> Found | N
 
 
 def _leads_on(fd: int, offset: int, end: int) -> bool:
+    """Whether a chain of plausible frames starts at `offset`."""
     for _ in range(_CHAIN):
         if end - offset < layout.FRAME.size:
             return True  # the last record may be torn
@@ -114,6 +129,7 @@ def _leads_on(fd: int, offset: int, end: int) -> bool:
 
 
 def _crc(fd: int, offset: int, length: int, crc: int, path: Path) -> int:
+    """CRC-32 of `length` bytes at `offset`, continued from `crc`."""
     end = offset + length
     for at in range(offset, end, _CHUNK):
         crc = zlib.crc32(read_at(fd, at, min(_CHUNK, end - at), path), crc)

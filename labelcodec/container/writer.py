@@ -1,4 +1,4 @@
-"""Writes a container: `NAME.partial` record by record, renamed to `NAME` when complete."""
+"""Writer of containers: `NAME.partial` record by record, renamed to `NAME` when complete."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ Payload = bytes | bytearray | memoryview
 
 
 class RecordWriter:
-    """Writes records to `NAME.partial`; `close` adds the index and renames it to `NAME`.
+    """Writes records to `NAME.partial`; `close` adds the index and renames the file to `NAME`.
 
-    A record is one write, so a killed process loses at most the one in flight. Used as a
-    context manager: a clean exit closes; after an error the partial file is kept to be resumed,
-    and a note on the error says so, unless it has no batch and is no earlier run's.
+    Each record is one write, so a killed process loses at most the record in flight. As a context
+    manager, the writer closes on a clean exit. After an error it keeps the partial file to be
+    resumed and adds a note to the error, unless the file has no batches and was not resumed.
 
     Args:
-        path: the container to make.
+        path: the container to write.
         header: the header map; msgpack types and string keys only.
-        force: replace an existing container, and discard a partial file unless `resume`.
+        force: replace an existing container, and discard a partial file unless `resume` is set.
         resume: continue a partial file if there is one.
 
     Raises:
-        MismatchError: the container or a partial file exists already, the partial file has
-            another header, or another process is writing it.
+        MismatchError: the container or a partial file exists, the partial file has another header,
+            or another process is writing it.
         DataError: the header cannot be stored.
         CorruptError: the partial file's header is damaged.
     """
@@ -61,9 +61,9 @@ class RecordWriter:
         self.resumed = resume and self.partial.exists()
         self._fd = claim(self.partial) if self.resumed else create(self.partial, force)
         try:
-            found = resume_partial(self._fd, header, self.partial) if self.resumed else None
-            self._ledger = found or Ledger()
-            if found is None:
+            ledger = resume_partial(self._fd, header, self.partial) if self.resumed else None
+            self._ledger = ledger or Ledger()
+            if ledger is None:
                 os.ftruncate(self._fd, 0)
                 self._write(preamble() + record, 0)
                 self._ledger.add_section(Section(layout.HEADER, layout.PREAMBLE.size, len(record)))
@@ -73,12 +73,12 @@ class RecordWriter:
 
     @property
     def written(self) -> Index:
-        """The records already in the file, those of a resumed run included; a copy."""
+        """Index of the records in the file so far, including those of a resumed run; a copy."""
         return self._ledger.index()
 
     @property
     def numbers(self) -> Set[int]:
-        """Numbers of the batches already in the file."""
+        """Numbers of the batches in the file so far."""
         return self._ledger.numbers
 
     def add_section(self, tag: bytes, payload: Payload) -> int:
@@ -86,13 +86,13 @@ class RecordWriter:
 
         Args:
             tag: `b"S"` or a lower-case ASCII letter.
-            payload: the bytes, up to 256 MiB (names 64 MiB).
+            payload: the bytes, at most 256 MiB (names 64 MiB).
 
         Returns:
-            The side number for side information; otherwise the position in `written.sections`.
+            The side number of side information; otherwise the position in `written.sections`.
 
         Raises:
-            DataError: another tag, a second names section, or above a limit.
+            DataError: another tag, a second names section, or a payload above the limit.
         """
         if tag != layout.SIDE_INFORMATION and not (len(tag) == 1 and b"a" <= tag <= b"z"):
             raise DataError(f"{self.path}: a section's tag is {tag!r}, expected b'S' or b'a'..b'z'")
@@ -115,14 +115,14 @@ class RecordWriter:
         """Write one batch.
 
         Args:
-            payload: the codec's bytes, up to 256 MiB with the container's own prefix.
-            side: number of the side information it needs; that may be written later.
-            samples: 1..2**20.
+            payload: the codec's bytes, at most 256 MiB with the container's own prefix.
+            side: number of the side information it needs, which may be written later.
+            samples: number of samples, 1..2^20.
             number: batch number, unique in the file, from 0.
-            epoch: from 0.
+            epoch: epoch of the batch, from 0.
 
         Raises:
-            DataError: a value outside its range, a number already there, or too many bytes.
+            DataError: a value out of range, a repeated number, or too many bytes.
         """
         try:
             if not 0 <= side < layout.MAX_SECTIONS:
@@ -135,10 +135,10 @@ class RecordWriter:
         self._ledger.add_batch(offset, size, side, samples, number, epoch)
 
     def side(self, number: int) -> bytes:
-        """Side information already in the file, for a resumed run.
+        """Read side information already in the file, for a resumed run.
 
         Raises:
-            IndexError: there is no such number yet.
+            IndexError: `number` has not been written.
         """
         sides = [s for s in self._ledger.sections if s.tag == layout.SIDE_INFORMATION]
         if not 0 <= number < len(sides):
@@ -146,15 +146,15 @@ class RecordWriter:
         return self.section(sides[number])[layout.SIDE.size :]
 
     def section(self, section: Section) -> bytes:
-        """Whole payload of one of `written.sections`."""
+        """Read the payload of one of `written.sections`."""
         return bytes(read_record(self._fd, section.offset, section.size, section.tag, self.partial))
 
     def close(self) -> None:
-        """Write index and trailer, flush to disk, rename.
+        """Write index and trailer, flush to disk and rename.
 
         Raises:
             DataError: a batch needs side information that was never written; the file stays open.
-            MismatchError: the container has appeared meanwhile; the partial file is kept.
+            MismatchError: the container was created meanwhile; the partial file is kept.
         """
         if self._fd < 0:
             return
@@ -175,7 +175,7 @@ class RecordWriter:
         self._release()
 
     def abort(self, *, keep: bool) -> None:
-        """Stop writing; remove the partial file unless `keep`. Nothing happens after `close`."""
+        """Stop writing; remove the partial file unless `keep`. No effect after `close`."""
         if self._fd < 0:
             return
         if not keep:
@@ -207,7 +207,7 @@ class RecordWriter:
         if self.numbers and self.partial.exists():
             error.add_note(
                 f"{self.partial} keeps the {len(self.numbers)} batches that were written; run "
-                "again with --resume to go on from there"
+                "again with `resume=True` to go on from there"
             )
 
     def _release(self) -> None:
@@ -215,7 +215,7 @@ class RecordWriter:
         unlock(fd)
 
     def _append(self, tag: bytes, parts: tuple[Payload, ...]) -> tuple[int, int]:
-        """Offset and size of the record written after the last one."""
+        """Write a record after the last one; returns its offset and size."""
         length = sum(memoryview(part).nbytes for part in parts)
         if length > layout.limit(tag):
             raise DataError(
@@ -236,6 +236,6 @@ class RecordWriter:
                     done = os.pwrite(self._fd, rest, offset + len(data) - len(rest))
                 rest = rest[done:]
         except BaseException:
-            # A torn record may be longer than whatever is written in its place.
+            # Otherwise a longer torn record could extend past the record written over it.
             os.ftruncate(self._fd, offset)
             raise

@@ -1,1 +1,1 @@
-"""The main job on embedded data: real labels there and back, and a student from drawn images."""
+"""Demos on embedded data: a round trip of real labels, and the full pipeline on drawn images."""

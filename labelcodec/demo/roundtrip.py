@@ -1,4 +1,4 @@
-"""The main job on embedded real data: two batches that SRe2L's code wrote for ImageNet-1K."""
+"""Round-trip demo on embedded real data: two batches written by SRe2L's code for ImageNet-1K."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labelcodec.dumps import open_dump
-from labelcodec.dumps.convert import decode, encode
+from labelcodec.analysis import Breakdown, Fidelity, compare_sets
+from labelcodec.analysis.breakdown import stats as breakdown
+from labelcodec.analysis.description import describe_batch, describe_set
+from labelcodec.analysis.open_any import open_any
+from labelcodec.formats import open_dump
 from labelcodec.progress import Progress
 from labelcodec.reader import open as open_containers
-from labelcodec.storage import Breakdown, Fidelity, breakdown, compare_sets
-from labelcodec.storage.describe import describe_batch, describe_set
-from labelcodec.storage.sources import open_labels
+from labelcodec.transcode.decode_container import decode
+from labelcodec.transcode.encode_dump import encode
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "in1k-two-batches"
 K = 50
@@ -21,14 +23,14 @@ K = 50
 
 @dataclass(frozen=True)
 class Stage:
-    """One dump that went into a container and came out again.
+    """Round trip of one dump: encoded to a container and decoded again.
 
     Attributes:
-        source: whose dump it is.
-        codec: what the container stores.
-        source_bytes: the dump's files.
-        storage: the container's bytes.
-        identical: every array of the decoded dump is the source's, bit for bit and in dtype.
+        source: description of the dump.
+        codec: codec of the container.
+        source_bytes: total size of the dump's files, in bytes.
+        storage: breakdown of the container's bytes.
+        identical: whether every array of the decoded dump equals the source's in bits and dtype.
     """
 
     source: str
@@ -40,12 +42,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo did.
+    """Result of the demo.
 
     Attributes:
-        inspected: what `inspect` shows of the first container and its first batch.
-        stages: full labels from SRe2L's dump, and their top 50 as LPQLD dumps them.
-        top_k: how far the top 50 are from the full labels.
+        inspected: output of `inspect` for the first container and its first batch.
+        stages: round trips of SRe2L's full labels, and of their top 50 in LPQLD's layout.
+        top_k: fidelity of the top 50 to the full labels.
     """
 
     inspected: dict[str, Any]
@@ -68,10 +70,10 @@ class Demo:
 
 
 def run(progress: Progress | None = None) -> Demo:
-    """Encode, inspect, decode and compare; leaves nothing behind.
+    """Encode, inspect, decode and compare, in a temporary folder.
 
     Args:
-        progress: called with (steps done, steps in all).
+        progress: called with steps done and total steps.
     """
     with tempfile.TemporaryDirectory(prefix="labelcodec-demo-") as folder:
         work = Path(folder)
@@ -86,25 +88,28 @@ def run(progress: Progress | None = None) -> Demo:
         with open_containers(work / "full.slc") as reader:
             inspected = {**describe_set(reader), "batch": describe_batch(reader, 0)}
             inspected["files"] = ["full.slc"]
-            with open_containers(work / "top.slc") as other:
-                distance = compare_sets(reader, other).fidelity
-    if distance is None:
-        raise RuntimeError("the top-k labels are of other samples than the full ones")
-    return Demo(inspected, (full, top), distance)
+            with open_containers(work / "top.slc") as top_reader:
+                fidelity = compare_sets(reader, top_reader).fidelity
+    if fidelity is None:
+        raise RuntimeError("the top-k labels and the full labels are of different samples")
+    return Demo(inspected, (full, top), fidelity)
 
 
-def _round_trip(dump: Path, container: Path, source: str, codec: str, **more: Any) -> Stage:
-    encode(dump, container, **more)
-    back = container.with_suffix(".back")
-    decode(container, back)
+def _round_trip(dump: Path, container: Path, source: str, codec: str, **options: Any) -> Stage:
+    encode(dump, container, **options)
+    decoded = container.with_suffix(".back")
+    decode(container, decoded)
     with (
-        open_labels(dump, **more) as one,
-        open_labels(back, **more) as other,
+        open_any(dump, **options) as source_set,
+        open_any(decoded, **options) as decoded_set,
         open_containers(container) as reader,
     ):
-        identical = compare_sets(one, reader).identical and compare_sets(one, other).identical
+        identical = (
+            compare_sets(source_set, reader).identical
+            and compare_sets(source_set, decoded_set).identical
+        )
         storage = breakdown(reader)
-    before, after = open_dump(dump, **more).info, open_dump(back, **more).info
+    before, after = open_dump(dump, **options).info, open_dump(decoded, **options).info
     return Stage(source, codec, before.bytes, storage, identical and before.types == after.types)
 
 

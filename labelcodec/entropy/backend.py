@@ -1,4 +1,8 @@
-"""Which twin runs: compiled kernels, or plain numpy where numba is missing or unwanted."""
+"""Selection of the kernels: compiled, or the NumPy reference if numba is missing.
+
+A package with inner loops has two modules (or packages) with the same functions: `reference`,
+readable NumPy, and `compiled`. Both return the same results, bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,19 @@ from types import ModuleType
 
 
 @cache
-def twin(compiled: str, plain: str) -> ModuleType:
-    """The first of two modules that do the same, or the second.
+def implementation(package: str) -> ModuleType:
+    """`PACKAGE.compiled` if it can be imported, else `PACKAGE.reference`.
 
-    `LABELCODEC_BACKEND=numpy` in the environment forces the second.
+    `LABELCODEC_BACKEND=numpy` in the environment forces the reference.
     """
     if os.environ.get("LABELCODEC_BACKEND") != "numpy":
         try:
-            return import_module(compiled)
+            return import_module(f"{package}.compiled")
         except ImportError:
             pass
-    return import_module(plain)
+    return import_module(f"{package}.reference")
 
 
 def coders() -> ModuleType:
-    """The entropy coders."""
-    return twin("labelcodec.entropy.kernels", "labelcodec.entropy.plain")
+    """The kernels of the entropy coders."""
+    return implementation("labelcodec.entropy")

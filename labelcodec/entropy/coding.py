@@ -1,4 +1,4 @@
-"""Integer arrays to bytes and back: the streams that codecs are made of (SPEC, section 6.4)."""
+"""Entropy-coded integer arrays: the streams that codecs are made of (SPEC, section 6.4)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.entropy import tables as _tables
-from labelcodec.entropy import tokens, varint
+from labelcodec.entropy import varint
 from labelcodec.entropy.backend import coders
+from labelcodec.entropy.format import (
+    ALPHABET,
+    FIRST_STATE,
+    MAX_INTEGER,
+    MAX_LANES,
+    SYMBOLS_PER_LANE,
+)
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 
-MAX_LANES = 32
-FIRST_STATE = np.uint64(1 << 16)
 STATE, WORD = np.dtype("<u4"), np.dtype("<u2")
-SYMBOLS_PER_LANE = 1024  # a lane costs 2 bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Symbols:
-    """Symbols to be entropy-coded, with their contexts; both (n,), in coding order.
+    """Symbols to be entropy-coded, with their contexts; all arrays are (n,), in coding order.
 
     Attributes:
         contexts: row of the table set, any integer type.
-        symbols: uint8.
-        widths: uint8 number of extra bits of each symbol.
+        symbols: uint8 symbols.
+        widths: uint8 number of extra bits per symbol.
         extra: uint64 extra bits.
     """
 
@@ -37,19 +41,27 @@ class Symbols:
     extra: NDArray[np.uint64]
 
     def counts(self, contexts: int, symbols: int) -> NDArray[np.int64]:
-        """(contexts, symbols) how often each symbol occurs in each context."""
+        """How often each symbol occurs in each context.
+
+        Args:
+            contexts: number of contexts, K.
+            symbols: size of the alphabet, S.
+
+        Returns:
+            (K, S) int64 counts.
+        """
         flat = self.contexts.astype(np.int64) * symbols + self.symbols
         return np.bincount(flat, minlength=contexts * symbols).reshape(contexts, symbols)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What an entropy-coded stream holds, to be added up over batches.
+    """Contents of an entropy-coded stream, to be added up over batches.
 
     Attributes:
-        tables: symbol counts by context, one (K, S) array a table set.
-        fixed_bits: bits that no table models (extra bits, enumerated choices).
-        coded_bytes: bytes the stream takes.
+        tables: symbol counts by context, one (K, S) array per table set.
+        fixed_bits: bits that no table models: extra bits and enumerated choices.
+        coded_bytes: size of the stream in bytes.
     """
 
     tables: tuple[NDArray[np.int64], ...]
@@ -58,9 +70,17 @@ class Usage:
 
 
 def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:
-    """Token symbols of non-negative integers below 2^32; flattens in C order."""
+    """Convert integers to token symbols.
+
+    Args:
+        values: integers in 0..2^32 - 1, any shape; flattened in C order.
+        contexts: the context of each value, same size.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
     flat = values.astype(np.int64, copy=False).ravel()
-    if flat.size and (flat.min() < 0 or flat.max() >= tokens.LIMIT):
+    if flat.size and (flat.min() < 0 or flat.max() >= MAX_INTEGER):
         raise ValueError("tokens are for integers in 0..2^32-1")
     token, width, extra = coders().split_tokens(flat)
     return Symbols(contexts.ravel(), token, width, extra)
@@ -73,7 +93,12 @@ def lanes_for(symbols: int) -> int:
 
 
 def encode_intervals(starts: NDArray[np.uint16], freqs: NDArray[np.uint16]) -> bytes:
-    """States and words of the intervals [start, start + freq) out of 4096."""
+    """Encode symbols given as intervals to a rANS part (SPEC, section 6.3).
+
+    Args:
+        starts: (n,) uint16 interval starts out of 4096.
+        freqs: (n,) uint16 interval lengths.
+    """
     states, words = coders().rans_encode(starts, freqs, lanes_for(len(starts)))
     return bytes(states.astype("<u4").tobytes() + words.astype("<u2").tobytes())
 
@@ -81,7 +106,10 @@ def encode_intervals(starts: NDArray[np.uint16], freqs: NDArray[np.uint16]) -> b
 def code_symbols(
     symbols: Symbols, table: TableSet
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int64]]:
-    """Intervals (start, freq) and extra bits (values, widths). Unseen symbols are escaped."""
+    """Intervals (starts, freqs) and extra bits (values, widths) of symbols.
+
+    Symbols that the table has never seen are escaped.
+    """
     starts, freqs, extra, widths = coders().table_intervals(
         symbols.contexts, symbols.symbols, symbols.widths, symbols.extra, table.starts, table.freqs
     )
@@ -89,17 +117,17 @@ def code_symbols(
 
 
 def encode_symbols(symbols: Symbols, table: TableSet) -> bytes:
-    """Length of the rANS part, rANS part, extra bits."""
+    """Encode a coded part: length of the rANS part, rANS part, extra bits."""
     starts, freqs, extra, widths = code_symbols(symbols, table)
     rans = encode_intervals(starts, freqs)
     return varint.encode(len(rans)) + rans + bytes(coders().pack_bits(extra, widths).tobytes())
 
 
 def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """States and words of a rANS part that holds `symbols` symbols.
+    """Split a rANS part of `symbols` symbols into states and words.
 
     Raises:
-        CorruptError: it is too short or of odd length.
+        CorruptError: the part is too short or of odd length.
     """
     lanes = lanes_for(symbols)
     if len(data) < 4 * lanes or len(data) % 2:
@@ -110,7 +138,7 @@ def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[An
 def split_symbols(
     data: memoryview, symbols: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.uint8]]:
-    """States, words and extra bytes of what `encode_symbols` wrote.
+    """Split what `encode_symbols` wrote into states, words and extra bytes.
 
     Raises:
         CorruptError: the lengths do not fit the data.
@@ -123,7 +151,15 @@ def split_symbols(
 
 
 def good(result: tuple[NDArray[Any], int], what: str) -> NDArray[Any]:
-    """The decoded array, or CorruptError when the coder's status is bad."""
+    """The decoded array of a kernel's result.
+
+    Args:
+        result: the array, and a status that is 0 for success.
+        what: name of the values in the error message.
+
+    Raises:
+        CorruptError: the status reports a malformed stream.
+    """
     values, status = result
     if status:
         raise CorruptError(f"the entropy-coded {what} do not decode")
@@ -131,15 +167,15 @@ def good(result: tuple[NDArray[Any], int], what: str) -> NDArray[Any]:
 
 
 class SymbolReader:
-    """Reads symbols part by part, where later contexts depend on earlier values."""
+    """Decodes a coded part piece by piece, for contexts that depend on earlier values."""
 
     def __init__(self, data: memoryview, symbols: int, what: str) -> None:
-        """Take what `encode_symbols` wrote.
+        """Start reading what `encode_symbols` wrote.
 
         Args:
-            data: the stream.
-            symbols: how many symbols it holds in all.
-            what: their name, for error messages.
+            data: the coded part.
+            symbols: number of symbols in it.
+            what: name of the values in error messages.
 
         Raises:
             CorruptError: the lengths do not fit the data.
@@ -149,7 +185,15 @@ class SymbolReader:
         self.read = self.symbol = self.position = 0
 
     def take(self, contexts: NDArray[Any], table: TableSet) -> NDArray[np.int64]:
-        """The next values, given their contexts."""
+        """Decode the next values.
+
+        Args:
+            contexts: (n,) context of each value.
+            table: the table set.
+
+        Raises:
+            CorruptError: the part ends too early.
+        """
         tokens, self.read = coders().rans_decode(
             self.states, self.words, self.read, self.symbol, contexts, table.lookup
         )
@@ -163,12 +207,20 @@ class SymbolReader:
         return values
 
     def close(self) -> None:
-        """All words are read and every lane is back at its first state."""
-        if self.read != len(self.words) or (self.states != FIRST_STATE).any():
+        """Check that all words are read and every lane is back at its first state.
+
+        Raises:
+            CorruptError: they are not.
+        """
+        if self.read != len(self.words) or (self.states != np.uint64(FIRST_STATE)).any():
             raise CorruptError(f"the entropy-coded {self.what} do not decode")
 
     def finish(self) -> None:
-        """Close a part that the extra bits end."""
+        """Close a part that ends with its extra bits.
+
+        Raises:
+            CorruptError: the part is malformed or longer than its values.
+        """
         self.close()
         if (self.position + 7) // 8 != len(self.bits):
             raise CorruptError(f"bytes too many behind the {self.what}")
@@ -177,15 +229,31 @@ class SymbolReader:
 def decode_values(
     data: memoryview, contexts: NDArray[Any], table: TableSet, what: str
 ) -> NDArray[np.int64]:
-    """Values that were written with `encode_symbols(tokenise(values, contexts), table)`."""
+    """Decode what `encode_symbols(tokenise(values, contexts), table)` wrote.
+
+    Args:
+        data: the coded part.
+        contexts: (n,) context of each value.
+        table: the table set.
+        what: name of the values in error messages.
+
+    Raises:
+        CorruptError: the part is malformed.
+    """
     reader = SymbolReader(data, len(contexts), what)
     values = reader.take(contexts, table)
     reader.finish()
     return values
 
 
-def fit_tables(samples: list[Symbols], contexts: int, symbols: int = tokens.ALPHABET) -> TableSet:
-    """Table set fitted to the symbols of all samples."""
+def fit_tables(samples: list[Symbols], contexts: int, symbols: int = ALPHABET) -> TableSet:
+    """Fit a table set to the symbols of all samples.
+
+    Args:
+        samples: symbols, for example one element per batch.
+        contexts: number of contexts, K.
+        symbols: size of the alphabet, without the escape.
+    """
     total = np.zeros((contexts, symbols), np.int64)
     for sample in samples:
         total += sample.counts(contexts, symbols)
@@ -193,7 +261,14 @@ def fit_tables(samples: list[Symbols], contexts: int, symbols: int = tokens.ALPH
 
 
 def usage(symbols: Symbols, contexts: int, alphabet: int, coded_bytes: int) -> Usage:
-    """The accounting of one table-coded stream."""
+    """Usage of a stream whose symbols all come from one table set.
+
+    Args:
+        symbols: the symbols of the stream.
+        contexts: number of contexts, K.
+        alphabet: size of the alphabet.
+        coded_bytes: size of the stream in bytes.
+    """
     return Usage(
         (symbols.counts(contexts, alphabet),), float(symbols.widths.sum(dtype=int)), coded_bytes
     )

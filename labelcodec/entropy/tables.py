@@ -1,7 +1,8 @@
-"""Static frequency tables: fitting, storing, look-up (SPEC, section 6.2).
+"""Static frequency tables: fitting, serialization, lookup (SPEC, section 6.2).
 
-A table set has one row a context. A row's frequencies sum to 4096. The last symbol of every row
-is the escape: a symbol that fitting never saw is coded as an escape and named in extra bits.
+A table set has one row per context. The frequencies of a row sum to 4096. The last symbol of
+every row is the escape: a symbol that fitting never saw is coded as an escape and named in
+extra bits.
 """
 
 from __future__ import annotations
@@ -13,29 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.entropy import varint
+from labelcodec.entropy.format import SLOTS
 from labelcodec.errors import CorruptError
 
-BITS = 12
-TOTAL = 1 << BITS
-SKIP = 3  # log2 of the slots from one entry of a look-up to the next
+SKIP = 3  # log2 of the number of slots per entry of a lookup
 MAX_CONTEXTS = 1 << 10
 MAX_SYMBOLS = 1 << 8
 
 
 Lookup = tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint16]]
-"""Finds the symbol of a slot, the first one of its eight slots or one soon after it: (K, 512)
-symbol of every eighth slot, (K, S) first slot of each symbol, (K, S) slots of each symbol."""
+"""Decoding tables: (K, 512) symbol of every eighth slot, (K, S) first slot and (K, S) number of
+slots of each symbol. From the entry for its eight slots, a slot's symbol is found by advancing."""
 
 
 @dataclass(frozen=True, eq=False)
 class TableSet:
-    """Frequencies (K contexts, S symbols) uint16; each row sums to 4096, the escape is last."""
+    """Frequency tables of K contexts over S symbols.
+
+    Attributes:
+        freqs: (K, S) uint16 frequencies. Each row sums to 4096; the escape is last.
+    """
 
     freqs: NDArray[np.uint16]
 
     @property
     def escape(self) -> int:
-        """Number of the escape symbol, S - 1."""
+        """The escape symbol, S - 1."""
         return int(self.freqs.shape[1]) - 1
 
     @cached_property
@@ -46,31 +50,31 @@ class TableSet:
 
     @cached_property
     def lookup(self) -> Lookup:
-        """What decoders find symbols with; small, so that many contexts stay in the cache."""
+        """Tables from which decoders find symbols; small, so that many contexts fit the cache."""
         ends = np.cumsum(self.freqs, axis=1, dtype=np.int64)
-        slots = np.arange(0, TOTAL, 1 << SKIP)
+        slots = np.arange(0, SLOTS, 1 << SKIP)
         first = np.stack([np.searchsorted(row, slots, "right") for row in ends])
         return first.astype(np.uint8), self.starts, self.freqs
 
 
 def fit(counts: NDArray[np.int64]) -> TableSet:
-    """Frequencies from symbol counts, the escape added as a last symbol.
+    """Fit frequencies to symbol counts; an escape is added as the last symbol.
 
     Args:
-        counts: (K, S - 1) how often each symbol was seen in each context.
+        counts: (K, S - 1) int64 occurrences of each symbol in each context.
     """
     return TableSet(np.stack([_normalise(row) for row in counts]))
 
 
 def _normalise(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """Scale one row to a sum of 4096, leaving 1 for the escape and at least 1 for what occurs."""
+    """Scale a row to a sum of 4096: 1 for the escape, at least 1 for symbols that occur."""
     freqs = np.zeros(len(counts) + 1, np.int64)
     freqs[-1] = 1
     total = int(counts.sum())
     if total == 0:
-        freqs[-1] = TOTAL
+        freqs[-1] = SLOTS
         return freqs.astype(np.uint16)
-    room = TOTAL - 1
+    room = SLOTS - 1
     exact = counts * (room / total)
     freqs[:-1] = np.where(counts > 0, np.maximum(np.floor(exact), 1), 0)
     while (left := room - int(freqs[:-1].sum())) != 0:
@@ -83,8 +87,8 @@ def _normalise(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
     return freqs.astype(np.uint16)
 
 
-def dump(tables: TableSet) -> bytes:
-    """Store a table set: K, S, then a row's first symbol, length and frequencies as varints."""
+def to_bytes(tables: TableSet) -> bytes:
+    """Serialize a table set: K, S, then first symbol, length and frequencies of each row."""
     contexts, symbols = tables.freqs.shape
     out = bytearray(varint.encode(contexts) + varint.encode(symbols))
     for row in tables.freqs[:, :-1].tolist():
@@ -96,8 +100,8 @@ def dump(tables: TableSet) -> bytes:
     return bytes(out)
 
 
-def load(data: bytes) -> TableSet:
-    """Inverse of `dump`; the escape's frequency is what a row leaves of 4096.
+def from_bytes(data: bytes) -> TableSet:
+    """Deserialize what `to_bytes` wrote; the escape's frequency is the remainder to 4096.
 
     Raises:
         CorruptError: sizes out of range, or a row that leaves nothing for the escape.
@@ -112,12 +116,12 @@ def load(data: bytes) -> TableSet:
         length, position = varint.decode(data, position)
         if first + length > symbols - 1:
             raise CorruptError(f"frequency table {context} names a symbol past its alphabet")
-        left = TOTAL
+        left = SLOTS
         for symbol in range(first, first + length):
             freq, position = varint.decode(data, position)
             left -= freq
             if left < 1:
-                raise CorruptError(f"frequency table {context} sums to more than {TOTAL - 1}")
+                raise CorruptError(f"frequency table {context} sums to more than {SLOTS - 1}")
             freqs[context, symbol] = freq
         freqs[context, -1] = left
     if position != len(data):

@@ -1,7 +1,8 @@
-"""Integers as a token (entropy-coded) and extra bits (stored as they are) (SPEC, section 6.1).
+"""Tokens: integers split into an entropy-coded token and raw extra bits (SPEC, section 6.1).
 
-Values below 8 are their own token. Above, a token names the highest set bit and the two bits
-below it; the remaining bits are the extra bits. So tokens stay few at any range of values.
+Values below 8 are their own token. Larger ones are named by their highest set bit and the two
+bits below it; the remaining bits are the extra bits. The alphabet therefore stays small
+whatever the range of the values.
 """
 
 from __future__ import annotations
@@ -9,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-DIRECT = 8
-LIMIT = 1 << 32
-ALPHABET = 124  # tokens of values below LIMIT
+from labelcodec.entropy.format import DIRECT, MAX_INTEGER
 
 
 def split(
@@ -20,12 +19,12 @@ def split(
     """Token, number of extra bits and extra bits of each value.
 
     Args:
-        values: any shape, 0 .. 2^32 - 1.
+        values: integers in 0..2^32 - 1, any shape.
 
     Raises:
         ValueError: a value is out of range.
     """
-    if values.size and (values.min() < 0 or values.max() >= LIMIT):
+    if values.size and (values.min() < 0 or values.max() >= MAX_INTEGER):
         raise ValueError("tokens are for integers in 0..2^32-1")
     high = np.frexp(np.maximum(values, 1))[1].astype(np.int64) - 1
     big = values >= DIRECT
@@ -37,6 +36,6 @@ def split(
 
 
 def bucket(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Half-octave of a positive integer: 1 -> 0, 2 -> 2, 3 -> 3, 4, 5 -> 4, 6, 7 -> 5, ...."""
+    """Half-octave of a positive integer: 1 → 0, 2 → 2, 3 → 3, 4 and 5 → 4, 6 and 7 → 5, …."""
     high = np.frexp(values)[1].astype(np.int64) - 1
     return np.where(high > 0, 2 * high + ((values >> np.maximum(high - 1, 0)) & 1), 0)

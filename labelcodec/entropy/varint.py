@@ -1,4 +1,4 @@
-"""Unsigned LEB128 integers and zigzag (SPEC, section 2)."""
+"""Variable-length integers: unsigned LEB128, and the zigzag map (SPEC, section 2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_BYTES = 9  # 63 bits
 
 
 def encode(value: int) -> bytes:
-    """Seven bits a byte, low bits first, high bit set on all but the last.
+    """Encode an integer: seven bits per byte, lowest first, high bit set in all but the last.
 
     Args:
         value: 0 .. 2^63 - 1.
@@ -29,10 +29,10 @@ def encode(value: int) -> bytes:
 
 
 def decode(data: Buffer, position: int) -> tuple[int, int]:
-    """Read the integer at `position`; return it and the position behind it.
+    """Decode the integer at `position`; also returns the position after it.
 
     Raises:
-        CorruptError: the data ends inside it, or it is longer than 9 bytes.
+        CorruptError: the data ends inside the integer, or it is longer than 9 bytes.
     """
     if position < len(data) and data[position] < 0x80:
         return data[position], position + 1
@@ -48,10 +48,10 @@ def decode(data: Buffer, position: int) -> tuple[int, int]:
 
 
 def zigzag(value: int) -> int:
-    """0, -1, 1, -2, … to 0, 1, 2, 3, …."""
+    """Map 0, -1, 1, -2, … to 0, 1, 2, 3, …."""
     return value << 1 if value >= 0 else (-value << 1) - 1
 
 
 def unzigzag(value: int) -> int:
-    """Inverse of `zigzag`."""
+    """Undo `zigzag`."""
     return (value >> 1) ^ -(value & 1)

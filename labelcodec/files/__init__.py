@@ -1,1 +1,1 @@
-"""Files that appear only when they are complete, and locks: what every writer uses."""
+"""Atomic file and folder creation, file locks, and errors that name their file."""

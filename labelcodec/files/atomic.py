@@ -14,13 +14,13 @@ from labelcodec.files.os_errors import naming
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` once it is whole and on disk.
+    """Open a file for writing that replaces `path` once it is complete and on disk.
 
-    Until then it is `NAME.partial`. An error removes that; a killed process leaves it, to be
-    overwritten by the next one.
+    Until then it is named `NAME.partial`. It is removed after an error. A killed process leaves it
+    behind, and the next writer overwrites it.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -35,18 +35,27 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raise MismatchError if `path` exists and may not be replaced; a folder never may."""
+    """Check that `path` may be written; an existing folder may never be replaced.
+
+    Raises:
+        MismatchError: `path` is a folder, or exists and `force` is not set.
+    """
     if path.is_dir():
         raise MismatchError(f"{path}: is a folder; give the name of a file")
     if not force and os.path.lexists(path):
-        raise MismatchError(f"{path}: exists already; pass --force to replace it")
+        raise MismatchError(f"{path}: exists already; pass `force=True` to replace it")
 
 
 def publish(partial: Path, path: Path, force: bool) -> None:
-    """Give the complete file its name, durably.
+    """Rename a complete file to its final name, durably.
+
+    Args:
+        partial: the complete file.
+        path: its final name.
+        force: replace an existing `path`.
 
     Raises:
-        MismatchError: the name is taken and `force` is not set.
+        MismatchError: `path` exists and `force` is not set.
     """
     if force:
         os.replace(partial, path)
@@ -60,14 +69,15 @@ def publish(partial: Path, path: Path, force: bool) -> None:
 
 
 def _rename_to_new(partial: Path, path: Path) -> None:
+    """Rename without replacing an existing file."""
     try:
-        os.link(partial, path)  # unlike a rename it fails when the name is taken
+        os.link(partial, path)  # unlike a rename, fails if the name exists
     except FileExistsError:
         raise MismatchError(
             f"{path}: appeared while it was being written; the new one is {partial}: rename it, "
-            "or write again with --force"
+            "or write again with `force=True`"
         ) from None
-    except OSError:  # a file system without hard links
+    except OSError:  # the file system has no hard links
         refuse_existing(path, False)
         os.rename(partial, path)
     else:

@@ -1,4 +1,4 @@
-"""A folder that is there when it is complete, in the place of another dump if asked."""
+"""Atomic creation of a dump folder, optionally replacing an existing dump."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from labelcodec.files.os_errors import unlisted
 
 @contextmanager
 def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
-    """An empty folder to fill; it becomes `folder` at the end, or vanishes after an error.
+    """An empty folder to fill; renamed to `folder` at the end, removed after an error.
 
-    What a killed process left of an earlier one is cleared away; if it had put the old folder
-    aside and not yet the new one in its place, the old one is first put back.
+    Leftovers of a killed process are cleared. If that process had moved the old folder aside and
+    not yet renamed the new one, the old one is restored first.
 
     Args:
-        folder: where to; a symbolic link stays and what it points to is made or replaced.
+        folder: the final name. A symbolic link is kept, and its target is created or replaced.
         force: replace a folder that holds nothing but a dump.
 
     Raises:
@@ -54,7 +54,7 @@ def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
 
 
 def _settle(old: Path, target: Path) -> None:
-    """Finish what a killed process began with the folder it put aside."""
+    """Finish or undo the replacement that a killed process had begun."""
     if target.exists():
         check_dump(old)
         shutil.rmtree(old)
@@ -63,26 +63,29 @@ def _settle(old: Path, target: Path) -> None:
 
 
 def _clear(partial: Path) -> None:
+    """Remove everything in the folder."""
     for path in partial.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _check(target: Path, named: Path, force: bool) -> None:
+    """Check that the target may be created or replaced."""
     if target.exists() and not target.is_dir():
         raise DumpError(f"{named}: is a file, nothing was written")
     if target.is_dir() and any(target.iterdir()):
         if not force:
             raise DumpError(
-                f"{named}: the folder is not empty, nothing was written; pass --force to replace it"
+                f"{named}: the folder is not empty, nothing was written; pass `force=True` to "
+                "replace it"
             )
         check_dump(target)
 
 
 def check_dump(folder: Path) -> None:
-    """Refuse to remove anything but label files and their lists.
+    """Check that a folder holds only label files and lists, so that it is safe to remove.
 
     Raises:
-        DumpError: naming something else that the folder holds.
+        DumpError: the folder holds another file; the message names it.
     """
     for _, _, files in os.walk(folder, onerror=unlisted):
         for name in files:

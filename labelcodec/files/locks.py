@@ -1,4 +1,4 @@
-"""Files and folders that one process alone may write."""
+"""Exclusive locks on files and folders."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from pathlib import Path
 
 from labelcodec.errors import MismatchError
 
-_locked: set[int] = set()  # descriptors
+_locked: set[int] = set()  # file descriptors
 
 
 def lock(fd: int, path: Path) -> int:
-    """`fd` of an open file or folder, for this process alone until `unlock`.
+    """Lock an open file or folder for this process, until `unlock`.
+
+    Args:
+        fd: its file descriptor.
+        path: its path, for the error message.
+
+    Returns:
+        `fd`.
 
     Raises:
-        MismatchError: another process has it; then `fd` is closed.
+        MismatchError: another process holds the lock; `fd` is then closed.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -23,18 +30,18 @@ def lock(fd: int, path: Path) -> int:
         os.close(fd)
         raise MismatchError(f"{path}: another process is writing it; wait or stop it") from None
     except OSError:
-        pass  # a file system without locks: then two writers are the user's own care
+        pass  # the file system has no locks: avoiding two writers is up to the user
     _locked.add(fd)
     return fd
 
 
 def unlock(fd: int) -> None:
-    """Close what `lock` gave."""
+    """Close a file descriptor that `lock` returned, which releases its lock."""
     _locked.discard(fd)
     os.close(fd)
 
 
 def leave_to_parent() -> None:
-    """Close, in a forked process, what it would keep locked after its parent's death."""
+    """In a forked process, close the locked files, which would outlive their owner's death."""
     while _locked:
         os.close(_locked.pop())

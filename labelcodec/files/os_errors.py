@@ -1,4 +1,4 @@
-"""Operating-system errors that name the file they are about."""
+"""Operating-system errors that name the file they concern."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 
 @contextmanager
 def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Lets an OSError that names no file (full disk, failing read) leave with this one's name."""
+    """Add `path` to an OSError that names no file, such as a full disk or a failed read."""
     try:
         yield
     except OSError as error:
@@ -20,5 +20,5 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def unlisted(error: OSError) -> NoReturn:
-    """`onerror` of os.walk, which would pass over a folder that it cannot list."""
+    """`onerror` for os.walk, which would otherwise skip folders that it cannot list."""
     raise error

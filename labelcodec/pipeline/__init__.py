@@ -1,1 +1,55 @@
-"""From a teacher to a student: relabel, train, evaluate."""
+"""The pipeline from a teacher to a student: relabel, train, evaluate.
+
+    relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
+    train("labels.slc", "images", "cifar10", "run", validate="validation")
+    evaluate("validation", "run").top1
+
+Each function takes plain arguments: folders, a model or its name, a recipe or its name, and an
+optional `progress` function (see `labelcodec.progress`). They need torch, which is imported on
+first use of one of these names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labelcodec.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from labelcodec.pipeline.evaluate_runs import evaluate
+    from labelcodec.pipeline.evaluation import Scores
+    from labelcodec.pipeline.relabelling import RelabelReport, relabel
+    from labelcodec.pipeline.training import TrainReport, train
+    from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe, recipe_names
+
+__all__ = [
+    "RelabelReport",
+    "Scores",
+    "TrainReport",
+    "TrainingRecipe",
+    "evaluate",
+    "load_recipe",
+    "recipe_names",
+    "relabel",
+    "train",
+]
+
+_MODULES = {
+    "RelabelReport": "relabelling",
+    "Scores": "evaluation",
+    "TrainReport": "training",
+    "TrainingRecipe": "training_recipe",
+    "evaluate": "evaluate_runs",
+    "load_recipe": "training_recipe",
+    "recipe_names": "training_recipe",
+    "relabel": "relabelling",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return lazy_attributes(__name__, _MODULES, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Calibrated student-teacher alignment: the student's own temperature (LPQLD, Algorithm 1)."""
+"""Calibrated student-teacher alignment: a separate student temperature (LPQLD, Algorithm 1)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ FIRST = 1.0  # the student's temperature in the first epoch
 
 
 @torch.no_grad()
-def student_temperature(student: torch.Tensor, wanted: torch.Tensor) -> float:
-    """The temperature out of 0.01, 0.02, ... 1.00 at which the student is nearest to the teacher.
+def student_temperature(student: torch.Tensor, targets: torch.Tensor) -> float:
+    """Student temperature of least KL divergence from the targets, to use in the next epoch.
 
     Args:
-        student: (B, C) logits of the last batch of an epoch.
-        wanted: (B, C) probabilities it should have given.
+        student: (B, C) float logits of the last batch of an epoch.
+        targets: (B, C) target probabilities of the same samples.
 
     Returns:
-        The one of least KL divergence, to be used in the next epoch.
+        One of 0.01, 0.02, ..., 1.00.
     """
-    cross = [-(wanted * F.log_softmax(student / t, dim=1)).sum() for t in GRID]
-    return GRID[int(torch.stack(cross).argmin())]
+    cross_entropies = [-(targets * F.log_softmax(student / t, dim=1)).sum() for t in GRID]
+    return GRID[int(torch.stack(cross_entropies).argmin())]

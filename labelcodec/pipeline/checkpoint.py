@@ -1,4 +1,4 @@
-"""What a run needs to go on as if it had never stopped."""
+"""Checkpoints of training runs: atomic writing, and loading without running code."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ from labelcodec.mapdiff import difference
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that there is always a whole one, whatever happens.
+    """Write a checkpoint atomically.
 
-    torch writes to memory: to a file it reports a full disk as a mistake of its own.
+    It is serialized in memory first, because torch reports a full disk as an internal error when
+    it writes to a file.
+
+    Args:
+        path: the file; an existing one is replaced.
+        state: tensors and plain values.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
@@ -30,11 +35,13 @@ def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()
 
     Args:
         path: the file.
-        expected: what its entry 'run' must say, so that another run's checkpoint is refused.
-        ignore: keys of that entry that may say something else.
+        expected: the required value of its entry 'run', so that another run's checkpoint is
+            refused.
+        ignore: keys of that entry that may differ.
 
     Raises:
-        MismatchError: it is missing, damaged, or of another run; the message says what differs.
+        MismatchError: the checkpoint is missing, damaged, or of another run; the message says what
+            differs.
     """
     if not path.is_file():
         raise MismatchError(f"{path}: no checkpoint to resume from")
@@ -43,7 +50,9 @@ def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()
         run = dict(state["run"])
     except Exception as error:
         raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
-    there, now = ({k: v for k, v in side.items() if k not in ignore} for side in (run, expected))
-    if what := difference(there, now):
-        raise MismatchError(f"{path}: is of another run: {what}")
+    saved, current = (
+        {k: v for k, v in entry.items() if k not in ignore} for entry in (run, expected)
+    )
+    if mismatch := difference(saved, current):
+        raise MismatchError(f"{path}: is of another run: {mismatch}")
     return dict(state)

@@ -1,4 +1,4 @@
-"""One process of several, as torchrun starts them."""
+"""Process groups under torchrun, or a single process without it."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # its default arguments hold a group for ever that is there before them
+import torch.distributed.nn  # before any group exists: default arguments would keep it alive
 
 from labelcodec.errors import ConfigError
 from labelcodec.replay.loading import worker_deaths
 
-PATIENCE = timedelta(days=1)  # others wait while one fits tables or measures a student for all
+# The other processes wait while one fits tables or evaluates a student for all.
+TIMEOUT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Process:
-    """Which of how many this is, and the device it works on.
+    """This process: its rank, the number of processes, and its device.
 
     Attributes:
         rank: 0..world - 1.
-        world: processes in all.
-        device: its own GPU, or the CPU.
+        world: number of processes.
+        device: the process's own GPU, or the CPU.
     """
 
     rank: int
@@ -35,107 +36,109 @@ class Process:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes and prints for all."""
+        """Whether this is rank 0, which writes and prints for all processes."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Go on when all processes have come here."""
+        """Barrier: block until all processes have called this."""
         self.sums(0)
 
     def shared(self, value: bytes | None) -> bytes | None:
-        """The first process's value, which all processes must ask for."""
-        given = [value]
+        """Broadcast the value of rank 0; all processes must call this."""
+        values = [value]
         if self.world > 1:
-            dist.broadcast_object_list(given, 0)
-        return given[0]
+            dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def sums(self, *numbers: int) -> list[int]:
-        """Each number added up over all processes, which must all ask."""
+        """Sum each number over all processes; all processes must call this."""
         if self.world == 1:
             return list(numbers)
-        shared = torch.tensor(numbers, dtype=torch.int64, device=self.device)
-        dist.all_reduce(shared)
-        found: list[int] = shared.tolist()
-        return found
+        summed = torch.tensor(numbers, dtype=torch.int64, device=self.device)
+        dist.all_reduce(summed)
+        totals: list[int] = summed.tolist()
+        return totals
 
 
 def check_shared(batches: int, world: int) -> None:
-    """Refuse to share so few batches among so many processes.
+    """Check that every process gets at least one batch.
 
     Raises:
-        ConfigError: one would be left without.
+        ConfigError: there are fewer batches than processes.
     """
     if batches < world:
         raise ConfigError(f"more processes ({world}) than batches ({batches}); start fewer")
 
 
 def rank() -> int:
-    """Which of the processes that torchrun started this is; 0 without it."""
-    return _told("RANK", 0)
+    """Rank of this process under torchrun; 0 without it."""
+    return _environment_number("RANK", 0)
 
 
 @contextmanager
 def process(device: str | None = None) -> Iterator[Process]:
-    """Join the group that torchrun's environment describes; alone where there is none.
+    """Join the process group that torchrun's environment describes; without one, run alone.
 
-    Inside of another one, it is the same group.
+    A nested call uses the group that was joined already.
 
     Args:
-        device: 'cpu', 'cuda', ...; by default a GPU where there is one.
+        device: 'cpu', 'cuda', ...; default: a GPU if there is one.
 
     Raises:
-        ConfigError: no such device, or half an environment.
+        ConfigError: no such device, or an incomplete environment.
         ConnectionError: another process has failed.
         ChildProcessError: a process that loads images was killed.
     """
-    world, place = _told("WORLD_SIZE", 1), _device(device)
+    world, torch_device = _environment_number("WORLD_SIZE", 1), _device(device)
     if world == 1 or dist.is_initialized():
         with worker_deaths():
-            yield Process(rank() if world > 1 else 0, world, place)
+            yield Process(rank() if world > 1 else 0, world, torch_device)
         return
     try:
-        _join(place)
+        _join(torch_device)
         with worker_deaths():
-            yield Process(rank(), world, place)
+            yield Process(rank(), world, torch_device)
     except RuntimeError as error:
         if is_loss(error):
-            what = f"process {rank()} of {world} lost the others; one of them says why"
-            raise ConnectionError(what) from error
+            message = (
+                f"process {rank()} of {world} lost contact with the others; one of them reports why"
+            )
+            raise ConnectionError(message) from error
         raise
-    # a process that fails keeps its connections until it has said why
+    # after an error the group is kept, so that the failed process can report the reason first
     dist.destroy_process_group()
-    # the group's threads end with its last user; at Python's end they would abort the process
+    # drop the last reference to the group: its threads would abort the process at exit
     gc.collect()
 
 
-def _join(place: torch.device) -> None:
+def _join(device: torch.device) -> None:
     try:
-        dist.init_process_group("nccl" if place.type == "cuda" else "gloo", timeout=PATIENCE)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     except ValueError as error:
         raise ConfigError(f"{error}; start the processes with torchrun") from None
 
 
 def is_loss(error: BaseException) -> bool:
-    """Whether torch tells that another process has gone."""
-    lost = isinstance(error, dist.DistError) or "gloo" in str(error)
-    return isinstance(error, RuntimeError) and lost
+    """Whether an error is torch's report of a lost process."""
+    is_distributed = isinstance(error, dist.DistError) or "gloo" in str(error)
+    return isinstance(error, RuntimeError) and is_distributed
 
 
-def _device(wanted: str | None) -> torch.device:
-    kind = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+def _device(name: str | None) -> torch.device:
+    spec = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        place = torch.device(kind)
-        torch.empty(0, device=place)
+        device = torch.device(spec)
+        torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {kind!r}: {str(error).splitlines()[0]}") from None
-    if place.type == "cuda" and place.index is None:
-        place = torch.device("cuda", _told("LOCAL_RANK", 0))
-        torch.cuda.set_device(place)
-    return place
+        raise ConfigError(f"device {spec!r}: {str(error).splitlines()[0]}") from None
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", _environment_number("LOCAL_RANK", 0))
+        torch.cuda.set_device(device)
+    return device
 
 
-def _told(name: str, default: int) -> int:
-    """A number of torchrun's environment."""
+def _environment_number(name: str, default: int) -> int:
+    """An integer from torchrun's environment variables."""
     text = os.environ.get(name, str(default))
     if not text.isdecimal():
         raise ConfigError(f"the environment's {name} is {text!r}, not a number")

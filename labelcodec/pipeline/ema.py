@@ -1,4 +1,4 @@
-"""A moving average of a model's weights."""
+"""Exponential moving average (EMA) of a model's weights."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import nn
 
 
 class MovingAverage:
-    """Weights averaged over steps, w <- decay w + (1 - decay) now.
+    """Weights averaged over optimiser steps: average <- decay average + (1 - decay) weights.
 
-    Batch norm's statistics are averaged, too, as by torch's AveragedModel with `use_buffers`;
-    buffers of integers are copied.
+    Batch norm statistics are averaged too, as by torch's AveragedModel with `use_buffers=True`;
+    integer buffers are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
-        """Start at the model's weights.
+        """Initialise the average to the model's weights.
 
         Args:
-            model: whose weights are followed.
+            model: the model whose weights are averaged.
             decay: 0..1.
         """
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
@@ -27,10 +27,10 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move towards the model's weights."""
-        now = model.state_dict()
+        """Add the model's current weights to the average."""
+        weights = model.state_dict()
         for name, average in self.model.state_dict().items():
             if average.is_floating_point():
-                average.lerp_(now[name], 1 - self.decay)
+                average.lerp_(weights[name], 1 - self.decay)
             else:
-                average.copy_(now[name])
+                average.copy_(weights[name])

@@ -1,46 +1,52 @@
-"""What a student's logits are compared with the teacher's labels by."""
+"""Training losses."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 
-from labelcodec.replay.labels import SoftLabels
+from labelcodec.replay.soft_labels import SoftLabels
 
-HARD_SHARE, HARD_SMOOTHING = 0.1, 0.1  # GIFT's (arXiv 2405.14736)
+HARD_SHARE, HARD_SMOOTHING = 0.1, 0.1  # as in GIFT (arXiv 2405.14736)
 
 
 def target(labels: SoftLabels, temperature: float, smoothing: float = 0.0) -> torch.Tensor:
-    """(B, C) probabilities that the student should give.
+    """(B, C) float32 target probabilities for the student.
 
     Args:
-        labels: of the batch.
-        temperature: at which they are read.
+        labels: labels of the batch.
+        temperature: temperature of the softmax over the labels, above 0.
         smoothing: share of the uniform distribution mixed in, 0..1.
     """
-    wanted = labels.probabilities(temperature)
+    targets = labels.probabilities(temperature)
     return (
-        wanted
+        targets
         if smoothing == 0
-        else wanted.lerp(torch.full_like(wanted, 1 / labels.classes), smoothing)
+        else targets.lerp(torch.full_like(targets, 1 / labels.classes), smoothing)
     )
 
 
-def kl(student: torch.Tensor, wanted: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Mean KL(wanted || softmax(student / temperature)), in nats.
+def kl(student: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Mean KL(targets || softmax(student / temperature)) over samples, in nats.
 
     Args:
         student: (B, C) logits.
-        wanted: (B, C) probabilities.
-        temperature: the student's: its own where the two are calibrated, else the teacher's.
+        targets: (B, C) probabilities.
+        temperature: temperature of the student: its own with calibrated alignment, else that of
+            the labels.
     """
-    return F.kl_div(F.log_softmax(student / temperature, dim=1), wanted, reduction="batchmean")
+    return F.kl_div(F.log_softmax(student / temperature, dim=1), targets, reduction="batchmean")
 
 
 def mse(student: torch.Tensor, labels: SoftLabels) -> torch.Tensor:
-    """Mean squared difference of logits over the classes that the labels hold.
+    """Mean squared difference of logits, over the classes that the labels hold.
 
-    Both are centred on those classes first: a shift says nothing, and codecs may drop it.
+    Both sides are centred over those classes first, because a constant added to all logits does
+    not change the softmax, and codecs may drop it.
+
+    Args:
+        student: (B, C) logits.
+        labels: labels of the batch.
     """
     teacher = labels.logits()
     held = torch.isfinite(teacher)
@@ -55,14 +61,15 @@ def cosine(
 ) -> torch.Tensor:
     """GIFT's loss: 1 - cosine of the student's logits and the refined labels (arXiv 2405.14736).
 
-    The teacher's label and a tenth of the smoothed hard one, each of length 1, are added up. Where
-    labels leave classes out there are no logits to compare with: probabilities take their place.
+    A refined label is the teacher's label plus a tenth of the smoothed hard label, both scaled to
+    unit length. Labels that omit classes have no logits for them, so their probabilities are used
+    instead.
 
     Args:
         student: (B, C) logits.
-        labels: of the batch.
-        hard: (B,) int64 classes of the images.
-        temperature: at which labels that leave classes out are read.
+        labels: labels of the batch.
+        hard: (B,) int64 classes of the images, 0..C-1.
+        temperature: temperature of those probabilities.
     """
     teacher = labels.logits()
     if not torch.isfinite(teacher).all():

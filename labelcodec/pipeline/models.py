@@ -1,4 +1,4 @@
-"""Models by name: our own, torchvision's, timm's, a file, or a function of the user's."""
+"""Models by name: built-in, torchvision, timm, a model file, or a user's function."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ NAMES += ".ts) or exported (.pt2) file"
 
 
 def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
-    """A model that maps (B, 3, H, W) images to (B, classes) logits.
+    """Build a model that maps (B, 3, H, W) images to (B, C) logits.
 
     Args:
-        name: one of our own (convnet, resnet20, resnet56), 'torchvision/resnet18',
+        name: a built-in model (convnet, resnet20, resnet56), 'torchvision/resnet18',
             'timm/vit_tiny_patch16_224', 'package.module:function' (called with `classes`), or the
-            path of a TorchScript or torch.export file, which brings its own weights.
+            path of a TorchScript or torch.export file, which includes its weights.
         classes: C.
         weights: file of a state dict, .safetensors or written by torch.save; loaded without
-            running code. Without it weights are random.
+            running code. None leaves the initial weights, usually random.
 
     Raises:
-        ConfigError: an unknown name, or a library that is not installed.
-        MismatchError: weights that do not fit, or a file that is no model.
+        ConfigError: an unknown name, a library that is not installed, or weights for a model file.
+        MismatchError: the weights do not fit, or the file is not a model.
     """
     if is_file(name):
         if weights is not None:
@@ -58,36 +58,50 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
 
 
 def is_file(name: str) -> bool:
-    """Whether a name is that of a TorchScript or exported file."""
+    """Whether a name is the path of a TorchScript or torch.export file."""
     return Path(name).suffix in FILES
 
 
+def model_name(model: nn.Module | str) -> str:
+    """Name of a model in a run's records: the name as in `build`, or a module's class."""
+    if isinstance(model, str):
+        return model
+    return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
 def trained(name: str, classes: int, weights: Path | None) -> nn.Module:
-    """A model as in `build`, ready to be asked: in evaluation mode.
+    """Build a trained model, in evaluation mode.
+
+    Args:
+        name: name or file of the model, as in `build`.
+        classes: C.
+        weights: file of the weights; None where the model brings its own.
 
     Raises:
-        ConfigError: as `build`, or the weights would be random.
-        MismatchError: as `build`.
+        ConfigError: as in `build`, or the weights would be random.
+        MismatchError: as in `build`.
     """
     model = build(name, classes, weights)
     if weights is None and not is_file(name) and ":" not in name:
-        raise ConfigError(f"{name} has random weights; give those it was trained to")
-    # an exported program has no modes
+        raise ConfigError(f"{name} has random weights; give its trained weights")
+    # an exported program has no training and evaluation modes
     return model if Path(name).suffix == EXPORTED else model.eval()
 
 
 def _by_name(name: str, classes: int) -> nn.Module:
-    library, _, rest = name.partition("/")
+    library, _, model = name.partition("/")
     if name in OWN:
         return OWN[name](classes)
-    if library == "torchvision" and rest:
+    if library == "torchvision" and model:
         models = _library("torchvision.models", "labelcodec[vision]")
-        return _made(name, lambda: models.get_model(rest, weights=None, num_classes=classes))
-    if library == "timm" and rest:
+        return _checked_build(
+            name, lambda: models.get_model(model, weights=None, num_classes=classes)
+        )
+    if library == "timm" and model:
         timm = _library("timm", "timm")
-        return _made(name, lambda: timm.create_model(rest, num_classes=classes))
+        return _checked_build(name, lambda: timm.create_model(model, num_classes=classes))
     if ":" in name:
-        return _own_function(name, classes)
+        return _from_function(name, classes)
     raise ConfigError(f"unknown model {name!r}; known are {NAMES}")
 
 
@@ -98,16 +112,17 @@ def _library(module: str, package: str) -> Any:
         raise ConfigError(f"{module} is not installed: pip install '{package}'") from None
 
 
-def _made(name: str, make: Callable[[], nn.Module]) -> nn.Module:
+def _checked_build(name: str, make: Callable[[], nn.Module]) -> nn.Module:
     try:
         return make()
     except (ValueError, RuntimeError) as error:
         raise ConfigError(f"{name}: {error}") from None
 
 
-def _own_function(name: str, classes: int) -> nn.Module:
+def _from_function(name: str, classes: int) -> nn.Module:
     module, _, function = name.partition(":")
-    sys.path.insert(0, os.getcwd())  # a program's own folder comes first there
+    # import from the working directory first, as Python does with `-m`
+    sys.path.insert(0, os.getcwd())
     try:
         model = getattr(importlib.import_module(module), function)(classes)
     except Exception as error:
@@ -121,29 +136,29 @@ def _own_function(name: str, classes: int) -> nn.Module:
 
 @contextmanager
 def _no_pickle() -> Iterator[None]:
-    """Make every torch.load refuse code: torch.export falls back to one that does not."""
-    before = os.environ.get(FORCE_SAFE)
+    """Force weights-only loading in torch.load, since torch.export falls back to unsafe loading."""
+    previous = os.environ.get(FORCE_SAFE)
     os.environ[FORCE_SAFE] = "1"
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ[FORCE_SAFE]
         else:
-            os.environ[FORCE_SAFE] = before
+            os.environ[FORCE_SAFE] = previous
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torch from telling of TorchScript's age, and of what it tries before it fails."""
-    before = logging.root.manager.disable
+    """Silence torch's deprecation warnings for TorchScript and its logs of failed attempts."""
+    previous = logging.root.manager.disable
     logging.disable()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.disable(before)
+        logging.disable(previous)
 
 
 def _from_file(path: Path) -> nn.Module:
@@ -156,5 +171,7 @@ def _from_file(path: Path) -> nn.Module:
             script: nn.Module = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
             return script
     except Exception as error:
-        kind = type(error).__name__
-        raise MismatchError(f"{path}: neither TorchScript nor an exported model ({kind})") from None
+        error_type = type(error).__name__
+        raise MismatchError(
+            f"{path}: neither TorchScript nor an exported model ({error_type})"
+        ) from None

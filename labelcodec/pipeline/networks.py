@@ -1,4 +1,4 @@
-"""Networks small enough to train on a CPU, and the CIFAR residual networks."""
+"""Networks small enough to train on a CPU, and residual networks for small images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from torch import nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut without weights (option A of He et al. 2016)."""
+    """Residual block: two 3x3 convolutions and a parameter-free shortcut (He et al. 2016, A).
+
+    Args:
+        channels: channels of the input.
+        width: channels of the output, at least as many.
+        stride: stride of the first convolution and of the shortcut.
+    """
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
@@ -32,15 +38,15 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """ResNet of 6n + 2 layers for small images (He et al. 2016, section 4.2)."""
+    """ResNet with 6n + 2 layers for small images (He et al. 2016, section 4.2)."""
 
     def __init__(self, blocks: int, classes: int, channels: int = 3) -> None:
         """Three stages of 16, 32 and 64 channels.
 
         Args:
-            blocks: n, blocks a stage.
+            blocks: n, blocks per stage.
             classes: C.
-            channels: of the images.
+            channels: image channels.
         """
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 16, 3, 1, 1, bias=False)
@@ -66,20 +72,21 @@ def _stage(channels: int, width: int, stride: int, blocks: int) -> nn.Sequential
 def convnet(
     classes: int, widths: Sequence[int] = (32, 64, 128, 192), channels: int = 3
 ) -> nn.Module:
-    """A network for small images that a CPU trains in seconds.
+    """Convolutional network for small images that trains on a CPU in seconds.
 
-    A 5x5 convolution of stride 2, then 3x3 ones behind 2x2 max pooling, each with batch norm and
-    ReLU; the mean over positions and a linear layer.
+    A 5x5 convolution of stride 2, then 3x3 convolutions, each preceded by 2x2 max pooling. Every
+    convolution is followed by batch norm and ReLU. Global average pooling and a linear layer give
+    the logits.
 
     Args:
         classes: C.
-        widths: channels of each convolution.
-        channels: of the images.
+        widths: output channels of each convolution.
+        channels: image channels.
     """
     layers: list[nn.Module] = [nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False)]
-    for before, width in pairwise(widths):
-        layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
-        layers += [nn.Conv2d(before, width, 3, padding=1, bias=False)]
+    for previous, width in pairwise(widths):
+        layers += [nn.BatchNorm2d(previous), nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)]
+        layers += [nn.Conv2d(previous, width, 3, padding=1, bias=False)]
     layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], classes)]
     network: nn.Module = nn.Sequential(*layers)
@@ -88,9 +95,9 @@ def convnet(
 
 
 def small_resnet18(classes: int) -> nn.Module:
-    """ResNet-18 of torchvision for images of 64 pixels: it starts with 3x3 at stride 1, unpooled.
+    """ResNet-18 of torchvision for 64-pixel images: a 3x3 stem of stride 1, no max pooling.
 
-    LPLD's and LPQLD's students of Tiny-ImageNet, after zeyuanyin/tiny-imagenet.
+    The student that LPLD and LPQLD use for Tiny-ImageNet, after zeyuanyin/tiny-imagenet.
 
     Args:
         classes: C.

@@ -1,22 +1,22 @@
-"""Which of a run's batches are ever labelled."""
+"""Pruning: the subset of a run's batches that is labelled."""
 
 from __future__ import annotations
 
-from labelcodec.augment.recipe import Recipe
+from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.errors import ConfigError
 
 
-def kept_batches(recipe: Recipe, epochs: int, keep: float) -> list[int]:
-    """Numbers of the batches to label.
+def kept_batches(recipe: AugmentationSpec, epochs: int, keep: float) -> list[int]:
+    """Numbers of the batches to label, in ascending order.
 
     Args:
-        recipe: what batches are drawn from.
-        epochs: T, epochs the student will train for.
-        keep: share of their batches, above 0 and up to 1. Below 1 the incomplete last batch of
-            every epoch is left out and the first so many of the others are kept, as LPQLD prunes.
+        recipe: the augmentation spec that batches are drawn from.
+        epochs: T, number of epochs the student will train for, 1 or more.
+        keep: share of the batches to keep, above 0 and up to 1. Below 1 the partial last batch of
+            every epoch is dropped, and the first `keep` of the full batches are kept, as in LPQLD.
 
     Raises:
-        ConfigError: nothing would be kept.
+        ConfigError: an argument is out of range, or no batch would be kept.
     """
     if epochs < 1:
         raise ConfigError(f"{epochs} epochs: allowed are 1 and more")
@@ -24,8 +24,8 @@ def kept_batches(recipe: Recipe, epochs: int, keep: float) -> list[int]:
         raise ConfigError(f"keep={keep:g}: allowed is a share above 0, up to 1")
     if keep == 1:
         return list(range(epochs * recipe.batches))
-    whole = recipe.images // recipe.batch
-    wanted = round(keep * epochs * whole)
-    if not wanted:
-        raise ConfigError(f"keep={keep:g} of {epochs * whole} whole batches leaves none")
-    return [n // whole * recipe.batches + n % whole for n in range(wanted)]
+    full = recipe.images // recipe.batch
+    count = round(keep * epochs * full)
+    if not count:
+        raise ConfigError(f"keep={keep:g} of {epochs * full} full batches leaves none")
+    return [n // full * recipe.batches + n % full for n in range(count)]

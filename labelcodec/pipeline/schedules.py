@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch: temperature and learning rate. Epochs count from 0."""
+"""Temperature and learning rate schedules. Epochs are counted from 0."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ WARMUP_FIRST = 0.01  # as in torchvision's training recipes
 
 @dataclass(frozen=True)
 class TemperatureSchedule:
-    """The temperature at which labels are read, epoch by epoch.
+    """Softmax temperature of the labels per epoch.
 
     With `step` and its defaults this is dynamic knowledge reuse (LPQLD, arXiv 2604.18135): the same
-    stored logits say something else at each temperature, so that they can be used again.
+    stored logits give different targets at each temperature, so that they can be reused.
 
     Attributes:
-        kind: 'step' multiplies by `factor` every `every` of the run, down to `last`; 'cosine' goes
-            from `first` to `last` on half a cosine; 'constant' stays at `first`.
-        first: temperature of epoch 0.
-        last: lowest temperature.
-        factor: 0..1, of 'step'.
-        every: share of the epochs after which 'step' falls, 0..1.
+        kind: 'step' multiplies the temperature by `factor` after every `every` of the run, down to
+            `last`; 'cosine' anneals from `first` to `last` along half a cosine; 'constant' stays at
+            `first`.
+        first: temperature of epoch 0, above 0.
+        last: lowest temperature, above 0 and up to `first`.
+        factor: factor of each step of 'step', above 0 and up to 1.
+        every: length of a step of 'step', as a share of the run, above 0 and up to 1.
+
+    Raises:
+        ConfigError: a value is out of range.
     """
 
     kind: Literal["step", "cosine", "constant"] = "step"
@@ -42,24 +46,27 @@ class TemperatureSchedule:
             raise ConfigError("temperature: first must be above 0, factor and every in 0..1")
 
     def at(self, epoch: int, epochs: int) -> float:
-        """Temperature of an epoch out of `epochs`."""
+        """Temperature in epoch `epoch` of a run of `epochs`."""
         if self.kind == "constant":
             return self.first
         if self.kind == "cosine":
             return _cosine(self.first, self.last, epoch / epochs)
-        falls = int(epoch / max(self.every * epochs, 1) + 1e-9)
-        return max(self.first * self.factor**falls, self.last)
+        steps = int(epoch / max(self.every * epochs, 1) + 1e-9)
+        return max(self.first * self.factor**steps, self.last)
 
 
 def learning_rate(epoch: float, epochs: int, *, warmup: float = 0.0, stretch: float = 1.0) -> float:
-    """Factor of the first learning rate: linear warm-up from 0.01, then half a cosine to 0.
+    """Multiplier of the base learning rate: linear warm-up from 0.01, then half a cosine to 0.
 
     Args:
-        epoch: epochs done.
-        epochs: in all.
-        warmup: epochs of the linear rise.
-        stretch: how many times longer the cosine is than the run, so that it ends above 0; LPLD and
-            LPQLD call 2 a smoothed learning rate.
+        epoch: epochs done, possibly fractional.
+        epochs: total epochs.
+        warmup: epochs of linear warm-up.
+        stretch: length of the cosine relative to the run; above 1 the learning rate ends above 0.
+            LPLD and LPQLD call stretch 2 a smoothed learning rate.
+
+    Returns:
+        Multiplier in 0..1.
     """
     if epoch < warmup:
         return WARMUP_FIRST + (1 - WARMUP_FIRST) * epoch / warmup

@@ -1,4 +1,4 @@
-"""The teacher: a model, and what it says of a batch."""
+"""Teachers: loading, and labelling of a batch."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from labelcodec.batch import Labels, Mix, Precision
-from labelcodec.errors import DataError
-from labelcodec.pipeline.asking import asked
-from labelcodec.pipeline.models import trained
-from labelcodec.replay.finish import mix, normalise
+from labelcodec.augmentation.mix import Mix, mix_images
+from labelcodec.batch import Labels, Precision
+from labelcodec.errors import ConfigError, DataError
+from labelcodec.pipeline.forward import forward
+from labelcodec.pipeline.models import model_name, trained
+from labelcodec.replay.normalisation import normalise
 
 AUTOCAST = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A model that labels.
+    """A model that labels batches.
 
     Attributes:
-        model: (B, 3, H, W) to (B, C) logits, in evaluation mode on its device.
+        model: maps (B, 3, H, W) images to (B, C) logits; in evaluation mode, on its device.
         classes: C.
-        device: where it runs.
+        device: the model's device.
         normalisation: mean and std of its inputs in 0..1; None for inputs in 0..1.
-        autocast: 'float16' or 'bfloat16' arithmetic where torch finds it safe; None for float32.
-        precision: type in which logits are kept.
-        facts: its name, its arithmetic and the SHA-256 of its weights, for the header.
+        autocast: 'float16' or 'bfloat16' for torch's mixed-precision inference; None for float32.
+        precision: dtype to which logits are rounded: 'float16', 'bfloat16' or 'float32'.
+        facts: the model's name, its autocast dtype and the SHA-256 of its weights, for the header.
     """
 
     model: nn.Module
@@ -45,38 +46,41 @@ class Teacher:
 
     @torch.inference_mode()
     def label(self, images: torch.Tensor, mixed: Mix | None) -> Labels:
-        """Labels of a batch.
+        """Label a batch.
 
         Args:
-            images: (B, 3, H, W) uint8, not mixed yet.
-            mixed: how they are to be mixed.
+            images: (B, 3, H, W) uint8, augmented but not mixed.
+            mixed: the mix to apply to them; None for no mixing.
+
+        Returns:
+            Dense logits, (B, C) in the teacher's precision.
 
         Raises:
-            MismatchError: the model does not take such images or does not give (B, C) numbers.
-            DataError: logits that are not finite in the precision asked for.
+            MismatchError: the model fails on such images, or does not return a (B, C) tensor.
+            DataError: logits are not finite in the teacher's precision.
         """
-        inputs = mix(normalise(images.to(self.device), self.normalisation), mixed)
-        kind = AUTOCAST.get(self.autocast or "", torch.float32)
-        with torch.autocast(self.device.type, kind, enabled=self.autocast is not None):
-            logits = asked(self.model, inputs, self.classes, f"the teacher {self.facts['name']}")
-        return Labels(self.classes, self._kept(logits), precision=self.precision)
+        inputs = mix_images(normalise(images.to(self.device), self.normalisation), mixed)
+        dtype = AUTOCAST.get(self.autocast or "", torch.float32)
+        with torch.autocast(self.device.type, dtype, enabled=self.autocast is not None):
+            logits = forward(self.model, inputs, self.classes, f"the teacher {self.facts['name']}")
+        return Labels(self.classes, self._rounded(logits), precision=self.precision)
 
-    def _kept(self, logits: torch.Tensor) -> NDArray[Any]:
-        """Logits in the precision asked for; bfloat16 is held in float32."""
-        kept = logits.to(getattr(torch, self.precision))
-        if not kept.isfinite().all():
+    def _rounded(self, logits: torch.Tensor) -> NDArray[Any]:
+        """(B, C) logits rounded to the teacher's precision; bfloat16 values are held in float32."""
+        rounded = logits.to(getattr(torch, self.precision))
+        if not rounded.isfinite().all():
             raise DataError(
                 f"the teacher {self.facts['name']} gave logits that are not finite in "
                 f"{self.precision}; keep them in another precision, or turn autocast off"
             )
-        if kept.dtype == torch.bfloat16:
-            kept = kept.float()
-        values: NDArray[Any] = kept.cpu().numpy()
+        if rounded.dtype == torch.bfloat16:
+            rounded = rounded.float()
+        values: NDArray[Any] = rounded.cpu().numpy()
         return values
 
 
 def load_teacher(
-    name: str,
+    teacher: nn.Module | str,
     weights: Path | None,
     classes: int,
     device: torch.device,
@@ -85,16 +89,42 @@ def load_teacher(
     autocast: str | None,
     precision: Precision,
 ) -> Teacher:
-    """A teacher by name, see `models.trained`.
+    """Load a teacher by name, or wrap a trained torch module.
+
+    Args:
+        teacher: a model name as in `models.build`, or a module that maps (B, 3, H, W) images to
+            (B, C) logits, which is put into evaluation mode.
+        weights: file of the weights; None for a module or a model that includes its weights.
+        classes: C.
+        device: device to run on.
+        normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
+        autocast: 'float16', 'bfloat16' or None, see `Teacher`.
+        precision: dtype to which logits are rounded, see `Teacher`.
 
     Raises:
-        ConfigError: an unknown name, or no weights.
-        MismatchError: weights that do not fit.
+        ConfigError: an unknown name, missing weights, or weights for a module.
+        MismatchError: the weights do not fit.
     """
-    model = trained(name, classes, weights).to(device)
+    name = model_name(teacher)
     facts: dict[str, Any] = {"name": name} | ({"autocast": autocast} if autocast else {})
-    file = weights or (Path(name) if Path(name).is_file() else None)
-    if file is not None:
-        with file.open("rb") as data:
-            facts["sha256"] = hashlib.file_digest(data, "sha256").hexdigest()
+    if isinstance(teacher, nn.Module):
+        if weights is not None:
+            raise ConfigError(f"{name} is a trained module, `weights` cannot be added")
+        model = teacher.eval().to(device)
+        facts["sha256"] = _state_digest(model)
+    else:
+        model = trained(teacher, classes, weights).to(device)
+        file = weights or (Path(name) if Path(name).is_file() else None)
+        if file is not None:
+            with file.open("rb") as stream:
+                facts["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
     return Teacher(model, classes, device, normalisation, autocast, precision, facts)
+
+
+def _state_digest(model: nn.Module) -> str:
+    """SHA-256 (hex) of a module's state dict, in order of name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        content = value.detach().cpu().contiguous().view(-1).view(torch.uint8)
+        digest.update(name.encode() + b"\0" + content.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Threads share a sum out among them: the last bits of it depend on how many they are."""
+"""Thread count of torch. The last bits of floating-point sums depend on it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from pathlib import Path
 import torch
 
 
-def count() -> int:
-    """Threads that torch computes with, and BLAS where both are told by OMP_NUM_THREADS."""
+def thread_count() -> int:
+    """Number of threads torch computes with; OMP_NUM_THREADS sets it for torch and BLAS alike."""
     return torch.get_num_threads()
 
 
-def another(path: Path, before: int, now: int) -> str:
-    """What to say where a run goes on from a file with another number of threads."""
+def thread_change_note(path: Path, before: int, now: int) -> str:
+    """Note for the user that a run is resumed with another number of threads.
+
+    Args:
+        path: the file that the run is resumed from.
+        before: number of threads when it was written.
+        now: number of threads now.
+    """
     return (
-        f"{path}: torch had threads={before} and has threads={now} now; the run goes on, but not "
-        "to the same bits as if it had not stopped "
-        f"(OMP_NUM_THREADS={before} does, on as many cores)"
+        f"{path}: torch had threads={before} and has threads={now} now; the run continues, but not "
+        "to the same bits as an uninterrupted run (for those, resume with "
+        f"OMP_NUM_THREADS={before} on as many cores)"
     )

@@ -1,4 +1,4 @@
-"""Weights from files, without running code, and into models that they fit."""
+"""Loading of weight files into models, without running code."""
 
 from __future__ import annotations
 
@@ -11,18 +11,25 @@ from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError, ShapeError
 
-OPTIONAL = "num_batches_tracked"  # torch does without
+OPTIONAL = "num_batches_tracked"  # torch loads state dicts without it
 
 
 def load_weights(model: nn.Module, path: Path, named: str) -> None:
-    """Put the weights of a file into a model, which error messages call `named`.
+    """Load the weights of a file into a model.
+
+    Args:
+        model: the model.
+        path: .safetensors, or a state dict written by torch.save.
+        named: name of the model in error messages.
 
     Raises:
-        MismatchError: the file is missing, damaged, holds other things than tensors, or its
-            tensors do not fit the model; a ShapeError where they only have other shapes.
+        ConfigError: the safetensors package is not installed.
+        ShapeError: a tensor has another shape than the model's.
+        MismatchError: the file is missing, damaged, not a state dict, or its tensors do not fit
+            the model.
     """
     state = _read_state(path)
-    for key in ("model", "state_dict"):  # checkpoints of training scripts
+    for key in ("model", "state_dict"):  # checkpoints of training scripts nest the state dict
         if isinstance(state.get(key), dict):
             state = state[key]
     state = {str(name).removeprefix("module."): value for name, value in state.items()}
@@ -32,20 +39,23 @@ def load_weights(model: nn.Module, path: Path, named: str) -> None:
         raise _misfit(f"{path}: does not fit {named}", model, state) from None
 
 
-def _misfit(what: str, model: nn.Module, state: Mapping[str, Any]) -> MismatchError:
-    """The first thing in which weights differ from a model's."""
-    own, there = (
+def _misfit(prefix: str, model: nn.Module, state: Mapping[str, Any]) -> MismatchError:
+    """Error that names the first difference between weights and a model's."""
+    model_shapes, file_shapes = (
         {name: _shape(value) for name, value in tensors.items() if not name.endswith(OPTIONAL)}
         for tensors in (model.state_dict(), state)
     )
-    for verb, names in (("lacks", [*own.keys() - there]), ("has", [*there.keys() - own])):
+    for verb, names in (
+        ("lacks", [*model_shapes.keys() - file_shapes]),
+        ("has", [*file_shapes.keys() - model_shapes]),
+    ):
         if names:
-            more = f" and {len(names) - 1} more" * (len(names) > 1)
-            return MismatchError(f"{what}: it {verb} {min(names)}{more}")
-    for name in own:
-        if own[name] != there[name]:
-            return ShapeError(f"{what}: {name} is {there[name]}, not {own[name]}")
-    return MismatchError(f"{what}: its tensors cannot be copied")
+            rest = f" and {len(names) - 1} more" * (len(names) > 1)
+            return MismatchError(f"{prefix}: it {verb} {min(names)}{rest}")
+    for name in model_shapes:
+        if model_shapes[name] != file_shapes[name]:
+            return ShapeError(f"{prefix}: {name} is {file_shapes[name]}, not {model_shapes[name]}")
+    return MismatchError(f"{prefix}: its tensors cannot be copied")
 
 
 def _shape(value: Any) -> str:
@@ -64,7 +74,7 @@ def _read_state(path: Path) -> dict[str, Any]:
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except ImportError:
-        raise ConfigError(f"{path}: reading it takes the safetensors package") from None
+        raise ConfigError(f"{path}: reading it requires the safetensors package") from None
     except Exception as error:
         raise MismatchError(f"{path}: not a file of weights ({type(error).__name__})") from None
     if not isinstance(state, dict):

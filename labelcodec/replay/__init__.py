@@ -1,1 +1,39 @@
-"""Labels on their way into training: torch lives here."""
+"""Replay of recorded batches for training.
+
+    dataset = ReplayDataset("labels.slc", "images")
+    loader = DataLoader(dataset, batch_size=None, sampler=BatchOrder(len(dataset)))
+
+Each item is one recorded batch: its images, augmented as the teacher saw them, and the teacher's
+labels. This package and `labelcodec.pipeline` need torch; it is imported on first use of one of
+these names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labelcodec.lazy import lazy_attributes
+
+if TYPE_CHECKING:
+    from labelcodec.replay.batch_order import BatchOrder
+    from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+    from labelcodec.replay.expansion import expand
+    from labelcodec.replay.soft_labels import SoftLabels
+
+__all__ = ["BatchOrder", "ReplayBatch", "ReplayDataset", "SoftLabels", "expand"]
+
+_MODULES = {
+    "BatchOrder": "batch_order",
+    "ReplayBatch": "dataset",
+    "ReplayDataset": "dataset",
+    "SoftLabels": "soft_labels",
+    "expand": "expansion",
+}
+
+
+def __getattr__(name: str) -> Any:
+    return lazy_attributes(__name__, _MODULES, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Recorded batches as training batches: images augmented as the teacher saw them, and labels."""
+"""PyTorch dataset of recorded batches: images augmented as the teacher saw them, and labels."""
 
 from __future__ import annotations
 
@@ -9,39 +9,37 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch.utils.data import Dataset
-from torch.utils.data._utils.collate import default_collate_fn_map
 
-from labelcodec.batch import Mix
-from labelcodec.codecs.transform.compact import Compact
-from labelcodec.codecs.transform.frame import Frame
+from labelcodec.augmentation.mix import Mix, mix_images
+from labelcodec.batch import CompactLabels
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.images import list_images
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
-from labelcodec.replay.belonging import check_folder, check_images
-from labelcodec.replay.expand import expand
-from labelcodec.replay.finish import check_normalisation, mix, normalise
-from labelcodec.replay.labels import SoftLabels, to_tensors
+from labelcodec.replay.expansion import expand
+from labelcodec.replay.folder_check import check_folder, check_images
+from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.loading import load_batch
-from labelcodec.replay.pixels import Cache, Files
+from labelcodec.replay.normalisation import check_normalisation, normalise
+from labelcodec.replay.soft_labels import SoftLabels, to_tensors
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class CompactLabels:
-    """Compact labels on their way from a loader's worker; `ReplayDataset.finish` expands them.
+class CompactArrays:
+    """Compact labels as a loader's worker sends them; `ReplayDataset.finish` expands them.
 
     Attributes:
-        parts: coefficients, counts, places and residuals, as in `Compact`.
+        arrays: per-batch arrays, as returned by `CompactLabels.arrays`.
         classes: C.
-        frame: digest of what all labels of a shard share.
+        digest: digest of the tables, which all labels of a shard share.
     """
 
-    parts: tuple[torch.Tensor, ...]
+    arrays: tuple[torch.Tensor, ...]
     classes: int
-    frame: str
+    digest: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +47,17 @@ class ReplayBatch:
     """One recorded batch, ready to train on.
 
     Attributes:
-        position: of the batch in the label set, 0..n-1.
-        images: (B, 3, H, W) float32, normalised and mixed; uint8 and not mixed where the data set
-            was asked for uint8.
-        labels: the teacher's.
-        hard: (B,) int64 class of each image, its folder's position.
-        mix: how the images are still to be mixed; None once they are.
+        position: position of the batch in the label set, 0..n-1.
+        images: (B, 3, H, W) float32, normalised and mixed; with `uint8=True` uint8 in 0..255,
+            neither normalised nor mixed.
+        labels: the teacher's output.
+        hard: (B,) int64 class of each image: the position of its sub-folder.
+        mix: the mix still to be applied to the images; None once they are mixed.
     """
 
     position: int
     images: torch.Tensor
-    labels: SoftLabels | CompactLabels
+    labels: SoftLabels | CompactArrays
     hard: torch.Tensor
     mix: Mix | None = None
 
@@ -68,37 +66,45 @@ class ReplayBatch:
         return len(self.images)
 
     def rows(self, chosen: slice) -> ReplayBatch:
-        """Some of the samples of a finished batch."""
+        """A slice of the samples of a finished batch.
+
+        Raises:
+            DataError: the batch is not finished.
+        """
         if self.mix is not None or not isinstance(self.labels, SoftLabels):
-            raise DataError("only a finished batch can be cut: its samples are mixed")
+            raise DataError("only a finished batch can be sliced: its images are mixed already")
         images, hard = self.images[chosen], self.hard[chosen]
         return replace(self, images=images, hard=hard, labels=self.labels.rows(chosen))
 
     def pin_memory(self) -> ReplayBatch:
-        """The batch with its images in page-locked memory; loaders call this."""
+        """The batch with images and classes in page-locked memory; called by `DataLoader`."""
         return replace(self, images=self.images.pin_memory(), hard=self.hard.pin_memory())
 
 
 class ReplayDataset(Dataset[ReplayBatch]):
-    """A label set and its images; one item is one recorded batch.
+    """A label set with its images; one item is one recorded batch.
 
-    For a stock loader: `DataLoader(dataset, batch_size=None, sampler=BatchOrder(len(dataset)))`.
+    Use with a standard loader:
+    `DataLoader(dataset, batch_size=None, sampler=BatchOrder(len(dataset)))`.
 
     Args:
-        labels: a container, a glob or a list of shards.
-        images: the image folder, one sub-folder a class.
-        uint8: leave images in grey levels, unmixed, and compact labels compact, to be finished on
-            the device that trains: `dataset.finish(batch, device)`.
-        cache: file to keep decoded images in, shared by all workers; None decodes every time.
-        image_size: height, width of the network input, where the header does not say.
-        interpolation: of the resized crop, where the header does not say.
-        normalisation: mean and std of inputs in 0..1, where the header does not say.
-        progress: called with images done and in all while the cache is filled.
+        labels: a container, a glob pattern or a list of shards.
+        images: the image folder, one sub-folder per class.
+        uint8: return images as uint8, neither normalised nor mixed, and compact labels unexpanded;
+            `dataset.finish(batch, device)` then finishes the batch on the training device.
+        cache: file of decoded images, shared by all workers; None decodes images on every access.
+        image_size: height, width of the network input, if the header does not record it.
+        interpolation: 'bilinear' or 'bicubic', if the header does not record it; default
+            'bilinear'.
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, if the header does
+            not record it.
+        progress: called with images done and total images while the cache is filled.
 
     Raises:
-        LabelcodecError: a bad container, an image folder or a cache that the labels do not belong
-            to, an image size that is missing, a setting that is not the recorded one, or no such
-            normalisation.
+        DataError: no image size is recorded or passed, or the normalisation is malformed.
+        MismatchError: the labels do not belong to the image folder or the cache, or a setting
+            differs from the recorded one.
+        LabelcodecError: a damaged container.
     """
 
     def __init__(
@@ -119,20 +125,26 @@ class ReplayDataset(Dataset[ReplayBatch]):
         check_folder(self.reader, self.listing)
         self.uint8 = uint8
         where = str(self.reader.paths[0])
-        size = _said(where, "image size", header.image_size, image_size)
+        size = _recorded_or_passed(where, "image size", header.image_size, image_size)
         if size is None:
             raise DataError(f"{where}: does not say the size of the network input; give it")
         self.size = size
-        resized = _said(where, "interpolation", header.interpolation, interpolation)
-        self.interpolation = resized or "bilinear"
+        resize_filter = _recorded_or_passed(
+            where, "interpolation", header.interpolation, interpolation
+        )
+        self.interpolation = resize_filter or "bilinear"
         check_normalisation(normalisation)
-        given = normalisation and {key: list(numbers) for key, numbers in normalisation.items()}
-        self.normalisation = _said(where, "normalisation", header.normalisation, given)
+        passed = normalisation and {key: list(numbers) for key, numbers in normalisation.items()}
+        self.normalisation = _recorded_or_passed(
+            where, "normalisation", header.normalisation, passed
+        )
         check_normalisation(self.normalisation)
         self._pixels = (
-            Files(self.listing) if cache is None else Cache(Path(cache), self.listing, progress)
+            ImageFiles(self.listing)
+            if cache is None
+            else ImageCache(Path(cache), self.listing, progress)
         )
-        self._frames: dict[str, Frame] = {}
+        self._tables: dict[str, CompactLabels] = {}
 
     @property
     def classes(self) -> int:
@@ -144,7 +156,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         return len(self.reader)
 
     def __getitem__(self, position: int) -> ReplayBatch:
-        """The recorded batch at this position.
+        """Recorded batch at this position, finished unless `uint8=True`.
 
         Raises:
             LabelcodecError: the batch or one of its images is damaged or missing.
@@ -165,56 +177,70 @@ class ReplayDataset(Dataset[ReplayBatch]):
             raise type(error)(f"batch {recorded.number}: {error}") from None
         hard = torch.from_numpy(self.listing.class_index[recorded.image_index])
         compact, labels = recorded.labels.compact, recorded.labels
-        given: SoftLabels | CompactLabels
-        if isinstance(compact, Compact) and self.uint8:
-            arrays = (compact.coefficients, compact.counts, compact.places, compact.residuals)
-            parts = tuple(map(torch.from_numpy, arrays))
-            given = CompactLabels(parts, labels.classes, compact.frame.digest)
+        teacher_output: SoftLabels | CompactArrays
+        if compact is not None and self.uint8:
+            arrays = tuple(map(torch.from_numpy, compact.arrays()))
+            teacher_output = CompactArrays(arrays, labels.classes, compact.digest)
         else:
-            given = to_tensors(labels)
-        batch = ReplayBatch(position, images, given, hard, augmentation.mix)
+            teacher_output = to_tensors(labels)
+        batch = ReplayBatch(position, images, teacher_output, hard, augmentation.mix)
         return batch if self.uint8 else self.finish(batch)
 
     def finish(self, batch: ReplayBatch, device: torch.device | str = "cpu") -> ReplayBatch:
-        """The batch on a device: images normalised and mixed, labels as logits or top-k pairs."""
+        """Finish a batch on a device: normalise and mix its images, expand its compact labels.
+
+        Args:
+            batch: an item of this dataset.
+            device: the device to finish it on.
+
+        Returns:
+            The batch with float32 images and `SoftLabels`; its `mix` is None.
+        """
         hard = batch.hard.to(device, non_blocking=True)
         images = batch.images.to(device, non_blocking=True)
         if not images.is_floating_point():
             images = normalise(images, self.normalisation)
         labels = batch.labels
-        if isinstance(labels, CompactLabels):
-            arrays = [part.numpy() for part in labels.parts]
-            compact = Compact(self._frame(labels, batch.position), *arrays)
+        if isinstance(labels, CompactArrays):
+            tables = self._tables_of(labels, batch.position)
+            compact = tables.with_arrays([array.numpy() for array in labels.arrays])
             soft = SoftLabels(labels.classes, expand(compact, device))
         else:
             soft = labels.to(device)
-        return ReplayBatch(batch.position, mix(images, batch.mix), soft, hard)
+        return ReplayBatch(batch.position, mix_images(images, batch.mix), soft, hard)
 
-    def _frame(self, labels: CompactLabels, position: int) -> Frame:
-        """What compact labels share; read here once, since it is too large to come with each."""
-        if labels.frame not in self._frames:
+    def __getitems__(self, positions: Sequence[int]) -> NoReturn:
+        """Refuse to be batched; a `DataLoader` calls this unless its `batch_size` is None.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            "an item of a ReplayDataset is a whole recorded batch: "
+            "DataLoader(dataset, batch_size=None)"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<ReplayDataset {self.reader!r}, {len(self.listing)} images of "
+            f"{self.size[0]} x {self.size[1]} from {self.listing.root}>"
+        )
+
+    def _tables_of(self, labels: CompactArrays, position: int) -> CompactLabels:
+        """Compact labels with the same tables, cached: too large to be sent with each batch."""
+        if labels.digest not in self._tables:
             compact = self.reader[position].labels.compact
-            assert isinstance(compact, Compact)
-            self._frames[labels.frame] = compact.frame
-        return self._frames[labels.frame]
+            assert compact is not None
+            self._tables[labels.digest] = compact
+        return self._tables[labels.digest]
 
 
-def _refuse_batches(batch: Any, *, collate_fn_map: Any = None) -> NoReturn:
-    """In the place of torch's error, which says that it cannot put ReplayBatches together.
+def _recorded_or_passed(where: str, setting: str, recorded: T | None, passed: T | None) -> T | None:
+    """The recorded value of a setting, or else the caller's.
 
     Raises:
-        ConfigError: always.
+        MismatchError: the two differ.
     """
-    raise ConfigError(
-        "an item of a ReplayDataset is a whole recorded batch: DataLoader(dataset, batch_size=None)"
-    )
-
-
-default_collate_fn_map[ReplayBatch] = _refuse_batches
-
-
-def _said(where: str, what: str, recorded: T | None, given: T | None) -> T | None:
-    """What the labels say, or else what the caller does."""
-    if recorded is not None and given is not None and recorded != given:
-        raise MismatchError(f"{where}: was recorded with {what} {recorded}, not {given}")
-    return given if recorded is None else recorded
+    if recorded is not None and passed is not None and recorded != passed:
+        raise MismatchError(f"{where}: was recorded with {setting} {recorded}, not {passed}")
+    return passed if recorded is None else recorded

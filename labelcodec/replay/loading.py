@@ -1,4 +1,4 @@
-"""The images of a recorded batch, augmented as the teacher saw them."""
+"""Loading of a recorded batch's images, and error handling for `DataLoader` workers."""
 
 from __future__ import annotations
 
@@ -12,63 +12,67 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from labelcodec.batch import Augmentation
+from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import LabelcodecError
 from labelcodec.files.locks import leave_to_parent
-from labelcodec.replay.pillow import replay_image
+from labelcodec.replay.image_replay import replay_image
 
 T = TypeVar("T")
 
 
-class Pixels(Protocol):
-    """Where decoded images come from."""
+class ImageSource(Protocol):
+    """Source of decoded images."""
 
     def image(self, index: int) -> Image.Image:
         """Image at this position of the listing, RGB."""
 
 
 def load_batch(
-    pixels: Pixels,
+    pixels: ImageSource,
     paths: Sequence[str],
     index: NDArray[np.int64],
     augmentation: Augmentation,
     size: tuple[int, int],
     interpolation: str,
 ) -> torch.Tensor:
-    """(B, 3, height, width) uint8 images, before mixing.
+    """Load and augment the images of a recorded batch, without mixing them.
 
     Args:
-        pixels: the images.
-        paths: their names, for error messages.
-        index: (B,) positions of the batch's images.
-        augmentation: of the batch.
+        pixels: source of the images.
+        paths: names of the images, for error messages.
+        index: (B,) int64 positions of the batch's images.
+        augmentation: the recorded augmentation of the batch.
         size: height, width of the network input.
         interpolation: 'bilinear' or 'bicubic'.
 
+    Returns:
+        (B, 3, height, width) uint8.
+
     Raises:
-        LabelcodecError: an image that is missing, damaged, or not the one that was recorded.
+        LabelcodecError: an image is missing, damaged, or of another size than recorded.
     """
     levels = np.empty((len(index), *size, 3), np.uint8)
-    for sample, place in enumerate(index.tolist()):
-        image = pixels.image(place)
+    for sample, position in enumerate(index.tolist()):
+        image = pixels.image(position)
         try:
             levels[sample] = replay_image(image, augmentation, sample, size, interpolation)
         except LabelcodecError as error:
-            raise type(error)(f"image {paths[place]}: {error}") from None
+            raise type(error)(f"image {paths[position]}: {error}") from None
     return torch.from_numpy(levels).permute(0, 3, 1, 2)
 
 
 def start_worker(number: int) -> None:
-    """A `DataLoader`'s `worker_init_fn`: Ctrl-C and locked files are the parent's alone."""
+    """`worker_init_fn` of a `DataLoader`: leave Ctrl-C and locked files to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_to_parent()
 
 
-def loaded(loader: Iterable[T]) -> Iterator[T]:
-    """What a `DataLoader` gives; errors of its workers come as they would without workers.
+def iterate_loader(loader: Iterable[T]) -> Iterator[T]:
+    """Iterate over a `DataLoader`, so that errors of its workers read as without workers.
 
     Raises:
-        LabelcodecError: as the data set; torch puts the worker's traceback into its message.
+        LabelcodecError: as raised by the dataset, without the worker's traceback, which torch
+            puts into the message.
         ChildProcessError: a worker was killed.
     """
     try:
@@ -76,16 +80,16 @@ def loaded(loader: Iterable[T]) -> Iterator[T]:
             yield from loader
         return
     except LabelcodecError as error:
-        kind = type(error)
-        said = str(error).rpartition(f"{kind.__module__}.{kind.__name__}: ")[2]
-        problem = kind(said.rstrip())
-        error.__traceback__ = None  # it would keep the other workers alive
+        error_type = type(error)
+        message = str(error).rpartition(f"{error_type.__module__}.{error_type.__name__}: ")[2]
+        problem = error_type(message.rstrip())
+        error.__traceback__ = None  # the traceback would keep the other workers alive
     raise problem
 
 
 @contextmanager
 def worker_deaths() -> Iterator[None]:
-    """Let it be known that a loader's worker was killed, which torch may tell at any line.
+    """Report a killed worker of a loader, an error that torch may raise at any line.
 
     Raises:
         ChildProcessError: a worker was killed.
@@ -95,10 +99,10 @@ def worker_deaths() -> Iterator[None]:
     except RuntimeError as error:
         if not is_worker_death(error):
             raise
-        what = "a worker process died, perhaps for lack of memory; try fewer --workers"
-        raise ChildProcessError(what) from None
+        message = "a worker process died, perhaps for lack of memory; try fewer `workers`"
+        raise ChildProcessError(message) from None
 
 
 def is_worker_death(error: BaseException) -> bool:
-    """Whether torch tells that a loader's worker was killed."""
+    """Whether an error is torch's report of a killed `DataLoader` worker."""
     return isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker")

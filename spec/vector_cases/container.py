@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from labelcodec import Augmentation, Header, LabelBatch
-from labelcodec.codecs.batches import BatchCoder
-from labelcodec.codecs.streams import join, split
-from labelcodec.container import RecordWriter, Shards, merge
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.codecs.components import join, split
+from labelcodec.container import RecordWriter, Shards, merging
 from labelcodec.container.layout import PREAMBLE, SIDE_INFORMATION, TRAILER, TRAILER_CHECKED
 from spec.vector_cases.content import Content, dense_batch, logits, store
 
@@ -95,7 +95,7 @@ def merged(path: Path) -> Content:
         shards.append(path.with_suffix(f".{i}"))
         content = store(shards[-1], Header(4), "dense", part)
     with Shards(shards) as opened:
-        merge(opened, path)
+        merging(opened, path)
     for shard in shards:
         shard.unlink()
     return replace(content, batches=[*batches[0], *batches[1]])

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from labelcodec.augment.crops import draw_crops
-from labelcodec.augment.mixes import draw_box, draw_ratio
-from labelcodec.augment.order import permutation
-from labelcodec.augment.philox import Purpose, Source, philox
-from labelcodec.augment.powers import power
+from labelcodec.augmentation.crop.draw import draw_crops
+from labelcodec.augmentation.exact_pow import power
+from labelcodec.augmentation.mix import draw_box, draw_ratio
+from labelcodec.augmentation.philox import Purpose, Source, philox
+from labelcodec.augmentation.shuffle import permutation
 
 SEEDS = (0, 42, 2**64 - 1)
 KNOWN = ((0, 0, 0, 0), (2**32 - 1,) * 4, (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344))

@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from labelcodec import Header
-from labelcodec.augment.recipe import Recipe, pack_sizes
-from labelcodec.augment.seeded import draw
+from labelcodec.augmentation.seeded import draw
+from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from spec.vector_cases.content import Content, dense_batch, logits, store
 
-PLAIN = Recipe(0x0123456789ABCDEF, images=23, batch=5, size=(224, 224), sizes=(224, 224))
+PLAIN = AugmentationSpec(0x0123456789ABCDEF, images=23, batch=5, size=(224, 224), sizes=(224, 224))
 
 
-def seeded(path: Path, recipe: Recipe, *numbers: int) -> Content:
+def seeded(path: Path, recipe: AugmentationSpec, *numbers: int) -> Content:
     """A container of these batches of the recipe."""
     batches = []
     for number in numbers:

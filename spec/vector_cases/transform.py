@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from labelcodec import Augmentation, Header, LabelBatch, Labels
 from labelcodec import open as open_labels
-from labelcodec.batch import Crop, Mix
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.mix import Mix
 from spec.vector_cases.content import Content, dense_batch, logits, store
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from labelcodec.codecs import columns
-from labelcodec.entropy import tables, varint
+from labelcodec.entropy import packing, tables, varint
 from labelcodec.errors import CorruptError, FormatError, UnsupportedError
 from tests.attacks.labelset import Case, Cases, LabelSet, add, dense, valid
 
@@ -85,15 +84,15 @@ def _dense_with_k() -> LabelSet:
     made.labels = {
         "order": b"",
         "precision": b"float16",
-        "table": tables.dump(tables.fit(np.ones((1, 1), np.int64))),
-        "symbols": columns.pack_ints(np.zeros(1, int)) * 2
-        + columns.pack_ints(np.zeros(classes, int))
-        + columns.pack_ints(np.zeros(1, int)),
+        "table": tables.to_bytes(tables.fit(np.ones((1, 1), np.int64))),
+        "symbols": packing.pack_ints(np.zeros(1, int)) * 2
+        + packing.pack_ints(np.zeros(classes, int))
+        + packing.pack_ints(np.zeros(1, int)),
     }
     rans = struct.pack("<32I", *[1 << 16] * 32)
     head = bytes([1, 7]) + varint.encode(len(rans)) + varint.encode(0)
     made.samples = 1 << 16
-    made.streams = {1: columns.pack_ints(np.zeros(1, int)), 10: head + rans}
+    made.streams = {1: packing.pack_ints(np.zeros(1, int)), 10: head + rans}
     return made
 
 

@@ -9,9 +9,13 @@ from functools import partial
 import numpy as np
 import zstandard
 
-from labelcodec.codecs import columns
-from labelcodec.codecs.streams import Stream
-from labelcodec.entropy import tables, varint
+from labelcodec.augmentation.crop import CROP
+from labelcodec.augmentation.cutout import CUTOUT
+from labelcodec.augmentation.flip import FLIP
+from labelcodec.augmentation.mix import MIX_BOX, MIX_INDEX, MIX_RATIO
+from labelcodec.augmentation.randaugment import RANDAUGMENT
+from labelcodec.codecs.components import IMAGE_INDEX, LABEL_FLOOR, LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.entropy import packing, tables, varint
 from labelcodec.errors import CorruptError, UnsupportedError
 from tests.attacks.labelset import Case, Cases, LabelSet, add, dense, floors, valid
 
@@ -62,26 +66,26 @@ def _floats(declared: int) -> bytes:
 
 def _lying(holds: int, declared: int) -> bytes:
     """A zstd frame of `holds` zeros that declares another size, both of four bytes."""
-    frame = zstandard.compress(bytes(holds))
+    basis = zstandard.compress(bytes(holds))
     size = struct.pack("<I", holds)
-    assert size in frame[4:12]
-    return b"\x01" + frame.replace(size, struct.pack("<I", declared), 1)
+    assert size in basis[4:12]
+    return b"\x01" + basis.replace(size, struct.pack("<I", declared), 1)
 
 
 def _ints(*values: int) -> bytes:
-    return columns.pack_ints(np.array(values))
+    return packing.pack_ints(np.array(values))
 
 
 _WIDE = {"width_63": b"\0\x3f" + bytes(99), "width_255": b"\0\xff" + bytes(99)}
 _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
-    Stream.IMAGE_INDEX: {
+    IMAGE_INDEX: {
         "missing": None,
         "negative": _ints(*range(-1, 7)),
         "short": _ints(*range(0, 999, 333)),
         "long": _ints(*range(8)) + b"\0",
         **_WIDE,
     },
-    Stream.CROP: {
+    CROP: {
         "empty": b"",
         "form": b"\x07",
         "side_0": b"\x01" + _ints(*[0] * 16) + bytes(99),
@@ -94,8 +98,8 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "fractions_bomb": b"\x02" + _floats(1 << 28),
         "fractions_lie": b"\x02" + _lying(1 << 22, 128 << 10),
     },
-    Stream.FLIP: {"empty": b"", "long": bytes(2)},
-    Stream.MIX_INDEX: {
+    FLIP: {"empty": b"", "long": bytes(2)},
+    MIX_INDEX: {
         "empty": b"",
         "form": b"\x02\0\0",
         "digits_short": b"\0\0",
@@ -105,9 +109,9 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "negative": b"\x01" + _ints(*range(-1, 7)),
         **{name: b"\x01" + data for name, data in _WIDE.items()},
     },
-    Stream.MIX_RATIO: {"missing": None, "empty": b"", "long": bytes(9)},
-    Stream.MIX_BOX: {"empty": b"", "short": b"\0\x08abc", "long": _ints(1, 2, 3, 4) + b"\0"},
-    Stream.CUTOUT: {
+    MIX_RATIO: {"missing": None, "empty": b"", "long": bytes(9)},
+    MIX_BOX: {"empty": b"", "short": b"\0\x08abc", "long": _ints(1, 2, 3, 4) + b"\0"},
+    CUTOUT: {
         "empty": b"",
         "form": b"\x02" + bytes(99),
         "grid_0": b"\x01\0\0" + bytes(14),
@@ -116,7 +120,7 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "bomb": b"\0" + _floats(1 << 28),
         "lie": b"\0" + _lying(1 << 22, 224 << 10),
     },
-    Stream.RANDAUGMENT: {
+    RANDAUGMENT: {
         "empty": b"",
         "none": b"\0" + bytes(99),
         "many": b"\xff" + bytes(9999),
@@ -125,7 +129,7 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "bomb": b"\x01\x01\x01" + struct.pack("<III", 2, len(_floats(1 << 28)), 0) + b"\0\0"
         + _floats(1 << 28),
     },
-    Stream.LABEL_INDEX: {
+    LABEL_INDEX: {
         "missing": None,
         "empty": b"",
         "form": b"\x02\x04" + bytes(99),
@@ -139,7 +143,7 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "ones": b"\x01\x04\x63\x28" + b"\xff" * 198,
         "plain_alone": b"\0\x04" + _ints(*[0] * 32),
     },
-    Stream.LABEL_VALUES: {
+    LABEL_VALUES: {
         "missing": None,
         "empty": b"",
         "form": b"\x03\0\0",
@@ -156,7 +160,7 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
 }  # fmt: skip
 for _number, _cases in _STREAMS.items():
     for _name, _bytes in _cases.items():
-        _label = f"{_number.name.lower()}_{_name}"
+        _label = f"{_number.component.replace(' ', '_')}_{_name}"
         _case(_label, _stream(valid, _number, _bytes), CorruptError)
 
 _DENSE = {
@@ -175,14 +179,14 @@ _DENSE = {
     "plain_lie": b"\0" + _lying(1 << 22, 192 << 10),
 }
 for _name, _bytes in _DENSE.items():
-    _case(f"dense_values_{_name}", _stream(dense, Stream.LABEL_VALUES, _bytes), CorruptError)
+    _case(f"dense_values_{_name}", _stream(dense, LABEL_VALUES, _bytes), CorruptError)
 
 for _name, _bytes in {
     "missing": None,
     "short": b"\0" + bytes(15),
     "bomb": _floats(1 << 28),
 }.items():
-    _case(f"label_floor_{_name}", _stream(floors, Stream.LABEL_FLOOR, _bytes), CorruptError)
+    _case(f"label_floor_{_name}", _stream(floors, LABEL_FLOOR, _bytes), CorruptError)
 
 
 def _plain(*classes: int) -> Case:
@@ -206,7 +210,7 @@ def slow() -> LabelSet:
     table = tables.fit(np.tile(np.arange(124) == 0, (17, 1)).astype(np.int64))
     made = valid()
     made.header["classes"], made.header["labels"]["k"] = classes, classes
-    made.labels["order"], made.labels["set"] = b"", tables.dump(table)
+    made.labels["order"], made.labels["set"] = b"", tables.to_bytes(table)
     made.samples = samples
     zeros = np.zeros(samples * classes, int)
     from labelcodec.entropy import coding

@@ -10,8 +10,7 @@ import msgpack
 import numpy as np
 import zstandard
 
-from labelcodec.codecs import columns
-from labelcodec.entropy import tables
+from labelcodec.entropy import packing, tables
 from labelcodec.errors import CorruptError
 from tests.attacks.labelset import Case, Cases, LabelSet, add, dense, numbers, valid
 
@@ -86,11 +85,11 @@ for _name, _data in _TABLES.items():
     _case(f"dense_table_{_name}", _part(dense, "labels", "table", _data), CorruptError)
 
 _ORDERS = {
-    "twice": columns.pack_ints(np.zeros(12, int)),
-    "outside": columns.pack_ints(np.arange(12) + 1),
-    "far_outside": columns.pack_ints(np.array([*range(11), 1 << 61])),
-    "short": columns.pack_ints(np.arange(5)),
-    "long": columns.pack_ints(np.arange(40)),
+    "twice": packing.pack_ints(np.zeros(12, int)),
+    "outside": packing.pack_ints(np.arange(12) + 1),
+    "far_outside": packing.pack_ints(np.array([*range(11), 1 << 61])),
+    "short": packing.pack_ints(np.arange(5)),
+    "long": packing.pack_ints(np.arange(40)),
 }
 for _name, _data in _ORDERS.items():
     _case(f"topk_order_{_name}", _part(valid, "labels", "order", _data), CorruptError)
@@ -112,7 +111,7 @@ def _symbols(**change: Any) -> Case:
 
     def make() -> LabelSet:
         made = dense()
-        count = tables.load(made.labels["table"]).escape
+        count = tables.from_bytes(made.labels["table"]).escape
         numbers: dict[str, Any] = {
             "known": np.arange(count),
             "places": np.zeros(count, int),
@@ -121,7 +120,7 @@ def _symbols(**change: Any) -> Case:
         }
         for name, value in change.items():
             numbers[name] = numbers[name] * 0 + value
-        made.labels["symbols"] = b"".join(map(columns.pack_ints, numbers.values()))
+        made.labels["symbols"] = b"".join(map(packing.pack_ints, numbers.values()))
         return made
 
     return make

@@ -11,8 +11,9 @@ from typing import Any
 import msgpack
 import zstandard
 
-from labelcodec.codecs import registry, streams
-from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs import registry
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.codecs.components import join, split
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.container import RecordWriter
@@ -48,7 +49,7 @@ class LabelSet:
             side = zstandard.compress(msgpack.packb(parts))
         payload = self.payload
         if payload is None:
-            payload = streams.join(self.streams)  # type: ignore[arg-type]
+            payload = join(self.streams)  # type: ignore[arg-type]
         with RecordWriter(path, self.header) as writer:
             writer.add_section(b"S", side)
             if self.names is not None:
@@ -61,11 +62,11 @@ def valid(recipe: Recipe = TOPK, spec: str = "topk") -> LabelSet:
     prepared = prepare(batch(recipe), codec, True)
     coder = BatchCoder.fit(with_codec(recipe.header(), codec), [prepared])
     data = memoryview(coder.encode(prepared))
-    parts: dict[int, bytes] = {int(n): bytes(part) for n, part in streams.split(data).items()}
+    parts: dict[int, bytes] = {int(n): bytes(part) for n, part in split(data).items()}
     return LabelSet(
         coder.header.to_map(),
-        coder.crops.dump(),
-        coder.labels.dump(),
+        coder.tables["crop"].to_parts(),
+        coder.labels.to_parts(),
         parts,
         recipe.samples,
         recipe=recipe,
@@ -87,7 +88,7 @@ def transform() -> LabelSet:
 @cache
 def transform_coder() -> TransformCoder:
     """The coder whose tables `transform` holds."""
-    return Transform(RANK, 1, 2).load(transform().labels, DENSE.classes)
+    return Transform(RANK, 1, 2).from_parts(transform().labels, DENSE.classes)
 
 
 Case = Callable[[], LabelSet]

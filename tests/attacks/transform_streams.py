@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from labelcodec.codecs import columns
-from labelcodec.codecs.transform.symbols import COEFFICIENT_CONTEXTS
-from labelcodec.entropy import coding, tables, varint
+from labelcodec.codecs.transform.format import COEFFICIENT_CONTEXTS
+from labelcodec.entropy import coding, packing, tables, varint
 from labelcodec.errors import CorruptError
 from tests.attacks.labelset import RANK, Cases, LabelSet, add, changed, transform, transform_coder
 
@@ -78,8 +77,8 @@ def _no_peaks_but(values: list[int]) -> Callable[[LabelSet], Any]:
 
     def apply(made: LabelSet) -> None:
         _gaps(0, [0] * SAMPLES)(made)
-        thresholds = columns.pack_ints(np.full(RANK, 1 << 60)) * 3  # all is in context 0
-        made.labels["contexts"] = columns.pack_ints(np.zeros(RANK, int)) + thresholds
+        thresholds = packing.pack_ints(np.full(RANK, 1 << 60)) * 3  # all is in context 0
+        made.labels["contexts"] = packing.pack_ints(np.zeros(RANK, int)) + thresholds
         made.streams[10] = _coded(values, transform_coder().model.values)
 
     return apply

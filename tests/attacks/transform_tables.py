@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from labelcodec.codecs import columns
-from labelcodec.codecs.transform.matrix import MAX_ENTRIES
-from labelcodec.codecs.transform.symbols import GAP_CONTEXTS
-from labelcodec.entropy import coding, tables, varint
+from labelcodec.codecs.transform.format import GAP_CONTEXTS, MAX_ENTRIES
+from labelcodec.entropy import coding, packing, tables, varint
 from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
 from tests.attacks.labelset import (
     RANK,
@@ -82,14 +80,14 @@ def _frame(**change: Any) -> Callable[[LabelSet], Any]:
     """The frame with other numbers; a value is broadcast over an array."""
 
     def apply(made: LabelSet) -> None:
-        frame = transform_coder().frame
+        basis = transform_coder().basis
         wide = {
-            name: np.full(np.shape(getattr(frame, name)), value, np.int64)
-            if np.ndim(getattr(frame, name))
+            name: np.full(np.shape(getattr(basis, name)), value, np.int64)
+            if np.ndim(getattr(basis, name))
             else value
             for name, value in change.items()
         }
-        made.labels |= replace(frame, **wide).dump()
+        made.labels |= replace(basis, **wide).to_parts()
 
     return apply
 
@@ -105,7 +103,7 @@ for _name, _change in {
     "scale_negative": {"scale": -5},
     "scale_above": {"scale": 1 << 31},
     "scale_far_above": {"scale": 1 << 61},
-    "scale_beyond_exact_sums": {"scale": (1 << 31) - 1, "basis": 1 << 14},
+    "scale_beyond_exact_sums": {"scale": (1 << 31) - 1, "entries": 1 << 14},
     "tail_above": {"tail": (1 << 29) + 1},
     "tail_far_below": {"tail": -(1 << 62)},
     "mean_above": {"mean": (1 << 21) + 1},
@@ -120,9 +118,9 @@ def _rank(rank: int, classes: int = CLASSES) -> Callable[[LabelSet], Any]:
     def apply(made: LabelSet) -> None:
         made.header["classes"] = classes
         counts = (min(rank, 1 << 12), 48, classes)
-        packed = (columns.pack_ints(np.ones(count, np.int64)) for count in counts)
+        packed = (packing.pack_ints(np.ones(count, np.int64)) for count in counts)
         made.labels["frame"] = numbers(4, rank, 1, 1) + b"".join(packed)
-        made.labels["contexts"] = columns.pack_ints(np.zeros(counts[0], np.int64)) * 4
+        made.labels["contexts"] = packing.pack_ints(np.zeros(counts[0], np.int64)) * 4
 
     return apply
 
@@ -135,8 +133,8 @@ def _basis(values: np.ndarray, column: int = 0) -> bytes:
     """Coded entries in one context, whose table knows only zeros."""
     table = tables.fit(np.array([[1] + [0] * 123]))
     symbols = coding.tokenise(values, np.zeros(len(values), np.int64))
-    coded, stored = coding.encode_symbols(symbols, table), tables.dump(table)
-    classes = columns.pack_ints(np.full(RANK, column, np.int64))
+    coded, stored = coding.encode_symbols(symbols, table), tables.to_bytes(table)
+    classes = packing.pack_ints(np.full(RANK, column, np.int64))
     return classes + varint.encode(len(stored)) + stored + coded
 
 
@@ -157,8 +155,8 @@ def _large_basis(entries: int, classes: int) -> Callable[[LabelSet], Any]:
     def apply(made: LabelSet) -> None:
         rank = entries // classes
         _rank(rank, classes)(made)
-        table = tables.dump(tables.fit(np.array([[1] + [0] * 123])))
-        head = columns.pack_ints(np.zeros(rank, np.int64)) + varint.encode(len(table)) + table
+        table = tables.to_bytes(tables.fit(np.array([[1] + [0] * 123])))
+        head = packing.pack_ints(np.zeros(rank, np.int64)) + varint.encode(len(table)) + table
         made.labels["basis"] = head + varint.encode(128) + struct.pack("<32I", *[1 << 16] * 32)
         made.samples = 8
 
@@ -170,7 +168,7 @@ _case("basis_2_24_entries", _large_basis(MAX_ENTRIES, 1 << 20), memory=256)
 
 
 def _contexts(*columns_of: int) -> bytes:
-    return b"".join(columns.pack_ints(np.full(RANK, value)) for value in columns_of)
+    return b"".join(packing.pack_ints(np.full(RANK, value)) for value in columns_of)
 
 
 _case("contexts_class_12", _part("contexts", _contexts(12, 1, 2, 3)))
@@ -196,7 +194,7 @@ def _means(
     images: int = 4, height: int = 8, width: int = 8, kept: int = 128, unit: int = 1
 ) -> Callable[[LabelSet], Any]:
     """A table of means whose entries are all 0; the label set has none of its own."""
-    scales = columns.pack_ints(np.full(8, kept)) + columns.pack_ints(np.full(RANK, unit))
+    scales = packing.pack_ints(np.full(8, kept)) + packing.pack_ints(np.full(RANK, unit))
     entries = _basis(np.zeros(RANK * 4, np.int64))
     return _part("means", numbers(images, height, width) + scales + entries)
 

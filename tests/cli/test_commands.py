@@ -12,7 +12,7 @@ import torch
 import labelcodec
 from labelcodec_cli import console
 from tests.cli.call import FIXTURE, call
-from tests.dumps.builders import LPQLD, edit, flat_dump, loader_order
+from tests.formats.builders import LPQLD, edit, flat_dump, loader_order
 
 SOURCE_BYTES = sum(path.stat().st_size for path in FIXTURE.rglob("*") if path.is_file())
 
@@ -100,7 +100,7 @@ def test_compare_says_that_only_nan_differs(capsys, workplace) -> None:
     assert found.status == 1
     assert found.out.startswith("different: batch 1: label values differ\n")
     assert "largest |dz|: 0 of the finite logits\n" in found.out
-    assert "NaN or infinite in A or B: 3 values" in found.out
+    assert "NaN or infinite values in A or B, without a distance: 3" in found.out
     assert "NaN" not in call(capsys, "compare", "labels.slc", "small.slc").out.split("Over")[1]
 
 
@@ -236,16 +236,16 @@ def test_verify_finds_a_flipped_bit_and_repair_saves_the_rest(capsys, workplace)
     found = call(capsys, "verify", "labels.slc")
     assert found.status == 1
     assert found.err.count("\n") == 1
-    assert "`labelcodec repair labels.slc` would save 1 batches" in found.err
+    assert "`labelcodec repair labels.slc` would recover 1 batch" in found.err
     saved = call(capsys, "repair", "labels.slc", "--out", "saved.slc", "--json").json()
     assert (saved["kept"], saved["kept_numbers"], saved["lost_numbers"]) == (1, [[1, 1]], [[0, 0]])
     assert sum(size for _, size in saved["damage"]) == saved["skipped_bytes"] > 1000
     assert call(capsys, "verify", "saved.slc").status == 0
     plain = call(capsys, "repair", "labels.slc")
-    assert plain.out == "labels.slc: 1 intact batches, numbers 1\n"
-    assert "1 batches are lost, numbers 0" in plain.err
+    assert plain.out == "labels.slc: 1 intact batch, numbers 1\n"
+    assert "1 batch lost, numbers 0" in plain.err
     (offset, size), *_ = saved["damage"]
-    assert f"{size:,} from byte {offset} on".replace(",", " ") in plain.err
+    assert f"{size:,} at offset {offset}".replace(",", " ") in plain.err
     assert "the original is labels.slc.damaged" in plain.err
 
 
@@ -254,7 +254,7 @@ def test_verify_does_not_recommend_a_useless_repair(capsys, workplace) -> None:
     Path("labels.slc").write_bytes(whole[:20] + b"\0" + whole[21:])
     found = call(capsys, "verify", "labels.slc")
     assert found.status == 1
-    assert "`labelcodec repair` is of no use here" in found.err
+    assert "`labelcodec repair` cannot recover any batch" in found.err
     assert "labelcodec repair" not in found.out
 
 
@@ -262,7 +262,7 @@ def test_repair_of_an_unfinished_file_says_that_it_can_be_resumed(capsys, workpl
     whole = Path("labels.slc").read_bytes()
     Path("new.slc.partial").write_bytes(whole[:-40_000])
     found = call(capsys, "repair", "new.slc")
-    assert found.out.startswith("new.slc: 1 intact batches, numbers 0")
+    assert found.out.startswith("new.slc: 1 intact batch, numbers 0")
     assert "new.slc.partial is unfinished" in found.err
     assert "--resume" in found.err
     again = call(capsys, "encode", "dump", "new.slc", "--resume", "--force")
@@ -287,14 +287,14 @@ def test_codecs_are_listed(capsys) -> None:
 
 
 def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
-    from labelcodec.demo import path
+    from labelcodec.demo import whole_path
 
-    monkeypatch.setattr(path, "FULL", path.Size(10, 3, 1, 20, 0.5, 10))
+    monkeypatch.setattr(whole_path, "FULL", whole_path.Size(10, 3, 1, 20, 0.5, 10))
     picture = tmp_path / "a.png"
     found = call(capsys, "demo", "--json", "--plot", picture).json()
     assert picture.read_bytes().startswith(b"\x89PNG")
     students = found["students"]["codecs"]
-    assert [row["codec"] for row in students] == list(path.CODECS)
+    assert [row["codec"] for row in students] == list(whole_path.CODECS)
     plain = call(capsys, "demo").out
     assert f"{students[1]['bytes_per_label']:.1f}" in plain
     assert "KL at tau 4" in plain
@@ -312,7 +312,7 @@ def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
         (["encode", "dump", "x.slc", "--codec", "nope"], 2, "nope"),
         (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
         (["encode", "dump", "x.slc", "--workers", "0"], 2, "--workers"),
-        (["encode", "labels.slc", "x.slc"], 2, "say with --codec"),
+        (["encode", "labels.slc", "x.slc"], 2, "--codec is required"),
         (["encode", "labels.slc", "x.slc", "--codec", "dense", "--epochs", "9"], 2, "--epochs"),
         (
             ["encode", "labels.slc", "x.slc", "--codec", "dense", "--loader-seed", "0"],
@@ -369,7 +369,7 @@ def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch, ke
     if kept:  # a batch is written before progress is told
         monkeypatch.setattr(console, "progress", progress)
     else:
-        monkeypatch.setattr("labelcodec.dumps.encoding._fitting_sample", interrupted)
+        monkeypatch.setattr("labelcodec.transcode.encode_batches._fitting_sample", interrupted)
     found = call(capsys, "encode", "dump", "x.slc")
     assert found.status == 130
     assert ("--resume" in found.err, "nothing is kept" in found.err) == (kept, not kept)

@@ -11,6 +11,8 @@ import pytest
 
 from labelcodec import errors
 from labelcodec_cli import console
+from labelcodec_cli.main import COMMANDS, cli
+from tests.cli.call import call
 
 
 def outcome(error: BaseException) -> int:
@@ -189,3 +191,52 @@ def test_counts_and_decimals() -> None:
     assert console.count(1234567) == "1 234 567"
     assert console.decimal(None) == "-"
     assert console.decimal(1.256, 2) == "1.26"
+
+
+def test_messages_of_the_library_name_flags_on_the_command_line() -> None:
+    flag_of = console.flags(cli)
+    message = "a.slc exists; pass `force=True`, `codec=dense` or `max_lines=3`, not `B=1` or `k`"
+    shown = console.with_flags(message, flag_of)
+    assert shown == "a.slc exists; pass --force, --codec dense or `max_lines=3`, not `B=1` or `k`"
+    assert console.with_flags("give `normalisation`", flag_of) == "give --mean and --std"
+    for name in ("resume", "force", "image_order", "loader_seed", "allow_nonfinite", "classes"):
+        assert flag_of[name] == f"--{name.replace('_', '-')}"
+
+
+def test_the_module_is_the_program(tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "labelcodec", "inspect", "no.slc"],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("labelcodec: error: no.slc: ")
+
+
+def test_commands_are_listed_in_groups(capsys) -> None:
+    listed = call(capsys, "--help").out
+    titles = [line[:-1] for line in listed.splitlines() if line.endswith(":")]
+    assert titles[-4:] == ["Convert", "Look", "Store", "Pipeline"]
+    bare = call(capsys)
+    assert bare.status == 2 and "Convert:" in bare.err
+
+
+def test_recipes_are_listed(capsys) -> None:
+    table = call(capsys, "recipes").out.splitlines()
+    settings = call(capsys, "recipes", "--json").json()
+    assert [line.split()[0] for line in table[2:]] == list(settings)
+    assert settings["cifar10"]["model"] in table[2 + list(settings).index("cifar10")]
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    for name, command in COMMANDS.items():
+        for option in command.params:
+            if option.param_type_name == "option":
+                text = getattr(option, "help", None)
+                assert text and len(text) > 8 and text.endswith((".", ")")), (name, option.name)
+
+
+def test_counted_nouns() -> None:
+    assert console.counted(1, "batch") == "1 batch"
+    assert console.counted(0, "problem") == "0 problems"
+    assert console.counted(2, "epoch") == "2 epochs"
+    assert console.counted(12345, "batch") == "12 345 batches"

@@ -12,7 +12,7 @@ def test_several_codecs_and_fractions_by_default(capsys) -> None:
     found = call(capsys, *BASE)
     assert found.status == 0
     assert found.err == ""
-    assert "10 000 images of 16.0 kB (assumed), 160.0 MB in all" in found.out
+    assert "10 000 images of 16.0 kB (assumed), 160.0 MB in total" in found.out
     for text in ("Predicted", "sre2l", "lpqld:k=50", "* transform:bytes=30", "0.025"):
         assert text in found.out
 
@@ -31,7 +31,7 @@ def test_few_classes_leave_the_larger_k_out(capsys) -> None:
     assert found.status == 0
     assert "k=10" in found.out
     assert "k=50" not in found.out
-    assert "beyond what was ever measured" in found.err
+    assert "beyond the measured range" in found.err
     assert "topk:k=50, transform:bytes=60" in found.err
 
 
@@ -40,14 +40,14 @@ def test_imagenet_21k_says_what_its_figures_rest_on(capsys, tmp_path) -> None:
     found = call(capsys, "plan", *args, "--plot", tmp_path / "plan.png")
     assert "* transform:bytes=20" in found.out
     assert "* topk" not in found.out
-    assert "measured on synthetic labels alone" in found.err
+    assert "measured on synthetic labels only" in found.err
 
 
 def test_unknown_fidelity_is_named_and_nothing_starred_over_it(capsys) -> None:
     specs = ("--codec", "topk:k=50", "--codec", "topk:k=10,tail=floor")
     found = call(capsys, *BASE, "--keep", 1, *specs)
     assert "*" not in found.out
-    assert "topk:k=10,tail=floor: the TV is not known" in found.err
+    assert "topk:k=10,tail=floor: TV unknown" in found.err
 
 
 def test_images_are_counted_and_measured(capsys, tmp_path) -> None:

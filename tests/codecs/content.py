@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from labelcodec.batch import Augmentation, Crop, LabelBatch, Labels, Mix, RandAugment
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.mix import Mix
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.augmentation.randaugment import RandAugment
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.header import Header
 from labelcodec.validation import validate
 

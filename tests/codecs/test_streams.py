@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import pickle
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec.codecs import streams
-from labelcodec.codecs.streams import COMPONENTS, Stream
+from labelcodec.augmentation.flip import FLIP
+from labelcodec.codecs.components import COLOURS, COMPONENTS, IMAGE_INDEX, STREAMS, join, split
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError, UnsupportedError
 
-parts = st.dictionaries(st.sampled_from(Stream), st.binary(max_size=200))
+parts = st.dictionaries(st.sampled_from(list(STREAMS.values())), st.binary(max_size=200))
 
 
 def directory(*entries: tuple[int, int], data: bytes = b"") -> memoryview:
@@ -19,23 +22,23 @@ def directory(*entries: tuple[int, int], data: bytes = b"") -> memoryview:
 
 @given(parts)
 def test_round_trip(parts):
-    assert streams.split(memoryview(streams.join(parts))) == parts
+    assert split(memoryview(join(parts))) == parts
 
 
 def test_bytes():
-    joined = streams.join({Stream.FLIP: b"ab", Stream.IMAGE_INDEX: b"c"})
+    joined = join({FLIP: b"ab", IMAGE_INDEX: b"c"})
     assert joined == b"\x02\x01\x01\x03\x02cab"
 
 
 def test_unknown_optional_streams_are_skipped():
     data = directory((1, 1), (128, 2), (255, 0), data=b"axx")
-    assert streams.split(data) == {Stream.IMAGE_INDEX: b"a"}
+    assert split(data) == {IMAGE_INDEX: b"a"}
 
 
 @pytest.mark.parametrize("number", [12, 127])
 def test_unknown_critical_stream(number):
     with pytest.raises(UnsupportedError, match=f"stream {number} is not known"):
-        streams.split(directory((number, 0)))
+        split(directory((number, 0)))
 
 
 @pytest.mark.parametrize(
@@ -54,9 +57,16 @@ def test_unknown_critical_stream(number):
 )
 def test_directory_lies(data, message):
     with pytest.raises(CorruptError, match=message):
-        streams.split(data)
+        split(data)
 
 
 def test_components():
     assert len(COMPONENTS) == len(set(COMPONENTS)) == 12
+    assert all(re.fullmatch("#[0-9a-f]{6}", COLOURS[component]) for component in COMPONENTS)
+
+
+def test_a_stream_is_its_number_and_survives_pickling():
+    for number, stream in STREAMS.items():
+        assert stream == number == pickle.loads(pickle.dumps(stream))
+        assert pickle.loads(pickle.dumps(stream)).component == stream.component
     assert COMPONENTS[-2:] == ("side information", "framing and index")

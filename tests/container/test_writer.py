@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from labelcodec.container import RecordReader, RecordWriter, layout, partial
+from labelcodec.container import RecordReader, RecordWriter, layout
 from labelcodec.errors import DataError, LabelcodecError, MismatchError
+from labelcodec.files import atomic
 from tests.container.sample import HEADER, add, build, content, expected
 
 
@@ -30,7 +31,7 @@ def test_only_the_partial_file_exists_until_close(path: Path) -> None:
 
 def test_existing_container(path: Path) -> None:
     build(path, range(2))
-    with pytest.raises(MismatchError, match="--force"):
+    with pytest.raises(MismatchError, match="force=True"):
         RecordWriter(path, HEADER)
     assert names(path) == ["a.slc"]
     with RecordWriter(path, HEADER, force=True):
@@ -41,7 +42,7 @@ def test_existing_container(path: Path) -> None:
 def test_container_that_appears_meanwhile(path: Path) -> None:
     writer = RecordWriter(path, HEADER)
     path.write_bytes(b"mine")
-    with pytest.raises(MismatchError, match="--force"), writer:
+    with pytest.raises(MismatchError, match="force=True"), writer:
         pass
     assert path.read_bytes() == b"mine"
     assert names(path) == ["a.slc", "a.slc.partial"]
@@ -58,13 +59,13 @@ def test_file_system_without_links(path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert content(path) == expected(range(4))
     writer = RecordWriter(path.with_name("b.slc"), HEADER)
     path.rename(writer.path)
-    with pytest.raises(MismatchError, match="--force"), writer:
+    with pytest.raises(MismatchError, match="force=True"), writer:
         pass
 
 
 def test_existing_partial_file(path: Path) -> None:
     RecordWriter(path, HEADER).abort(keep=True)
-    with pytest.raises(MismatchError, match=r"--resume.*--force"):
+    with pytest.raises(MismatchError, match=r"resume=True.*force=True"):
         RecordWriter(path, HEADER)
     with RecordWriter(path, {"other": 1}, force=True):
         pass
@@ -119,7 +120,7 @@ def test_a_full_disk_at_the_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         out.add_section(b"S", b"side")
         add(out, 0)
         monkeypatch.setattr(os, "fsync", full)
-    assert "--resume" in caught.value.__notes__[0]
+    assert "resume=True" in caught.value.__notes__[0]
 
 
 def test_a_folder_is_never_replaced(tmp_path: Path) -> None:
@@ -246,7 +247,7 @@ def test_close_and_abort_twice(path: Path) -> None:
 
 def test_is_on_disk_before_it_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
-    fsync, publish = os.fsync, partial.publish
+    fsync, publish = os.fsync, atomic.publish
     monkeypatch.setattr(os, "fsync", lambda fd: (steps.append("fsync"), fsync(fd))[1])
     monkeypatch.setattr(
         "labelcodec.container.writer.publish",

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelcodec.entropy import coding, tables, tokens
+from labelcodec.entropy import coding, tables
 from labelcodec.entropy.coding import SymbolReader
+from labelcodec.entropy.format import ALPHABET, MAX_INTEGER
 from labelcodec.errors import CorruptError
 from tests.backends import BACKENDS, backend
 
-values = st.lists(st.integers(0, 30) | st.integers(0, tokens.LIMIT - 1), max_size=40)
+values = st.lists(st.integers(0, 30) | st.integers(0, MAX_INTEGER - 1), max_size=40)
 
 
 def symbols_of(content: list[int], contexts: int = 3) -> coding.Symbols:
@@ -64,7 +65,7 @@ def test_size_is_near_the_entropy():
     symbols = coding.tokenise(content, np.zeros(len(content), np.int64))
     table = coding.fit_tables([symbols], 1)
     data = coding.encode_symbols(symbols, table)
-    seen = symbols.counts(1, tokens.ALPHABET)[0]
+    seen = symbols.counts(1, ALPHABET)[0]
     seen = seen[seen > 0]
     bits = float((seen * np.log2(seen.sum() / seen)).sum() + symbols.widths.sum(dtype=int))
     assert bits <= 8 * len(data) < 1.02 * bits
@@ -77,7 +78,7 @@ def test_counts():
 
 
 def test_tokens_out_of_range():
-    for value in (-1, tokens.LIMIT):
+    for value in (-1, MAX_INTEGER):
         with pytest.raises(ValueError, match="tokens are for"):
             symbols_of([0, value])
 
@@ -171,12 +172,12 @@ def test_good():
 
 def test_usage():
     symbols = symbols_of([0, 9, 9, 100], 1)
-    used = coding.usage(symbols, 1, tokens.ALPHABET, 17)
+    used = coding.usage(symbols, 1, ALPHABET, 17)
     assert used.tables[0].sum() == 4 and used.coded_bytes == 17
     assert used.fixed_bits == 1 + 1 + 4
 
 
 def test_tables_of_nothing():
     table = coding.fit_tables([], 2)
-    assert table.freqs.shape == (2, tokens.ALPHABET + 1)
-    assert tables.load(tables.dump(table)).escape == tokens.ALPHABET
+    assert table.freqs.shape == (2, ALPHABET + 1)
+    assert tables.from_bytes(tables.to_bytes(table)).escape == ALPHABET

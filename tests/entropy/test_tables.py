@@ -48,12 +48,12 @@ def test_frequencies_follow_the_counts():
 @given(counts)
 def test_dump_and_load(counts):
     table = tables.fit(np.array(counts, np.int64))
-    assert (tables.load(tables.dump(table)).freqs == table.freqs).all()
+    assert (tables.from_bytes(tables.to_bytes(table)).freqs == table.freqs).all()
 
 
 def test_dumped_bytes():
     table = tables.fit(np.array([[0, 0, 9], [0, 0, 0]]))
-    assert tables.dump(table) == numbers(2, 4, 2, 1, 4095, 0, 0)
+    assert tables.to_bytes(table) == numbers(2, 4, 2, 1, 4095, 0, 0)
 
 
 @given(counts)
@@ -86,9 +86,9 @@ def test_lookup(counts):
 )
 def test_malformed(data, message):
     with pytest.raises(CorruptError, match=message):
-        tables.load(data)
+        tables.from_bytes(data)
 
 
 def test_largest():
     data = numbers(1024, 256) + numbers(0, 0) * 1024
-    assert (tables.load(data).freqs[:, -1] == 4096).all()
+    assert (tables.from_bytes(data).freqs[:, -1] == 4096).all()

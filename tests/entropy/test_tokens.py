@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelcodec.entropy import tokens
+from labelcodec.entropy.format import ALPHABET, MAX_INTEGER
 
 
-@given(st.lists(st.integers(0, tokens.LIMIT - 1) | st.integers(0, 40), max_size=30))
+@given(st.lists(st.integers(0, MAX_INTEGER - 1) | st.integers(0, 40), max_size=30))
 def test_token_and_extra_bits_name_the_value(values):
     token, width, extra = tokens.split(np.array(values, np.int64))
     rows = zip(values, token.tolist(), width.tolist(), extra.tolist(), strict=True)
@@ -27,14 +28,14 @@ def test_token_and_extra_bits_name_the_value(values):
         (9, (8, 1, 1)),
         (15, (11, 1, 1)),
         (16, (12, 2, 0)),
-        (tokens.LIMIT - 1, (tokens.ALPHABET - 1, 29, (1 << 29) - 1)),
+        (MAX_INTEGER - 1, (ALPHABET - 1, 29, (1 << 29) - 1)),
     ],
 )
 def test_boundaries(value, expected):
     assert tuple(int(part[0]) for part in tokens.split(np.array([value]))) == expected
 
 
-@pytest.mark.parametrize("value", [-1, tokens.LIMIT])
+@pytest.mark.parametrize("value", [-1, MAX_INTEGER])
 def test_out_of_range(value):
     with pytest.raises(ValueError, match="tokens are for"):
         tokens.split(np.array([0, value]))

@@ -32,7 +32,7 @@ def test_complete_or_absent(tmp_path):
 
 def test_an_old_dump_stays_until_the_new_one_is_complete(tmp_path):
     fill(tmp_path / "a", "old")
-    with pytest.raises(DumpError, match=r"not empty.*--force"):
+    with pytest.raises(DumpError, match=r"not empty.*force=True"):
         fill(tmp_path / "a", "new")
     with pytest.raises(ValueError), atomic_folder(tmp_path / "a", True):
         assert (tmp_path / "a" / "batch_0.tar").read_text() == "old"

@@ -27,7 +27,8 @@ import msgpack
 import zstandard
 
 import labelcodec
-from labelcodec.codecs import side, streams
+from labelcodec.codecs import side_info
+from labelcodec.codecs.components import join, split
 from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
 from labelcodec.verification import verify
@@ -264,12 +265,12 @@ def _mutated_batch(
         data = _mutated(data, rng)
     else:
         try:
-            parts = {n: bytes(part) for n, part in streams.split(memoryview(data)).items()}
+            parts = {n: bytes(part) for n, part in split(memoryview(data)).items()}
         except LabelcodecError:  # changed before
             return number, samples, index, epoch, _mutated(data, rng)
         chosen = rng.choice(list(parts))
         parts[chosen] = _mutated_frame(parts[chosen], rng)
-        data = streams.join(parts)
+        data = join(parts)
     return number, samples, index, epoch, data
 
 
@@ -296,13 +297,13 @@ def _mutated_section(tag: bytes, payload: bytes, rng: random.Random) -> bytes:
             return _mutated(payload, rng)
     if tag == b"S" and rng.random() < 0.9:
         try:
-            parts = {name: dict(group) for name, group in side.unpack(payload[2:], "").items()}
+            parts = {name: dict(group) for name, group in side_info.unpack(payload[2:], "").items()}
         except LabelcodecError:
             return _mutated(payload, rng)
         group = parts[rng.choice(list(parts))]
         name = rng.choice(list(group))
         group[name] = _mutated(group[name], rng)
-        return payload[:2] + side.pack(parts)
+        return payload[:2] + side_info.pack(parts)
     return payload[:2] + _mutated_frame(payload[2:], rng)
 
 

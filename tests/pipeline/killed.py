@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from labelcodec.pipeline.train import train
+from labelcodec.pipeline.training import train
 from tests.pipeline import scene
 
 EPOCHS, FIT_LABELS = 4, 12

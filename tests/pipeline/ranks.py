@@ -16,8 +16,8 @@ from unittest.mock import patch
 import torch
 
 from labelcodec.pipeline.distributed import Process, process
-from labelcodec.pipeline.student import Student
-from labelcodec.pipeline.train import train
+from labelcodec.pipeline.trainer import Trainer
+from labelcodec.pipeline.training import train
 from tests.pipeline import scene
 
 RELABEL = {
@@ -34,7 +34,7 @@ SHARED = {
 }  # fmt: skip
 
 
-def main(world: Path, out: Path, here: Process) -> list[Student]:
+def main(world: Path, out: Path, here: Process) -> list[Trainer]:
     """Gives the students that end with the group."""
     for name, options in RELABEL.items():
         target = out / f"{name}.slc"
@@ -51,14 +51,14 @@ def main(world: Path, out: Path, here: Process) -> list[Student]:
     train(
         out / "full.slc", world / "images", scene.settings(**SHARED), out / "shared", device="cpu"
     )
-    kept: list[Student] = []
-    made = Student.__init__
+    kept: list[Trainer] = []
+    made = Trainer.__init__
 
-    def remembered(self: Student, *given: Any) -> None:
+    def remembered(self: Trainer, *given: Any) -> None:
         made(self, *given)
         kept.append(self)
 
-    with patch.object(Student, "__init__", remembered):
+    with patch.object(Trainer, "__init__", remembered):
         train(
             world / "labels.slc", world / "images", scene.settings(**TRAIN), out / "run",
             device="cpu", validate=world / "validation", validate_every=1,

@@ -11,16 +11,16 @@ import torch
 from PIL import Image
 from torch import nn
 
-from labelcodec.augment.recipe import Recipe
-from labelcodec.codecs.dense import Dense
-from labelcodec.codecs.topk import TopK
+from labelcodec.augmentation.spec import AugmentationSpec
+from labelcodec.codecs.dense.codec import Dense
+from labelcodec.codecs.topk.codec import TopK
 from labelcodec.codecs.transform.codec import Transform
 from labelcodec.images import list_images
 from labelcodec.pipeline.distributed import Process
-from labelcodec.pipeline.recipe import TrainingRecipe, from_map
-from labelcodec.pipeline.relabel import RelabelReport
-from labelcodec.pipeline.relabel import relabel as run
+from labelcodec.pipeline.relabelling import RelabelReport
+from labelcodec.pipeline.relabelling import relabel_listing as run
 from labelcodec.pipeline.teacher import Teacher, load_teacher
+from labelcodec.pipeline.training_recipe import TrainingRecipe, from_map
 
 SIDE, CLASSES, IMAGES, BATCH = 8, 6, 22, 4
 SMALL = "tests.pipeline.scene:small"
@@ -71,10 +71,10 @@ def teacher(path: Path, name: str = SMALL, **more: Any) -> Teacher:
     return load_teacher(name, path, classes, torch.device("cpu"), **given)
 
 
-def drawn(folder: Path, **changes: Any) -> Recipe:
+def drawn(folder: Path, **changes: Any) -> AugmentationSpec:
     count = len(list_images(folder))
     given = {"seed": 3, "images": count, "batch": BATCH, "size": (SIDE, SIDE), **changes}
-    return Recipe(**{"sizes": (SIDE, SIDE), **given})
+    return AugmentationSpec(**{"sizes": (SIDE, SIDE), **given})
 
 
 def relabel(

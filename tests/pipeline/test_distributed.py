@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.distributed import process
-from labelcodec.replay.loading import loaded
+from labelcodec.replay.loading import iterate_loader
 
 
 def test_processes_wait_for_one_that_works_for_all(monkeypatch) -> None:
@@ -55,8 +55,8 @@ class Doomed(Dataset[int]):
 
 def test_a_worker_that_is_killed_during_a_step() -> None:
     """Torch tells it from a signal handler, wherever the program is."""
-    with pytest.raises(ChildProcessError, match="try fewer --workers"), process("cpu"):
-        items = loaded(DataLoader(Doomed(), batch_size=None, num_workers=1))
+    with pytest.raises(ChildProcessError, match="try fewer `workers`"), process("cpu"):
+        items = iterate_loader(DataLoader(Doomed(), batch_size=None, num_workers=1))
         next(items)
         for _ in range(1000):
             time.sleep(0.01)

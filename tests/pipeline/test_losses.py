@@ -8,7 +8,7 @@ import torch
 
 from labelcodec import Labels
 from labelcodec.pipeline import losses
-from labelcodec.replay.labels import SoftLabels, to_tensors
+from labelcodec.replay.soft_labels import SoftLabels, to_tensors
 
 RNG = np.random.default_rng(0)
 STUDENT = RNG.normal(size=(3, 5)).astype(np.float32)

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import labelcodec
-from labelcodec.pipeline.run import load
-from labelcodec.pipeline.train import train
+from labelcodec.pipeline.run_folder import load_run
+from labelcodec.pipeline.training import train
 from tests.codecs.content import same
 from tests.pipeline import killed, ranks, scene
 
@@ -151,7 +151,7 @@ RESUMED = """
 import sys
 import time
 from pathlib import Path
-from labelcodec.pipeline.train import train
+from labelcodec.pipeline.training import train
 from tests.pipeline import killed, scene
 
 
@@ -185,4 +185,4 @@ def test_a_killed_training_goes_on(world, tmp_path, threads) -> None:
     assert not (tmp_path / "left/student.pt").exists()
     for file in ("student.pt", "log.jsonl", "run.json"):
         assert (tmp_path / "run" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
-    assert load(tmp_path / "run").threads == (threads,)
+    assert load_run(tmp_path / "run").threads == (threads,)

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from labelcodec.augment.recipe import Recipe
+from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.pruning import kept_batches
 
-RECIPE = Recipe(0, images=22, batch=4, size=(8, 8), sizes=(8, 8))  # five whole batches and a rest
+RECIPE = AugmentationSpec(
+    0, images=22, batch=4, size=(8, 8), sizes=(8, 8)
+)  # five whole batches and a rest
 
 
 def test_everything_has_the_incomplete_batches_too() -> None:
@@ -36,7 +38,7 @@ def test_nothing_to_keep(epochs: int, keep: float, what: str) -> None:
 
 
 def test_fewer_images_than_a_batch() -> None:
-    small = Recipe(0, images=3, batch=4, size=(8, 8), sizes=(8, 8))
+    small = AugmentationSpec(0, images=3, batch=4, size=(8, 8), sizes=(8, 8))
     assert kept_batches(small, 2, 1.0) == [0, 1]
     with pytest.raises(ConfigError, match="none"):
         kept_batches(small, 2, 0.5)

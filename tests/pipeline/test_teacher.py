@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from labelcodec import Mix
+from labelcodec.augmentation.mix import mix_images
 from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.pipeline.models import OWN, build, trained
-from labelcodec.replay.finish import mix, normalise
+from labelcodec.replay.normalisation import normalise
 from tests.pipeline import scene
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 8, 8), np.uint8))
@@ -54,7 +55,7 @@ def test_every_kind_of_teacher_says_what_the_model_says(kinds, kind) -> None:
     asked = scene.teacher(weights, name, precision="float32")
     mixed = Mix("cutmix", np.array([1, 0, 3, 2]), 0.5, (0, 3, 2, 7))
     with torch.no_grad():
-        expected = model(mix(normalise(IMAGES, scene.NORMALISATION), mixed))
+        expected = model(mix_images(normalise(IMAGES, scene.NORMALISATION), mixed))
     found = asked.label(IMAGES, mixed)
     np.testing.assert_allclose(found.dense(), expected.numpy(), rtol=1e-5, atol=1e-6)
     file = weights or Path(name)

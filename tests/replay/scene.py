@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from labelcodec import Crop, Header, Labels, Mix, Writer
-from labelcodec.batch import Augmentation, LabelBatch
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.batch import LabelBatch
 from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.replay.dataset import ReplayBatch
 

@@ -10,12 +10,13 @@ from torch.utils.data import DataLoader
 
 import labelcodec
 from labelcodec import Header, Writer
-from labelcodec.batch import Augmentation, LabelBatch, Labels
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
-from labelcodec.replay.dataset import CompactLabels, ReplayDataset
-from labelcodec.replay.finish import normalise
-from labelcodec.replay.loading import loaded
-from labelcodec.replay.order import BatchOrder
+from labelcodec.replay.batch_order import BatchOrder
+from labelcodec.replay.dataset import CompactArrays, ReplayDataset
+from labelcodec.replay.loading import iterate_loader
+from labelcodec.replay.normalisation import normalise
 from tests.replay import scene
 
 WORKERS = [(0, None), (2, "fork")]
@@ -127,7 +128,7 @@ def test_labels_are_those_of_the_file(tmp_path, images, codec, workers, start) -
     plain = ReplayDataset(tmp_path / "a.slc", images)
     with labelcodec.open(tmp_path / "a.slc") as reader:
         for i, one in enumerate(loader_of(grey, workers, start)):
-            assert isinstance(one.labels, CompactLabels) == codec.startswith("transform")
+            assert isinstance(one.labels, CompactArrays) == codec.startswith("transform")
             expected = reader[i].labels.dense()
             assert np.array_equal(grey.finish(one).labels.logits().numpy(), expected)
             assert np.array_equal(plain[i].labels.logits().numpy(), expected)
@@ -150,7 +151,7 @@ def test_an_index_out_of_the_folder(tmp_path, images, workers, start) -> None:
     path = scene.write(tmp_path / "a.slc", [scene.batch(7, [1, 12])])
     dataset = ReplayDataset(path, images)
     with pytest.raises(MismatchError) as caught:
-        list(loaded(loader_of(dataset, workers, start)))
+        list(iterate_loader(loader_of(dataset, workers, start)))
     assert str(caught.value) == f"batch 7: image 12, but {images} has 12 images"
 
 
@@ -168,7 +169,7 @@ def test_images_that_do_not_do(tmp_path, workers, start, damage) -> None:
     else:
         scene.Image.new("RGB", (9, 8)).save(bad)
     with pytest.raises(LabelcodecError) as caught:
-        list(loaded(loader_of(dataset, workers, start)))
+        list(iterate_loader(loader_of(dataset, workers, start)))
     message = str(caught.value)
     assert message.startswith("batch 7: ")
     assert message.count("002.png") == 1
@@ -182,7 +183,7 @@ def test_other_mistakes_of_a_loader_are_left_alone() -> None:
         raise RuntimeError("mine")
 
     with pytest.raises(RuntimeError, match="mine"):
-        list(loaded(broken()))
+        list(iterate_loader(broken()))
 
 
 def test_a_worker_that_is_killed() -> None:
@@ -191,7 +192,7 @@ def test_a_worker_that_is_killed() -> None:
         raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
 
     with pytest.raises(ChildProcessError, match="worker process died"):
-        list(loaded(killed()))
+        list(iterate_loader(killed()))
 
 
 def test_an_empty_container(tmp_path, images) -> None:
@@ -237,9 +238,7 @@ def test_a_normalisation_is_looked_at_first(images, pool) -> None:
 def test_a_loader_that_makes_batches_of_batches(images, pool, workers) -> None:
     dataset = ReplayDataset(pool, images)
     with pytest.raises(ConfigError, match=r"DataLoader\(dataset, batch_size=None\)$"):
-        next(loaded(DataLoader(dataset, batch_size=4, num_workers=workers)))
-    own = DataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=list)
-    assert [one.position for one in next(iter(own))] == [0, 1, 2, 3]
+        next(iterate_loader(DataLoader(dataset, batch_size=4, num_workers=workers)))
 
 
 def test_another_folder(tmp_path, pool) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from labelcodec.pipeline.regroup import regroup
+from labelcodec.pipeline.rebatch import rebatch
+from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
-from labelcodec.replay.order import BatchOrder
 from tests.replay import scene
 
 IMAGES = 12
@@ -60,7 +60,7 @@ def test_labels_meet_their_own_images(images, data) -> None:
             order = BatchOrder(len(dataset), rank=rank, world=world, **arguments)
             loader = DataLoader(dataset, batch_size=None, sampler=order)
             order.set_epoch(data.draw(st.integers(0, 3)) if world == 1 else 1)
-            steps = list(regroup(map(dataset.finish, loader), effective))
+            steps = list(rebatch(map(dataset.finish, loader), effective))
             for parts in steps:
                 for part in parts:
                     seen += scene.check(part)

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from labelcodec import Augmentation, Crop
-from labelcodec.replay import randaugment
-from labelcodec.replay.finish import normalise
-from labelcodec.replay.pillow import replay_image
+from labelcodec.augmentation.randaugment import operations
+from labelcodec.replay.image_replay import replay_image
+from labelcodec.replay.normalisation import normalise
 from tests.replay.pillow_vectors import BOXES, FILL, OPERATIONS, SIZE, picture
-from tests.replay.test_finish import NORMALISATION
-from tests.replay.test_pillow import cropped, drawn
+from tests.replay.test_image_replay import cropped, drawn
+from tests.replay.test_normalisation import NORMALISATION
 
 transforms = pytest.importorskip("torchvision.transforms")
 
@@ -62,4 +62,4 @@ def test_operations():
     for op, value in OPERATIONS:
         if op in by_number and (op, value) != (4, 0):
             expected = by_number[op](PICTURE, value)
-            assert randaugment.apply(PICTURE, drawn((op, 0.3, value)), 0) == expected, op
+            assert operations.apply(PICTURE, drawn((op, 0.3, value)), 0) == expected, op

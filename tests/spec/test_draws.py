@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labelcodec.augment.philox import Purpose, philox
-from labelcodec.augment.recipe import Recipe, pack_sizes
-from labelcodec.augment.seeded import draw
+from labelcodec.augmentation.philox import Purpose, philox
+from labelcodec.augmentation.seeded import draw
+from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from spec.reference_decoder import Invalid, recipe
 from spec.vector_cases import draws
 from spec.vector_cases.content import arrays_of, dense_batch
@@ -76,7 +76,7 @@ def test_purposes_in_the_text() -> None:
 def test_keys_in_the_text() -> None:
     keys = re.findall(r"^\| `(\w+)` \|", section("12.1"), re.M)
     assert keys == list(recipe.KEYS)
-    full = Recipe(1, 5, 2, (8, 8), (8, 8), cutout=0.5, operations=1)
+    full = AugmentationSpec(1, 5, 2, (8, 8), (8, 8), cutout=0.5, operations=1)
     assert set(full.to_map()) == set(keys)
 
 
@@ -86,11 +86,11 @@ sizes = st.tuples(st.integers(1, 400), st.integers(1, 400))
 
 
 @st.composite
-def recipes(draw_: st.DrawFn) -> Recipe:
+def recipes(draw_: st.DrawFn) -> AugmentationSpec:
     images = draw_(st.integers(1, 30))
     each = draw_(st.lists(sizes, min_size=images, max_size=images))
     scale, ratio = (sorted(draw_(st.tuples(one, one))) for one in (shares, ratios))
-    return Recipe(
+    return AugmentationSpec(
         draw_(st.integers(0, 2**64 - 1)),
         images,
         draw_(st.integers(1, 12)),
@@ -110,7 +110,7 @@ def recipes(draw_: st.DrawFn) -> Recipe:
 
 @given(recipes(), st.data())
 @settings(max_examples=60, deadline=None)
-def test_both_draw_the_same_batches(made: Recipe, data: st.DataObject) -> None:
+def test_both_draw_the_same_batches(made: AugmentationSpec, data: st.DataObject) -> None:
     """Clauses R-5 to R-19, on recipes nobody chose."""
     number = data.draw(st.integers(0, made.batches * 3) | st.integers(0, (made.batches << 32) - 1))
     index, augmentation = draw(made, number)
@@ -123,7 +123,7 @@ def test_both_draw_the_same_batches(made: Recipe, data: st.DataObject) -> None:
     assert_same(recipe.draw(recipe.read_recipe(header), number), found)
 
 
-GOOD = Recipe(1, 5, 2, (8, 8), (8, 8)).to_map()
+GOOD = AugmentationSpec(1, 5, 2, (8, 8), (8, 8)).to_map()
 
 
 @pytest.mark.parametrize(

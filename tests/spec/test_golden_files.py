@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import labelcodec
-from labelcodec.codecs.batches import BatchCoder
+from labelcodec.codecs.batch_coder import BatchCoder
 from labelcodec.codecs.registry import from_config, spec_of
 from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
@@ -107,7 +107,7 @@ def test_batches_encode_to_the_same_bytes(entry: dict[str, Any]) -> None:
         by_number = {batch.number: batch for batch in reader}
         for position, number in enumerate(records.index.number.tolist()):
             side, data = records.batch(position)
-            coder = BatchCoder.load(header, records.side(side), entry["file"])
+            coder = BatchCoder.from_side_information(header, records.side(side), entry["file"])
             again, batch = coder.encode(by_number[number]), by_number[number]
             if entry["deterministic"]:
                 assert again == data

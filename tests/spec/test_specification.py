@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labelcodec.container import layout
-from labelcodec.entropy import coding, kernels, plain, tokens
+from labelcodec.entropy import coding, compiled, reference, tokens
 from spec.reference_decoder.entropy import Rans, token_of
 from tests.spec.golden import VECTORS
 
@@ -96,7 +96,7 @@ def test_tokens() -> None:
         assert [int(part) for part in tokens.split(np.array(value))] == [token, width, extra]
 
 
-@pytest.mark.parametrize("coder", [plain, kernels])
+@pytest.mark.parametrize("coder", [reference, compiled])
 def test_rans_example(coder: object) -> None:
     """Clauses E-5 to E-9: the numbers in section 6.3."""
     text = re.search(r"Five symbols.*?`?0xafe0", section("6.3"), re.S)[0]  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""transform: coefficients in a fitted basis, and corrections of the largest errors (SPEC 9)."""
+"""The transform codec: coefficients in a fitted basis plus corrected classes (SPEC, section 9)."""
 
 from labelcodec.codecs.transform.codec import Transform
 

@@ -1,12 +1,9 @@
-"""Which twin of the transform kernels runs."""
+"""Selection of the transform codec's kernels: compiled, or the NumPy reference."""
 
 from __future__ import annotations
 
-from types import ModuleType
+from functools import partial
 
-from labelcodec.entropy.backend import twin
+from labelcodec.entropy.backend import implementation
 
-
-def kernels() -> ModuleType:
-    """The kernels, by the same rule as the entropy coders."""
-    return twin("labelcodec.codecs.transform.kernels", "labelcodec.codecs.transform.plain")
+kernels = partial(implementation, "labelcodec.codecs.transform")

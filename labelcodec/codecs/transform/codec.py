@@ -1,4 +1,4 @@
-"""The configuration of the transform codec."""
+"""Configuration of the transform codec (SPEC, section 9)."""
 
 from __future__ import annotations
 
@@ -8,42 +8,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from labelcodec.batch import Labels, Tail
-from labelcodec.codecs.pictures import Pictures
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.float_bits import check_type
+from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.explicit import explicit
-from labelcodec.codecs.transform.frame import MAX_RANK, Frame
-from labelcodec.codecs.transform.means import Means
-from labelcodec.codecs.transform.reached import MEASURES, Reached
-from labelcodec.codecs.transform.sample import gather
-from labelcodec.codecs.transform.search import Goal, search
-from labelcodec.codecs.transform.symbols import Model
-from labelcodec.codecs.values import check_type
+from labelcodec.codecs.transform.context_model import ContextModel
+from labelcodec.codecs.transform.fit.fixed_parameters import fixed_parameters
+from labelcodec.codecs.transform.fit.sample import gather
+from labelcodec.codecs.transform.fit.search import Goal, search
+from labelcodec.codecs.transform.format import MAX_RANK
+from labelcodec.codecs.transform.image_means import ImageMeans
+from labelcodec.codecs.transform.rd_report import MEASURES, RDReport
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
-Parts = Mapping[str, bytes]  # the class has a field of that name
-MAX_LOGIT = np.float32(1e15)  # whose squares are sums of single precision
+Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
+MAX_LOGIT = np.float32(1e15)  # sums of their squares must fit float32
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Configuration of the codec; what is not given is chosen to take the fewest bytes.
+    """Configuration of the transform codec.
 
-    Budgets and qualities hold on the labels at hand: on all of them up to 2^24 logits, or 4096
-    labels; beyond that on every second, third, ... of them. Where a file has more than those, they
-    are measured on labels that the tables were not fitted to, and hold on the rest about as well.
+    Give `rank`, `step` and `peaks`, or a budget (`bytes`), bounds on the distance to the source
+    (`tv…`, `kl…`), or a budget and bounds. In the latter cases the encoder searches for the
+    parameters that take the fewest bytes or lose the least.
+
+    Budgets and bounds hold on the labels that the tables are fitted to, measured on all of them up
+    to 2^24 logits or 4096 labels, and on an even subset of larger samples. Where the file has more
+    labels than the sample, the basis is fitted to seven eighths of the sample, and the measurement
+    mixes fitted and unfitted labels as the file does, so that the bounds hold on the whole file.
 
     Attributes:
-        rank: coefficients of a label, 1..1024.
+        rank: coefficients per label, 1..1024.
         step: quantisation step of the coefficients, in logits.
-        peaks: mean number of corrected classes a label, 0..64.
-        bytes: a label may take at most so many, its share of the side information included. The
-            augmentation and the image index come on top.
-        tv1: largest mean total variation at temperature 1 to the source, 1e-6..1.
+        peaks: mean number of corrected classes per label, 0..64.
+        bytes: most bytes per label, its share of the side information included. The augmentation
+            and the image index come on top.
+        tv1: largest mean total variation to the source at temperature 1, 1e-6..1.
         tv2: the same at temperature 2.
         tv4: the same at temperature 4.
-        kl1: largest mean KL divergence at temperature 1 from the source, in nats.
+        kl1: largest mean KL divergence from the source at temperature 1, in nats, 1e-6..1000.
         kl2: the same at temperature 2.
         kl4: the same at temperature 4.
+
+    Raises:
+        ConfigError: a value out of range, or a combination that does not determine the parameters.
     """
 
     rank: int | None = None
@@ -58,7 +67,7 @@ class Transform:
     kl4: float | None = None
 
     name = "transform"
-    fit_labels = 8 * 8192  # many of an image show what its labels have in common
+    fit_labels = 8 * 8192  # the image means need several labels per image
     lossy = True
 
     def __post_init__(self) -> None:
@@ -80,12 +89,12 @@ class Transform:
 
     @property
     def quality(self) -> dict[str, float]:
-        """The qualities asked for."""
-        given = {key: getattr(self, key) for key in MEASURES}
-        return {key: value for key, value in given.items() if value is not None}
+        """The bounds on total variation and KL divergence that are set."""
+        bounds = {key: getattr(self, key) for key in MEASURES}
+        return {key: value for key, value in bounds.items() if value is not None}
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
-        """All classes are kept.
+        """What the codec keeps of labels with `k` classes and this tail: everything.
 
         Raises:
             DataError: the source is top-k.
@@ -95,10 +104,11 @@ class Transform:
         return k, tail
 
     def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
-        """The labels themselves; the coder decides what is kept of them.
+        """The labels unchanged, after validation; the loss arises in the coder.
 
         Raises:
-            DataError: labels that are not full finite logits of their precision.
+            DataError: labels that are not full, finite logits of their declared precision, or
+                logits above 1e15 in magnitude.
         """
         self.kept(labels.k, labels.tail)
         if labels.space != "logits":
@@ -118,49 +128,55 @@ class Transform:
         samples: Iterable[Labels],
         classes: int,
         expected: int | None = None,
-        pictures: Sequence[Pictures] = (),
+        contexts: Sequence[BatchContext] = (),
     ) -> TransformCoder:
-        """A coder for labels like the samples.
+        """Fit the codec's tables to sample labels.
 
         Args:
-            samples: prepared labels.
+            samples: labels returned by `prepare`.
             classes: C.
-            expected: labels of the whole file, which share the side information; by default as
-                many as there are samples.
-            pictures: of the samples, where they are known: labels of the same images are then
-                predicted from their mean, where that saves bytes.
+            expected: number of labels in the whole file, which share the side information; by
+                default the number of sample labels.
+            contexts: one context per element of `samples`, or none. With contexts, labels are
+                predicted from the mean label of their images where that saves bytes.
 
         Raises:
-            DataError: fewer labels than the rank, labels that do not differ, or a budget or
-                quality that cannot be met; the message says what can.
+            DataError: no labels, fewer labels than the rank, labels that do not differ, or a
+                budget or bound that cannot be met; the message then names one that can.
         """
         parts = list(samples)
         if not parts:
             raise DataError("the transform codec needs labels to fit its basis to; there are none")
-        sample = gather(parts, pictures, expected)
+        sample = gather(parts, contexts, expected)
         if self.rank is not None and self.step is not None and self.peaks is not None:
-            coder = explicit(sample, self.rank, self.step, self.peaks)
+            coder = fixed_parameters(sample, self.rank, self.step, self.peaks)
         else:
             coder = search(sample, Goal(self.bytes, self.quality))
         try:
-            self.load(coder.dump(), classes)
+            self.from_parts(coder.to_parts(), classes)
         except CorruptError as error:
             raise DataError(f"transform: labels beyond what its tables hold: {error}") from None
         return coder
 
-    def load(self, parts: Parts, classes: int) -> TransformCoder:
-        """The coder whose `dump` gave these parts.
+    def from_parts(self, parts: Parts, classes: int) -> TransformCoder:
+        """Deserialize a coder from the named parts that its `to_parts` wrote.
+
+        Args:
+            parts: the named parts of the side information.
+            classes: C.
 
         Raises:
             CorruptError: a part is missing or malformed.
         """
         try:
-            frame = Frame.load(parts, classes)
-            model = Model.load(parts, frame.rank)
+            basis = BasisTables.from_parts(parts, classes)
+            model = ContextModel.from_parts(parts, basis.rank)
             price = np.frombuffer(parts["price"].ljust(8, b"\xff")[:8], "<f8")[0]
         except KeyError as missing:
             raise CorruptError(f"the transform tables lack {missing}") from None
         if len(parts["price"]) != 8 or not 0 <= price < np.inf:
             raise CorruptError("the transform tables have an impossible price")
-        found = Reached.load(parts["reached"]) if "reached" in parts else None
-        return TransformCoder(frame, model, float(price), found, Means.load(parts, frame.rank))
+        reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
+        return TransformCoder(
+            basis, model, float(price), reached, ImageMeans.from_parts(parts, basis.rank)
+        )

@@ -1,4 +1,4 @@
-"""The transform codec with its tables: labels to streams and back (SPEC, section 9)."""
+"""The transform codec with its fitted tables: labels to streams and back (SPEC, section 9)."""
 
 from __future__ import annotations
 
@@ -11,96 +11,112 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.pictures import Pictures
-from labelcodec.codecs.streams import COMPONENT, Stream
-from labelcodec.codecs.transform.analysis import Analyser
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.transform.backend import kernels
-from labelcodec.codecs.transform.compact import Compact
-from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.means import PART, Means
-from labelcodec.codecs.transform.plain.images import FINE
-from labelcodec.codecs.transform.reached import Reached
-from labelcodec.codecs.transform.symbols import (
-    GAP_CONTEXTS,
-    VALUE_CONTEXTS,
-    Model,
-    gap_symbols,
-    zones_of,
-)
-from labelcodec.entropy import coding, tokens, varint
+from labelcodec.codecs.transform.basis_tables import BasisTables
+from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.context_model import ContextModel, gap_symbols, zones_of
+from labelcodec.codecs.transform.fit.analysis import Analyser
+from labelcodec.codecs.transform.format import FINE, GAP_CONTEXTS, MAX_CELLS, VALUE_CONTEXTS
+from labelcodec.codecs.transform.image_means import PART, ImageMeans
+from labelcodec.codecs.transform.rd_report import RDReport
+from labelcodec.entropy import coding, varint
 from labelcodec.entropy.coding import Usage
+from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import CorruptError
-
-MAX_CELLS = 1 << 23  # coefficients and peaks of a batch
 
 
 @dataclass(frozen=True, eq=False)
-class TransformCoder:
-    """The codec with its tables.
+class TransformCoder(Coder):
+    """The transform codec with its fitted tables.
 
     Attributes:
-        frame: what labels are expanded with.
-        model: contexts and tables of the streams.
-        price: nats that a bit of a peak must save; only the encoder uses it.
-        reached: what the encoder found on a sample, where it said so.
-        means: what coefficients are predicted from, where that pays.
+        basis: the basis tables.
+        model: context model and frequency tables of the two label streams.
+        price: nats of KL that a peak must save per bit; only the encoder uses it.
+        reached: rate and distortion that the encoder measured on a sample, if it stored them.
+        means: mean coefficients of the images, if labels are predicted from them.
     """
 
-    frame: Frame
-    model: Model
+    basis: BasisTables
+    model: ContextModel
     price: float
-    reached: Reached | None = None
-    means: Means | None = None
+    reached: RDReport | None = None
+    means: ImageMeans | None = None
 
-    def dump(self) -> dict[str, bytes]:
-        """Named parts for the side information."""
+    def to_parts(self) -> dict[str, bytes]:
+        """Serialize to named parts of the side information."""
         price = np.array([self.price], "<f8").tobytes()
-        reached = {} if self.reached is None else {"reached": self.reached.dump()}
-        means = {} if self.means is None else {PART: self.means.dump()}
-        return {**self.frame.dump(), **self.model.dump(), "price": price, **reached, **means}
+        reached = {} if self.reached is None else {"reached": self.reached.to_bytes()}
+        means = {} if self.means is None else {PART: self.means.to_bytes()}
+        return {
+            **self.basis.to_parts(),
+            **self.model.to_parts(),
+            "price": price,
+            **reached,
+            **means,
+        }
 
     def chosen(self) -> dict[str, Any]:
-        """What was chosen, and what it reached."""
-        frame, reached = self.frame, {} if self.reached is None else self.reached.chosen()
-        step, images = frame.step, {}
+        """The fitted parameters and the measured rate and distortion, as JSON-safe values."""
+        basis, reached = self.basis, {} if self.reached is None else self.reached.chosen()
+        step, images = basis.step, {}
         if self.means is not None:
             step, images = step * 2**FINE, {"images": len(self.means.entries)}
-        return {"rank": frame.rank, "step": float(f"{step:.4g}"), **images, **reached}
+        return {"rank": basis.rank, "step": float(f"{step:.4g}"), **images, **reached}
 
-    def compact(self, labels: Labels, pictures: Pictures | None = None) -> Compact:
-        """The labels as they will be given back; its own ones are, unless their pictures differ."""
-        own, predicted = labels.compact, self._predicted(pictures, len(labels))
+    def compact(self, labels: Labels, context: BatchContext | None = None) -> TransformLabels:
+        """Quantise labels to coefficients and peaks.
+
+        Labels that this coder decoded are returned without a second quantisation, unless the
+        context now predicts other coefficients.
+
+        Args:
+            labels: labels of a batch, dense or compact.
+            context: what the labels are predicted from; None predicts zero.
+        """
+        own, predicted = labels.compact, self._predicted(context, len(labels))
         if (
-            isinstance(own, Compact)
-            and own.frame.digest == self.frame.digest
-            and (pictures is None or np.array_equal(cast(Any, own.predicted), cast(Any, predicted)))
+            isinstance(own, TransformLabels)
+            and own.basis.digest == self.basis.digest
+            and (context is None or np.array_equal(cast(Any, own.predicted), cast(Any, predicted)))
         ):
             return own
         analysis = self.analyser(labels.dense(), predicted)
         return analysis.compact(analysis.peaks(self.price))
 
-    def _predicted(self, pictures: Pictures | None, samples: int) -> NDArray[np.int32] | None:
+    def _predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
         if self.means is None:
             return None
-        if pictures is None:
-            return np.zeros((samples, self.frame.rank), np.int32)
-        return self.means.of(pictures)
+        if context is None:
+            return np.zeros((samples, self.basis.rank), np.int32)
+        return self.means.of(context)
 
     @cached_property
     def analyser(self) -> Analyser:
-        """What chooses coefficients and peaks."""
-        return Analyser(self.frame, zones_of(self.model.column))
+        """The encoder's quantiser, rounding as the context classes of the columns suggest."""
+        return Analyser(self.basis, zones_of(self.model.column))
 
-    def encode(self, labels: Labels, pictures: Pictures | None = None) -> dict[Stream, bytes]:
-        """The label streams of a batch, given what its labels may be predicted from."""
-        return self.streams(self.compact(labels, pictures))
+    def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
+        """Encode the labels of a batch.
 
-    def streams(self, compact: Compact) -> dict[Stream, bytes]:
-        """The label streams of compact labels."""
+        Args:
+            labels: B labels returned by `Transform.prepare`.
+            context: what the labels are predicted from; None predicts zero.
+
+        Returns:
+            The LABEL_INDEX and LABEL_VALUES streams.
+        """
+        return self.streams(self.compact(labels, context))
+
+    def streams(self, compact: TransformLabels) -> dict[Stream, bytes]:
+        """Entropy-code compact labels to the LABEL_INDEX and LABEL_VALUES streams."""
         return {
-            Stream.LABEL_INDEX: varint.encode(len(compact.places))
+            LABEL_INDEX: varint.encode(len(compact.places))
             + coding.encode_symbols(gap_symbols(compact), self.model.gaps),
-            Stream.LABEL_VALUES: coding.encode_symbols(
+            LABEL_VALUES: coding.encode_symbols(
                 self.model.value_symbols(compact), self.model.values
             ),
         }
@@ -110,51 +126,69 @@ class TransformCoder:
         streams: Mapping[Stream, memoryview],
         samples: int,
         blank: Labels,
-        pictures: Pictures | None = None,
+        context: BatchContext | None = None,
     ) -> Labels:
-        """Compact labels of a batch, as `interface.Coder` says."""
+        """Decode the labels of a batch; see `interface.Coder`.
+
+        Args:
+            streams: the streams of the batch.
+            samples: B.
+            blank: labels without values that carry the number of classes and the precision.
+            context: what the labels were predicted from; None predicts zero.
+
+        Returns:
+            Compact labels.
+
+        Raises:
+            CorruptError: a stream is missing or malformed.
+        """
         if blank.space != "logits" or blank.tail is not None:
             raise CorruptError(f"transform labels as {blank.space} with tail {blank.tail}")
-        for stream in (Stream.LABEL_INDEX, Stream.LABEL_VALUES):
+        for stream in (LABEL_INDEX, LABEL_VALUES):
             if stream not in streams:
-                raise CorruptError(f"the {COMPONENT[stream]} stream is missing")
-        frame, model = self.frame, self.model
-        data, (gaps, values) = streams[Stream.LABEL_INDEX], (model.gaps, model.values)
+                raise CorruptError(f"the {stream.component} stream is missing")
+        basis, model = self.basis, self.model
+        data, (gaps, values) = streams[LABEL_INDEX], (model.gaps, model.values)
         peaks, position = varint.decode(data, 0)
-        cells = peaks + samples * frame.rank
+        cells = peaks + samples * basis.rank
         if cells > MAX_CELLS:
             raise CorruptError(f"{peaks} peaks are too many for a batch")
         counts, places, status = kernels().gap_decode(
             *coding.split_symbols(data[position:], samples + peaks),
-            samples, peaks, frame.classes, gaps.lookup, gaps.escape,
+            samples, peaks, basis.classes, gaps.lookup, gaps.escape,
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded peaks do not decode")
         coded, residuals, status = kernels().value_decode(
-            *coding.split_symbols(streams[Stream.LABEL_VALUES], cells), counts, places,
+            *coding.split_symbols(streams[LABEL_VALUES], cells), counts, places,
             model.column, model.weights, model.thresholds, values.lookup, values.escape,
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded label values do not decode")
-        predicted = self._predicted(pictures, samples)
+        predicted = self._predicted(context, samples)
         if predicted is None:
             coefficients = np.ascontiguousarray(coded.T)
         else:
             coefficients, far = kernels().restored(coded, predicted)
             if far:
                 raise CorruptError("a coefficient is too far from its prediction")
-        compact = Compact(frame, coefficients, counts, places, residuals, predicted)
+        compact = TransformLabels(basis, coefficients, counts, places, residuals, predicted)
         value = np.zeros((samples, 0), np.float32)
-        return Labels(frame.classes, value, precision=blank.precision, compact=compact)
+        return Labels(basis.classes, value, precision=blank.precision, compact=compact)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
-        """Accounting of the entropy-coded streams."""
-        compact, alphabet = self.compact(labels), tokens.ALPHABET
+        """Symbol counts and coded bytes of the entropy-coded streams, by component.
+
+        Args:
+            labels: the labels that were encoded.
+            sizes: bytes of each stream.
+        """
+        compact, alphabet = self.compact(labels), ALPHABET
         parts = (
-            (Stream.LABEL_INDEX, gap_symbols(compact), GAP_CONTEXTS),
-            (Stream.LABEL_VALUES, self.model.value_symbols(compact), VALUE_CONTEXTS),
+            (LABEL_INDEX, gap_symbols(compact), GAP_CONTEXTS),
+            (LABEL_VALUES, self.model.value_symbols(compact), VALUE_CONTEXTS),
         )
         return {
-            COMPONENT[stream]: coding.usage(symbols, contexts, alphabet, sizes[stream])
+            stream.component: coding.usage(symbols, contexts, alphabet, sizes[stream])
             for stream, symbols, contexts in parts
         }

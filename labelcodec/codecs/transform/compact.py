@@ -1,56 +1,74 @@
-"""Labels as the transform codec holds them: coefficients and peaks (SPEC, section 9)."""
+"""Compact labels of the transform codec: coefficients and peaks (SPEC, section 9)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs.transform.backend import kernels
-from labelcodec.codecs.transform.frame import Frame
-from labelcodec.codecs.transform.plain.images import FINE
+from labelcodec.codecs.transform.basis_tables import BasisTables
+from labelcodec.codecs.transform.format import FINE
 
 
 @dataclass(frozen=True, eq=False)
-class Compact:
-    """The labels of a batch, not yet expanded.
+class TransformLabels:
+    """The labels of a batch, decoded but not expanded to logits.
 
     Attributes:
-        frame: what the labels of the file share.
-        coefficients: (B, r) int32, predictions included.
-        counts: (B,) int64 peaks of each label.
-        places: (P,) int64 place of each peak in the ranking of its label's logits before peaks,
-            rising in each label; label by label.
-        residuals: (P,) int64 what to add to the logits there, in steps of `frame.peak`.
-        predicted: (B, r) int32 coefficients predicted from the means of images, None without.
+        basis: basis tables of the file.
+        coefficients: (B, r) int32 coefficients; any prediction is already added.
+        counts: (B,) int64 number of peaks per label.
+        places: (P,) int64 position of each peak in its label's ranking of scores; concatenated
+            label by label, ascending within a label.
+        residuals: (P,) int64 corrections of the logits at these positions, in steps of
+            `basis.peak`.
+        predicted: (B, r) int32 coefficients predicted from image means; None without prediction.
     """
 
-    frame: Frame
+    basis: BasisTables
     coefficients: NDArray[np.int32]
     counts: NDArray[np.int64]
     places: NDArray[np.int64]
     residuals: NDArray[np.int64]
     predicted: NDArray[np.int32] | None = None
 
+    codec: ClassVar[str] = "transform"
+
+    @property
+    def digest(self) -> str:
+        """Digest of the basis tables; compact labels with equal digests can be joined."""
+        return self.basis.digest
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """Coefficients, counts, places and residuals."""
+        return self.coefficients, self.counts, self.places, self.residuals
+
+    def with_arrays(self, arrays: Sequence[NDArray[Any]]) -> TransformLabels:
+        """Compact labels in the same basis, built from arrays as `arrays` returns them."""
+        return TransformLabels(self.basis, *arrays)
+
     def __len__(self) -> int:
         """B, the number of labels."""
         return len(self.counts)
 
-    def __getitem__(self, rows: slice) -> Compact:
-        """Some labels that follow each other."""
+    def __getitem__(self, rows: slice) -> TransformLabels:
+        """A contiguous range of labels."""
         ends = np.concatenate([[0], np.cumsum(self.counts)])
         first, stop, _ = rows.indices(len(self))
         peaks = slice(ends[first], ends[stop])
-        return Compact(
-            self.frame, self.coefficients[rows], self.counts[rows], self.places[peaks],
+        return TransformLabels(
+            self.basis, self.coefficients[rows], self.counts[rows], self.places[peaks],
             self.residuals[peaks], None if self.predicted is None else self.predicted[rows],
         )  # fmt: skip
 
     @property
     def coded(self) -> NDArray[np.int32]:
-        """(B, r) what is stored of the coefficients."""
+        """(B, r) stored coefficients: the differences to the prediction, if there is one."""
         if self.predicted is None:
             return self.coefficients
         coded: NDArray[np.int32] = (self.coefficients - self.predicted) >> FINE
@@ -59,24 +77,24 @@ class Compact:
     @cached_property
     def peaks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """(P,) rows, classes and logits (in units) of the peaks."""
-        return self._peaks(self.frame.scores(self.coefficients))
+        return self._peaks(self.basis.scores(self.coefficients))
 
     def _peaks(
         self, scores: NDArray[np.int32]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         rows = np.repeat(np.arange(len(self.counts)), self.counts)
         classes = kernels().ranked_classes(scores, self.counts, self.places)
-        return rows, classes, self.frame.raised(scores[rows, classes], self.residuals)
+        return rows, classes, self.basis.raised(scores[rows, classes], self.residuals)
 
     def units(self) -> NDArray[np.int32]:
-        """(B, C) logits in units of 2^-point."""
-        frame, scores = self.frame, self.frame.scores(self.coefficients)
+        """(B, C) int32 logits in units of 2^-point."""
+        basis, scores = self.basis, self.basis.scores(self.coefficients)
         _, classes, values = self._peaks(scores)
         full: NDArray[np.int32] = kernels().expand(
-            scores, self.counts, classes, values, frame.tail, frame.shift
+            scores, self.counts, classes, values, basis.tail, basis.shift
         )
         return full
 
     def dense(self) -> NDArray[np.float32]:
-        """(B, C) logits."""
-        return self.frame.logits(self.units())
+        """(B, C) float32 logits."""
+        return self.basis.logits(self.units())

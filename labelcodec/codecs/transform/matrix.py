@@ -1,42 +1,51 @@
-"""Tables of small signed integers, entropy-coded column by column (SPEC, clause X-3)."""
+"""Matrices of small signed integers, entropy-coded column by column (SPEC, clause X-3)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.codecs import columns
-from labelcodec.codecs.transform.plain.symbols import unzigzag
-from labelcodec.entropy import coding, tables, varint
+from labelcodec.codecs.transform.contexts import unzigzag
+from labelcodec.codecs.transform.format import MATRIX_COLUMN_CLASSES, MAX_LEVEL
+from labelcodec.entropy import coding, packing, tables, varint
 from labelcodec.errors import CorruptError
 
-MAX_ENTRIES = 1 << 24
-MAX_LEVEL = 1 << 15  # of an entry
-COLUMN_CLASSES = 32
 
+def to_bytes(matrix: NDArray[np.int16]) -> bytes:
+    """Serialize a matrix: class of each column, frequency tables per class, coded entries.
 
-def dump(matrix: NDArray[np.int16]) -> bytes:
-    """Class of each column, tables by class, then the zigzag entries column by column."""
+    Args:
+        matrix: (rows, width) int16 entries.
+    """
     level = np.rint(2 * np.log2(1 + 8 * np.abs(matrix.astype(float)).mean(axis=0)))
-    column = np.minimum(level, COLUMN_CLASSES - 1).astype(np.int64)
+    column = np.minimum(level, MATRIX_COLUMN_CLASSES - 1).astype(np.int64)
     contexts = np.repeat(column, len(matrix))
     entries = matrix.T.astype(np.int64)
     symbols = coding.tokenise((entries << 1) ^ (entries >> 63), contexts)
-    table = coding.fit_tables([symbols], COLUMN_CLASSES)
-    stored = tables.dump(table)
+    table = coding.fit_tables([symbols], MATRIX_COLUMN_CLASSES)
+    stored = tables.to_bytes(table)
     coded = coding.encode_symbols(symbols, table)
-    return columns.pack_ints(column) + varint.encode(len(stored)) + stored + coded
+    return packing.pack_ints(column) + varint.encode(len(stored)) + stored + coded
 
 
-def load(data: memoryview, rows: int, width: int, what: str) -> NDArray[np.int16]:
-    """The (rows, width) matrix of `dump`; `what` names its entries in errors.
+def from_bytes(data: memoryview, rows: int, width: int, what: str) -> NDArray[np.int16]:
+    """Deserialize a matrix that `to_bytes` wrote.
+
+    Args:
+        data: the bytes, to their end.
+        rows: number of rows.
+        width: number of columns.
+        what: name of the entries in error messages.
+
+    Returns:
+        (rows, width) int16 matrix.
 
     Raises:
         CorruptError: the data is malformed or holds another number of entries.
     """
-    column, rest = columns.unpack_ints(data, width)
+    column, rest = packing.unpack_ints(data, width)
     length, position = varint.decode(rest, 0)
-    table = tables.load(bytes(rest[position : position + length]))
+    table = tables.from_bytes(bytes(rest[position : position + length]))
     if (column < 0).any() or (column >= len(table.freqs)).any():
         raise CorruptError(f"a column of unknown class in the {what}")
     coded = coding.SymbolReader(rest[position + length :], rows * width, what)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from labelcodec.batch import Augmentation, Crop, LabelBatch, Labels, Mix
-from labelcodec.codecs.pictures import Pictures
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.mix import Mix
+from labelcodec.augmentation.parts import Augmentation
+from labelcodec.batch import LabelBatch, Labels
+from labelcodec.codecs.batch_context import BatchContext
 from tests.codecs.transform.labels import logits
 
 SIDE = 32
@@ -47,8 +50,8 @@ def _mix(kind: str | None, size: int, rng: np.random.Generator):
     return Mix("cutmix", partner, 0.5, (*rows, *columns)), own, partner
 
 
-def pictures(batches: list[LabelBatch]) -> list[Pictures]:
-    return [Pictures(batch.image_index, batch.augmentation) for batch in batches]
+def pictures(batches: list[LabelBatch]) -> list[BatchContext]:
+    return [BatchContext(batch.image_index, batch.augmentation) for batch in batches]
 
 
 def fitted(codec, batches: list[LabelBatch], expected: int | None = None):

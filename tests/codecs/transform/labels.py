@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.streams import Stream
+from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES
 from labelcodec.codecs.transform.coder import TransformCoder
 
 
@@ -35,4 +35,4 @@ def same(a, b) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in names)
 
 
-STREAMS = (Stream.LABEL_INDEX, Stream.LABEL_VALUES)
+STREAMS = (LABEL_INDEX, LABEL_VALUES)

@@ -11,42 +11,42 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.transform import Transform, kernels, plain
-from labelcodec.codecs.transform.compact import Compact
-from labelcodec.codecs.transform.frame import EXACT_SINGLE
-from labelcodec.replay.expand import expand, expand_on
+from labelcodec.codecs.transform import Transform, compiled, reference
+from labelcodec.codecs.transform.basis_tables import EXACT_SINGLE
+from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.tensors import expand, expand_on
 from tests.codecs.transform.labels import batches, logits
 
 
 @pytest.fixture(scope="module")
-def compact() -> Compact:
+def compact() -> TransformLabels:
     coder = Transform(rank=12, step=0.7, peaks=5).fit(batches(300, 60), 60)
     return coder.compact(Labels(60, logits(40, 60, 5)))
 
 
 def test_scores_are_the_integers_of_the_definition_in_any_order(compact):
-    frame = compact.frame
-    wide = compact.coefficients.astype(object), frame.basis.astype(object)
+    basis = compact.basis
+    wide = compact.coefficients.astype(object), basis.entries.astype(object)
     for order in (slice(None), slice(None, None, -1), np.random.default_rng(0).permutation(12)):
-        left, right = wide[0][:, order] * frame.scale.astype(object)[order], wide[1][:, order]
-        exact = left @ right.T + frame.mean.astype(object) * 256
-        np.testing.assert_array_equal(frame.scores(compact.coefficients), exact.astype(np.int64))
+        left, right = wide[0][:, order] * basis.scale.astype(object)[order], wide[1][:, order]
+        exact = left @ right.T + basis.mean.astype(object) * 256
+        np.testing.assert_array_equal(basis.scores(compact.coefficients), exact.astype(np.int64))
 
 
 def test_large_coefficients_leave_single_precision_in_time(compact):
-    frame = compact.frame
+    basis = compact.basis
     large = np.full_like(compact.coefficients, 32767)
-    exact = large.astype(object) * frame.scale.astype(object) @ frame.basis.T.astype(object)
-    exact = np.clip((exact + frame.mean.astype(object) * 256).astype(np.int64), -(1 << 29), 1 << 29)
-    np.testing.assert_array_equal(frame.scores(large), exact)
+    exact = large.astype(object) * basis.scale.astype(object) @ basis.entries.T.astype(object)
+    exact = np.clip((exact + basis.mean.astype(object) * 256).astype(np.int64), -(1 << 29), 1 << 29)
+    np.testing.assert_array_equal(basis.scores(large), exact)
 
 
 def test_a_reordered_basis_gives_the_same_peaks_and_logits(compact):
-    order = np.random.default_rng(1).permutation(compact.frame.rank)
-    frame = replace(
-        compact.frame, basis=compact.frame.basis[:, order], scale=compact.frame.scale[order]
+    order = np.random.default_rng(1).permutation(compact.basis.rank)
+    basis = replace(
+        compact.basis, entries=compact.basis.entries[:, order], scale=compact.basis.scale[order]
     )
-    other = replace(compact, frame=frame, coefficients=compact.coefficients[:, order])
+    other = replace(compact, basis=basis, coefficients=compact.coefficients[:, order])
     for mine, theirs in zip(compact.peaks, other.peaks, strict=True):
         np.testing.assert_array_equal(mine, theirs)
     np.testing.assert_array_equal(compact.dense(), other.dense())
@@ -70,33 +70,35 @@ def test_twins_agree(seed, ties):
     places = np.concatenate([np.sort(rng.permutation(classes)[:count]) for count in counts]).astype(
         np.int64
     )
-    ranked = [twin.ranked_classes(scores, counts, places) for twin in (plain, kernels)]
+    ranked = [twin.ranked_classes(scores, counts, places) for twin in (reference, compiled)]
     np.testing.assert_array_equal(*ranked)
     gain = np.maximum(rng.standard_normal((rows, classes)), 0).astype(np.float32)
     for price, most in ((0.01, 64), (0.05, 3)):
-        chosen = [twin.choose(scores, gain, price, most) for twin in (plain, kernels)]
+        chosen = [twin.choose(scores, gain, price, most) for twin in (reference, compiled)]
         for one, other in zip(*chosen, strict=True):
             np.testing.assert_array_equal(one, other)
     values = rng.integers(-bound, bound + 1, len(places)).astype(np.int32)
     tail = rng.integers(-50, 50, 48).astype(np.int32)
-    full = [twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (plain, kernels)]
+    full = [
+        twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (reference, compiled)
+    ]
     np.testing.assert_array_equal(*full)
 
 
 def test_single_and_double_precision_give_the_same_scores(compact):
     """Just below the bound where single precision is left, and whoever adds up, in any order."""
-    frame = compact.frame
-    reach = np.abs(frame.vectors).max(axis=1)
+    basis = compact.basis
+    reach = np.abs(basis.vectors).max(axis=1)
     largest = int((EXACT_SINGLE - 1) / reach.sum())
     assert largest > 1
     rng = np.random.default_rng(3)
-    coefficients = rng.choice([-largest, largest], (64, frame.rank)).astype(np.int32)
+    coefficients = rng.choice([-largest, largest], (64, basis.rank)).astype(np.int32)
     assert (np.abs(coefficients) @ reach).max() < EXACT_SINGLE
-    scores = frame.scores(coefficients)
-    means = frame.mean << 8
-    order = rng.permutation(frame.rank)
+    scores = basis.scores(coefficients)
+    means = basis.mean << 8
+    order = rng.permutation(basis.rank)
     for kind in (np.float32, np.float64):
-        one = coefficients[:, order].astype(kind), frame.vectors[order].astype(kind)
+        one = coefficients[:, order].astype(kind), basis.vectors[order].astype(kind)
         added = np.zeros(scores.shape, kind)
         for column, vector in zip(one[0].T, one[1], strict=True):
             added += column[:, None] * vector
@@ -108,8 +110,8 @@ def test_single_and_double_precision_give_the_same_scores(compact):
 
 def test_single_precision_would_not_do_above_its_bound(compact):
     """So the bound is there for a reason, and the scores above it are in double precision."""
-    frame = compact.frame
-    coefficients = np.random.default_rng(4).integers(-32767, 32768, (64, frame.rank))
-    single = coefficients.astype(np.float32) @ frame.vectors.astype(np.float32)
-    sums = np.clip(single.astype(np.int64) + (frame.mean << 8), -(1 << 29), 1 << 29)
-    assert (sums != frame.scores(coefficients.astype(np.int32))).any()
+    basis = compact.basis
+    coefficients = np.random.default_rng(4).integers(-32767, 32768, (64, basis.rank))
+    single = coefficients.astype(np.float32) @ basis.vectors.astype(np.float32)
+    sums = np.clip(single.astype(np.int64) + (basis.mean << 8), -(1 << 29), 1 << 29)
+    assert (sums != basis.scores(coefficients.astype(np.int32))).any()

@@ -7,8 +7,8 @@ import pytest
 
 import labelcodec
 from labelcodec import Header, Writer
+from labelcodec.analysis import compare_sets
 from labelcodec.codecs.transform import Transform
-from labelcodec.storage import compare_sets
 from tests.codecs.transform.images import fitted, pictures, recorded
 
 CLASSES = 24

@@ -16,7 +16,7 @@ from tests.codecs.transform.labels import batches, logits
 def test_the_reference_decoder_agrees_to_the_bit(peaks, step):
     coder = Transform(rank=7, step=step, peaks=peaks).fit(batches(300, 50), 50)
     labels = Labels(50, logits(20, 50, 9))
-    tables = transform_tables(coder.dump(), 50)
+    tables = transform_tables(coder.to_parts(), 50)
     streams = {int(key): part for key, part in coder.encode(labels).items()}
     header = {"classes": 50, "labels": {"space": "logits"}}
     found = read_transform(streams, 20, header, tables, {})["label_value"]

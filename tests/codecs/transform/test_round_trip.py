@@ -31,7 +31,7 @@ def test_decoding_gives_what_the_encoder_chose(classes, count, rank, step, peaks
     assert same(decoded.compact, chosen)
     np.testing.assert_array_equal(decoded.dense(), chosen.dense())
     assert decoded.coefficients is decoded.compact.coefficients
-    loaded = codec.load(coder.dump(), classes)
+    loaded = codec.from_parts(coder.to_parts(), classes)
     np.testing.assert_array_equal(code(loaded, labels).dense(), decoded.dense())
 
 
@@ -42,7 +42,7 @@ def test_decoded_labels_encode_to_the_same_bytes():
 
 
 def test_fitting_twice_gives_the_same_tables():
-    fits = [Transform(rank=6, step=1.0, peaks=3).fit(batches(200, 30), 30).dump() for _ in "ab"]
+    fits = [Transform(rank=6, step=1.0, peaks=3).fit(batches(200, 30), 30).to_parts() for _ in "ab"]
     assert fits[0] == fits[1]
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
-from labelcodec.codecs.streams import Stream
-from labelcodec.codecs.transform import Transform, kernels, plain
+from labelcodec.codecs.components import LABEL_VALUES
+from labelcodec.codecs.transform import Transform, compiled, reference
 from labelcodec.errors import CorruptError
 from tests.backends import BACKENDS, backend
 from tests.codecs.transform.labels import STREAMS, batches, code, same
@@ -28,7 +28,7 @@ def test_both_twins_read_the_same_labels(twin):
         assert same(code(CODER, PARTS[3]).compact, CODER.compact(PARTS[3]))
 
 
-@given(data=st.data(), twin=st.sampled_from([plain, kernels]))
+@given(data=st.data(), twin=st.sampled_from([reference, compiled]))
 @settings(max_examples=150, deadline=None)
 def test_damaged_streams_end_in_corrupt_error_or_in_labels(data, twin):
     streams = dict(CODER.encode(PARTS[1]))
@@ -54,30 +54,30 @@ def test_damaged_streams_end_in_corrupt_error_or_in_labels(data, twin):
 
 def test_a_missing_stream_is_named():
     streams = CODER.encode(PARTS[0])
-    del streams[Stream.LABEL_VALUES]
+    del streams[LABEL_VALUES]
     with pytest.raises(CorruptError, match="label values"):
         CODER.decode({k: memoryview(v) for k, v in streams.items()}, 32, BLANK)
 
 
-@pytest.mark.parametrize("name", CODER.dump())
+@pytest.mark.parametrize("name", CODER.to_parts())
 def test_missing_and_cut_tables_are_corrupt(name):
-    parts = CODER.dump()
+    parts = CODER.to_parts()
     missing = [] if name == "reached" else [{}]  # for people: it may be left out
     for bad in (*missing, {name: parts[name][:-1]}, {name: parts[name] + b"\1"}):
         rest = {key: part for key, part in parts.items() if key != name}
         with pytest.raises(CorruptError):
-            CODEC.load(rest | bad, 40)
+            CODEC.from_parts(rest | bad, 40)
 
 
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_damaged_tables_end_in_corrupt_error_or_decode_to_something(data):
-    parts = CODER.dump()
+    parts = CODER.to_parts()
     name = data.draw(st.sampled_from(sorted(parts)))
     damaged = bytearray(parts[name])
     damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        coder = CODEC.load(parts | {name: bytes(damaged)}, 40)
+        coder = CODEC.from_parts(parts | {name: bytes(damaged)}, 40)
         views = {key: memoryview(part) for key, part in CODER.encode(PARTS[0]).items()}
         labels = coder.decode(views, 32, BLANK)
     except CorruptError:

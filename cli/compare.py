@@ -1,0 +1,43 @@
+"""The `compare` command: compare two label sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options, render
+
+
+@click.command()
+@click.argument("first", metavar="A", type=options.PATH)
+@click.argument("second", metavar="B", type=options.PATH)
+@options.dump
+@options.as_json
+@click.pass_context
+def compare(context: click.Context, /, first: Path, second: Path, json_: bool, **dump: Any) -> None:
+    """Compare two label sets and measure how far apart they are.
+
+    A and B are containers or dumps; the options on dumps apply to those that are dumps. The exit
+    status is 0 if the sets are identical, 1 if not. If not, their softmax distributions are
+    compared at several temperatures: KL is KL(A || B) in nats, infinite where B omits a class that
+    has nonzero probability in A; TV, the total variation, is between 0 and 1.
+
+    \b
+    Example:
+      labelcodec compare dump labels.slc
+    """
+    from labelcodec.analysis import compare_sets
+    from labelcodec.analysis.open_any import open_pair
+
+    with (
+        open_pair(first, second, **dump) as (left, right),
+        console.progress("compare") as progress,
+    ):
+        comparison = compare_sets(left, right, progress)
+    if json_:
+        console.as_json(comparison.to_json())
+    else:
+        render.comparison(comparison)
+    context.exit(0 if comparison.identical else console.FAILED)

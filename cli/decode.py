@@ -1,0 +1,45 @@
+"""The `decode` command: decode a container to a dump."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import console, options
+
+
+@click.command()
+@click.argument("source", metavar="FILE", type=options.PATH)
+@click.argument("target", metavar="DIR", type=options.PATH)
+@click.option(
+    "--layout",
+    type=options.LayoutName(),
+    help="Layout to write: sre2l, lpld, lpqld, fkd or one of a plug-in; default: the source's, or "
+    "lpqld for full labels that were reduced to top-k.",
+)
+@options.force
+@options.as_json
+def decode(source: Path, target: Path, layout: str | None, force: bool, json_: bool) -> None:
+    """Write the labels of FILE as a dump into DIR.
+
+    In the layout of the source dump, every tensor gets its original dtype and shape, and with a
+    lossless codec its original values. DIR appears once it is complete. With --force, an existing
+    DIR is replaced if it holds nothing but a dump.
+
+    \b
+    Example:
+      labelcodec decode labels.slc copy
+    """
+    from labelcodec.transcode import decode as run
+
+    with console.progress("decode") as progress:
+        report = run(source, target, layout=layout, force=force, progress=progress)
+    if json_:
+        facts = {"directory": str(target), "layout": report.layout, "files": report.files}
+        console.as_json({**facts, "lossy": report.lossy})
+        return
+    files = console.counted(report.files, "file")
+    console.say(f"{target}: {files} in layout {report.layout}")
+    if report.lossy:
+        console.note("lossy: the container holds less than the dump it was made from")

@@ -1,0 +1,34 @@
+"""The `merge` command: merge containers into one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import console, options
+
+
+@click.command()
+@click.argument("out", type=options.PATH)
+@click.argument("files", metavar="FILE...", type=options.PATH, nargs=-1, required=True)
+@options.force
+@options.as_json
+def merge(out: Path, files: tuple[Path, ...], force: bool, json_: bool) -> None:
+    """Merge several containers into one container OUT.
+
+    Labels are copied, not encoded again.
+
+    \b
+    Example:
+      labelcodec merge all.slc shard-0.slc shard-1.slc
+    """
+    from labelcodec.merging import merge as run
+
+    run(files, out, force=force)
+    size = out.stat().st_size
+    if json_:
+        console.as_json({"file": str(out), "bytes": size, "merged": len(files)})
+    else:
+        count = console.counted(len(files), "container")
+        console.say(f"{out}: {count} in {console.size(size)}")

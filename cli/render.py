@@ -1,0 +1,314 @@
+"""Rendering of library results as text: facts, tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .console import count, counted, decimal, note, say, size, table
+
+if TYPE_CHECKING:
+    from labelcodec.analysis import Breakdown, Comparison, DumpTable, Fidelity
+    from labelcodec.codecs.registry import CodecInfo
+    from labelcodec.container import RepairReport
+    from labelcodec.demo.roundtrip import Demo
+    from labelcodec.demo.whole_path import Students
+    from labelcodec.pipeline.evaluation import Scores
+
+
+def label_set(description: dict[str, Any]) -> None:
+    """Print a label set from `describe_set`, and under 'batch' one from `describe_batch`."""
+    rows = [
+        ("files", ", ".join(description["files"])),
+        *_flat(description["header"]),
+        *_flat(description["index"]),
+    ]
+    if description["image_names"] is not None:
+        rows.append(("image names", str(description["image_names"])))
+    if description["damage"] is not None:
+        rows.append(("damage", description["damage"]))
+    facts("Label set", rows)
+    for choice in description["chosen"]:
+        chosen(choice)
+    if "batch" not in description:
+        return
+    batch = description["batch"]
+    whole = {key: value for key, value in batch.items() if key != "first_samples"}
+    click.echo()
+    facts(f"Batch {batch['number']}", _flat(whole))
+    click.echo()
+    first = batch["first_samples"]
+    columns = [name for name in first[0] if any(sample[name] is not None for sample in first)]
+    cells = [
+        [str(i), *(_cell(name, sample[name]) for name in columns)] for i, sample in enumerate(first)
+    ]
+    table("First samples", ["", *(name.replace("_", " ") for name in columns)], cells)
+
+
+def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Print names and values in two columns."""
+    width = max(len(name) for name, _ in rows)
+    say(title)
+    for name, value in rows:
+        say(f"  {name:<{width}}  {value}")
+
+
+def chosen(choice: Mapping[str, Any]) -> None:
+    """Print the parameters chosen by fitting a codec, and the result, from `Coder.chosen`."""
+    line = f"chose rank {choice['rank']}, step {choice['step']:.3g}"
+    if "sample" not in choice:
+        click.echo(line)
+        return
+    spent = choice["bytes_per_label"]
+    click.echo(
+        f"{line}, {choice['peaks']:.1f} peaks per label: {sum(spent.values()):.1f} B/label, "
+        f"{spent['streams']:.1f} of streams and {spent['tables']:.1f} of tables shared by "
+        f"{count(choice['sharing'])} labels"
+    )
+    distances = (
+        f"{kind.upper()} at tau {', '.join(by_tau)}: "
+        + ", ".join(f"{value:.3g}" for value in by_tau.values())
+        for kind, by_tau in choice.items()
+        if kind in ("tv", "kl")
+    )
+    click.echo(f"reached on {count(choice['sample'])} labels: {'; '.join(distances)}")
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested values to (name, text) rows with 'outer inner' names; omit None."""
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, dict):
+            rows += _flat(value, f"{name} ")
+        elif isinstance(value, list) and len(value) == 2 and "batch " in name:
+            low, high = value
+            rows.append((name, str(low) if low == high else f"{low} to {high}"))
+        elif value is not None:
+            rows.append((name, str(value)))
+    return rows
+
+
+def _cell(name: str, value: Any) -> str:
+    if name == "largest":
+        return "  ".join(f"{label}: {float(score):.4g}" for label, score in value)
+    return "-" if value is None else str(value)
+
+
+def repaired(report: RepairReport) -> None:
+    """Print what a repair recovered, and what was lost where."""
+    numbers = f", numbers {_ranges(report.numbers)}" if report.kept else ""
+    say(f"{report.target}: {counted(report.kept, 'intact batch')}{numbers}")
+    if report.unfinished:
+        replaces = f"{report.target}.partial" == str(report.source)
+        also = f" and --force, as {report.target} now exists" if replaces else ""
+        note(
+            f"{report.source} is unfinished and was kept: the run that wrote it can still be "
+            f"continued with --resume{also}"
+        )
+    if report.problem:
+        note(f"damage in {report.source}: {report.problem.removeprefix(f'{report.source}: ')}")
+    if report.lost:
+        lost = sum(last - first + 1 for first, last in report.lost)
+        note(f"{counted(lost, 'batch')} lost, numbers {_ranges(report.lost)}")
+    elif report.lost is None and not report.unfinished:
+        note("the index is lost: it is unknown whether there were other batches")
+    if report.damage:
+        places = [f"{count(size)} at offset {offset}" for offset, size in report.damage]
+        note(f"{counted(report.skipped, 'byte')} without an intact record: {_first(places)}")
+    if report.dropped:
+        note(
+            f"{counted(report.dropped, 'intact batch')} left out: side information lost, or batch "
+            "number repeated"
+        )
+    if report.original is not None and not report.unfinished:
+        note(f"the original is {report.original}")
+
+
+def _ranges(numbers: Sequence[tuple[int, int]]) -> str:
+    return _first([f"{low}" if low == high else f"{low}-{high}" for low, high in numbers])
+
+
+def _first(parts: Sequence[str], most: int = 8) -> str:
+    """The first few parts, and the number of the remaining ones."""
+    more = f" and {count(len(parts) - most)} more" if len(parts) > most else ""
+    return ", ".join(parts[:most]) + more
+
+
+def codecs(entries: Sequence[CodecInfo]) -> None:
+    """Print the codecs with their options and examples."""
+    for codec in entries:
+        click.echo(f"{codec.name}: {codec.summary}")
+        for key, (default, meaning) in codec.keys.items():
+            usual = "" if default is None else f" (default {default})"
+            click.echo(f"  {key}: {meaning}{usual}")
+        click.echo(f"  examples: {', '.join(codec.examples)}\n")
+
+
+def dump_parts(name: str, dump: DumpTable) -> None:
+    """Print the sizes of the parts of a dump's first file."""
+    files = dump.files
+    say(
+        f"{name}: layout {files.layout.name}, {count(files.count)} files, {size(files.bytes)}; "
+        f"{dump.first} has {count(dump.first_bytes)} bytes"
+    )
+    columns = ["part", "F or z", "shape", "dtype", "payload", "torch.save", "%", "paper"]
+    rows = [
+        [
+            *(row.component, row.kind, row.shape, row.dtype, count(row.payload_bytes)),
+            *(count(row.bytes), decimal(row.percent, 2)),
+            "-" if row.paper_bytes is None else count(row.paper_bytes),
+        ]
+        for row in dump.rows
+    ]
+    table("Bytes of its parts, each saved separately", columns, rows)
+    click.echo()
+
+
+def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
+    """Print containers side by side: totals, components, rates and streams."""
+    if not sets:
+        return
+    names = [name for name, _ in sets]
+    results = [result for _, result in sets]
+    rows = [
+        ["labels", *(count(each.labels) for each in results)],
+        ["batches", *(count(each.batches) for each in results)],
+        ["classes", *(count(each.classes) for each in results)],
+        ["bytes", *(count(each.bytes_total) for each in results)],
+        ["bytes per label", *(decimal(each.bytes_per_label, 2) for each in results)],
+        ["source dump on disk", *(size(each.source_bytes) for each in results)],
+        ["as raw SRe2L files", *(size(each.raw_bytes) for each in results)],
+        ["theoretical rate", *(decimal(each.theoretical_rate) for each in results)],
+        ["actual rate", *(decimal(each.actual_rate) for each in results)],
+    ]
+    if any(each.actual_rate_kept_epochs for each in results):
+        kept = [decimal(each.actual_rate_kept_epochs) for each in results]
+        rows.append(["actual rate, with pruning", *kept])
+    table("Label sets", ["", *names], rows)
+    click.echo()
+    components = [
+        [name, *(_share(each.components[name], each) for each in results)]
+        for name in results[0].components
+        if any(each.components[name] for each in results)
+    ]
+    components.append(["total", *(f"{count(each.bytes_total)}  100.0 %" for each in results)])
+    table("Bytes by component", ["", *names], components)
+    for name, result in sets:
+        _streams(name, result)
+        for choice in result.chosen:
+            click.echo()
+            chosen(choice)
+
+
+def _share(part: int, whole: Breakdown) -> str:
+    return f"{count(part)}  {100 * part / whole.bytes_total:5.1f} %"
+
+
+def _streams(name: str, breakdown: Breakdown) -> None:
+    if not breakdown.streams:
+        return
+    rows = [
+        [
+            *(stream, count(cost.bytes), decimal(cost.entropy_bytes)),
+            f"{cost.overhead_percent:+.2f} %",
+        ]
+        for stream, cost in breakdown.streams.items()
+    ]
+    click.echo()
+    table(f"Entropy-coded streams of {name}", ["", "bytes", "entropy", "overhead"], rows)
+
+
+def comparison(outcome: Comparison) -> None:
+    """Print whether two label sets are identical, and otherwise their distances."""
+    if outcome.identical:
+        click.echo(f"identical: {counted(outcome.batches, 'batch')}, bit for bit")
+        return
+    say(f"different: {outcome.difference}")
+    if outcome.fidelity is not None:
+        fidelity(outcome.fidelity)
+
+
+def fidelity(distance: Fidelity) -> None:
+    """Print distances by temperature."""
+    columns = ["tau", "mean KL (nats)", "worst KL", "mean TV", "worst TV"]
+    measures = (distance.kl, distance.kl_max, distance.tv, distance.tv_max)
+    rows = [[f"{tau:g}", *(f"{value[tau]:.4g}" for value in measures)] for tau in distance.kl]
+    table(f"Over {counted(distance.labels, 'label')}", columns, rows)
+    if distance.infinite:
+        click.echo(
+            f"KL is infinite for {counted(distance.infinite, 'label')}: classes with nonzero "
+            "probability in the reference were omitted; TV measures how much"
+        )
+    click.echo(f"same top class: {100 * distance.top1_agreement:.2f} %")
+    if distance.max_dz is not None:
+        of = " of the finite logits" if distance.unmeasured else ""
+        click.echo(f"largest |dz|: {distance.max_dz:.6g}{of}")
+    if distance.unmeasured:
+        values = count(distance.unmeasured)
+        click.echo(f"NaN or infinite values in A or B, without a distance: {values}")
+
+
+def round_trip(demo: Demo) -> None:
+    """Print the results of the demo, step by step."""
+    label_set(demo.inspected)
+    click.echo()
+    breakdowns([(f"{stage.source} ({stage.codec})", stage.storage) for stage in demo.stages])
+    click.echo()
+    rows = [
+        [
+            *(stage.source, stage.codec),
+            decimal(stage.source_bytes / stage.storage.labels),
+            decimal(stage.storage.bytes_per_label),
+            f"{stage.source_bytes / stage.storage.bytes_total:.2f}x",
+            "identical" if stage.identical else "DIFFERENT",
+        ]
+        for stage in demo.stages
+    ]
+    columns = ["dump", "codec", "B/label in dump", "B/label in .slc", "ratio", "decoded"]
+    table("Encoded, decoded, compared", columns, rows)
+    click.echo()
+    click.echo("Distance of the top-k labels from the full labels")
+    fidelity(demo.top_k)
+
+
+def students(report: Students) -> None:
+    """Print size and fidelity of each codec, and the accuracy of its student."""
+    rows = [
+        [
+            outcome.codec,
+            decimal(outcome.storage.bytes_per_label),
+            f"{decimal(outcome.storage.theoretical_rate)}x",
+            f"{decimal(outcome.actual_rate)}x",
+            decimal(outcome.fidelity.kl[4.0], 3),
+            decimal(outcome.fidelity.tv[4.0], 3),
+            decimal(100 * outcome.top1),
+        ]
+        for outcome in report.outcomes
+    ]
+    columns = ["codec", "B/label", "theoretical rate", "actual rate", "KL at tau 4", "TV at tau 4"]
+    title = f"Students of {report.size.characters} characters, two images each"
+    table(title, [*columns, "student top-1 %"], rows)
+    click.echo(
+        f"Top-1 accuracy of the teacher: {decimal(100 * report.teacher)} %. Rates include pruning "
+        f"to {100 * report.size.keep:g} % of the batches. KL is inf where classes are omitted."
+    )
+
+
+def scores(rows: Sequence[tuple[str, Scores]]) -> None:
+    """Print the accuracy of students, one row per student."""
+    names = ["student", "images", "top-1 %", "top-5 %", "loss (nats)", "teacher agreement %"]
+    cells = [
+        [
+            name,
+            count(measured.images),
+            decimal(100 * measured.top1, 2),
+            decimal(100 * measured.top5, 2),
+            decimal(measured.loss, 4),
+            decimal(None if measured.agreement is None else 100 * measured.agreement, 2),
+        ]
+        for name, measured in rows
+    ]
+    table("Accuracy", names, cells)

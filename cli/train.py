@@ -1,0 +1,149 @@
+"""The `train` command: train a student from labels and their images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options, render
+
+
+def _settings(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Any:
+    return [_setting(text) for text in texts]
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """Parse KEY=VALUE as TOML; a value that is not valid TOML is taken as a string."""
+    import json
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    for literal in (value, json.dumps(value)) if equals else ():
+        try:
+            return tomllib.loads(f"{key} = {literal}")
+        except tomllib.TOMLDecodeError:
+            pass
+    raise click.BadParameter(f"{text!r} is not KEY=VALUE")
+
+
+@click.command()
+@click.argument("labels", metavar="FILE", nargs=1)
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("out", metavar="OUT", type=options.PATH)
+@click.option(
+    "--recipe",
+    default="lpqld-in1k",
+    show_default=True,
+    help="Name of a recipe, see `labelcodec recipes`, or a .toml file.",
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_settings,
+    help="Change a setting of the recipe, such as epochs=10 or temperature.last=1; repeatable.",
+)
+@click.option("--validate", type=options.PATH, help="Image folder to measure accuracy on.")
+@click.option(
+    "--validate-every",
+    metavar="EPOCHS",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Number of epochs between measurements; the last epoch is always measured.",
+)
+@options.no_resize
+@click.option("--cache", type=options.PATH, help="File in which to cache decoded images.")
+@click.option(
+    "--image-size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Height and width of the network input, if the labels do not record it.",
+)
+@click.option(
+    "--interpolation",
+    type=options.interpolation,
+    help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
+)
+@options.normalisation()
+@options.seed("Seed of the initial weights and the order of batches.")
+@options.workers
+@options.device
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.as_json
+def train(
+    labels: str,
+    images: Path,
+    out: Path,
+    recipe: str,
+    changes: list[dict[str, Any]],
+    no_resize: bool,
+    image_size: int | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    json_: bool,
+    **more: Any,
+) -> None:
+    """Train a student on labels and their images.
+
+    Trains on the labels in FILE and the folder IMAGES they were made from, and writes the student
+    to the folder OUT.
+
+    FILE may be a quoted glob of shards. Labels from a dump do not record how images were
+    preprocessed: pass --image-size, --mean and --std, and --interpolation if it was not bilinear.
+    Under torchrun, every process takes its share of the batches.
+
+    Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
+    order (pool, recorded), optimizer (adamw, sgd), learning_rate, weight_decay, momentum, warmup,
+    stretch, loss (kl, mse, cosine: GIFT's), smoothing, ema, calibrated, temperature.kind (step,
+    cosine, constant), temperature.first, .last, .factor and .every.
+
+    OUT/log.jsonl has one line of JSON per epoch: epoch, from 0; samples, of all processes; loss,
+    their mean; top1, accuracy with respect to the image's class, although images are mixed;
+    learning_rate; temperature, of the labels; student_temperature; validation, where measured.
+
+    \b
+    Example:
+      labelcodec train labels.slc images run --set model=resnet20 --set epochs=10
+      labelcodec train labels.slc images other --recipe omniglot242 --set epochs=20 \\
+        --set temperature.last=1 --validate validation
+      torchrun --nproc-per-node 2 -m labelcodec train labels.slc images third \\
+        --recipe cifar10 --set epochs=10
+    """
+    import dataclasses
+    from functools import reduce
+
+    from labelcodec.pipeline.distributed import rank
+    from labelcodec.pipeline.run_folder import CHECKPOINT
+    from labelcodec.pipeline.training import train as run
+    from labelcodec.pipeline.training_recipe import load_recipe, merge_settings
+
+    size = None if image_size is None else (image_size, image_size)
+    empty: dict[str, Any] = {}
+    settings = load_recipe(recipe, reduce(merge_settings, changes, empty))
+    first = rank() == 0
+    with console.resumable(out / CHECKPOINT), console.progress("train", shown=first) as bar:
+        report = run(
+            labels,
+            images,
+            settings,
+            out,
+            image_size=size,
+            normalisation=options.normalised(mean, std),
+            resize=not no_resize,
+            progress=bar,
+            note=console.note,
+            **more,
+        )
+    if not first:
+        return
+    scores = None if report.scores is None else dataclasses.asdict(report.scores)
+    if json_:
+        console.as_json({"student": str(report.student), "epochs": report.epochs, "scores": scores})
+        return
+    click.echo(f"{report.student}: {console.counted(report.epochs, 'epoch')}")
+    if report.scores is not None:
+        render.scores([("student", report.scores)])

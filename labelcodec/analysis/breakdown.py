@@ -1,0 +1,208 @@
+"""Breakdown of the size of a label set by component."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.analysis.rates import pruning_factor, raw_bytes, theoretical_rate
+from labelcodec.codecs.components import COMPONENTS
+from labelcodec.entropy.coding import Usage
+from labelcodec.header import Header
+from labelcodec.progress import Progress
+from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import open as open_containers
+
+
+@dataclass(frozen=True)
+class StreamCost:
+    """Size of an entropy-coded stream and its empirical entropy, both without tables.
+
+    Attributes:
+        bytes: size of the coded stream in bytes.
+        entropy_bytes: empirical entropy of the symbols in bytes, given their contexts and the
+            symbol counts.
+    """
+
+    bytes: int
+    entropy_bytes: float
+
+    @property
+    def overhead_percent(self) -> float:
+        """Excess of the coded size over the entropy in percent; 0 if the entropy is 0."""
+        if self.entropy_bytes <= 0:
+            return 0.0
+        return 100.0 * (self.bytes / self.entropy_bytes - 1.0)
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """Size of a label set, broken down by component.
+
+    Attributes:
+        labels, batches, classes: number of labels, batches and classes.
+        bytes_total: total size of all files of the set in bytes.
+        components: component name -> bytes; has all component names and sums to `bytes_total`.
+        streams: name -> size of each entropy-coded stream.
+        source_bytes: size of the source dump on disk; None if the set was not made from a dump.
+        raw_bytes: size of the same labels as full float16 logits in SRe2L's layout.
+        theoretical_rate: rate that counts logit values only, see `rates.theoretical_rate`.
+        pruning_factor: T over the number of kept epochs; None if unknown.
+        chosen: parameters chosen by fitting the codec, and the result, one per side information.
+        undecoded: why labels were not decoded; None if they were.
+    """
+
+    labels: int
+    batches: int
+    classes: int
+    bytes_total: int
+    components: Mapping[str, int]
+    streams: Mapping[str, StreamCost]
+    source_bytes: int | None
+    raw_bytes: int
+    theoretical_rate: float
+    pruning_factor: float | None
+    chosen: Sequence[Mapping[str, Any]] = ()
+    undecoded: str | None = None
+
+    @property
+    def bytes_per_label(self) -> float | None:
+        """Bytes per label; None for an empty set."""
+        return self.bytes_total / self.labels if self.labels else None
+
+    @property
+    def actual_rate(self) -> float | None:
+        """`raw_bytes` divided by `bytes_total`; None for an empty set."""
+        return self.raw_bytes / self.bytes_total if self.labels else None
+
+    @property
+    def actual_rate_kept_epochs(self) -> float | None:
+        """Actual rate relative to the raw bytes of all T epochs; None if T is unknown."""
+        rate, factor = self.actual_rate, self.pruning_factor
+        return None if rate is None or factor is None else rate * factor
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON-serializable values."""
+        return {
+            "labels": self.labels,
+            "batches": self.batches,
+            "classes": self.classes,
+            "bytes_total": self.bytes_total,
+            "bytes_per_label": self.bytes_per_label,
+            "components": dict(self.components),
+            "source_bytes": self.source_bytes,
+            "raw_bytes": self.raw_bytes,
+            "theoretical_rate": self.theoretical_rate,
+            "actual_rate": self.actual_rate,
+            "actual_rate_kept_epochs": self.actual_rate_kept_epochs,
+            "streams": {
+                name: {
+                    "bytes": cost.bytes,
+                    "entropy_bytes": cost.entropy_bytes,
+                    "overhead_percent": cost.overhead_percent,
+                }
+                for name, cost in self.streams.items()
+            },
+            "chosen": [dict(choice) for choice in self.chosen],
+            "undecoded": self.undecoded,
+        }
+
+
+def stats(
+    labels: Reader | PathLike | Sequence[PathLike], progress: Progress | None = None
+) -> Breakdown:
+    """Break the size of a label set down by component; reads and decodes every batch.
+
+    Sizes by component do not need the codec. If it is not installed, `undecoded` gives the reason
+    and `streams` is empty.
+
+    Args:
+        labels: an opened label set, or any argument of `labelcodec.open`.
+        progress: called with (batches done, total batches).
+
+    Raises:
+        LabelcodecError: a file or batch cannot be read.
+    """
+    if isinstance(labels, (str, os.PathLike, Sequence)):
+        with open_containers(labels) as reader:
+            return stats(reader, progress)
+    reader, header, index = labels, labels.header, labels.index
+    components = dict.fromkeys(COMPONENTS, 0)
+    usage: dict[str, _Sum] = {}
+    undecoded = reader.missing_codec()
+    for i in range(len(reader)):
+        _add(components, reader.component_bytes(i))
+        if undecoded is None:
+            tables = reader.side(i)
+            for name, use in reader.usage(i).items():
+                usage[name] = usage.get(name, _Sum()).plus(use, tables)
+        if progress is not None:
+            progress(i + 1, len(reader))
+    _add(components, reader.overhead_bytes())
+    count = int(np.sum(index.samples, dtype=np.int64))
+    return Breakdown(
+        labels=count,
+        batches=len(reader),
+        classes=header.classes,
+        bytes_total=sum(path.stat().st_size for path in reader.paths),
+        components=components,
+        streams={name: total.cost() for name, total in usage.items()},
+        source_bytes=_source_bytes(header),
+        raw_bytes=raw_bytes(header, index.samples),
+        theoretical_rate=theoretical_rate(header, count),
+        pruning_factor=pruning_factor(header, count),
+        chosen=reader.chosen() if undecoded is None else (),
+        undecoded=undecoded,
+    )
+
+
+def _source_bytes(header: Header) -> int | None:
+    """Size of the source dump, or None; that part of the header is not validated on reading."""
+    size = (header.source or {}).get("bytes")
+    return size if isinstance(size, int) and not isinstance(size, bool) else None
+
+
+def _add(total: dict[str, int], sizes: Mapping[str, int]) -> None:
+    for name, size in sizes.items():
+        total[name] += size
+
+
+Tables = tuple[NDArray[np.int64], ...]
+Side = tuple[int, int]  # (shard, number of the side information in it)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Symbol counts of a stream by context, summed over the batches that share tables."""
+
+    tables: Mapping[Side, Tables] = field(default_factory=dict)
+    fixed_bits: float = 0.0
+    coded_bytes: int = 0
+
+    def plus(self, use: Usage, side: Side) -> _Sum:
+        before = self.tables.get(side)
+        summed = use.tables
+        if before is not None:
+            summed = tuple(a + b for a, b in zip(before, use.tables, strict=True))
+        return _Sum(
+            {**self.tables, side: summed},
+            self.fixed_bits + use.fixed_bits,
+            self.coded_bytes + use.coded_bytes,
+        )
+
+    def cost(self) -> StreamCost:
+        every = (counts for tables in self.tables.values() for counts in tables)
+        bits = self.fixed_bits + sum(map(_entropy_bits, every))
+        return StreamCost(self.coded_bytes, bits / 8)
+
+
+def _entropy_bits(counts: NDArray[np.int64]) -> float:
+    """Entropy in bits of (K, S) symbol counts with one static distribution per context (row)."""
+    totals = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+    used = counts > 0
+    return float((counts[used] * np.log2(totals[used] / counts[used])).sum())

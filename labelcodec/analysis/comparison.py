@@ -1,0 +1,125 @@
+"""Comparison of two label sets: identity, first difference and fidelity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from labelcodec.analysis.fidelity import Accumulator, Fidelity
+from labelcodec.augmentation.facts import augmentation_facts, same_bits
+from labelcodec.batch import LabelBatch, Labels
+from labelcodec.progress import Progress
+
+
+class LabelSet(Protocol):
+    """A sequence of batches, such as a `Reader`."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def __getitem__(self, i: int) -> LabelBatch:
+        """Batch at position i."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Result of a comparison.
+
+    Attributes:
+        batches: number of batches of the first set.
+        identical: whether all arrays have equal dtypes and bits, and all numbers are equal.
+        difference: description of the first difference; None if identical.
+        fidelity: distances between the labels; None if there are no labels, or if the sets do not
+            label the same samples.
+    """
+
+    batches: int
+    identical: bool
+    difference: str | None
+    fidelity: Fidelity | None
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON-serializable values."""
+        return {
+            "batches": self.batches,
+            "identical": self.identical,
+            "difference": self.difference,
+            "fidelity": self.fidelity.to_json() if self.fidelity else None,
+        }
+
+
+def compare_sets(a: LabelSet, b: LabelSet, progress: Progress | None = None) -> Comparison:
+    """Compare two label sets batch by batch, by position, with one batch of each in memory.
+
+    Crop boxes are compared as fractions of the image sides, since a dump does not record the size
+    of its images in pixels.
+
+    Args:
+        a: the reference, P in the distances.
+        b: the set to measure, Q in the distances.
+        progress: called with (batches done, total batches).
+
+    Raises:
+        LabelcodecError: a batch cannot be read.
+    """
+    if len(a) != len(b):
+        return Comparison(len(a), False, f"{len(a)} batches against {len(b)}", None)
+    distances = Accumulator()
+    difference = None
+    for i in range(len(a)):
+        left, right = a[i], b[i]
+        where = f"batch {left.number}"
+        mismatch = _sample_mismatch(left, right)
+        if mismatch:
+            return Comparison(len(a), False, difference or f"{where}: {mismatch}", None)
+        if difference is None:
+            part = _first_difference(left, right)
+            difference = part and f"{where}: {part}"
+        distances.add(left.labels, right.labels)
+        if progress:
+            progress(i + 1, len(a))
+    fidelity = distances.result() if distances.labels else None
+    return Comparison(len(a), difference is None, difference, fidelity)
+
+
+def _sample_mismatch(a: LabelBatch, b: LabelBatch) -> str | None:
+    """Why the labels of two batches are not comparable, or None if they are."""
+    if a.number != b.number or a.epoch != b.epoch:
+        return f"number {a.number} of epoch {a.epoch} against number {b.number} of epoch {b.epoch}"
+    if len(a) != len(b):
+        return f"{len(a)} samples against {len(b)}"
+    if a.labels.classes != b.labels.classes:
+        return f"{a.labels.classes} classes against {b.labels.classes}"
+    return None if same_bits(a.image_index, b.image_index) else "image indices differ"
+
+
+def _first_difference(a: LabelBatch, b: LabelBatch) -> str | None:
+    left, right = _parts(a), _parts(b)
+    for name in {**left, **right}:
+        if not same_bits(left.get(name), right.get(name)):
+            return f"{name} {_describe_difference(left.get(name), right.get(name))}"
+    return None
+
+
+def _describe_difference(a: Any, b: Any) -> str:
+    if a is None or b is None:
+        return f"missing in the {'first' if a is None else 'second'}"
+    return f"differ, {a} against {b}" if isinstance(a, str) else "differ"
+
+
+def _parts(batch: LabelBatch) -> dict[str, Any]:
+    """All recorded parts except number, epoch and image indices, by name."""
+    return {**augmentation_facts(batch.augmentation), **_label_parts(batch.labels)}
+
+
+def _label_parts(labels: Labels) -> dict[str, Any]:
+    labels = labels.expanded()
+    return {
+        "kinds of labels": "full" if labels.k is None else f"top-{labels.k}",
+        "label spaces": labels.space,
+        "label precisions": labels.precision,
+        "label tails": labels.tail,
+        "label classes": labels.index,
+        "label values": labels.value,
+        "label floors": labels.floor,
+    }

@@ -1,0 +1,133 @@
+"""Fidelity of labels: distances between the softmax distributions of two label sets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.analysis.json_safe import json_safe
+from labelcodec.batch import Labels
+
+TEMPERATURES = (1.0, 2.0, 4.0, 20.0)
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Distances between the softmax distributions P of one set and Q of another.
+
+    Attributes:
+        labels: number of labels compared.
+        kl: temperature -> mean of KL(P || Q) = sum P log(P / Q) in nats; inf if any class has
+            Q = 0 and P > 0.
+        tv: temperature -> mean total variation, sum |P - Q| / 2, in 0..1.
+        kl_max: temperature -> largest KL of a label.
+        tv_max: temperature -> largest total variation of a label.
+        infinite: number of labels whose KL is infinite.
+        top1_agreement: fraction of labels with the same most probable class, in 0..1.
+        max_dz: largest absolute difference of two finite logits, constant offsets of a label
+            included; None if either set holds probabilities.
+        unmeasured: number of values that are NaN or +inf in either set; they have no difference
+            and make the means NaN. (-inf stands for probability 0.)
+    """
+
+    labels: int
+    kl: dict[float, float]
+    tv: dict[float, float]
+    kl_max: dict[float, float]
+    tv_max: dict[float, float]
+    infinite: int
+    top1_agreement: float
+    max_dz: float | None
+    unmeasured: int
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON-serializable values; non-finite numbers become 'inf' or 'nan'."""
+        return {
+            "labels": self.labels,
+            **{
+                name: json_safe({f"{tau:g}": value for tau, value in getattr(self, name).items()})
+                for name in ("kl", "tv", "kl_max", "tv_max")
+            },
+            "infinite": self.infinite,
+            "top1_agreement": self.top1_agreement,
+            "max_dz": self.max_dz,
+            "unmeasured": self.unmeasured,
+        }
+
+
+@dataclass
+class Accumulator:
+    """Accumulates the distances batch by batch, in constant memory."""
+
+    labels: int = 0
+    kl: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    tv: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    kl_max: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    tv_max: dict[float, float] = field(default_factory=lambda: dict.fromkeys(TEMPERATURES, 0.0))
+    infinite: int = 0
+    agree: int = 0
+    max_dz: float | None = 0.0
+    unmeasured: int = 0
+
+    def add(self, a: Labels, b: Labels) -> None:
+        """Compare the labels of one batch, sample by sample; P is from `a`, Q from `b`."""
+        if "probabilities" in (a.space, b.space):
+            self.max_dz = None
+        p, q = a.dense(), b.dense()
+        rows = max(1, _CHUNK // a.classes)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for start in range(0, len(p), rows):
+                part = slice(start, start + rows)
+                self._add(_as_logits(p[part], a.space), _as_logits(q[part], b.space))
+
+    def _add(self, p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
+        self.labels += len(p)
+        self.unmeasured += int(np.count_nonzero(_unmeasurable(p) | _unmeasurable(q)))
+        self.agree += int((p.argmax(axis=1) == q.argmax(axis=1)).sum())
+        if self.max_dz is not None:
+            both = np.isfinite(p) & np.isfinite(q)
+            self.max_dz = max(self.max_dz, float(np.abs(p - q).max(where=both, initial=0.0)))
+        for tau in TEMPERATURES:
+            log_p, log_q = log_softmax(p / tau), log_softmax(q / tau)
+            prob = np.exp(log_p)
+            # 0 log 0 = 0; where Q = 0 < P the term is inf, as intended.
+            kl = np.where(prob == 0, 0.0, prob * (log_p - log_q)).sum(axis=1)
+            tv = np.abs(prob - np.exp(log_q)).sum(axis=1) / 2
+            for values, total, worst in ((kl, self.kl, self.kl_max), (tv, self.tv, self.tv_max)):
+                total[tau] += float(values.sum())
+                worst[tau] = float(np.maximum(worst[tau], values.max()))  # NaN stays NaN
+        self.infinite += int(np.isposinf(kl).sum())  # at the highest tau, where no Q underflows
+
+    def result(self) -> Fidelity:
+        """Means and maxima over all labels added; requires at least one label."""
+        return Fidelity(
+            labels=self.labels,
+            kl={tau: total / self.labels for tau, total in self.kl.items()},
+            tv={tau: total / self.labels for tau, total in self.tv.items()},
+            kl_max=dict(self.kl_max),
+            tv_max=dict(self.tv_max),
+            infinite=self.infinite,
+            top1_agreement=self.agree / self.labels,
+            max_dz=self.max_dz,
+            unmeasured=self.unmeasured,
+        )
+
+
+def log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(B, C) float64 log softmax over the classes; -inf stays -inf (probability 0)."""
+    shifted = z - z.max(axis=1, keepdims=True)
+    log_p: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_p
+
+
+def _unmeasurable(z: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isnan(z) | np.isposinf(z)
+
+
+def _as_logits(dense: NDArray[np.float32], space: str) -> NDArray[np.float64]:
+    values = dense.astype(np.float64)
+    return np.log(values) if space == "probabilities" else values

@@ -1,0 +1,118 @@
+"""Opening and comparing label sets by path, for both dumps and containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelcodec.analysis.comparison import Comparison, LabelSet, compare_sets
+from labelcodec.analysis.fidelity import Fidelity
+from labelcodec.batch import LabelBatch
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.formats import Dump, open_dump
+from labelcodec.formats.option_check import unused_options
+from labelcodec.formats.registry import detect, layout_named
+from labelcodec.progress import Progress
+from labelcodec.reader import PathLike
+from labelcodec.reader import open as open_containers
+
+
+@dataclass(frozen=True)
+class _DumpSet:
+    """A dump as a sequence of batches."""
+
+    dump: Dump
+
+    def __len__(self) -> int:
+        return len(self.dump)
+
+    def __getitem__(self, i: int) -> LabelBatch:
+        return self.dump.read(i)
+
+
+@contextmanager
+def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
+    """Open a directory as a dump, and any other path as a container.
+
+    Args:
+        path: path of the dump or container.
+        dump: options for dumps, see `open_dump`; ignored for a container.
+
+    Raises:
+        LabelcodecError: `path` is neither a dump nor a container.
+    """
+    if path.is_dir():
+        yield _DumpSet(open_dump(path, **dump))
+        return
+    with open_containers(path) as reader:
+        yield reader
+
+
+@contextmanager
+def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
+    """Open two label sets as `open_any` does; each gets the options that apply to it.
+
+    Raises:
+        ConfigError: an option applies to neither of them.
+        LabelcodecError: one of them cannot be opened.
+    """
+    options = {option: value for option, value in dump.items() if value is not None}
+    left_options, right_options = _applicable(a, options), _applicable(b, options)
+    if unused := options.keys() - left_options.keys() - right_options.keys():
+        raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
+    with open_any(a, **left_options) as first, open_any(b, **right_options) as second:
+        yield first, second
+
+
+def _applicable(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
+    if not path.is_dir():
+        return {}
+    layout = layout_named(dump["layout"]) if "layout" in dump else detect(path)
+    unused = unused_options(path, layout, dump)
+    return {option: value for option, value in dump.items() if option not in unused}
+
+
+def fidelity_of(
+    source: Path, stored: Path, progress: Progress | None = None, **dump: Any
+) -> Fidelity:
+    """Measure the fidelity of stored labels; source and stored are dumps or containers.
+
+    Args:
+        source: path of the reference labels.
+        stored: path of the labels to measure.
+        progress: called with (batches done, total batches).
+        dump: options for dumps, see `open_pair`.
+
+    Raises:
+        LabelcodecError: one of them cannot be read.
+        MismatchError: they do not label the same samples.
+    """
+    with open_pair(source, stored, **dump) as (reference, measured):
+        comparison = compare_sets(reference, measured, progress)
+    if comparison.fidelity is None:
+        raise MismatchError(
+            f"{stored} does not label the samples of {source}: {comparison.difference}"
+        )
+    return comparison.fidelity
+
+
+def compare(
+    left: PathLike, right: PathLike, *, progress: Progress | None = None, **dump: Any
+) -> Comparison:
+    """Compare two label sets: are they identical, and if not, how far apart are the labels?
+
+    Args:
+        left: path of the reference, a container or a dump; P in the distances.
+        right: path of the labels to measure, likewise; Q in the distances.
+        progress: called with (batches done, total batches).
+        dump: options for dumps, see `open_dump`; each set gets the options that apply to it.
+
+    Raises:
+        ConfigError: an option applies to neither of them.
+        LabelcodecError: one of them cannot be read.
+    """
+    with open_pair(Path(left), Path(right), **dump) as (first, second):
+        return compare_sets(first, second, progress)

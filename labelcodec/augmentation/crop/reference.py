@@ -1,0 +1,59 @@
+"""The crop stream's kernel in NumPy: the reference implementation of `compiled`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labelcodec.entropy.format import FIRST_STATE
+from labelcodec.entropy.reference.bits import unpack_digits
+from labelcodec.entropy.reference.lanes import Array
+from labelcodec.entropy.reference.rans import extra_decode, rans_decode, split_tokens
+from labelcodec.entropy.tables import Lookup
+
+
+def box_decode(
+    states: Array,
+    words: Array,
+    bits: Array,
+    size: Array,
+    height: Lookup,
+    width: Lookup,
+    tall: int,
+    wide: int,
+) -> tuple[Array, int]:
+    """Decode crop boxes (SPEC, section 5.4).
+
+    Heights come first, then widths in the context of the height's token, then offsets.
+
+    Args:
+        states: initial states of the rANS lanes.
+        words: the rANS words.
+        bits: extra bits, then the mixed-radix digits of the offsets from top and left.
+        size: (B, 2) heights and widths of the images in pixels.
+        height: decoding table of the heights.
+        width: decoding tables of the widths.
+        tall: escape symbol of the heights.
+        wide: escape symbol of the widths.
+
+    Returns:
+        (B, 4) int32 top, left, height, width, and a status: 1 if the stream is malformed, 2 if a
+        box is empty or larger than its image.
+    """
+    states, box = states.astype(np.uint64), np.zeros((len(size), 4), np.int64)
+    read, position, contexts = 0, 0, np.zeros(len(size), np.int64)
+    for i, (lookup, escape) in enumerate(((height, tall), (width, wide))):
+        symbols, read = rans_decode(states, words, read, i * len(size), contexts, lookup)
+        if read < 0:
+            return box.astype(np.int32), 1
+        box[:, 2 + i], position = extra_decode(symbols, escape, bits, position)
+        if position < 0:
+            return box.astype(np.int32), 1
+        contexts = split_tokens(box[:, 2])[0]
+    if read != len(words) or (states != FIRST_STATE).any():
+        return box.astype(np.int32), 1
+    room = size - box[:, 2:] + 1
+    if min(room.min(), box[:, 2:].min()) < 1:
+        return box.astype(np.int32), 2
+    offsets, status = unpack_digits(bits, position, room.ravel())
+    box[:, :2] = offsets.reshape(-1, 2)
+    return box.astype(np.int32), status

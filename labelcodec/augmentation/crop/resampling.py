@@ -1,0 +1,97 @@
+"""Resampling weights of Pillow's resize, for a batch of crops of different sizes.
+
+Formulas and constants are those of Pillow's `Resample.c`: the filter is widened where the image
+is reduced, and weights sum to 1 and are rounded to multiples of 2^-22.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+BITS = 22  # fixed-point bits of a weight
+UNIT = 1 << BITS
+SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}  # radius of the filter in source pixels
+
+
+def check_interpolation(interpolation: str) -> None:
+    """Check that an interpolation can be replayed.
+
+    Raises:
+        UnsupportedError: it is neither 'bilinear' nor 'bicubic'.
+    """
+    if interpolation not in SUPPORT:
+        raise UnsupportedError(
+            f"interpolation {interpolation!r}: only {' and '.join(SUPPORT)} can be replayed"
+        )
+
+
+def pillow_filter(interpolation: str) -> Image.Resampling:
+    """Pillow's filter of this name.
+
+    Raises:
+        UnsupportedError: the interpolation cannot be replayed.
+    """
+    check_interpolation(interpolation)
+    from PIL import Image
+
+    return Image.Resampling[interpolation.upper()]
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """Source pixels and weights of every output pixel along one axis.
+
+    Attributes:
+        first: (B, out) int64 index of the first source pixel.
+        weight: (B, out, n) int64 weights in units of 2^-22; 0 after the last source pixel.
+    """
+
+    first: NDArray[np.int64]
+    weight: NDArray[np.int64]
+
+    def part(self, chosen: NDArray[np.bool_]) -> Taps:
+        """The taps of the samples selected by a (B,) mask."""
+        return Taps(self.first[chosen], self.weight[chosen])
+
+
+def taps(start: NDArray[Any], extent: NDArray[Any], out: int, interpolation: str) -> Taps:
+    """Weights that resize `extent` pixels, starting at `start`, to `out` pixels.
+
+    Args:
+        start: (B,) first pixel of the crop along this axis.
+        extent: (B,) number of pixels of the crop.
+        out: number of output pixels.
+        interpolation: 'bilinear' or 'bicubic'.
+    """
+    extent = np.asarray(extent)[:, None]
+    scale = extent / out
+    widened = np.maximum(scale, 1.0)
+    support = SUPPORT[interpolation] * widened
+    centre = (np.arange(out) + 0.5) * scale
+    low = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    high = np.minimum((centre + support + 0.5).astype(np.int64), extent)
+    pixel = low[:, :, None] + np.arange((high - low).max())
+    value = _kernel((pixel - centre[:, :, None] + 0.5) * (1.0 / widened)[:, :, None], interpolation)
+    value[pixel >= high[:, :, None]] = 0
+    value /= value.sum(axis=2, keepdims=True)
+    whole = np.trunc(value * UNIT + np.copysign(0.5, value)).astype(np.int64)
+    return Taps(low + np.asarray(start)[:, None], whole)
+
+
+def _kernel(x: NDArray[np.float64], interpolation: str) -> NDArray[np.float64]:
+    """Value of the filter at a distance x, in source pixels."""
+    x = np.abs(x)
+    if interpolation == "bilinear":
+        return np.maximum(1 - x, 0)
+    inner = (1.5 * x - 2.5) * x * x + 1
+    outer = ((x - 5) * x + 8) * x * -0.5 + 2
+    return np.where(x < 1, inner, np.where(x < 2, outer, 0))

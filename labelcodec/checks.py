@@ -1,0 +1,94 @@
+"""Checks of types, shapes and ranges whose error messages name the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.errors import DataError
+
+INTEGERS, FLOATS, BOOL, SINGLE = "integers", "float16 or float32", "bool", "float32"
+
+
+class Checker:
+    """Raises DataError with the name of what is checked in front of the message.
+
+    Args:
+        where: what is checked, for instance 'batch 3'.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def fail(self, what: str) -> None:
+        """Raise DataError.
+
+        Raises:
+            DataError: always, with `what` as the message.
+        """
+        raise DataError(f"{self.where}: {what}")
+
+    def instance(self, name: str, value: object, kind: type) -> None:
+        """Check that a value is an instance of a class.
+
+        Args:
+            name: name of the value in the message.
+            value: the value.
+            kind: the class.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(value, kind):
+            self.fail(f"{name}: expected {kind.__name__}, got {type(value).__name__}")
+
+    def whole(self, name: str, value: object) -> None:
+        """Check that a value is an integer.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            self.fail(f"{name} is {value!r}, expected an integer")
+
+    def array(
+        self, name: str, array: object, dtypes: str, shape: tuple[int, ...] | None = None
+    ) -> None:
+        """Check that a value is a NumPy array of the right type and shape.
+
+        Args:
+            name: name of the array in the message.
+            array: the value.
+            dtypes: `INTEGERS`, or dtype names in one string, such as 'float16 or float32'.
+            shape: expected shape; None for any.
+
+        Raises:
+            DataError: it is not.
+        """
+        if not isinstance(array, np.ndarray):
+            self.fail(f"{name}: expected a numpy array, got {type(array).__name__}")
+        elif not _is_one_of(array.dtype, dtypes):
+            self.fail(f"{name} are {array.dtype}, expected {dtypes}")
+        elif shape is not None:
+            self.shape(name, array, shape)
+
+    def shape(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+        """Check the shape of an array.
+
+        Args:
+            name: name of the array in the message.
+            array: the array.
+            shape: expected shape.
+
+        Raises:
+            DataError: it has another shape.
+        """
+        if array.shape != shape:
+            self.fail(f"{name} have shape {array.shape}, expected {shape}")
+
+
+def _is_one_of(dtype: np.dtype[Any], dtypes: str) -> bool:
+    fits = dtype.kind in "iu" if dtypes == INTEGERS else dtype.name in dtypes.split()
+    return fits and dtype.isnative

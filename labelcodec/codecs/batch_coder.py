@@ -1,0 +1,203 @@
+"""A whole batch to bytes and back: streams of its images, its augmentation and its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from labelcodec.augmentation.part import PartTables
+from labelcodec.augmentation.parts import PARTS
+from labelcodec.batch import MAX_SAMPLES, LabelBatch, Labels
+from labelcodec.codecs import registry, side_info, stored
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.components import SEEDED, join, split
+from labelcodec.codecs.interface import Codec, Coder
+from labelcodec.codecs.seeded import check_seeded, redraw
+from labelcodec.entropy.coding import Usage
+from labelcodec.errors import CorruptError, DataError, LabelcodecError
+from labelcodec.header import Header
+
+MAX_VALUES = 1 << 23  # label values of a batch
+
+
+@dataclass(frozen=True, eq=False)
+class BatchCoder:
+    """Everything needed to code the batches of one container.
+
+    Attributes:
+        header: what all batches share.
+        codec: the label codec's configuration.
+        tables: of the augmentation parts that have tables, by the part's name.
+        labels: the label codec with its tables.
+    """
+
+    header: Header
+    codec: Codec
+    tables: Mapping[str, PartTables]
+    labels: Coder
+
+    @classmethod
+    def fit(
+        cls, header: Header, samples: Sequence[LabelBatch], expected: int | None = None
+    ) -> BatchCoder:
+        """A coder with tables for batches like the samples.
+
+        Args:
+            header: what all batches share.
+            samples: batches whose labels are prepared; none give empty tables.
+            expected: labels of the whole file, where that is known.
+
+        Raises:
+            DataError: labels that the codec cannot fit tables to.
+            UnsupportedError: an unknown codec.
+        """
+        codec = registry.from_config(header.codec, header.config, "header")
+        stored_samples = samples if header.recipe is None else ()
+        tables = {}
+        for part in PARTS:
+            values = [getattr(batch.augmentation, part.name) for batch in stored_samples]
+            fitted = part.fit_tables([value for value in values if value is not None])
+            if fitted is not None:
+                tables[part.name] = fitted
+        contexts = [BatchContext(b.image_index, b.augmentation) for b in samples]
+        coder = codec.fit((b.labels for b in samples), header.classes, expected, contexts)
+        return cls(header, codec, tables, coder)
+
+    @classmethod
+    def from_side_information(cls, header: Header, data: bytes, where: str) -> BatchCoder:
+        """The coder whose `side_information` these bytes are.
+
+        Args:
+            header: what all batches share.
+            data: the side information.
+            where: file name for error messages.
+
+        Raises:
+            CorruptError: malformed tables, or a header that does not fit its codec.
+            UnsupportedError: an unknown codec.
+        """
+        codec = registry.from_config(header.codec, header.config, where)
+        _check_kept(header, codec, where)
+        groups = side_info.unpack(data, where)
+        tables = {}
+        for part in PARTS:
+            loaded = part.load_tables(groups.get(part.name, {}))
+            if loaded is not None:
+                tables[part.name] = loaded
+        return cls(header, codec, tables, codec.from_parts(groups["labels"], header.classes))
+
+    def side_information(self) -> bytes:
+        """The trained tables as one zstd frame of msgpack (SPEC, section 4.2)."""
+        groups = {name: tables.to_parts() for name, tables in self.tables.items()}
+        return side_info.pack({**groups, "labels": self.labels.to_parts()})
+
+    def encode(self, batch: LabelBatch) -> bytes:
+        """Streams of a batch whose labels are prepared.
+
+        Raises:
+            DataError: it does not belong to this header, or has what no stream can hold.
+        """
+        check_batch(self.header, batch)
+        context = BatchContext(batch.image_index, batch.augmentation)
+        streams = self.labels.encode(batch.labels, context)
+        if self.header.recipe is None:
+            streams |= stored.encode(batch, self.tables)
+        return join(streams)
+
+    def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
+        """Inverse of `encode`.
+
+        Args:
+            data: the streams of a batch record, what follows its prefix.
+            samples: B.
+            number: number of the batch among all that were labelled.
+            epoch: its epoch, from 0.
+
+        Raises:
+            CorruptError: a stream is missing, malformed or implies too large a batch.
+            UnsupportedError: a stream this version does not know.
+        """
+        header = self.header
+        width = header.classes if header.k is None else header.k
+        if not 0 < samples <= MAX_SAMPLES or samples * width > MAX_VALUES:
+            raise CorruptError(f"{samples} samples of {width} values are too large a batch")
+        streams = split(data)
+        if header.recipe is None:
+            index, augmentation = stored.decode(streams, samples, self.tables)
+        else:
+            if surplus := streams.keys() & SEEDED:
+                raise CorruptError(f"stream {int(min(surplus))} in a file whose recipe draws it")
+            index, augmentation = redraw(header.recipe, number, epoch, samples)
+        context = BatchContext(index, augmentation)
+        labels = self.labels.decode(streams, samples, self._blank, context)
+        if labels.k != header.k:
+            raise CorruptError(f"k={labels.k}, the header says {header.k}")
+        return LabelBatch(number, epoch, index, augmentation, labels)
+
+    @cached_property
+    def _blank(self) -> Labels:
+        """Labels without content, that say what all labels of the file share."""
+        h = self.header
+        nothing = np.zeros((0, 0), np.float16)
+        return Labels(h.classes, nothing, None, h.space, h.tail, h.precision)
+
+    def usage(self, batch: LabelBatch, data: memoryview) -> dict[str, Usage]:
+        """Accounting of the entropy-coded streams of a decoded batch, by component."""
+        sizes = {stream: len(content) for stream, content in split(data).items()}
+        used = self.labels.usage(batch.labels, sizes)
+        for part in PARTS:
+            value = getattr(batch.augmentation, part.name)
+            if value is not None and sizes.keys() & set(part.streams):
+                used |= part.usage(value, sizes)
+        return used
+
+
+def component_bytes(data: memoryview) -> dict[str, int]:
+    """Stored bytes of a batch by component, without the stream directory.
+
+    Raises:
+        CorruptError: a malformed directory.
+        UnsupportedError: a stream this version does not know.
+    """
+    sizes: dict[str, int] = {}
+    for stream, content in split(data).items():
+        sizes[stream.component] = sizes.get(stream.component, 0) + len(content)
+    return sizes
+
+
+def check_batch(header: Header, batch: LabelBatch) -> None:
+    """Check that a batch with prepared labels belongs to the header.
+
+    Raises:
+        DataError: naming the batch and what differs.
+    """
+    labels = batch.labels
+    for name, found, expected in (
+        ("classes", labels.classes, header.classes),
+        ("kept classes", labels.k, header.k),
+        ("space", labels.space, header.space),
+        ("tail", labels.tail, header.tail),
+        ("precision", labels.precision, header.precision),
+    ):
+        if found != expected:
+            raise DataError(f"batch {batch.number}: {name} {found}, the file has {expected}")
+    if labels.value.size > MAX_VALUES:
+        raise DataError(
+            f"batch {batch.number}: {labels.value.size} label values, at most "
+            f"{MAX_VALUES} fit a batch"
+        )
+    if header.recipe is not None:
+        check_seeded(header.recipe, batch)
+
+
+def _check_kept(header: Header, codec: Codec, where: str) -> None:
+    """The header's k is one that the codec can have stored; batches are sized by it."""
+    try:
+        good = codec.kept(header.k, header.tail)[0] == header.k
+    except LabelcodecError:
+        good = False
+    if not good:
+        raise CorruptError(f"{where}: codec {header.codec} with k={header.k} in the header")

@@ -1,0 +1,1 @@
+"""The dense codec: every logit, bit for bit (SPEC, section 7)."""

@@ -1,0 +1,1 @@
+"""The topk codec: the k largest classes of a label and their values (SPEC, section 8)."""

@@ -1,0 +1,213 @@
+"""Configuration of the topk codec (SPEC, section 8).
+
+A label is stored as the set of its classes, a permutation that ranks them, and the differences
+between successive values. By default it is bit-exact: the source's order and every bit of the
+values are kept. With a step, values are rounded to multiples of it, and equal values are
+ordered by class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Labels, Tail
+from labelcodec.codecs import class_order, float_bits
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.topk.coder import TopKCoder
+from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXTS
+from labelcodec.codecs.topk.selection import class_of_key, ranking_keys
+from labelcodec.entropy import coding, tables
+from labelcodec.errors import ConfigError, CorruptError, DataError
+
+NO_K = "topk: full labels need k, for instance topk:k=50"
+
+
+@dataclass(frozen=True)
+class TopK:
+    """Configuration of the topk codec.
+
+    Attributes:
+        k: number of classes to keep, 1..C; None keeps all that a top-k source holds.
+        step: quantisation step in logits, 1e-6..1e6; None keeps values bit for bit.
+        tail: what stands for the dropped classes of full labels; a top-k source keeps its own tail.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    k: int | None = None
+    step: float | None = None
+    tail: Tail = "zero"
+
+    name = "topk"
+    fit_labels = 8192
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.k < 1:
+            raise ConfigError(f"topk: k={self.k}, allowed are 1 and more")
+        if self.step is not None and not 1e-6 <= self.step <= 1e6:
+            raise ConfigError(f"topk: step={self.step}, allowed are 1e-6..1e6")
+        if self.tail not in ("zero", "uniform", "floor"):
+            raise ConfigError(f"topk: tail={self.tail}, allowed are zero, uniform, floor")
+
+    @property
+    def lossy(self) -> bool:
+        """Whether stored values differ from the source's; dropping classes does not count."""
+        return self.step is not None
+
+    def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
+        """Number of classes and tail of the stored labels.
+
+        Args:
+            k: number of classes in the source; None for full labels.
+            tail: tail of the source; None for full labels.
+
+        Raises:
+            ConfigError: full labels and no k.
+            DataError: the source holds fewer than k classes.
+        """
+        if k is None and self.k is None:
+            raise ConfigError(NO_K)
+        if k is not None and self.k is not None and self.k > k:
+            raise DataError(f"k={self.k} of labels that hold {k} classes")
+        return self.k or k, self.tail if k is None else tail
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+        """Select and quantise labels: the result is exactly what a reader will return.
+
+        Args:
+            labels: full or top-k labels.
+            allow_nonfinite: accept NaN and infinite values.
+
+        Raises:
+            ConfigError: full labels and no k.
+            DataError: NaN or infinite values, values that are not of their precision, fewer classes
+                than k, a tail that does not fit, or too many values for a batch.
+        """
+        if labels.index is None or self.step is None:
+            float_bits.check_type(labels)
+        if not allow_nonfinite:
+            _check_finite(labels)
+        if labels.index is None:
+            labels = self._select(labels)
+        elif self.k is not None and self.k != labels.k:
+            order = np.argsort(-labels.value, axis=1, kind="stable")
+            labels = _by_rank(labels, labels.index, order[:, : self.k])
+        if labels.value.size > MAX_CELLS:
+            raise DataError(f"{labels.value.size} kept values, at most {MAX_CELLS} fit a batch")
+        return labels if self.step is None else self._round(labels, self.step)
+
+    def _select(self, labels: Labels) -> Labels:
+        """Select the k largest values; equal values rank by class, +0 before -0."""
+        if self.k is None:
+            raise ConfigError(NO_K)
+        if self.k > labels.classes:
+            raise DataError(f"k={self.k} of {labels.classes} classes")
+        if self.tail == "uniform" and labels.space == "logits":
+            raise DataError("a 'uniform' tail needs probabilities, these are logits")
+        keys = ranking_keys(labels.value, labels.precision)
+        if self.k < labels.classes:
+            keys = np.partition(keys, self.k - 1, axis=1)[:, : self.k]
+        keys = np.sort(keys, axis=1)
+        index = class_of_key(keys)
+        picked = replace(
+            labels,
+            value=np.take_along_axis(labels.value, index, axis=1),
+            index=index,
+            tail=self.tail,
+            floor=labels.value.min(axis=1) if self.tail == "floor" else None,
+        )
+        return _zeros_in_order(picked)
+
+    def _round(self, labels: Labels, step: float) -> Labels:
+        """Round values to multiples of the step, ranked by value and then by class."""
+        assert labels.index is not None
+        with np.errstate(invalid="ignore"):
+            steps = np.rint(labels.value.astype(np.float64) / step) + 0.0  # no negative zero
+        floor = None if labels.floor is None else labels.floor.astype(np.float32)
+        rounded = replace(labels, value=(steps * step).astype(np.float32), floor=floor)
+        return _by_rank(rounded, labels.index, np.lexsort((labels.index, -steps), axis=1))
+
+    def fit(
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        contexts: Sequence[BatchContext] = (),
+    ) -> TopKCoder:
+        """Fit the codec's tables to sample labels.
+
+        Args:
+            samples: labels returned by `prepare`.
+            classes: C.
+            expected: ignored.
+            contexts: ignored.
+        """
+        batches = list(samples)
+        order = class_order.fit((_membership(labels) for labels in batches), classes)
+        blank = coding.fit_tables([], 1)
+        bare = TopKCoder(self.step, classes, order, blank, blank)
+        ranked = [part for part in map(bare.ranking, batches) if part is not None]
+        sets = coding.fit_tables([part.members for part in ranked], SET_CONTEXTS)
+        falls = [part.gaps for part in ranked if part.gaps is not None]
+        return replace(bare, sets=sets, gaps=coding.fit_tables(falls, VALUE_CONTEXTS))
+
+    def from_parts(self, parts: Mapping[str, bytes], classes: int) -> TopKCoder:
+        """Deserialize a coder from the named parts that its `to_parts` wrote.
+
+        Args:
+            parts: the named parts of the side information.
+            classes: C.
+
+        Raises:
+            CorruptError: a part is missing or malformed.
+        """
+        try:
+            order = class_order.from_bytes(parts["order"], classes)
+            sets, gaps = tables.from_bytes(parts["set"]), tables.from_bytes(parts["values"])
+        except KeyError as missing:
+            raise CorruptError(f"the topk tables lack {missing}") from None
+        if len(sets.freqs) != SET_CONTEXTS or len(gaps.freqs) != VALUE_CONTEXTS:
+            raise CorruptError("the topk tables have the wrong number of contexts")
+        return TopKCoder(self.step, classes, order, sets, gaps)
+
+
+def _check_finite(labels: Labels) -> None:
+    if not float_bits.all_finite(labels.value):
+        sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
+        raise DataError(f"sample {sample} has NaN or infinite values; see `allow_nonfinite`")
+
+
+def _by_rank(labels: Labels, index: NDArray[np.int64], order: NDArray[np.intp]) -> Labels:
+    """The labels with their classes in the order of these (B, k) columns."""
+    return replace(
+        labels,
+        value=np.take_along_axis(labels.value, order, axis=1),
+        index=np.take_along_axis(index, order, axis=1),
+    )
+
+
+def _zeros_in_order(labels: Labels) -> Labels:
+    """Rank -0, which was selected as equal to +0, behind +0.
+
+    As bit patterns -0 is below +0, and a single label whose values rise would force its whole batch
+    into the uncompressed form.
+    """
+    assert labels.index is not None
+    if not (np.signbit(labels.value) & (labels.value == 0)).any():
+        return labels
+    bits = float_bits.to_bits(labels.value, labels.precision)
+    levels = float_bits.to_levels(bits, float_bits.LAYOUTS[labels.precision].width)
+    return _by_rank(labels, labels.index, np.argsort(-levels, axis=1, kind="stable"))
+
+
+def _membership(labels: Labels) -> NDArray[np.float32]:
+    """(B, C) float32: 1 for kept classes, else 0."""
+    assert labels.index is not None
+    member = np.zeros((len(labels), labels.classes), np.float32)
+    np.put_along_axis(member, labels.index, np.float32(1), axis=1)
+    return member

@@ -1,0 +1,262 @@
+"""The topk codec with its fitted tables: labels to streams and back (SPEC, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Labels, Precision
+from labelcodec.codecs import class_order, float_bits
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.components import LABEL_FLOOR, LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.codecs.interface import Coder
+from labelcodec.codecs.topk import ranking
+from labelcodec.codecs.topk.format import (
+    CODED,
+    CONSTANT,
+    MAX_CELLS,
+    MAX_K,
+    PLAIN,
+    SET_CONTEXTS,
+    TIES_BY_CLASS,
+    VALUE_CONTEXTS,
+)
+from labelcodec.codecs.topk.ranking import Ranking
+from labelcodec.entropy import coding, packing, tables, varint
+from labelcodec.entropy.backend import implementation
+from labelcodec.entropy.coding import Usage
+from labelcodec.entropy.format import ALPHABET, MAX_INTEGER
+from labelcodec.entropy.tables import TableSet
+from labelcodec.errors import CorruptError
+
+kernels = partial(implementation, "labelcodec.codecs.topk")
+
+
+@dataclass(frozen=True, eq=False)
+class TopKCoder(Coder):
+    """The topk codec with its fitted tables.
+
+    Attributes:
+        step: values are multiples of it; None if they keep their bits.
+        classes: C.
+        order: (C,) int64 class at each position of the class order.
+        sets: frequency tables of the gaps between positions.
+        gaps: frequency tables of first values and of gaps between values.
+    """
+
+    step: float | None
+    classes: int
+    order: NDArray[np.int64]
+    sets: TableSet
+    gaps: TableSet
+
+    @cached_property
+    def position(self) -> NDArray[np.int64]:
+        """(C,) position of each class in the class order."""
+        return class_order.inverse(self.order)
+
+    def to_parts(self) -> dict[str, bytes]:
+        """Serialize to named parts of the side information."""
+        return {
+            "order": class_order.to_bytes(self.order),
+            "set": tables.to_bytes(self.sets),
+            "values": tables.to_bytes(self.gaps),
+        }
+
+    def ranking(self, labels: Labels) -> Ranking | None:
+        """Symbols of prepared labels; None if only the uncompressed form can hold them."""
+        assert labels.index is not None
+        if self.step is not None and not _within(labels.value, self.step):
+            return None
+        levels = self._levels(labels)
+        return ranking.rank(self.position, labels.index, levels, self.step is not None)
+
+    def _levels(self, labels: Labels) -> NDArray[np.int64]:
+        """Values as order-preserving integers, without the trailing zero bits that are dropped."""
+        if self.step is not None:
+            return np.rint(labels.value.astype(np.float64) / self.step).astype(np.int64)
+        bits, drop = float_bits.to_bits(labels.value, labels.precision), self._drop(labels)
+        return float_bits.to_levels(bits >> drop, float_bits.LAYOUTS[labels.precision].width - drop)
+
+    def _drop(self, labels: Labels) -> int:
+        """Number of trailing bits that are zero in all values; 0 with a step."""
+        if self.step is not None:
+            return 0
+        return float_bits.trailing_zeros(float_bits.to_bits(labels.value, labels.precision))
+
+    def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
+        """Encode the labels of a batch.
+
+        Args:
+            labels: labels returned by `TopK.prepare`.
+            context: ignored.
+
+        Returns:
+            The LABEL_INDEX and LABEL_VALUES streams, and LABEL_FLOOR for labels with a floor.
+        """
+        assert labels.index is not None
+        k = varint.encode(labels.index.shape[1])
+        streams = {}
+        if labels.floor is not None:
+            streams[LABEL_FLOOR] = packing.pack_floats(labels.floor)
+        ranked = self.ranking(labels)
+        if ranked is None:
+            streams[LABEL_INDEX] = bytes([PLAIN]) + k + packing.pack_ints(labels.index)
+            values = packing.pack_floats(labels.value.ravel())
+            streams[LABEL_VALUES] = bytes([PLAIN]) + values
+            return streams
+        members = coding.encode_symbols(ranked.members, self.sets)
+        intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
+        form = bytes([CODED | (TIES_BY_CLASS if ranked.ties_by_class else 0)])
+        streams[LABEL_INDEX] = (
+            form + k + varint.encode(len(members)) + members + coding.encode_intervals(*intervals)
+        )
+        streams[LABEL_VALUES] = self._encode_values(ranked, self._drop(labels))
+        return streams
+
+    def _encode_values(self, ranked: Ranking, drop: int) -> bytes:
+        if ranked.gaps is None:
+            level = varint.zigzag(int(ranked.levels[0, 0]))
+            return bytes([CONSTANT, drop]) + varint.encode(level)
+        return bytes([CODED, drop]) + coding.encode_symbols(ranked.gaps, self.gaps)
+
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        context: BatchContext | None = None,
+    ) -> Labels:
+        """Decode the labels of a batch; see `interface.Coder`.
+
+        Args:
+            streams: the streams of the batch.
+            samples: B.
+            blank: labels without values that carry space, tail and precision.
+            context: ignored.
+
+        Raises:
+            CorruptError: a stream is missing or malformed.
+        """
+        index_data, value_data = (
+            _need(streams, LABEL_INDEX),
+            _need(streams, LABEL_VALUES),
+        )
+        k, position = varint.decode(index_data, 1)
+        if not 0 < k <= self.classes or samples * k > MAX_CELLS:
+            raise CorruptError(f"k={k} with {samples} samples of {self.classes} classes")
+        body = index_data[position:]
+        kind = "float16" if blank.precision == "float16" and self.step is None else "float32"
+        if index_data[0] == PLAIN and value_data[0] == PLAIN:
+            flat, rest = packing.unpack_ints(body, samples * k)
+            value = packing.unpack_floats(value_data[1:], kind, samples * k).reshape(samples, k)
+            index = flat.reshape(samples, k)
+            if len(rest) or (index < 0).any() or (index >= self.classes).any():
+                raise CorruptError(f"a top-k class outside 0..{self.classes - 1}")
+        elif index_data[0] & ~TIES_BY_CLASS == CODED and k <= MAX_K:
+            levels = self._decode_levels(value_data, samples, k)
+            ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
+            index = self._decode_index(body, samples, levels, ties_by_class)
+            value = self._to_values(levels, value_data[1], blank.precision)
+        else:
+            raise CorruptError("top-k labels of unknown form")
+        floor = None
+        if blank.tail == "floor":
+            floor_data = _need(streams, LABEL_FLOOR)
+            floor = packing.unpack_floats(floor_data, kind, samples)
+        return Labels(self.classes, value, index, blank.space, blank.tail, blank.precision, floor)
+
+    def _decode_levels(self, data: memoryview, samples: int, k: int) -> NDArray[np.int64]:
+        if len(data) < 3 or data[1] >= 32:
+            raise CorruptError("top-k values of impossible shape")
+        if data[0] == CONSTANT:
+            level, position = varint.decode(data, 2)
+            if position != len(data):
+                raise CorruptError("bytes too many behind the label values")
+            return np.full((samples, k), varint.unzigzag(level), np.int64)
+        if data[0] != CODED:
+            raise CorruptError("top-k values of unknown form")
+        contexts = ranking.value_contexts(k, samples).ravel()
+        flat = coding.decode_values(data[2:], contexts, self.gaps, "label values")
+        return ranking.levels_of(flat.reshape(k, samples), self.step is not None)
+
+    def _decode_index(
+        self, data: memoryview, samples: int, levels: NDArray[np.int64], ties_by_class: bool
+    ) -> NDArray[np.int64]:
+        k = levels.shape[1]
+        length, position = varint.decode(data, 0)
+        split = position + length
+        if split > len(data):
+            raise CorruptError("the kept classes are longer than their stream")
+        states, words, extra = coding.split_symbols(data[position:split], samples * k)
+        table = self.sets
+        members = coding.good(
+            kernels().set_decode(
+                states, words, extra, samples, k, self.classes, table.lookup, table.escape
+            ),
+            "kept classes",
+        )
+        states, words = coding.split_rans(data[split:], samples * k)
+        coded_levels = levels if ties_by_class else ranking.distinct((samples, k))
+        decoded = kernels().order_decode(states, words, coded_levels, self.order[members])
+        return coding.good(decoded, "class ranks")
+
+    def _to_values(
+        self, levels: NDArray[np.int64], drop: int, precision: Precision
+    ) -> NDArray[Any]:
+        if self.step is not None:
+            return (levels * self.step).astype(np.float32)
+        width = float_bits.LAYOUTS[precision].width - drop
+        # levels descend along a row: the last is the smallest, the first the largest
+        if width < 1 or int(levels[:, -1].min()) < 0 or int(levels[:, 0].max()) >> width:
+            raise CorruptError("a top-k value outside its type")
+        return float_bits.from_bits(float_bits.from_levels(levels, width) << drop, precision)
+
+    def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
+        """Symbol counts and coded bytes of the entropy-coded streams, by component.
+
+        Args:
+            labels: labels returned by `TopK.prepare`, or decoded ones.
+            sizes: bytes of each stream.
+        """
+        ranked = self.ranking(labels)
+        if ranked is None:
+            return {}
+        _, freqs = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
+        arranged = float((12 - np.log2(freqs.astype(np.float64))).sum())
+        members = ranked.members
+        used = {
+            LABEL_INDEX.component: Usage(
+                (members.counts(SET_CONTEXTS, ALPHABET),),
+                arranged + float(members.widths.sum(dtype=int)),
+                sizes[LABEL_INDEX],
+            )
+        }
+        if ranked.gaps is not None:
+            used[LABEL_VALUES.component] = coding.usage(
+                ranked.gaps, VALUE_CONTEXTS, ALPHABET, sizes[LABEL_VALUES]
+            )
+        return used
+
+
+def _within(value: NDArray[Any], step: float) -> bool:
+    """Whether all values are finite and few enough steps from zero to be coded as tokens."""
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(value.astype(np.float64) / step) < MAX_INTEGER // 2 - 1).all())
+
+
+def _need(streams: Mapping[Stream, memoryview], stream: Stream) -> memoryview:
+    """The data of a stream.
+
+    Raises:
+        CorruptError: the stream is missing or too short.
+    """
+    data = streams.get(stream)
+    if data is None or len(data) < 2:
+        raise CorruptError(f"the {stream.component} stream is missing")
+    return data

@@ -1,0 +1,1 @@
+"""Fitting of the transform codec's tables: what only an encoder needs."""

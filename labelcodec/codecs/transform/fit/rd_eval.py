@@ -1,0 +1,195 @@
+"""Rate-distortion evaluation of candidates and coders on a sample of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from labelcodec.codecs import side_info as side_information
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.context_model import ContextModel, gap_symbols, zones_of
+from labelcodec.codecs.transform.fit.candidate import Candidate
+from labelcodec.codecs.transform.fit.sample import Sample, Samples
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, fit_tail, with_price
+from labelcodec.codecs.transform.format import (
+    GAP_CONTEXTS,
+    MAX_CODED,
+    MAX_COEFFICIENT,
+    VALUE_CONTEXTS,
+)
+from labelcodec.codecs.transform.image_means import PART
+from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
+from labelcodec.entropy import tables
+from labelcodec.entropy.coding import Symbols
+from labelcodec.entropy.format import ALPHABET, SLOT_BITS
+
+AT_ONCE = 128  # labels analysed at once, about
+SATURATED = 0.01  # share of labels at the limit that makes a step too fine
+SAMPLE = 512  # labels on which choices are made
+CHECK = 4096  # labels on which a choice is checked
+MEASURED = 1 << 24  # most logits measured on: 16 777 labels of 1000 classes
+HEAD = 4  # bytes of the two streams' entries in a batch's directory
+
+
+class Trial:
+    """A sample's labels quantised with one candidate, to be evaluated at any price."""
+
+    def __init__(self, candidate: Candidate, truth: Reference) -> None:
+        """Quantise the labels of `truth`."""
+        self.candidate, self._truth = candidate, truth
+        self._analysis = candidate.analyse(truth.sample)
+        bare = self._compact(NO_PEAKS)
+        model = ContextModel.fit([bare])
+        self._streams, tables_ = _cost(model.value_symbols(bare), VALUE_CONTEXTS)
+        means = {} if candidate.means is None else {PART: candidate.means.to_bytes()}
+        self._side = tables_ + _compressed({**candidate.basis.to_parts(), **means})
+        self._peaks_only = replace(model, column=model.column[:0], thresholds=model.thresholds[:0])
+
+    def _compact(self, price: float) -> TransformLabels:
+        analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
+        return analysis.compact(analysis.peaks(price))
+
+    def bytes(self, price: float, total: int) -> float:
+        """Estimated bytes per label; the frequency tables are fitted to these very labels.
+
+        Args:
+            price: nats that a peak must save per bit.
+            total: labels that share the side information.
+        """
+        compact = self._compact(price)
+        peaks = replace(compact, coefficients=compact.coefficients[:, :0], predicted=None)
+        gaps, gap_tables = _cost(gap_symbols(peaks), GAP_CONTEXTS)
+        rest, rest_tables = _cost(self._peaks_only.value_symbols(peaks), VALUE_CONTEXTS)
+        streams, side = self._streams + gaps + rest, self._side + gap_tables + rest_tables
+        return streams / len(compact.counts) + side / total
+
+    def quality(self, price: float, measures: Iterable[str]) -> dict[str, float]:
+        """Mean distances to the source, such as 'tv4' and 'kl1'.
+
+        Args:
+            price: nats that a peak must save per bit.
+            measures: names of the distances.
+        """
+        analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
+        peaks = analysis.peaks(price)
+        analysis = replace(analysis, basis=fit_tail(analysis, peaks))
+        return self._truth.measure(analysis.basis.logits(analysis.expand(peaks)), measures)
+
+
+def cheapest(
+    candidates: Iterable[Candidate], sample: Sample, price: float, total: int
+) -> Candidate:
+    """The candidate with which labels take the fewest bytes.
+
+    Args:
+        candidates: the candidates to compare.
+        sample: the labels.
+        price: nats that a peak must save per bit.
+        total: labels that share the side information.
+    """
+    truth = Reference(sample)
+    return min(candidates, key=lambda candidate: Trial(candidate, truth).bytes(price, total))
+
+
+def _compressed(parts: Mapping[str, bytes]) -> int:
+    return sum(len(zstandard.compress(part)) for part in parts.values())
+
+
+def _cost(symbols: Symbols, contexts: int) -> tuple[float, int]:
+    """Bytes of symbols under tables fitted to them, and compressed bytes of these tables."""
+    counts = symbols.counts(contexts, ALPHABET)
+    table = tables.fit(counts)
+    lengths = SLOT_BITS - np.log2(np.maximum(table.freqs[:, :-1], 1))
+    bits = (counts * lengths).sum() + symbols.widths.sum(dtype=int)
+    return float(bits) / 8, len(zstandard.compress(tables.to_bytes(table)))
+
+
+class Reference:
+    """Source labels to which reconstructions are compared."""
+
+    def __init__(self, sample: Sample) -> None:
+        """Hold the labels; their probabilities are computed on demand."""
+        self.sample = sample
+        self._cache: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def measure(self, logits: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
+        """Mean distances of reconstructed labels to the source.
+
+        Args:
+            logits: (N, C) reconstructed logits.
+            measures: names such as 'tv4' (total variation at temperature 4) and 'kl1' (KL
+                divergence at temperature 1, in nats).
+        """
+        logits = logits - logits.max(axis=1, keepdims=True)
+        reached = {}
+        for measure in measures:
+            tau = int(measure[2:])
+            p, log_p = self._at(tau)
+            scaled = logits / np.float32(tau)
+            q = np.exp(scaled)
+            total = q.sum(axis=1, keepdims=True)
+            if measure.startswith("tv"):
+                q /= total
+                q -= p
+                reached[measure] = float(np.abs(q).sum(axis=1).mean()) / 2
+            else:
+                terms = log_p - scaled
+                terms *= p
+                reached[measure] = max(float((terms.sum(axis=1) + np.log(total[:, 0])).mean()), 0.0)
+        return reached
+
+    def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities and log-probabilities of the source at a temperature."""
+        if tau not in self._cache:
+            scaled = self.sample.centred / np.float32(tau)
+            scaled -= scaled.max(axis=1, keepdims=True)
+            scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+            self._cache[tau] = np.exp(scaled), scaled
+        return self._cache[tau]
+
+
+def saturates(candidate: Candidate, sample: Sample) -> bool:
+    """Whether too many labels have a coefficient at the limit of what can be stored."""
+    analysis = candidate.analyse(sample)
+    coded = analysis.compact(analysis.peaks(NO_PEAKS)).coded
+    most = MAX_COEFFICIENT if candidate.means is None else MAX_CODED
+    return bool((np.abs(coded).max(axis=1) >= most - 1).mean() > SATURATED)
+
+
+def _stored(coder: TransformCoder, compact: TransformLabels, batch: int) -> int:
+    """Bytes of the label streams, stored in batches of `batch` labels."""
+    parts = (compact[first : first + batch] for first in range(0, len(compact), batch))
+    return sum(HEAD + sum(map(len, coder.streams(part).values())) for part in parts)
+
+
+def measure_rd(coder: TransformCoder, samples: Samples) -> RDReport:
+    """Measure rate and distortion of a coder on the held-out mix of labels, in real batches."""
+    candidate = Candidate(coder.basis, coder.means, zones_of(coder.model.column))
+    sample, batch = samples.tried, samples.batch
+    sample = sample.spread(max(CHECK, MEASURED // sample.centred.shape[1]))
+    at_once = max(batch, AT_ONCE // batch * batch)
+    streams = peaks = 0
+    quality = dict.fromkeys(MEASURES, 0.0)
+    for first in range(0, len(sample), at_once):
+        part = sample[first : first + at_once]
+        analysis = candidate.analyse(part)
+        chosen = analysis.peaks(coder.price)
+        peaks += len(chosen.places)
+        streams += _stored(coder, analysis.compact(chosen), batch)
+        logits = coder.basis.logits(analysis.expand(chosen))
+        for measure, mean in Reference(part).measure(logits, MEASURES).items():
+            quality[measure] += mean * len(part) / len(sample)
+    side = side_information.pack({"crop": {}, "labels": coder.to_parts()})
+    return RDReport(
+        sample=len(sample),
+        sharing=samples.total,
+        streams=streams / len(sample),
+        tables=(len(side) + SIZE) / samples.total,
+        peaks=peaks / len(sample),
+        quality=quality,
+    )

@@ -1,0 +1,216 @@
+"""Parameter search of the transform codec: rank, step and peaks for a budget or quality bounds.
+
+Two numbers are searched: the quantisation step, which also determines the rank (an axis is kept
+if its variance is large enough in squared steps), and the price of a peak's bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+
+from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.fit.candidates import STEPS, Candidates
+from labelcodec.codecs.transform.fit.line_search import minimum
+from labelcodec.codecs.transform.fit.objective import (
+    IMPOSSIBLE,
+    Optimum,
+    bytes_for,
+    fewest_bytes,
+    loss,
+    loss_within,
+)
+from labelcodec.codecs.transform.fit.rd_eval import (
+    CHECK,
+    SAMPLE,
+    Reference,
+    Trial,
+    measure_rd,
+)
+from labelcodec.codecs.transform.fit.sample import Samples
+from labelcodec.codecs.transform.fit.table_fit import PRICES, fit_coder
+from labelcodec.codecs.transform.rd_report import RDReport
+from labelcodec.errors import DataError
+
+START, STRIDE, TRIALS = 1.2, 0.6, 7
+USUAL_PRICE = -9.0  # log2
+FINER = 0.1  # change of log2 step where a small sample was too optimistic
+ROUNDS = 8
+MARGIN = 0.001  # relative margin below a bound, doubled in every round
+SPENT = 0.99  # share of a budget that is close enough to it
+BATCH_OVERHEAD = 16  # approximate bytes of a batch beside its symbols
+LEAST = 0.1  # least share of a budget that is left for symbols
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Target of the search: a budget, quality bounds, or both.
+
+    Attributes:
+        bytes: most bytes per label, its share of the side information included; None for no limit.
+        quality: measure ('tv4', 'kl1', …) -> largest mean.
+    """
+
+    bytes: float | None
+    quality: Mapping[str, float]
+
+
+def search(samples: Samples, goal: Goal) -> TransformCoder:
+    """Find the coder of fewest bytes within the bounds, or the best one within the budget.
+
+    Args:
+        samples: the labels to fit to.
+        goal: the target.
+
+    Raises:
+        DataError: the target cannot be reached (the message names one that can), or the labels do
+            not differ.
+    """
+    candidates = Candidates(samples)
+    if goal.quality:
+        coder, report = _reach(candidates, goal.quality)
+        if goal.bytes is not None and report.bytes > goal.bytes:
+            bounds = _text(goal.quality)
+            raise DataError(
+                f"transform: {bounds} takes {report.bytes:.1f} bytes per label where "
+                f"{samples.total} labels share the side information, more than bytes={goal.bytes:g}"
+            )
+    else:
+        assert goal.bytes is not None
+        coder, report = _spend(candidates, goal.bytes)
+    return replace(coder, reached=report)
+
+
+def _reach(candidates: Candidates, quality: Mapping[str, float]) -> tuple[TransformCoder, RDReport]:
+    """The coder of fewest bytes that meets the quality bounds on many labels."""
+    trials, targets = _trials(candidates), dict(quality)
+    step, optimum = _best_step(
+        candidates, partial(bytes_for, bounds=quality, total=candidates.total)
+    )
+    for turn in range(ROUNDS):
+        if optimum.price is None:
+            break
+        trial = trials(step)
+        optimum = bytes_for(trial, optimum.price, bounds=targets, total=candidates.total)
+        if optimum.price is None:  # the small sample was too optimistic
+            step, optimum = step - FINER, optimum._replace(price=PRICES[0])
+            continue
+        coder = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
+        report = measure_rd(coder, candidates.samples)
+        if all(report.quality[key] <= bound for key, bound in quality.items()):
+            return coder, report
+        told, margin = trial.quality(2.0**optimum.price, quality), 1 - MARGIN * 2**turn
+        targets = {
+            key: min(margin * told[key] * bound / report.quality[key], bound)
+            for key, bound in quality.items()
+        }
+    coder = fit_coder(candidates.finest(), candidates.samples.all, 2.0 ** PRICES[0])
+    finest = measure_rd(coder, candidates.samples)
+    if all(finest.quality[key] <= bound for key, bound in quality.items()):
+        return coder, finest
+    reachable = {key: max(1.001 * finest.quality[key], bound) for key, bound in quality.items()}
+    raise DataError(
+        f"transform: cannot reach {_text(quality)}; "
+        f"{_text(reachable)} can be, as far as was searched"
+    )
+
+
+def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDReport]:
+    """The coder of least loss within a budget of bytes per label."""
+    trials = _trials(candidates)
+    allowed = max(budget - BATCH_OVERHEAD / candidates.samples.batch, LEAST * budget)
+    best, least = None, math.inf
+    step, optimum = _best_step(
+        candidates, partial(loss_within, budget=allowed, total=candidates.total)
+    )
+    between = _Between()
+    for turn in range(ROUNDS):
+        try:
+            trial = trials(step)
+        except DataError:  # too coarse or too fine for these labels
+            break
+        near = PRICES[1] if optimum.price is None else optimum.price
+        optimum = loss_within(trial, near, budget=allowed, total=candidates.total)
+        if optimum.price is None:  # the small sample was too optimistic
+            step = between.coarser(step, FINER * 2**turn)
+            continue
+        coder = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
+        report = measure_rd(coder, candidates.samples)
+        if report.bytes <= budget:
+            if loss(report.quality) < least:
+                best, least = (coder, report), loss(report.quality)
+            if report.bytes >= SPENT * budget or step == STEPS[0]:
+                break
+            if optimum.price == PRICES[0]:  # no further peaks are worth their bits
+                step = between.finer(step, STRIDE * 2**turn)
+                continue
+        if optimum.price == PRICES[0]:  # the trial took fewer bytes than allowed
+            allowed = min(allowed, trial.bytes(2.0**optimum.price, candidates.total))
+        allowed = max(allowed + 0.998 * budget - report.bytes, LEAST * budget)
+    if best is not None:
+        return best
+    step, _ = _best_step(candidates, partial(fewest_bytes, total=candidates.total))
+    coder = fit_coder(candidates(step), candidates.samples.all, 2.0 ** PRICES[1])
+    fewest = measure_rd(coder, candidates.samples)
+    if fewest.bytes <= budget:
+        return coder, fewest
+    raise DataError(
+        f"transform: bytes={budget:g} cannot be met where {candidates.total} labels share the side "
+        f"information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
+    )
+
+
+def _trials(candidates: Candidates) -> Callable[[float], Trial]:
+    """Trials by step, on many labels; the latest one is cached."""
+    many = Reference(candidates.tried.at_once(CHECK))
+    return lru_cache(maxsize=1)(lambda step: Trial(candidates(step), many))
+
+
+class _Between:
+    """Bisection between steps that exceed the budget and steps that leave some of it unused."""
+
+    def __init__(self) -> None:
+        self.fine, self.coarse = -math.inf, math.inf
+
+    def coarser(self, step: float, stride: float) -> float:
+        """The next step after one that exceeds the budget."""
+        self.fine = step
+        return min(step + stride, STEPS[1]) if math.isinf(self.coarse) else self._amid()
+
+    def finer(self, step: float, stride: float) -> float:
+        """The next step after one that leaves some of the budget unused."""
+        self.coarse = step
+        return max(step - stride, STEPS[0]) if math.isinf(self.fine) else self._amid()
+
+    def _amid(self) -> float:
+        return (self.fine + self.coarse) / 2
+
+
+def _best_step(
+    candidates: Candidates, aim: Callable[[Trial, float], Optimum]
+) -> tuple[float, Optimum]:
+    """Find the step of least cost on a small sample.
+
+    Args:
+        candidates: the candidates by step.
+        aim: evaluates a trial, starting at a price to try first.
+    """
+    few, at, near = Reference(candidates.tried.at_once(SAMPLE)), {}, USUAL_PRICE
+
+    def cost(step: float) -> float:
+        nonlocal near
+        try:
+            at[step] = aim(Trial(candidates(step), few), near)
+        except DataError:  # too coarse or too fine for these labels
+            at[step] = Optimum(2 * IMPOSSIBLE, None)
+        near = at[step].price or near
+        return at[step].cost
+
+    step = minimum(cost, START, STRIDE, STEPS, TRIALS)
+    return step, at[step]
+
+
+def _text(quality: Mapping[str, float]) -> str:
+    return ",".join(f"{key}={value:.4g}" for key, value in quality.items())

@@ -1,0 +1,95 @@
+"""Principal axes of labels, by randomised subspace iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.basis_tables import most_rank
+from labelcodec.codecs.transform.fit.sample import CELLS
+from labelcodec.errors import DataError
+
+POWER = 4  # iterations; their cost is the block's products with the labels
+SPARE = 16  # oversampling: extra columns, for the accuracy of the last axes
+MATRIX_CLASSES = 4096  # most classes for which the covariance is held as a matrix
+
+
+@dataclass(frozen=True, eq=False)
+class Subspace:
+    """Principal axes of centred labels.
+
+    Attributes:
+        mean: (C,) float64 mean label.
+        axes: (C, r) orthonormal columns, by descending variance.
+        variance: (r,) variance along each axis, in squared logits.
+        deviation: standard deviation of one class's logits.
+    """
+
+    mean: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    deviation: float
+
+
+class Scatter:
+    """Covariance of centred labels as a linear operator.
+
+    It is held as a matrix if there are few classes, and applied through the labels otherwise.
+    """
+
+    def __init__(self, centred: NDArray[np.float32]) -> None:
+        """Take (N, C) labels less their own mean; they are referenced, not copied."""
+        self.centred = centred
+        self.mean = centred.mean(axis=0, dtype=np.float64)
+        squares = (np.einsum("ij,ij->", part, part, dtype=np.float64) for part in self._parts())
+        self.power = float(sum(squares)) / centred.size
+        self._matrix: NDArray[np.float64] | None = None
+        if centred.shape[1] <= min(MATRIX_CLASSES, 4 * len(centred)):
+            self._matrix = self._sum(part.T @ part for part in self._parts())
+
+    def _parts(self) -> Iterator[NDArray[np.float32]]:
+        """The labels less the mean label, in chunks that bound memory."""
+        mean, rows = self.mean.astype(np.float32), max(1, CELLS // len(self.mean))
+        return (self.centred[i : i + rows] - mean for i in range(0, len(self.centred), rows))
+
+    def _sum(self, products: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
+        total: Any = sum(product.astype(np.float64) for product in products)
+        return np.asarray(total / len(self.centred))
+
+    def times(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(C, q) product of the covariance with a block (C, q) of columns."""
+        if self._matrix is not None:
+            return self._matrix @ block
+        single = block.astype(np.float32)
+        return self._sum(part.T @ (part @ single) for part in self._parts())
+
+
+def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
+    """The `rank` axes of most variance, by block power iteration; axes of no variance are dropped.
+
+    Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
+
+    Raises:
+        DataError: fewer labels than the rank, or labels that do not differ.
+    """
+    labels, classes = scatter.centred.shape
+    if rank > min(labels, most_rank(classes)):
+        raise DataError(
+            f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
+            f"{labels} labels of {classes} classes"
+        )
+    start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))
+    block = np.linalg.qr(start)[0]
+    for _ in range(POWER):
+        block = np.linalg.qr(scatter.times(block))[0]
+    small = block.T @ scatter.times(block)
+    variance, turn = np.linalg.eigh((small + small.T) / 2)
+    variance, turn = variance[::-1][:rank], turn[:, ::-1][:, :rank]
+    kept = variance > max(scatter.power * 1e-6, 1e-12)
+    if not kept.any():
+        raise DataError("transform: the labels do not differ, there is no basis to fit")
+    return Subspace(scatter.mean, (block @ turn)[:, kept], variance[kept], scatter.power**0.5)

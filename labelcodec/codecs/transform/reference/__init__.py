@@ -1,0 +1,31 @@
+"""The transform codec's kernels in NumPy: the reference implementation of `compiled`."""
+
+from labelcodec.codecs.transform.reference.images import (
+    eighths,
+    mixed,
+    pairs,
+    restored,
+)
+from labelcodec.codecs.transform.reference.peaks import (
+    choose,
+    expand,
+    ranked_classes,
+)
+from labelcodec.codecs.transform.reference.symbols import (
+    coefficient_contexts,
+    gap_decode,
+    value_decode,
+)
+
+__all__ = [
+    "choose",
+    "coefficient_contexts",
+    "eighths",
+    "expand",
+    "gap_decode",
+    "mixed",
+    "pairs",
+    "ranked_classes",
+    "restored",
+    "value_decode",
+]

@@ -1,0 +1,77 @@
+"""Reference kernels: ranking, choice and expansion of peaks (SPEC, section 9.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs.transform.fit.peak_bits import peak_bits
+
+Array = NDArray[Any]
+
+
+def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
+    """Classes at given positions of each label's ranking: highest score first, then lowest class.
+
+    Args:
+        scores: (B, C) int32 scores.
+        counts: (B,) number of positions per label.
+        places: (P,) positions, label by label.
+
+    Returns:
+        (P,) classes.
+    """
+    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
+    rows = np.repeat(np.arange(len(counts)), counts)
+    return np.asarray(order[rows, places])
+
+
+def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
+    """Choose the peaks whose gain is worth their bits.
+
+    Args:
+        scores: (B, C) int32 scores.
+        gain: (B, C) float32 nats of KL that correcting the class saves.
+        price: nats that a peak must save per bit.
+        most: largest number of peaks per label.
+
+    Returns:
+        (B,) counts, (P,) positions in the ranking, ascending within a label, and (P,) classes.
+    """
+    order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
+    ranked = np.take_along_axis(gain, order, axis=1)
+    bits = peak_bits(np.arange(scores.shape[1])) * np.float32(price)
+    excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
+    if most < scores.shape[1]:
+        limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]
+        excess = np.where(excess > limit, excess, 0)
+    rows, places = np.nonzero(excess)
+    return np.bincount(rows, minlength=len(scores)), places, order[rows, places]
+
+
+def expand(
+    scores: Array, counts: Array, classes: Array, values: Array, tail: Array, shift: int
+) -> Array:
+    """Logits with peaks applied and all other classes corrected by distance (SPEC, clause X-15).
+
+    Args:
+        scores: (B, C) int32 scores.
+        counts: (B,) number of peaks per label.
+        classes: (P,) classes of the peaks, label by label.
+        values: (P,) int32 logits of the peaks.
+        tail: (T,) int32 correction by distance to the largest logit; the last entry also holds for
+            all larger distances.
+        shift: distances are counted in steps of 2^shift units.
+
+    Returns:
+        (B, C) int32 logits in units.
+    """
+    full = scores.copy()
+    rows = np.repeat(np.arange(len(counts)), counts)
+    full[rows, classes] = values
+    distance = (full.max(axis=1, keepdims=True).astype(np.int64) - full) >> shift
+    result = full + tail[np.minimum(distance, len(tail) - 1)]
+    result[rows, classes] = values
+    return np.asarray(result, np.int32)

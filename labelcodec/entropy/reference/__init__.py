@@ -1,0 +1,38 @@
+"""The entropy coders' kernels in NumPy: the definition of `compiled`, and its fallback.
+
+Every function has a counterpart in `compiled` with the same name, arguments and result. Symbols
+are coded in rows of `lanes`: symbol i belongs to lane i mod lanes. Each lane is one 32-bit rANS
+state; all lanes take 16-bit words from one shared sequence (SPEC, section 6.3).
+"""
+
+from labelcodec.entropy.reference.bits import (
+    group_digits,
+    pack_bits,
+    pack_fixed,
+    permutation_digits,
+    unpack_digits,
+    unpack_fixed,
+    unpack_permutation,
+)
+from labelcodec.entropy.reference.rans import (
+    extra_decode,
+    rans_decode,
+    rans_encode,
+    split_tokens,
+    table_intervals,
+)
+
+__all__ = [
+    "extra_decode",
+    "group_digits",
+    "pack_bits",
+    "pack_fixed",
+    "permutation_digits",
+    "rans_decode",
+    "rans_encode",
+    "split_tokens",
+    "table_intervals",
+    "unpack_digits",
+    "unpack_fixed",
+    "unpack_permutation",
+]

@@ -1,0 +1,362 @@
+"""Parsing and building of the list that SRe2L, LPLD and LPQLD save per batch.
+
+[coords, flip | cutout, (RandAugment ops), mix index, ratio, box, values, (indices)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.mix import Mix
+from labelcodec.augmentation.randaugment import RandAugment
+from labelcodec.batch import MAX_SAMPLES, LabelBatch, Precision
+from labelcodec.errors import DumpError
+from labelcodec.formats.typespec import dtype_of, restore, to_numpy, typespec_of
+
+FLOATS = ("tensor.float16", "tensor.float32")
+VALUES = (*FLOATS, "tensor.bfloat16")
+INTEGERS = ("tensor.uint8", "tensor.int16", "tensor.int32", "tensor.int64")
+
+
+@dataclass(frozen=True, eq=False)
+class BatchList:
+    """Parsed content of a batch file; image indices, class count and pixel boxes are not in it.
+
+    Attributes:
+        types: kind of every part (see `typespec`), serializable with msgpack.
+        fractions: (B, 4) float16 or float32, crop coordinates as stored, as fractions of the
+            image's height and width.
+        flip: (B,) bool, or None if the file has `cutout` instead.
+        cutout: (B, 7) float32, or None if the file has `flip` instead.
+        mix, randaugment: as in `Augmentation`.
+        value: (B, C) logits if dense, (B, k) if top-k; float16 or float32.
+        index: (B, k) int64 class indices, or None if dense.
+    """
+
+    types: dict[str, Any]
+    fractions: NDArray[Any]
+    flip: NDArray[np.bool_] | None
+    cutout: NDArray[np.float32] | None
+    mix: Mix | None
+    randaugment: RandAugment | None
+    value: NDArray[Any]
+    index: NDArray[np.int64] | None
+
+    @property
+    def precision(self) -> Precision:
+        """The dtype of the stored label values."""
+        return cast(Precision, dtype_of(self.types["values"]))
+
+    def top1(self) -> NDArray[np.int64]:
+        """(B,) int64, the class with the largest value of each label."""
+        best: NDArray[np.int64] = self.value.argmax(axis=1)
+        if self.index is None:
+            return best
+        return self.index[np.arange(len(best)), best]
+
+
+def parse_batch_list(saved: Any, file: Path) -> BatchList:
+    """Parse and validate the content of a batch file.
+
+    Args:
+        saved: what `safe_load.load` returned.
+        file: path of the file, for error messages.
+
+    Raises:
+        DumpError: a part has an unexpected type, shape or value; the message names file and part.
+    """
+    if not isinstance(saved, list):
+        fail(file, f"holds a {type(saved).__name__}, expected a list of 6 to 8 parts")
+    operations = saved[2] if len(saved) > 2 and isinstance(saved[2], list) else None
+    rest = saved[3:] if operations is not None else saved[2:]
+    if len(rest) not in (4, 5):
+        fail(file, f"holds a list of {len(saved)} parts, expected 6 to 8")
+    types: dict[str, Any] = {}
+    fractions = array(saved[0], "coords", FLOATS, (None, 4), types, file)
+    size = len(fractions)
+    if not 0 < size <= MAX_SAMPLES:
+        fail(file, f"holds {size} samples")
+    flip = cutout = None
+    if getattr(saved[1], "ndim", 1) == 2:
+        cutout = array(saved[1], "cutout", ("tensor.float32",), (size, 7), types, file)
+    else:
+        flip = array(saved[1], "flip", ("tensor.bool",), (size,), types, file)
+    randaugment = None
+    if operations is not None:
+        randaugment = _randaugment(operations, size, types, file)
+    mix = _mix(rest[0], rest[1], rest[2], size, types, file)
+    value = array(rest[3], "values", VALUES, (size, None), types, file)
+    index = None
+    if len(rest) == 5:
+        stored = array(rest[4], "indices", INTEGERS, value.shape, types, file)
+        index = stored.astype(np.int64)
+    return BatchList(types, fractions, flip, cutout, mix, randaugment, value, index)
+
+
+def fail(file: Path, what: str) -> NoReturn:
+    """Raise a `DumpError` that names `file`."""
+    raise DumpError(f"{file}: {what}")
+
+
+def array(
+    value: Any,
+    part: str,
+    kinds: Sequence[str],
+    shape: tuple[int | None, ...],
+    types: dict[str, Any],
+    file: Path,
+) -> NDArray[Any]:
+    """Convert a tensor or array to numpy after checking its kind and shape.
+
+    Args:
+        value: the tensor or array.
+        part: name of the part; its kind is recorded as `types[part]`.
+        kinds: allowed kinds, see `typespec`.
+        shape: expected shape; None allows any length of that axis.
+        types: kinds of the parts parsed so far; updated.
+        file: path of the file, for error messages.
+
+    Raises:
+        DumpError: kind or shape differ, or the tensor is not a plain strided one.
+    """
+    kind = types[part] = typespec_of(value)
+    if kind not in kinds:
+        fail(file, f"{part} is {kind}, expected {' or '.join(kinds)}")
+    if len(value.shape) != len(shape) or any(
+        length is not None and actual != length
+        for actual, length in zip(value.shape, shape, strict=True)
+    ):
+        expected = ", ".join("any" if length is None else str(length) for length in shape)
+        fail(file, f"{part} has shape {tuple(value.shape)}, expected ({expected})")
+    if kind.startswith("tensor") and not _holds_its_own_data(value):
+        fail(file, f"{part} is not a plain tensor")
+    return to_numpy(value)
+
+
+def _holds_its_own_data(tensor: Any) -> bool:
+    """False for sparse, meta and stride-0 tensors, whose size is not bounded by the file's."""
+    import torch
+
+    if tensor.layout is not torch.strided or tensor.device.type != "cpu":
+        return False
+    return bool(tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes())
+
+
+def _mix(
+    index: Any, ratio: Any, box: Any, size: int, types: dict[str, Any], file: Path
+) -> Mix | None:
+    if index is None:
+        if ratio is not None or box is not None:
+            fail(file, "has a mix ratio or box but no mix index")
+        types.update(mix_index=None, ratio=None, box=None)
+        return None
+    partner = array(index, "mix_index", INTEGERS, (size,), types, file).astype(np.int64)
+    if types["mix_index"] == "tensor.uint8" and size > 256:
+        # Values wrap modulo 256, so each one below size - 256 stands for two possible partners.
+        fail(
+            file,
+            f"has {size} samples but mix partners in uint8, which wrapped at 256: the partners "
+            "are lost. Write the dump again with batches of at most 256.",
+        )
+    if partner.min() < 0 or partner.max() >= size:
+        fail(file, f"mix index must lie in 0..{size - 1}")
+    types["ratio"] = typespec_of(ratio)
+    number = scalar(ratio, "mix ratio", file, float)
+    if box is None:
+        types["box"] = None
+        return Mix("mixup", partner, number, None)
+    if not isinstance(box, list) or len(box) != 4:
+        fail(file, "mix box is not a list of 4 numbers")
+    kinds = {typespec_of(edge) for edge in box}
+    if len(kinds) != 1:
+        fail(file, f"mix box mixes {' and '.join(sorted(kinds))}")
+    types["box"] = kinds.pop()
+    # The peers use x for rows and y for columns, and store x1, y1, x2, y2.
+    row0, col0, row1, col1 = (scalar(edge, "mix box", file, int) for edge in box)
+    return Mix("cutmix", partner, number, (row0, row1, col0, col1))
+
+
+def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
+    """Convert a number, numpy scalar or 0-dimensional tensor to a Python `int` or `float`.
+
+    Args:
+        value: the stored value.
+        part: name of the part, for error messages.
+        file: the file, for error messages.
+        convert: `int` or `float`.
+
+    Raises:
+        DumpError: the value is not a scalar of that type.
+    """
+    expected = "float" if convert is float else "int"
+    kind = typespec_of(value)
+    if getattr(value, "ndim", 0) != 0 or expected not in kind:
+        fail(file, f"{part} is {kind}, expected one {expected}")
+    return convert(value)
+
+
+def _randaugment(
+    operations: list[Any], size: int, types: dict[str, Any], file: Path
+) -> RandAugment:
+    if not operations or not all(isinstance(op, list) and len(op) == 3 for op in operations):
+        fail(file, "randaugment is not a list of [op, decision, magnitude]")
+    inner: dict[str, Any] = {}
+    ops, decisions, magnitudes, dtypes, seen = [], [], [], [], set()
+    for op, decision, magnitude in operations:
+        ops.append(array(op, "op", ("tensor.int64",), (size,), inner, file))
+        decisions.append(array(decision, "decision", FLOATS, (size,), inner, file))
+        seen.add(inner["decision"])
+        kinds = (*FLOATS, "tensor.int64")
+        magnitudes.append(array(magnitude, "magnitude", kinds, (size,), inner, file))
+        dtypes.append(dtype_of(inner["magnitude"]))
+    if len(seen) != 1:
+        fail(file, f"randaugment decisions mix {' and '.join(sorted(seen))}")
+    types["randaugment"] = {"operations": len(ops), "decision": seen.pop()}
+    return RandAugment(
+        np.stack(ops, axis=1),
+        np.stack(decisions, axis=1),
+        _exact_columns(magnitudes, file),
+        tuple(dtypes),
+    )
+
+
+def _exact_columns(columns: list[NDArray[Any]], file: Path) -> NDArray[Any]:
+    """Stack columns to (B, n): float16 if it represents every value exactly, else float32."""
+    for dtype in (np.float16, np.float32):
+        with np.errstate(over="ignore"):
+            stacked = np.stack([column.astype(dtype) for column in columns], axis=1)
+        back = zip(stacked.T, columns, strict=True)
+        if all(np.array_equal(a, b, equal_nan=b.dtype.kind == "f") for a, b in back):
+            return stacked
+    fail(file, "randaugment magnitudes are whole numbers beyond what float32 holds")
+
+
+_PER_EPOCH = {
+    "coords": "tensor.float32",
+    "flip": "tensor.bool",
+    "cutout": "tensor.float32",
+    "mix_index": "tensor.int64",
+    "ratio": "float",
+    "box": "numpy.int64",
+    "indices": None,
+}
+# Kinds that each peer's code writes; None marks a part that its loader cannot read.
+_USUAL: dict[str, dict[str, Any]] = {
+    "sre2l": {**_PER_EPOCH, "cutout": None},
+    "lpld": _PER_EPOCH,
+    "lpqld": {
+        **_PER_EPOCH,
+        "coords": "tensor.float16",
+        "mix_index": "tensor.uint8",
+        "box": "tensor.uint8",
+        "indices": "tensor.int16",
+        "randaugment": {"decision": "tensor.float16"},
+    },
+}
+
+
+def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -> list[Any]:
+    """Build the list of parts of a batch file.
+
+    Args:
+        batch: the batch to write.
+        layout: 'sre2l', 'lpld' or 'lpqld'.
+        types: `DumpInfo.types` of the source dump. If that dump has the same layout, its kinds
+            are restored; otherwise, and for parts it lacks, the usual kinds of `layout` are used.
+
+    Raises:
+        DumpError: the layout cannot represent part of the batch.
+    """
+    restoring = types.get("layout") == layout
+    kinds = dict(_USUAL[layout])
+    if restoring:
+        kinds.update({part: kind for part, kind in types.items() if kind is not None})
+    elif kinds["mix_index"] == "tensor.uint8" and batch.augmentation.mix and len(batch) > 256:
+        _refuse(batch, layout, f"mix partners of {len(batch)} samples: uint8 holds 256")
+    parts = [_coords(batch, layout, kinds), _flip_or_cutout(batch, layout, kinds)]
+    if batch.augmentation.randaugment is not None:
+        parts.append(_randaugment_parts(batch, batch.augmentation.randaugment, layout, kinds))
+    parts += _mix_parts(batch, layout, kinds)
+    parts += _labels(batch, layout, kinds, restoring)
+    return parts
+
+
+def fractions(crop: Crop, dtype: str) -> NDArray[Any]:
+    """(B, 4) crop fractions in another precision than the dump's, from the pixels if known."""
+    return replace(crop, precision=cast(Any, dtype)).fractions().astype(dtype, copy=False)
+
+
+def _refuse(batch: LabelBatch, layout: str, what: str) -> NoReturn:
+    raise DumpError(f"batch {batch.number}: layout {layout} cannot hold {what}")
+
+
+def _coords(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> Any:
+    crop = batch.augmentation.crop
+    if crop is None:
+        _refuse(batch, layout, "labels without crop boxes")
+    return restore(fractions(crop, dtype_of(kinds["coords"])), kinds["coords"])
+
+
+def _flip_or_cutout(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> Any:
+    flip, cutout = batch.augmentation.flip, batch.augmentation.cutout
+    if (flip is None) == (cutout is None):
+        _refuse(batch, layout, "both or neither of flips and cutout")
+    if cutout is None:
+        return restore(flip, kinds["flip"])
+    if kinds["cutout"] is None:
+        _refuse(batch, layout, "cutout; use layout lpld or lpqld")
+    return restore(cutout, kinds["cutout"])
+
+
+def _randaugment_parts(
+    batch: LabelBatch, drawn: RandAugment, layout: str, kinds: Mapping[str, Any]
+) -> list[Any]:
+    if "randaugment" not in kinds:
+        _refuse(batch, layout, "RandAugment; use layout lpqld")
+    decision = kinds["randaugment"].get("decision") or "tensor.float16"
+    return [
+        [
+            restore(drawn.op[:, j], "tensor.int64"),
+            restore(drawn.decision[:, j], decision),
+            restore(drawn.magnitude[:, j], f"tensor.{dtype}"),
+        ]
+        for j, dtype in enumerate(drawn.magnitude_dtypes)
+    ]
+
+
+def _mix_parts(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> list[Any]:
+    mix = batch.augmentation.mix
+    if mix is None:
+        return [None, None, None]
+    parts = [restore(mix.partner, kinds["mix_index"]), restore(mix.ratio, kinds["ratio"])]
+    if mix.box is None:
+        return [*parts, None]
+    if dtype_of(kinds["box"]) == "uint8" and not all(0 <= edge <= 255 for edge in mix.box):
+        _refuse(batch, layout, f"the mix box {mix.box}: uint8 ends at 255")
+    row0, row1, col0, col1 = mix.box
+    return [*parts, [restore(edge, kinds["box"]) for edge in (row0, col0, row1, col1)]]
+
+
+def _labels(batch: LabelBatch, layout: str, kinds: Mapping[str, Any], restoring: bool) -> list[Any]:
+    labels = batch.labels.expanded()
+    if labels.space != "logits":
+        _refuse(batch, layout, "probabilities; it holds logits")
+    kind = kinds["values"] if restoring and "values" in kinds else f"tensor.{labels.precision}"
+    values = restore(labels.value, kind)
+    if labels.index is None:
+        return [values]
+    if kinds["indices"] is None:
+        _refuse(batch, layout, "top-k labels; use layout lpqld")
+    if labels.tail != "zero":
+        _refuse(batch, layout, f"top-k labels with a {labels.tail!r} tail")
+    largest = np.iinfo(dtype_of(kinds["indices"])).max
+    if labels.index.max() > largest:
+        _refuse(batch, layout, f"class {labels.index.max()} in {kinds['indices']}")
+    return [values, restore(labels.index, kinds["indices"])]

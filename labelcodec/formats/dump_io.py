@@ -1,0 +1,110 @@
+"""Opening and writing a dump, whatever its layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelcodec.batch import LabelBatch
+from labelcodec.errors import DumpError
+from labelcodec.files.atomic_dir import atomic_folder
+from labelcodec.formats.directory import check_directory
+from labelcodec.formats.interface import Dump, OpenOptions
+from labelcodec.formats.option_check import check_options
+from labelcodec.formats.registry import detect, layout_named
+from labelcodec.formats.typespec import check_typespecs
+from labelcodec.images import list_images
+
+
+def open_dump(
+    path: str | os.PathLike[str],
+    *,
+    layout: str | None = None,
+    images: str | os.PathLike[str] | None = None,
+    image_order: str | os.PathLike[str] | None = None,
+    loader_seed: int | None = None,
+    label_type: str | None = None,
+    classes: int | None = None,
+) -> Dump:
+    """Open a dump: a directory of soft labels in another project's layout.
+
+    Only lists the files and reads the side files and the first batches. Code named in a file is
+    never executed.
+
+    Args:
+        path: directory of the dump.
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'fkd' or one from an
+            installed plug-in; None detects it.
+        images: the image folder the labels were made from. It provides the true image sizes and
+            the number of classes, and every image index is checked against it.
+        image_order: JSON file with the image indices of every epoch or batch. It overrides the
+            order recorded in the dump; `DumpInfo.image_order` reports this. Not for fkd.
+        loader_seed: seed of the data loader that wrote an SRe2L dump without a recorded image
+            order; 42 by default. The order derived from it is checked against the labels.
+        label_type: 'hard', 'smoothing', 'MS' or 'MR'; fkd only, whose files do not distinguish
+            MS from MR.
+        classes: number of classes C, which files of top-k labels do not record.
+
+    Raises:
+        DumpError: the dump is incomplete, inconsistent, damaged or in an unknown layout.
+        UnsafeError: a file would run code if a plain unpickler opened it.
+        MismatchError: there is no image folder at `images`.
+        ConfigError: an option does not apply to this dump.
+    """
+    root = Path(path)
+    resolved = detect(root) if layout is None else layout_named(layout)
+    check_directory(root)
+    options = {"image_order": image_order, "loader_seed": loader_seed, "label_type": label_type}
+    check_options(root, resolved, options)
+    listing = list_images(Path(images)) if images is not None else None
+    order = Path(image_order) if image_order is not None else None
+    return resolved.open(root, OpenOptions(listing, order, loader_seed, label_type, classes))
+
+
+def write_dump(
+    batches: Iterable[LabelBatch],
+    directory: Path | str,
+    layout: str,
+    types: Mapping[str, Any],
+    names: Sequence[str] | None = None,
+    *,
+    force: bool = False,
+) -> int:
+    """Write batches as a dump that the original code of its layout can load.
+
+    The write is atomic: files go to a temporary sibling of `directory`, which is renamed at the
+    end, so that `directory` is either complete or absent.
+
+    Args:
+        batches: the batches in (epoch, batch) order.
+        directory: the target; must be absent or empty, unless `force` is set.
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'fkd' or one from an
+            installed plug-in.
+        types: `DumpInfo.types` of the source dump. If the source has the same layout, every
+            tensor gets its original dtype; otherwise the dtype that `layout` usually has.
+        names: `DumpInfo.names`; fkd only.
+        force: replace a directory that holds nothing but a dump.
+
+    Returns:
+        Number of files written, side files included.
+
+    Raises:
+        DumpError: the directory is not empty or may not be replaced, the layout cannot represent
+            the labels, or there are no batches.
+        MismatchError: another process is writing to `directory`.
+    """
+    resolved, target = layout_named(layout), Path(directory)
+    check_typespecs(types)
+    with atomic_folder(target, force) as partial:
+        iterator = iter(batches)
+        first = next(iterator, None)
+        if first is None:
+            raise DumpError("there are no batches to write")
+        return resolved.write(_chained(first, iterator), partial, types, names)
+
+
+def _chained(first: LabelBatch, rest: Iterable[LabelBatch]) -> Iterable[LabelBatch]:
+    yield first
+    yield from rest

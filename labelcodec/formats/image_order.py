@@ -1,0 +1,190 @@
+"""Image indices of each batch, read from a file or derived from the data loader's seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.errors import DumpError
+from labelcodec.files.os_errors import naming
+
+LOADER_SEED = 42
+
+
+class Order(Protocol):
+    """Image indices of the batches of a dump."""
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) int64 image indices of batch i."""
+
+
+@dataclass(frozen=True, eq=False)
+class ListedOrder:
+    """Recorded image indices of all batches, concatenated; batch i is start[i]:start[i + 1]."""
+
+    flat: NDArray[np.int32]
+    start: NDArray[np.int64]
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) int64 image indices of batch i."""
+        return self.flat[self.start[i] : self.start[i + 1]].astype(np.int64)
+
+
+@dataclass(eq=False)
+class SeedOrder:
+    """Order drawn by torch's `RandomSampler` from a seeded generator.
+
+    The sampler draws two permutations per epoch and uses the first. The state of the generator
+    before each epoch is cached, so that epochs can be accessed in any order.
+
+    Attributes:
+        seed: seed of the generator.
+        images: number of images N.
+        batch_size: samples per batch; the last batch of an epoch holds the remainder.
+        per_epoch: batches per epoch.
+    """
+
+    seed: int
+    images: int
+    batch_size: int
+    per_epoch: int
+    _states: list[Any] = field(default_factory=list, repr=False)
+    _drawn: tuple[int, NDArray[np.int64]] | None = field(default=None, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SeedOrder, (self.seed, self.images, self.batch_size, self.per_epoch)
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) int64 image indices of batch i."""
+        epoch, batch = divmod(i, self.per_epoch)
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = (epoch, self.permutation(epoch))
+        return self._drawn[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def permutation(self, epoch: int) -> NDArray[np.int64]:
+        """(N,) int64, the images in the order of that epoch."""
+        import torch
+
+        generator = torch.Generator()
+        if not self._states:
+            self._states.append(generator.manual_seed(self.seed).get_state())
+        generator.set_state(self._states[min(epoch, len(self._states) - 1)])
+        while len(self._states) <= epoch:
+            for _ in range(2):
+                torch.randperm(self.images, generator=generator)
+            self._states.append(generator.get_state())
+        drawn: NDArray[np.int64] = torch.randperm(self.images, generator=generator).numpy()
+        return drawn
+
+
+def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
+    """Read lists of image indices from JSON: a list of lists, or a map from number to list.
+
+    Returns:
+        Epoch or batch number -> int64 image indices.
+
+    Raises:
+        DumpError: the file is missing or has another structure.
+        OSError: it cannot be read.
+    """
+    try:
+        with naming(file):
+            content = json.loads(file.read_bytes())
+    except FileNotFoundError as error:
+        raise DumpError(f"{file}: the file is missing") from error
+    except (ValueError, RecursionError) as error:
+        raise DumpError(f"{file}: not a JSON file ({error})") from error
+    if isinstance(content, list):
+        content = dict(enumerate(content))
+    if not isinstance(content, dict) or not content:
+        raise DumpError(f"{file}: expected lists of image indices, one per epoch or per batch")
+    return {_number(key, file): _index_list(key, value, file) for key, value in content.items()}
+
+
+def _number(key: Any, file: Path) -> int:
+    if not str(key).isascii() or not str(key).isdigit() or str(int(key)) != str(key):
+        raise DumpError(f"{file}: key {key!r} is not the number of an epoch or batch")
+    return int(key)
+
+
+def _index_list(key: Any, value: Any, file: Path) -> NDArray[np.int64]:
+    try:
+        indices = np.asarray(value)
+    except ValueError:
+        indices = np.empty(0, object)
+    # numpy silently converts bools in a list of integers to 0 and 1
+    if indices.ndim != 1 or indices.dtype.kind != "i" or {*map(type, value)} != {int}:
+        raise DumpError(f"{file}: entry {key} is not a list of image indices")
+    if indices.min() < 0 or indices.max() > np.iinfo(np.int32).max:
+        raise DumpError(
+            f"{file}: entry {key} holds the image index "
+            f"{indices.min() if indices.min() < 0 else indices.max()}"
+        )
+    return indices.astype(np.int64, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownOrder:
+    """An image order and its source.
+
+    Attributes:
+        order: image indices of each batch.
+        images: number of images it refers to.
+        samples: number of samples in all batches.
+        sentence: one sentence for `DumpInfo.image_order`: the source, and how it was checked.
+    """
+
+    order: Order
+    images: int
+    samples: int
+    sentence: str
+
+
+def listed(
+    order: ListedOrder, file: Path, own: Path | None, images: int | None, checked: str
+) -> KnownOrder:
+    """The image order recorded in a file.
+
+    Args:
+        order: the image indices in `file`.
+        file: the file they were read from.
+        own: the dump's own image order file, or None.
+        images: number of images in the image folder, or None without one.
+        checked: what the lists were checked against, for the sentence.
+
+    Raises:
+        DumpError: an index exceeds the number of images.
+    """
+    largest = int(order.flat.max())
+    if images is not None and largest >= images:
+        outside = int(np.argmax(order.flat >= images))
+        batch = int(np.searchsorted(order.start, outside, side="right")) - 1
+        raise DumpError(
+            f"{file}: batch {batch} of the dump has image index {order.flat[outside]}, but the "
+            f"image folder has {images} images. Pass the folder the labels were made from."
+        )
+    instead = "" if own in (None, file) else f", not from {own.name} in the dump"
+    sentence = f"read from {file.name}{instead}; {checked}"
+    return KnownOrder(order, images or largest + 1, len(order.flat), sentence)
+
+
+def by_batch(lists: Sequence[NDArray[np.int64]]) -> ListedOrder:
+    """Build an order from one list of image indices per batch."""
+    start = np.concatenate([[0], np.cumsum([len(indices) for indices in lists])]).astype(np.int64)
+    return ListedOrder(np.concatenate(lists).astype(np.int32), start)
+
+
+def by_epoch(lists: Sequence[NDArray[np.int64]], batch_size: int) -> ListedOrder:
+    """Build an order from one list of image indices per epoch, split into batches."""
+    pieces = [
+        indices[start : start + batch_size]
+        for indices in lists
+        for start in range(0, len(indices), batch_size)
+    ]
+    return by_batch(pieces)

@@ -1,0 +1,82 @@
+"""Registry of dump layouts, and detection of the layout of a directory."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from labelcodec.errors import DumpError
+from labelcodec.formats.directory import check_directory, is_batch_file, tar_files
+from labelcodec.formats.interface import Layout
+from labelcodec.plugins import Registry, imported
+
+
+@dataclass(frozen=True)
+class LayoutEntry:
+    """Registry entry of a layout.
+
+    Attributes:
+        name: name of the layout, as used in options and headers.
+        layout: 'package.module:Class', a `Layout` with a constructor without arguments; imported on
+            first use.
+    """
+
+    name: str
+    layout: str
+
+
+LAYOUTS: Registry[LayoutEntry] = Registry(
+    "layout",
+    "labelcodec.layouts",
+    LayoutEntry,
+    (
+        LayoutEntry("sre2l", "labelcodec.formats.sre2l:SRe2L"),
+        LayoutEntry("lpld", "labelcodec.formats.lpld:LPLD"),
+        LayoutEntry("lpqld", "labelcodec.formats.lpqld:LPQLD"),
+        LayoutEntry("fkd", "labelcodec.formats.fkd:FKD"),
+    ),
+)
+
+
+def layout_named(name: str) -> Layout:
+    """The layout registered under a name.
+
+    Raises:
+        DumpError: the name is unknown.
+        UnsupportedError: the layout of an installed plug-in cannot be loaded.
+    """
+    entry = LAYOUTS.find(name)
+    if entry is None:
+        raise DumpError(f"unknown layout {name!r}; known are {', '.join(LAYOUTS.names())}")
+    layout: Layout = imported(entry.layout)()
+    return layout
+
+
+def detect(root: Path) -> Layout:
+    """Detect the layout of a dump directory.
+
+    Raises:
+        DumpError: the directory is missing or empty, or matches no layout or more than one.
+    """
+    check_directory(root)
+    layouts = [layout_named(entry.name) for entry in LAYOUTS.entries()]
+    expected = f"expected {', '.join(layout.looks_like for layout in layouts)}"
+    with os.scandir(root) as entries:
+        names = {entry.name: entry.is_dir() for entry in entries}
+    if not names:
+        raise DumpError(f"{root}: the folder is empty; {expected}")
+    matching = [layout for layout in layouts if layout.detect(root, names)]
+    if len(matching) > 1:
+        mixed = " and ".join(layout.name for layout in matching)
+        raise DumpError(f"{root}: found files of {mixed}, a mixture of layouts; {expected}")
+    if matching:
+        return matching[0]
+    tar = next(tar_files(root), None)
+    if tar is not None and is_batch_file(tar):
+        in_epoch = tar.parent.name.startswith("epoch_")
+        deeper = tar.parent.parent if in_epoch else tar.parent
+        raise DumpError(f"{root}: the dump is deeper down; pass {deeper}")
+    shown = ", ".join(name + "/" * is_dir for name, is_dir in islice(sorted(names.items()), 5))
+    raise DumpError(f"{root}: found {shown}{', …' if len(names) > 5 else ''}; {expected}")

@@ -1,0 +1,66 @@
+"""SRe2L's layout: epoch_E/batch_B.tar; the image order is derived from the loader's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelcodec.batch import LabelBatch
+from labelcodec.formats.batch_files import BatchFiles, batch_file_parts
+from labelcodec.formats.epoch_folders import (
+    EPOCH_SIDE,
+    ORDER_SIDE,
+    epoch_label_files,
+    epoch_side_files,
+    has_epochs,
+    open_epochs,
+    recorded_order,
+    write_epochs,
+)
+from labelcodec.formats.interface import OpenOptions
+from labelcodec.formats.option_check import NO_LABEL_TYPE
+
+
+class SRe2L:
+    """SRe2L's layout; methods as in `interface.Layout`."""
+
+    name = "sre2l"
+    looks_like = "epoch_N/batch_N.tar (SRe2L)"
+
+    def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
+        """Whether there are epoch folders without LPLD's side file."""
+        return has_epochs(names) and EPOCH_SIDE not in names
+
+    def label_files(self, root: Path) -> list[Path]:
+        """All batch files."""
+        return epoch_label_files(root)
+
+    def side_files(self, root: Path) -> list[Path]:
+        """The image order files of the dump."""
+        return epoch_side_files(root)
+
+    def file_parts(self, file: Path) -> list[tuple[str, Any]]:
+        """Components of a batch file."""
+        return batch_file_parts(file)
+
+    def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
+        """The label type, and the loader seed if an image order is recorded."""
+        unused = {"label_type": NO_LABEL_TYPE}
+        if why := recorded_order(root, options, (EPOCH_SIDE, ORDER_SIDE)):
+            unused["loader_seed"] = why
+        return unused
+
+    def open(self, root: Path, options: OpenOptions) -> BatchFiles:
+        """Open a dump."""
+        return open_epochs(root, self.name, options)
+
+    def write(
+        self,
+        batches: Iterable[LabelBatch],
+        root: Path,
+        types: Mapping[str, Any],
+        names: Sequence[str] | None,
+    ) -> int:
+        """As `Layout.write`."""
+        return write_epochs(batches, root, self.name, types)

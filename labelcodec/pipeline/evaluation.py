@@ -1,0 +1,175 @@
+"""Evaluation of a student on an image folder: accuracy, loss, agreement with the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from labelcodec.augmentation.crop.resampling import pillow_filter
+from labelcodec.errors import MismatchError
+from labelcodec.images import ImageListing, list_images
+from labelcodec.pipeline.forward import forward
+from labelcodec.progress import Progress
+from labelcodec.replay.image_source import ImageFiles
+from labelcodec.replay.loading import iterate_loader, start_worker
+from labelcodec.replay.normalisation import normalise
+
+CROP_SHARE = 224 / 256  # centre crop's share of the shorter side
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a student.
+
+    Attributes:
+        images: number of images evaluated.
+        top1: top-1 accuracy, 0..1.
+        top5: top-5 accuracy (top-C for fewer than five classes), 0..1.
+        loss: mean cross-entropy to the true class, in nats.
+        agreement: share of images for which student and teacher predict the same class, 0..1; None
+            without a teacher.
+    """
+
+    images: int
+    top1: float
+    top5: float
+    loss: float
+    agreement: float | None = None
+
+
+class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
+    """Images of a folder prepared for evaluation: shorter side resized, centre cropped.
+
+    Images of the network's input size are left unchanged.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        size: tuple[int, int],
+        interpolation: str,
+        resize: bool,
+        classes: int,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """List the folder.
+
+        Args:
+            root: image folder, one sub-folder per class.
+            size: height, width of the network input.
+            interpolation: 'bilinear' or 'bicubic'.
+            resize: resize images of other sizes to 256/224 of `size` and crop their centre, as is
+                usual for ImageNet; if False, resize them to `size` directly.
+            classes: C, the number of classes of the networks.
+            names: names of the networks' C classes, of which the folder may hold a subset. Without
+                names the folder's classes are the networks' first ones, in order.
+
+        Raises:
+            MismatchError: not an image folder, or it has a class that the networks do not have.
+        """
+        self.listing, self.classes = list_images(root), classes
+        self._hard = _class_indices(self.listing, classes, names)[self.listing.class_index]
+        self._files = ImageFiles(self.listing)
+        self._size, self._filter, self._resize = size, pillow_filter(interpolation), resize
+
+    def __len__(self) -> int:
+        """Number of images in the folder."""
+        return len(self.listing)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        """(3, H, W) uint8 image, and its class 0..C-1."""
+        image = self._files.image(index)
+        if image.size != self._size[::-1]:
+            image = self._resized(image)
+        levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        return levels, int(self._hard[index])
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        height, width = self._size
+        if not self._resize:
+            return image.resize((width, height), self._filter)
+        scale = max(height / CROP_SHARE / image.height, width / CROP_SHARE / image.width)
+        sides = round(image.width * scale), round(image.height * scale)
+        left, top = round((sides[0] - width) / 2), round((sides[1] - height) / 2)
+        resized = image.resize(sides, self._filter)
+        return resized.crop((left, top, left + width, top + height))
+
+
+def _class_indices(
+    listing: ImageListing, classes: int, names: Sequence[str] | None
+) -> NDArray[np.int64]:
+    """(folder classes,) int64 index of each of the folder's classes among the networks'."""
+    if names is None:
+        if len(listing.classes) > classes:
+            raise MismatchError(
+                f"{listing.root}: has {len(listing.classes)} classes, the student knows {classes}"
+            )
+        return np.arange(len(listing.classes))
+    index_of = {name: i for i, name in enumerate(names)}
+    for name in listing.classes:
+        if name not in index_of:
+            raise MismatchError(
+                f"{listing.root}: has a class {name!r}, the student knows none of that name but "
+                f"{len(names)} from {names[0]!r} to {names[-1]!r}"
+            )
+    return np.array([index_of[name] for name in listing.classes])
+
+
+@torch.no_grad()
+def score_model(
+    model: nn.Module,
+    images: EvaluationImages,
+    normalisation: Mapping[str, Any] | None,
+    device: torch.device | str = "cpu",
+    *,
+    teacher: nn.Module | None = None,
+    named: tuple[str, str] = ("the student", "the teacher"),
+    batch_size: int = 128,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Scores:
+    """Evaluate a student on all images and, with a teacher, measure their agreement.
+
+    Args:
+        model: the student, on the device; it is put into evaluation mode.
+        images: the images to evaluate on.
+        normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
+        device: device of the models.
+        teacher: the teacher, on the device and in evaluation mode.
+        named: names of student and teacher in error messages.
+        batch_size: images per forward pass.
+        workers: processes that load images.
+        progress: called with images done and total images.
+
+    Raises:
+        MismatchError: an image cannot be read, or a model does not take the images or has another
+            number of classes.
+    """
+    loader = DataLoader(images, batch_size, num_workers=workers, worker_init_fn=start_worker)
+    model.eval()
+    count, top1_hits, top5_hits, loss, agreed = 0, 0, 0, 0.0, 0
+    for levels, hard in iterate_loader(loader):
+        inputs, targets = normalise(levels.to(device), normalisation), hard.to(device)
+        logits = forward(model, inputs, images.classes, named[0]).float()
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        top1_hits += int((best[:, 0] == targets).sum())
+        top5_hits += int((best == targets[:, None]).any(dim=1).sum())
+        loss += float(F.cross_entropy(logits, targets, reduction="sum"))
+        if teacher is not None:
+            teacher_classes = forward(teacher, inputs, images.classes, named[1]).argmax(dim=1)
+            agreed += int((teacher_classes == best[:, 0]).sum())
+        count += len(hard)
+        if progress is not None:
+            progress(count, len(images))
+    agreement = None if teacher is None else agreed / count
+    return Scores(count, top1_hits / count, top5_hits / count, loss / count, agreement)

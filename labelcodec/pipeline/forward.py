@@ -1,0 +1,44 @@
+"""Forward pass of any model, with errors that name it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from labelcodec.errors import MismatchError
+from labelcodec.pipeline.distributed import is_loss
+from labelcodec.replay.loading import is_worker_death
+
+
+def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> torch.Tensor:
+    """Run a model on a batch of images.
+
+    Args:
+        model: a model of any library, or the user's own.
+        inputs: (B, 3, H, W) float images, normalised and on the model's device.
+        classes: C.
+        who: name of the model in error messages.
+
+    Returns:
+        (B, C) logits, in the dtype that the model returns.
+
+    Raises:
+        MismatchError: the model fails on such images, or does not return a (B, C) tensor.
+    """
+    try:
+        logits = model(inputs)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if is_loss(error) or is_worker_death(error):
+            raise
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
+        raise MismatchError(f"{who} fails on {tuple(inputs.shape)} images: {reason}") from error
+    if not isinstance(logits, torch.Tensor):
+        raise MismatchError(f"{who} gave a {type(logits).__name__}, expected a tensor of logits")
+    if logits.shape != (len(inputs), classes):
+        raise MismatchError(
+            f"{who} gave {tuple(logits.shape)} for {len(inputs)} images, expected "
+            f"({len(inputs)}, {classes}): one logit per class"
+        )
+    return logits

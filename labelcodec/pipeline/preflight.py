@@ -1,0 +1,96 @@
+"""Preparation of a training run: checks, run description and batch order."""
+
+from __future__ import annotations
+
+from labelcodec.errors import ConfigError, DataError, MismatchError
+from labelcodec.pipeline import threads
+from labelcodec.pipeline.distributed import Process, check_shared
+from labelcodec.pipeline.models import is_file
+from labelcodec.pipeline.run_folder import Run, digest
+from labelcodec.pipeline.training_recipe import TrainingRecipe
+from labelcodec.replay.batch_order import BatchOrder
+from labelcodec.replay.dataset import ReplayDataset
+
+
+def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -> None:
+    """Check that a recipe can train on a dataset.
+
+    Args:
+        dataset: the labels and images to train on.
+        recipe: the training settings.
+        world: number of processes that share the batches.
+
+    Raises:
+        ConfigError: the student is a model file, the loss is always 0 (`mse` with top-1 labels),
+            or there are more processes than batches.
+        DataError: there are no batches, or the normalisation of the inputs is unknown.
+        MismatchError: the loss needs hard labels, which the image folder does not provide.
+    """
+    if not len(dataset):
+        raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
+    check_shared(len(dataset), world)
+    if recipe.loss == "mse" and dataset.reader.header.k == 1:
+        raise ConfigError("loss='mse' compares logits within a label, and these have one each")
+    if is_file(recipe.model):
+        raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
+    if dataset.normalisation is None and dataset.reader.header.recipe is None:
+        raise DataError(
+            f"{dataset.reader.paths[0]}: does not say how the teacher's inputs were normalised; "
+            "give their `normalisation` (mean 0 0 0 and std 1 1 1 if they were not)"
+        )
+    classes = len(dataset.listing.classes)
+    if recipe.loss == "cosine" and classes != dataset.classes:
+        raise MismatchError(
+            f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
+            "loss='cosine' needs the class of every image"
+        )
+
+
+def describe_run(
+    dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, this_process: Process
+) -> Run:
+    """Description of the run, to be written to its folder.
+
+    Args:
+        dataset: labels and images.
+        recipe: the training recipe.
+        seed: seed of the run.
+        this_process: this process.
+    """
+    normalisation, names = dataset.normalisation, dataset.listing.classes
+    return Run(
+        recipe,
+        seed,
+        dataset.classes,
+        dataset.size,
+        dataset.interpolation,
+        None if normalisation is None else dict(normalisation),
+        digest(dataset.reader),
+        this_process.world,
+        list(names) if len(names) == dataset.classes else None,
+        (threads.thread_count(),),
+    )
+
+
+def batch_order(
+    dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, this_process: Process
+) -> BatchOrder:
+    """Batch order of the run; by default an epoch has as many samples as there are images.
+
+    Args:
+        dataset: labels and images.
+        recipe: the training recipe.
+        seed: seed of the order.
+        this_process: this process, which gets its share of the batches.
+    """
+    images = dataset.reader.header.images or len(dataset.listing)
+    batches_per_pass = images / dataset.reader.index.samples.mean()
+    per_epoch = recipe.batches_per_epoch or max(round(batches_per_pass), this_process.world)
+    return BatchOrder(
+        len(dataset),
+        per_epoch=per_epoch,
+        order=recipe.order,
+        seed=seed,
+        rank=this_process.rank,
+        world=this_process.world,
+    )

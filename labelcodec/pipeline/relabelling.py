@@ -1,0 +1,314 @@
+"""Relabelling: a teacher labels an image folder, directly into a container."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
+from labelcodec.batch import LabelBatch, Precision
+from labelcodec.codecs import registry
+from labelcodec.codecs.fitting_sample import sampled_batches
+from labelcodec.errors import MismatchError
+from labelcodec.header import Header
+from labelcodec.image_names import cheap
+from labelcodec.images import (
+    ImageListing,
+    content_digest,
+    fingerprint,
+    image_sizes,
+    list_images,
+)
+from labelcodec.pipeline import threads
+from labelcodec.pipeline.distributed import Process, check_shared, process
+from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
+from labelcodec.pipeline.pruning import kept_batches
+from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
+from labelcodec.pipeline.teacher import Teacher, load_teacher
+from labelcodec.progress import Progress, named
+from labelcodec.reader import Reader
+from labelcodec.writer import Writer
+
+
+@dataclass(frozen=True)
+class RelabelReport:
+    """Result of a relabelling run.
+
+    Attributes:
+        files: the containers, one per process.
+        batches: number of batches in all of them.
+        labels: number of labels in all of them.
+        bytes: size of the container that this process wrote.
+        chosen: settings that fitting the codec selected and the rate and distortion it measured,
+            see `Coder.chosen`; empty for codecs that select none.
+    """
+
+    files: tuple[Path, ...]
+    batches: int
+    labels: int
+    bytes: int
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+
+def relabel(
+    images: Path | str | ImageListing,
+    target: Path | str,
+    teacher: nn.Module | str,
+    *,
+    weights: Path | str | None = None,
+    classes: int | None = None,
+    epochs: int = 300,
+    keep: float = 1.0,
+    codec: str = "dense",
+    batch_size: int = 128,
+    image_size: int | tuple[int, int] = 224,
+    interpolation: str = "bilinear",
+    normalisation: Mapping[str, Any] | None = None,
+    autocast: str | None = None,
+    precision: Precision = "float16",
+    seed: int = 0,
+    workers: int = 0,
+    device: str | None = None,
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
+    **augmentation: Any,
+) -> RelabelReport:
+    """Label an image folder with a teacher, directly into a container.
+
+    Image order and augmentation are drawn from the seed, so the file stores neither. Under torchrun
+    every process labels its share of the batches and writes its own shard.
+
+    Example:
+        >>> relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
+
+    Args:
+        images: image folder, one sub-folder per class.
+        target: the container; with several processes each writes `NAME-RANK-of-WORLD.slc`, in a
+            folder that all of them see.
+        teacher: a model name as in `labelcodec.pipeline.models.build`, or a trained torch module
+            that maps (B, 3, H, W) images to (B, C) logits.
+        weights: file of the teacher's weights; None for a module or a model that includes them.
+        classes: C of the teacher; default: the number of classes of the folder.
+        epochs: T, number of epochs the student will train for.
+        keep: share of the batches to label, above 0 and up to 1.
+        codec: a codec spec.
+        batch_size: images per batch.
+        image_size: height and width of the teacher's input, in pixels.
+        interpolation: 'bilinear' or 'bicubic' resizing of crops.
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1; None for inputs in
+            0..1. (The command's default is that of ImageNet.)
+        autocast: 'float16' or 'bfloat16' for mixed-precision inference; None for float32.
+        precision: dtype to which logits are rounded: 'float16', 'bfloat16' or 'float32'.
+        seed: seed of image order and augmentation, 0..2^64 - 1.
+        workers: processes that load images.
+        device: 'cpu', 'cuda', ...; default: a GPU if there is one.
+        resume: continue an interrupted run, if there is one; the resulting files are the same.
+        force: replace existing files.
+        progress: called with images measured and total images, then with batches labelled and
+            total batches of this process.
+        note: called in the first process with notes for the user.
+        **augmentation: parameters of `AugmentationSpec`: scale, ratio, flip, mix, alpha, cutout,
+            operations, magnitude, deviation.
+
+    Raises:
+        ConfigError: an invalid parameter, codec spec or model name.
+        MismatchError: the teacher's weights do not fit, a file exists, or it belongs to another
+            run.
+        LabelcodecError: an image cannot be read, or the codec cannot store the labels.
+    """
+    listing = images if isinstance(images, ImageListing) else list_images(images)
+    with process(device) as this_process:
+        loaded_teacher = load_teacher(
+            teacher,
+            None if weights is None else Path(weights),
+            classes or len(listing.classes),
+            this_process.device,
+            normalisation=normalisation,
+            autocast=autocast,
+            precision=precision,
+        )
+        report_progress = progress if this_process.first else None
+        sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
+        height_width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        spec = AugmentationSpec(
+            seed, len(listing), batch_size, height_width, pack_sizes(sizes), **augmentation
+        )
+        return relabel_listing(
+            loaded_teacher,
+            listing,
+            Path(target),
+            spec,
+            this_process,
+            epochs=epochs,
+            keep=keep,
+            codec=codec,
+            interpolation=interpolation,
+            workers=workers,
+            resume=resume,
+            force=force,
+            progress=named(report_progress, "labels"),
+            note=note,
+        )
+
+
+def relabel_listing(
+    teacher: Teacher,
+    listing: ImageListing,
+    target: Path,
+    recipe: AugmentationSpec,
+    this_process: Process,
+    *,
+    epochs: int,
+    keep: float = 1.0,
+    codec: str = "dense",
+    interpolation: str = "bilinear",
+    workers: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
+) -> RelabelReport:
+    """Label an image folder with a loaded teacher.
+
+    The labels do not depend on the number of processes. Their last bits depend on the number of
+    threads: resuming a run with another number gives a note.
+
+    The batches to which tables are fitted are labelled first, by all processes, and are kept in
+    `NAME.slc.fitting` beside each container until the containers are complete.
+
+    Args:
+        teacher: the teacher.
+        listing: the image folder.
+        target: the container; with several processes each writes `NAME-RANK-of-WORLD.slc`, in a
+            folder that all of them see.
+        recipe: the augmentation spec that batches are drawn from.
+        this_process: this process, which labels its share of the batches.
+        epochs: T, as in `kept_batches`.
+        keep: as in `kept_batches`.
+        codec: a codec spec.
+        interpolation: 'bilinear' or 'bicubic' resizing of crops.
+        workers: processes that load images.
+        resume: continue an interrupted run, if there is one; the resulting files are the same.
+        force: replace existing files.
+        progress: called with batches labelled and total batches of this process.
+        note: called in the first process with notes for the user.
+
+    Raises:
+        LabelcodecError: as in `relabel`. Batches labelled so far are kept for resuming, and a note
+            on the error says where.
+    """
+    if len(listing.classes) > teacher.classes:
+        raise MismatchError(
+            f"{listing.root}: has {len(listing.classes)} classes, the teacher {teacher.classes}"
+        )
+    numbers = kept_batches(recipe, epochs, keep)
+    check_shared(len(numbers), this_process.world)
+    own = numbers[this_process.rank :: this_process.world]
+    header = Header(
+        classes=teacher.classes,
+        precision=teacher.precision,
+        images=len(listing),
+        image_size=recipe.size,
+        fingerprint=fingerprint(listing.paths),
+        content=content_digest(listing),
+        teacher=teacher.facts,
+        interpolation=interpolation,
+        normalisation=teacher.normalisation,
+        mix=recipe.mix,
+        epochs=epochs,
+        recipe=recipe,
+    )
+    files = shard_paths(target, this_process.world)
+    path = files[this_process.rank]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    labels = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
+    sample = _sample(numbers, recipe, teacher.classes, codec)
+    share = sample[this_process.rank :: this_process.world]
+    total = len(share) + len(set(own) - set(sample))
+    seeded_batches = SeededBatches(listing, recipe, interpolation)
+
+    def label(batch_numbers: Sequence[int], last: int) -> Iterator[LabelBatch]:
+        """Label batches; the last of them is number `last` of `total` for this process."""
+        for i, batch in enumerate(label_batches(teacher, seeded_batches, batch_numbers, workers)):
+            if progress is not None:
+                progress(last - len(batch_numbers) + i + 1, total)
+            yield batch
+
+    opened: AbstractContextManager[Writer | None] = nullcontext()
+    if not (resume and path.exists()):
+        names = listing.paths if cheap(listing.paths, labels) else None
+        opened = Writer(
+            path, header, codec, resume=resume, force=force, expected=labels, names=names
+        )
+    with FittingCache(files, this_process.rank, header, resume=resume) as cache:
+        thread_count = threads.thread_count()
+        if this_process.first and cache.started_threads not in (None, thread_count):
+            note(threads.thread_change_note(path, cache.started_threads, thread_count))
+        with opened as writer:
+            stored_tables = (
+                tables_of(path, header, codec, own) if writer is None else _tables(writer, own)
+            )
+            tables = this_process.shared(stored_tables)
+            if tables is None:
+                cache.write(share, partial(label, last=len(share)), force=force)
+                this_process.wait()
+                if this_process.first and writer is not None:
+                    cached = cache.read()
+                    coder = writer.fit([cached[number] for number in sample])
+                    tables = coder.side_information()
+                tables = this_process.shared(tables)
+            assert tables is not None
+            if writer is not None:
+                writer.adopt(tables)
+                _fill(writer, own, cache.read(), partial(label, last=total))
+        this_process.wait()
+    with Reader([path]) as reader:
+        chosen = next(iter(reader.chosen()), {})
+    return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen)
+
+
+def shard_paths(target: Path, world: int) -> list[Path]:
+    """Paths of the containers, one for each of `world` processes."""
+    if world == 1:
+        return [target]
+    stem = target.name.removesuffix(".slc")
+    return [target.with_name(f"{stem}-{rank}-of-{world}.slc") for rank in range(world)]
+
+
+def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:
+    """Tables of a partial file, as side information; None if they are not fitted yet."""
+    check_started(writer, own)
+    return None if writer.coder is None else writer.coder.side_information()
+
+
+def _sample(
+    numbers: Sequence[int], recipe: AugmentationSpec, classes: int, codec: str
+) -> list[int]:
+    """Numbers of the batches to which tables are fitted, the same for any number of processes."""
+    lengths = [recipe.samples(recipe.place(number)[1]) for number in numbers]
+    size = classes * np.dtype(np.float32).itemsize
+    positions = sampled_batches(lengths, size, registry.parse(codec).fit_labels)
+    return [numbers[position] for position in positions]
+
+
+def _fill(
+    writer: Writer,
+    own: Sequence[int],
+    cached: CachedBatches,
+    label: Callable[[Sequence[int]], Iterator[LabelBatch]],
+) -> None:
+    """Write this process's batches that are not in the file yet, in order."""
+    missing = [number for number in own if number not in writer.numbers]
+    labelled = label([number for number in missing if number not in cached])
+    for number in missing:
+        writer.add(cached[number] if number in cached else next(labelled))

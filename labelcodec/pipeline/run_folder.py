@@ -1,0 +1,110 @@
+"""Folder of a training run: its description (`run.json`) and its student."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgpack
+from torch import nn
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.header import OWN
+from labelcodec.pipeline import training_recipe as recipes
+from labelcodec.pipeline.models import build
+from labelcodec.pipeline.training_recipe import TrainingRecipe
+from labelcodec.reader import Reader
+
+CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Description of a training run, as stored in `run.json`.
+
+    Attributes:
+        recipe: the training settings.
+        seed: seed of the initial weights and the batch order.
+        classes: C.
+        image_size: height, width of the network input.
+        interpolation: 'bilinear' or 'bicubic' resizing.
+        normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
+        labels: digest of the label set, see `digest`.
+        processes: number of processes that trained the student.
+        class_names: classes of the image folder, in order; None if the folder lacks some classes.
+        threads: number of torch threads per process. A run resumed with other numbers has several
+            entries, in order of use; a run that did not record it has none.
+    """
+
+    recipe: TrainingRecipe
+    seed: int
+    classes: int
+    image_size: tuple[int, int]
+    interpolation: str
+    normalisation: dict[str, Any] | None
+    labels: str
+    processes: int
+    class_names: list[str] | None = None
+    threads: tuple[int, ...] = ()
+
+    def to_map(self) -> dict[str, Any]:
+        """Plain values, for JSON and for comparison with a checkpoint."""
+        plain = {key: value for key, value in vars(self).items() if key != "recipe"}
+        lists = {"image_size": list(self.image_size), "threads": list(self.threads)}
+        return plain | {"recipe": self.recipe.to_map(), **lists}
+
+    def after(self, earlier: tuple[int, ...]) -> Run:
+        """This run, continued from epochs that were trained with these thread counts."""
+        return replace(
+            self, threads=earlier if earlier[-1:] == self.threads else earlier + self.threads
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write `run.json`."""
+        (folder / FACTS).write_text(json.dumps(self.to_map(), indent=2) + "\n")
+
+
+def digest(reader: Reader) -> str:
+    """SHA-256 (hex) of a label set's header and index, independent of its sharding."""
+    header, index = reader.header.to_map(), reader.index
+    common = {key: value for key, value in header.items() if key not in OWN}
+    sha256 = hashlib.sha256(msgpack.packb(common))
+    for column in (index.number, index.samples, index.size):
+        sha256.update(column.astype("<i8").tobytes())
+    return sha256.hexdigest()
+
+
+def load_run(folder: Path) -> Run:
+    """Read a run's `run.json`.
+
+    Raises:
+        MismatchError: the file is missing or malformed.
+    """
+    path = folder / FACTS
+    try:
+        facts = json.loads(path.read_text())
+        recipe = recipes.from_map(facts.pop("recipe"), str(path))
+        height, width = facts.pop("image_size")
+        threads = tuple(map(int, facts.pop("threads", ())))
+        return Run(recipe=recipe, image_size=(int(height), int(width)), threads=threads, **facts)
+    except FileNotFoundError:
+        raise MismatchError(
+            f"{folder}: not the folder of a training run, {FACTS} is missing"
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+        raise MismatchError(f"{path}: not what a run writes: {error}") from None
+
+
+def load_student(folder: Path) -> tuple[Run, nn.Module]:
+    """Load a finished run: its description and its student.
+
+    Raises:
+        MismatchError: the run is not finished, or its files do not fit together.
+    """
+    run = load_run(folder)
+    if not (folder / RESULT).is_file():
+        raise MismatchError(f"{folder}: the run is not finished; train it on with `resume=True`")
+    return run, build(run.recipe.model, run.classes, folder / RESULT)

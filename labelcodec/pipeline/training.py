@@ -1,0 +1,229 @@
+"""Training of a student from a label set and its images."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from labelcodec.errors import MismatchError
+from labelcodec.pipeline import checkpoint, threads
+from labelcodec.pipeline.distributed import Process, process
+from labelcodec.pipeline.evaluation import EvaluationImages, Scores, score_model
+from labelcodec.pipeline.models import build, model_name
+from labelcodec.pipeline.preflight import batch_order, check_training, describe_run
+from labelcodec.pipeline.run_folder import CHECKPOINT, RESULT, Run
+from labelcodec.pipeline.trainer import Trainer
+from labelcodec.pipeline.training_log import amend, append, open_log, truncate
+from labelcodec.pipeline.training_progress import ProgressReporter
+from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
+from labelcodec.progress import Progress
+from labelcodec.reader import PathLike
+from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.loading import iterate_loader, start_worker
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """Result of a training run.
+
+    Attributes:
+        student: file of the trained weights.
+        epochs: epochs trained, including those before a resume.
+        scores: scores after the last epoch; None without a validation folder.
+    """
+
+    student: Path
+    epochs: int
+    scores: Scores | None
+
+
+def train(
+    labels: PathLike | Sequence[PathLike],
+    images: Path | str,
+    recipe: TrainingRecipe | Path | str,
+    out: Path | str,
+    *,
+    model: nn.Module | str | None = None,
+    validate: Path | str | None = None,
+    validate_every: int = 10,
+    resize: bool = True,
+    cache: Path | str | None = None,
+    image_size: tuple[int, int] | None = None,
+    interpolation: str | None = None,
+    normalisation: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    device: str | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
+) -> TrainReport:
+    """Train a student; under torchrun every process trains on its share of the batches.
+
+    Args:
+        labels: a container, a glob pattern or a list of shards.
+        images: the image folder the labels were made from.
+        recipe: a training recipe, the name of one (see `recipe_names`) or a .toml file.
+        out: folder for the checkpoint, the log and the student; created if missing.
+        model: the student, instead of the recipe's: a name as in `build`, or a torch module that
+            maps (B, 3, H, W) images to (B, C) logits.
+        validate: image folder to evaluate the student on.
+        validate_every: epochs between evaluations; the last epoch is always evaluated.
+        resize: whether validation images are resized and cropped, see `EvaluationImages`.
+        cache: file for decoded images, see `ReplayDataset`.
+        image_size: height, width of the network input, if the labels do not record it.
+        interpolation: 'bilinear' or 'bicubic' resizing of crops, if the labels do not record it;
+            default 'bilinear'.
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, if the labels do not
+            record it; required for labels converted from a dump.
+        seed: seed of the initial weights and the batch order.
+        workers: processes that load images.
+        device: 'cpu', 'cuda', ...; default: a GPU if there is one.
+        resume: continue from the checkpoint in `out`, if there is one. The result equals that of an
+            uninterrupted run, provided torch has the same number of threads.
+        progress: called with images done and total images while the cache is filled, then after
+            every batch with batches done, total batches and the epoch.
+        note: called in the first process with notes for the user.
+
+    Raises:
+        ConfigError: an unknown recipe, setting or model, or one that cannot be trained with.
+        DataError: there are no batches, a setting is neither recorded nor passed, or the loss
+            is no longer finite.
+        MismatchError: labels, images, student and checkpoint do not belong together, or `out`
+            holds another run.
+    """
+    settings = recipe if isinstance(recipe, TrainingRecipe) else load_recipe(str(recipe))
+    out = Path(out)
+    if model is not None:
+        settings = dataclasses.replace(settings, model=model_name(model))
+    with process(device) as this_process, ExitStack() as stack:
+        reporter = ProgressReporter(progress if this_process.first else None)
+        dataset = ReplayDataset(
+            labels,
+            Path(images),
+            uint8=True,
+            cache=cache,
+            image_size=image_size,
+            interpolation=interpolation,
+            normalisation=normalisation,
+            progress=reporter.caching,
+        )
+        check_training(dataset, settings, this_process.world)
+        order = batch_order(dataset, settings, seed, this_process)
+        _seed(seed)
+        network = model if isinstance(model, nn.Module) else build(settings.model, dataset.classes)
+        student = Trainer(network, settings, this_process)
+        stack.callback(student.leave)
+        run = describe_run(dataset, settings, seed, this_process)
+        evaluation_images = None
+        if validate is not None:
+            image_settings = (
+                dataset.size,
+                dataset.interpolation,
+                resize,
+                run.classes,
+                run.class_names,
+            )
+            evaluation_images = EvaluationImages(Path(validate), *image_settings)
+        log = stack.enter_context(open_log(out, resume)) if this_process.first else None
+        first = 0
+        if resume and (out / CHECKPOINT).exists():
+            first, past_threads = _restore(student, out / CHECKPOINT, run)
+            is_finished = first >= settings.epochs  # nothing left to compute
+            is_noted = this_process.first and this_process.device.type == "cpu" and not is_finished
+            if is_noted and past_threads and past_threads[-1:] != run.threads:
+                note(
+                    threads.thread_change_note(out / CHECKPOINT, past_threads[-1], run.threads[-1])
+                )
+            run = (
+                dataclasses.replace(run, threads=past_threads)
+                if is_finished
+                else run.after(past_threads)
+            )
+        if log is not None:
+            truncate(log, first)
+            run.save(out)
+        reporter.start(settings.epochs, len(order))
+
+        def evaluate_student(epoch: int) -> Scores | None:
+            """Evaluate in the first process, while the others wait."""
+            if evaluation_images is None or log is None:
+                return None
+            scores = score_model(
+                student.evaluated,
+                evaluation_images,
+                dataset.normalisation,
+                this_process.device,
+                workers=workers,
+                progress=reporter.validating(epoch),
+            )
+            reporter.top1 = scores.top1
+            amend(log, {"validation": dataclasses.asdict(scores)})
+            return scores
+
+        loader = DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=order,
+            num_workers=workers,
+            worker_init_fn=start_worker,
+            pin_memory=this_process.device.type == "cuda",
+            persistent_workers=workers > 0,
+            generator=torch.Generator(),  # keeps the global generator for the student
+        )
+        for epoch in range(first, settings.epochs):
+            if epoch and epoch % validate_every == 0:  # also reached by a resumed run
+                evaluate_student(epoch - 1)
+            order.set_epoch(epoch)
+            _seed(seed, epoch + 1, this_process.rank)
+            metrics = student.train(
+                reporter.watched(_finished_batches(dataset, loader, this_process), epoch), epoch
+            )
+            if log is not None:
+                append(log, dataclasses.asdict(metrics))
+                state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
+                checkpoint.save(out / CHECKPOINT, state)
+        if this_process.first:
+            checkpoint.save(out / RESULT, student.evaluated.state_dict())
+        scores = evaluate_student(settings.epochs - 1)
+        return TrainReport(out / RESULT, settings.epochs, scores)
+
+
+def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ...]]:
+    """Restore a student from a checkpoint.
+
+    Returns:
+        The number of epochs done, and the thread counts they were trained with.
+
+    Raises:
+        MismatchError: the checkpoint is of another run, or damaged.
+    """
+    state = checkpoint.load(path, run.to_map(), ignore={"threads"})
+    try:
+        student.restore(state["student"])
+        return int(state["epochs"]), tuple(map(int, state["run"].get("threads", ())))
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise MismatchError(f"{path}: does not fit the student: {reason}") from None
+
+
+def _seed(*numbers: int) -> None:
+    """Seed torch's global random generator from several integers."""
+    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+
+
+def _finished_batches(
+    dataset: ReplayDataset, loader: DataLoader[ReplayBatch], this_process: Process
+) -> Iterator[ReplayBatch]:
+    for batch in iterate_loader(loader):
+        yield dataset.finish(batch, this_process.device)

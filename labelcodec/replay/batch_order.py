@@ -1,0 +1,143 @@
+"""Sampling order of recorded batches, with resumable state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.mapdiff import difference
+
+T = TypeVar("T")
+
+
+class BatchOrder(Sampler[int]):
+    """`DataLoader` sampler that yields positions of recorded batches, one epoch per pass.
+
+    Args:
+        batches: number of recorded batches.
+        per_epoch: batches per epoch, over all ranks; default: all recorded batches.
+        order: 'pool' samples each epoch's batches at random without replacement (LPQLD's pool of
+            batches) and reshuffles the pool when an epoch needs more batches than it holds;
+            'recorded' takes batches in recorded order, and each epoch continues where the
+            previous one ended.
+        seed: random seed, 0 or more; an epoch's sample depends only on the seed and the epoch.
+        rank: rank of this process, 0..world - 1; each rank takes every world-th batch.
+        world: number of processes; batches left over after an even split are dropped from the
+            epoch.
+
+    Raises:
+        ConfigError: no batches, fewer batches per epoch than processes, or an argument out of
+            range.
+
+    Example:
+        >>> order = BatchOrder(len(dataset), seed=1)
+        >>> loader = DataLoader(dataset, batch_size=None, sampler=order, num_workers=2)
+        >>> for epoch in range(order.epoch, 10):
+        ...     order.set_epoch(epoch)
+        ...     for batch in order.counted(loader): ...
+    """
+
+    def __init__(
+        self,
+        batches: int,
+        *,
+        per_epoch: int | None = None,
+        order: Literal["pool", "recorded"] = "pool",
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.batches, self.order, self.seed = batches, order, seed
+        self.per_epoch = batches if per_epoch is None else per_epoch
+        self.rank, self.world = rank, world
+        if batches < 1 or not 0 <= rank < world or order not in ("pool", "recorded"):
+            raise ConfigError(f"no {order!r} order of {batches} batches for rank {rank} of {world}")
+        if seed < 0:
+            raise ConfigError(f"seed {seed} of an order, allowed are 0 and more")
+        if self.per_epoch < world:
+            raise ConfigError(f"{self.per_epoch} batches per epoch for {world} processes")
+        self.epoch = self._first = 0
+        self._done: int | None = 0
+
+    def __len__(self) -> int:
+        """Batches in this rank's next pass: a full epoch, or the rest of a resumed one."""
+        return self._share - self._first
+
+    @property
+    def _share(self) -> int:
+        """Batches per epoch for this rank."""
+        return self.per_epoch // self.world
+
+    def set_epoch(self, epoch: int) -> None:
+        """Move to the start of an epoch; a resumed epoch keeps its position."""
+        if epoch != self.epoch:
+            self.epoch, self._first, self._done = epoch, 0, 0
+
+    def __iter__(self) -> Iterator[int]:
+        """Positions of the epoch, or the rest of a resumed one."""
+        self._done = None
+        return self._remaining()
+
+    def _remaining(self) -> Iterator[int]:
+        positions = self._epoch_positions()[self.rank :: self.world][: self._share]
+        yield from positions[self._first :].tolist()
+        self._first = 0
+
+    def counted(self, loader: Iterable[T]) -> Iterator[T]:
+        """Iterate over a loader that uses this order, counting batches for `state_dict`.
+
+        The sampler alone cannot count: workers prefetch batches that have not been trained on.
+        """
+        for done, batch in enumerate(loader, self._first + 1):
+            self._done = done
+            yield batch
+        self._done = self._share
+
+    def _epoch_positions(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(per_epoch,) int64 positions of the epoch's batches, over all ranks."""
+        if self.order == "recorded":
+            return np.arange(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch) % (
+                self.batches
+            )
+        rng = np.random.default_rng([self.seed, self.epoch])
+        rounds = -(-self.per_epoch // self.batches)
+        return np.concatenate([rng.permutation(self.batches) for _ in range(rounds)])[
+            : self.per_epoch
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """State for resuming after the last batch that `counted` yielded.
+
+        Raises:
+            ConfigError: the pass was not counted.
+        """
+        if self._done is None:
+            raise ConfigError(
+                "the number of batches trained on is unknown, because workers prefetch: loop over "
+                "order.counted(loader)"
+            )
+        return {**self._identity(), "epoch": self.epoch, "done": self._done}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume after the batches already done.
+
+        Raises:
+            MismatchError: the state belongs to a different order, or is malformed.
+        """
+        identity = self._identity()
+        if mismatch := difference({key: state[key] for key in identity if key in state}, identity):
+            raise MismatchError(
+                f"the state to resume from belongs to a different order: {mismatch}"
+            )
+        epoch, done = state.get("epoch"), state.get("done")
+        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= self._share:
+            raise MismatchError(f"an order of {self._share} batches cannot resume after {done}")
+        self.epoch, self._first, self._done = epoch, done, done
+
+    def _identity(self) -> dict[str, Any]:
+        names = ("batches", "per_epoch", "order", "seed", "world")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,96 @@
+"""Decoding of a container to a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelcodec.batch import LabelBatch
+from labelcodec.codecs import registry
+from labelcodec.errors import DumpError
+from labelcodec.formats import write_dump
+from labelcodec.header import Header
+from labelcodec.progress import Progress
+from labelcodec.reader import PathLike, Reader
+
+
+@dataclass(frozen=True)
+class DecodeReport:
+    """Result of `decode`.
+
+    Attributes:
+        files: number of files written, side files included.
+        lossy: whether the container holds less information than its source dump.
+        layout: layout of the dump.
+    """
+
+    files: int
+    lossy: bool
+    layout: str
+
+
+def decode(
+    source: PathLike,
+    target: PathLike,
+    *,
+    layout: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> DecodeReport:
+    """Decode a container to a dump.
+
+    Args:
+        source: the container.
+        target: folder of the dump; must be absent or empty, unless `force` is set.
+        layout: layout to write; by default that of the dump the container was made from.
+        force: replace a folder that holds nothing but a dump, once the new one is complete.
+        progress: called with (batches done, total batches).
+
+    Raises:
+        LabelcodecError: the container is damaged, the folder may not be replaced, or the layout
+            cannot represent the labels.
+        OSError: a file cannot be read or written.
+    """
+    source, target = Path(source), Path(target)
+    with Reader([source]) as reader:
+        origin = reader.header.source or {}
+        target_layout = layout or _own_layout(reader.header)
+        if target_layout is None:
+            raise DumpError(f"{source}: it was not made from a dump; say which `layout` to write")
+        if target.resolve() in source.resolve().parents:
+            raise DumpError(f"{target}: holds {source}, which is to be decoded; write elsewhere")
+        files = write_dump(
+            _with_progress(reader, progress),
+            target,
+            target_layout,
+            origin.get("types", {}),
+            reader.names,
+            force=force,
+        )
+        return DecodeReport(files, is_lossy(reader.header, str(source)), target_layout)
+
+
+def _own_layout(header: Header) -> str | None:
+    """The layout of the source dump; LPQLD's if the labels were reduced from full to top-k."""
+    origin = header.source or {}
+    reduced = header.k is not None and origin.get("k") is None
+    return "lpqld" if reduced and "layout" in origin else origin.get("layout")
+
+
+def is_lossy(header: Header, where: str) -> bool:
+    """Whether a container holds less information than the dump it was made from.
+
+    `where` names the container in error messages.
+    """
+    codec = registry.from_config(header.codec, header.config, where)
+    origin = header.source or {}
+    fewer = "layout" in origin and origin.get("k") != header.k
+    return codec.lossy or fewer or "lossy" in origin
+
+
+def _with_progress(reader: Reader, progress: Progress | None) -> Iterator[LabelBatch]:
+    for i, batch in enumerate(reader):
+        yield batch
+        if progress is not None:
+            progress(i + 1, len(reader))

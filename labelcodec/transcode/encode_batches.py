@@ -1,0 +1,118 @@
+"""Encoding of batches from any source to a container."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelcodec.batch import LabelBatch
+from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
+from labelcodec.codecs.interface import Codec
+from labelcodec.header import Header
+from labelcodec.progress import Progress
+from labelcodec.transcode.workers import Batches, encoded
+from labelcodec.writer import Writer
+
+
+@dataclass(frozen=True, eq=False)
+class EncodeReport:
+    """Result of `encode` or `recode`.
+
+    Attributes:
+        header: header of the container.
+        batches: number of batches in the container.
+        bytes: size of the container.
+        source_bytes: size of the source.
+        chosen: parameters chosen by fitting the codec, and the result, see `Coder.chosen`.
+        notes: remarks for the user, one sentence each.
+    """
+
+    header: Header
+    batches: int
+    bytes: int
+    source_bytes: int
+    chosen: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def write(
+    source: Batches,
+    target: Path,
+    header: Header,
+    codec: Codec,
+    *,
+    source_bytes: int,
+    lengths: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    workers: int = 1,
+    allow_nonfinite: bool = False,
+    force: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> EncodeReport:
+    """Encode all batches in order, in constant memory.
+
+    Args:
+        source: the batches.
+        target: path of the container to write.
+        header: header of the container, as for `Writer`.
+        codec: codec of the labels.
+        source_bytes: size of the source, for the report.
+        lengths: number of labels in each batch; None if only reading the batches would tell, in
+            which case all are assumed to be as long as the first.
+        names: image names to store.
+        workers: number of processes that read and encode.
+        allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
+        force: replace an existing container.
+        resume: continue an interrupted or failed run; the resulting file is identical.
+        progress: called with (batches done, total batches).
+
+    Raises:
+        LabelcodecError: a batch is invalid, or `target` may not be written.
+        OSError: a file cannot be read or written.
+        ChildProcessError: a worker process died.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nonfinite = 0
+    with Writer(
+        target,
+        header,
+        codec,
+        force=force,
+        resume=resume,
+        names=names,
+        allow_nonfinite=allow_nonfinite,
+        expected=None if lengths is None else int(np.sum(lengths)),
+    ) as writer:
+        coder = writer.coder or writer.fit(_fitting_sample(source, lengths, codec.fit_labels))
+        done = len(writer.numbers)  # a resumed file holds the first `done` batches
+        todo = range(done, len(source))
+        for result in encoded(source, coder, codec, allow_nonfinite, todo, workers):
+            writer.add_encoded(result.payload, result.batch)
+            nonfinite += result.nonfinite
+            done += 1
+            if progress is not None:
+                progress(done, len(source))
+    notes = (f"batches with NaN or infinite values, stored unchanged: {nonfinite}",)
+    return EncodeReport(
+        writer.header,
+        len(source),
+        target.stat().st_size,
+        source_bytes,
+        coder.labels.chosen(),
+        notes if nonfinite else (),
+    )
+
+
+def _fitting_sample(source: Batches, lengths: Sequence[int] | None, most: int) -> list[LabelBatch]:
+    """The batches that the tables are fitted to, selected by `codecs.fitting_sample`."""
+    if not len(source):
+        return []
+    first = source.read(0)
+    sizes = [len(first)] * len(source) if lengths is None else lengths
+    positions = sampled_batches(sizes, label_bytes(first.labels), most)
+    return [first if i == 0 else source.read(i) for i in positions]

@@ -1,0 +1,113 @@
+"""Re-encoding of a container with another codec."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import LabelBatch, Precision
+from labelcodec.codecs import registry
+from labelcodec.errors import MismatchError
+from labelcodec.header import CREATOR, Header
+from labelcodec.progress import Progress
+from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import open as open_containers
+from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.version import __version__
+
+
+def recode(
+    source: PathLike | Sequence[PathLike],
+    target: PathLike,
+    codec: str,
+    *,
+    workers: int = 1,
+    allow_nonfinite: bool = False,
+    force: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> EncodeReport:
+    """Re-encode the labels of a container with another codec; everything else is copied.
+
+    Args:
+        source: a container, a glob or a list of shards; they are only read.
+        target: path of the container to write.
+        codec: a codec spec.
+        workers: number of processes that decode and encode.
+        allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
+        force: replace an existing container.
+        resume: continue an interrupted or failed run; the resulting file is identical.
+        progress: called with (batches done, total batches).
+
+    Raises:
+        LabelcodecError: the source or the codec spec is invalid, or `target` may not be written.
+        OSError: a file cannot be read or written.
+        ChildProcessError: a worker process died.
+    """
+    parsed, target = registry.parse(codec), Path(target)
+    with open_containers(source) as reader:
+        if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
+            raise MismatchError(f"{target}: is a source of the labels; name another file")
+        report = write(
+            _Decoded(reader),
+            target,
+            _header(reader.header, str(reader.paths[0])),
+            parsed,
+            source_bytes=sum(path.stat().st_size for path in reader.paths),
+            lengths=reader.index.samples.tolist(),
+            names=reader.names,
+            workers=workers,
+            allow_nonfinite=allow_nonfinite,
+            force=force,
+            resume=resume,
+            progress=progress,
+        )
+    passed = (report.header.source or {}).get("lossy", ())
+    notes = [f"the labels have been through {spec}" for spec in passed]
+    return replace(report, notes=(*notes, *report.notes))
+
+
+def _header(header: Header, where: str) -> Header:
+    """The header of the source with this library as creator, and lossy codecs recorded.
+
+    `where` names the source in error messages.
+    """
+    origin: Mapping[str, Any] | None = header.source
+    codec = registry.from_config(header.codec, header.config, where)
+    if codec.lossy:
+        earlier = (origin or {}).get("lossy", ())
+        origin = {**(origin or {}), "lossy": [*earlier, registry.spec_of(codec)]}
+    return replace(header, source=origin, creator=CREATOR, version=__version__)
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """The batches of a container, with labels in the form a teacher outputs."""
+
+    reader: Reader
+
+    def __len__(self) -> int:
+        return len(self.reader)
+
+    def read(self, i: int) -> LabelBatch:
+        """Batch i, with compact labels expanded and values cast to their precision."""
+        batch = self.reader[i]
+        labels = batch.labels.expanded()
+        value = _rounded(labels.value, labels.precision)
+        floor = None if labels.floor is None else _rounded(labels.floor, labels.precision)
+        return replace(batch, labels=replace(labels, value=value, floor=floor))
+
+
+def _rounded(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
+    """Round values to `precision`; bfloat16 values are returned in float32."""
+    if precision != "bfloat16":
+        return value.astype(precision, copy=False)
+    bits = value.astype(np.float32).view(np.uint32)
+    nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)  # round half to even
+    return np.where(np.isnan(value), value, nearest.view(np.float32))

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from labelcodec.analysis import compare_sets
+from labelcodec.analysis.open_any import open_any, open_pair
+from labelcodec.errors import ConfigError
+from labelcodec.transcode.encode_dump import encode
+from tests.formats.builders import epoch_dump, fkd_dump, loader_order
+
+
+@pytest.fixture
+def dump(tmp_path):
+    """An SRe2L dump drawn with seed 7, and a container of it."""
+    root = epoch_dump(tmp_path / "dump", loader_order(40, 3, seed=7), 16)
+    encode(root, tmp_path / "labels.slc", loader_seed=7)
+    return root, tmp_path / "labels.slc"
+
+
+def same(a, b, **options) -> bool:
+    with open_pair(a, b, **options) as (one, other):
+        return compare_sets(one, other).identical
+
+
+def test_options_go_to_the_dumps_that_have_a_use_for_them(dump, tmp_path) -> None:
+    root, container = dump
+    assert same(root, container, loader_seed=7, label_type=None)
+    assert same(container, root, loader_seed=7)
+    recorded = epoch_dump(tmp_path / "recorded", loader_order(40, 3, seed=7), 16)
+    order = loader_order(40, 3, seed=7)
+    (recorded / "image_order.json").write_text(json.dumps(order))
+    assert same(root, recorded, loader_seed=7)
+
+
+def test_an_option_that_nobody_has_a_use_for_is_refused(dump) -> None:
+    root, container = dump
+    with pytest.raises(ConfigError, match=r"`label_type` applies neither to .*dump nor to"):
+        same(root, container, loader_seed=7, label_type="MR")
+    with pytest.raises(ConfigError, match="`loader_seed` applies neither"):
+        same(container, container, loader_seed=7)
+
+
+def test_a_directory_is_a_dump(tmp_path) -> None:
+    with open_any(fkd_dump(tmp_path / "dump", "hard")) as labels:
+        assert len(labels) == 3
+        assert labels[2].number == 2

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import sys
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import labelcodec
+from labelcodec_cli import console
+from labelcodec_cli.train import _setting
+from tests.cli.call import call
+from tests.pipeline import scene
+
+SMALL = ("--teacher", scene.SMALL, "--weights", "teacher.safetensors", "--image-size", 8)
+QUICK = ("--batch-size", 4, "--epochs", 2)
+CPU = ("--device", "cpu")
+STUDENT = ("--set", f"model={scene.SMALL}", "--set", "epochs=2")
+
+
+@pytest.fixture
+def room(tmp_path, monkeypatch) -> Path:
+    """The current directory: images/, validation/, a teacher and its labels."""
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"))
+    scene.images(Path("validation"), seed=1)
+    scene.weights(Path("teacher.safetensors"))
+    scene.relabel(Path("images"), Path("teacher.safetensors"), Path("labels.slc"))
+    return tmp_path
+
+
+def test_relabel(capsys, room) -> None:
+    found = call(capsys, "relabel", "images", "new.slc", *SMALL, *QUICK, "--json").json()
+    assert found == {"files": ["new.slc"], "batches": 12, "labels": 44, "chosen": {}}
+    plain = call(capsys, "relabel", "images", "newer.slc", *SMALL, *QUICK, "--keep", 0.5)
+    assert plain.out == "newer.slc: 20 labels in 5 batches\n"
+
+
+def test_options_of_relabel_reach_the_recipe(capsys, room) -> None:
+    call(
+        capsys, "relabel", "images", "new.slc", *SMALL, *QUICK, "--scale", 0.5, 1, "--ratio", 1, 2,
+        "--flip", 0, "--mix", "mixup", "--alpha", 0.5, "--cutout", 0.25, "--randaugment", 2, 4.5,
+        "--interpolation", "bicubic", "--mean", 0.1, 0.2, 0.3, "--std", 1, 1, 1, "--seed", 9,
+        "--precision", "float32", "--codec", "topk:k=3",
+    )  # fmt: skip
+    with labelcodec.open("new.slc") as reader:
+        header = reader.header
+    recipe = header.recipe
+    assert (recipe.scale, recipe.ratio, recipe.flip) == ((0.5, 1), (1, 2), 0)
+    assert (recipe.mix, recipe.alpha, recipe.cutout) == ("mixup", 0.5, 0.25)
+    assert (recipe.operations, recipe.magnitude, recipe.seed) == (2, 4.5, 9)
+    assert header.interpolation == "bicubic"
+    assert header.normalisation == {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
+    assert (header.precision, header.codec, header.k) == ("float32", "topk", 3)
+
+
+def test_train_and_evaluate(capsys, room) -> None:
+    found = call(
+        capsys, "train", "labels.slc", "images", "run", *STUDENT, "--validate", "validation",
+        "--no-resize", "--json",
+    ).json()  # fmt: skip
+    assert found["student"] == "run/student.pt"
+    assert found["epochs"] == 2
+    assert found["scores"]["images"] == scene.IMAGES
+    plain = call(
+        capsys, "train", "labels.slc", "images", "other", *STUDENT, "--set", "temperature.first=4",
+        "--set", "temperature.kind=cosine", "--seed", 1, "--cache", "pixels", "--workers", 1,
+    )  # fmt: skip
+    assert plain.out == "other/student.pt: 2 epochs\n"
+    teacher = ("--teacher", scene.SMALL, "--teacher-weights", "teacher.safetensors")
+    several = call(
+        capsys, "evaluate", "validation", "run", "other", *teacher, "--no-resize", "--json"
+    ).json()
+    assert set(several) == {"run", "other"}
+    assert several["run"] | {"agreement": None} == found["scores"]
+    by_default = call(capsys, "evaluate", "validation", "run", "other", *teacher, "--json").json()
+    assert by_default == several  # these images have the input's size
+    table = call(capsys, "evaluate", "validation", "run", "other", *teacher).out
+    assert [line.split()[0] for line in table.splitlines()[2:]] == ["run", "other"]
+
+
+def test_settings_are_toml_or_strings() -> None:
+    assert _setting("epochs=10") == {"epochs": 10}
+    assert _setting("model=resnet20") == {"model": "resnet20"}
+    assert _setting("model='a=b'") == {"model": "a=b"}
+    assert _setting("temperature.kind=cosine") == {"temperature": {"kind": "cosine"}}
+    assert _setting("temperature={first=3}") == {"temperature": {"first": 3}}
+
+
+RELABEL = ("relabel", "images", "new.slc", *QUICK)
+TRAIN = ("train", "labels.slc", "images", "run")
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "problem"),
+    [
+        (("relabel", "nowhere", "new.slc", *SMALL), 1, "nowhere: no such image folder"),
+        ((*RELABEL, "--teacher", "resnet19"), 2, "unknown model 'resnet19'"),
+        ((*RELABEL, "--teacher", "resnet20"), 2, "random weights"),
+        ((*RELABEL, "--teacher", "resnet20", "--weights", "x.pth"), 1, "x.pth: no such weights"),
+        ((*RELABEL, *SMALL, "--codec", "zip"), 2, "zip"),
+        ((*RELABEL, *SMALL, "--keep", 0), 2, "keep=0: allowed"),
+        ((*RELABEL, *SMALL, "--classes", 7), 1, "4.weight is 6 x 72, not 7 x 72"),
+        ((*RELABEL, *SMALL, "--device", "abacus"), 2, "device 'abacus'"),
+        ((*RELABEL, *SMALL, "--mix", "shake"), 2, "shake"),
+        ((*RELABEL, *SMALL, "--alpha", 9), 2, "alpha is 9.0"),
+        (("relabel", "images", "labels.slc", *SMALL, *QUICK), 1, "labels.slc: exists already"),
+        (("train", "no.slc", "images", "run", *STUDENT), 1, "no.slc: No such file"),
+        (("train", "labels.slc", "validation2", "run", *STUDENT), 1, "no such image folder"),
+        ((*TRAIN, "--recipe", "none"), 2, "unknown recipe 'none'"),
+        ((*TRAIN, "--set", "epochs"), 2, "'epochs' is not KEY=VALUE"),
+        ((*TRAIN, "--set", "=3"), 2, "'=3' is not KEY=VALUE"),
+        ((*TRAIN, "--set", "epoch=3"), 2, "unknown setting 'epoch'"),
+        ((*TRAIN, *STUDENT, "--image-size", 9), 1, "recorded with image size (8, 8), not (9, 9)"),
+        ((*TRAIN, "--recipe", "lpld-in1k", "--set", "temperature.last=1"), 2, "set the kind"),
+        ((*TRAIN, "--set", "temperature=nan"), 2, "first=nan is not finite"),
+        (("train", "labels.slc", "images", "labels.slc", *STUDENT), 1, "labels.slc: is a file"),
+        ((*TRAIN, *STUDENT, "--cache", "labels.slc"), 1, "labels.slc: not a cache"),
+        ((*TRAIN, *STUDENT, "--mean", 0, 0, 0), 2, "--mean and --std go together"),
+        ((*TRAIN, *STUDENT, "--mean", 0, 0, 0, "--std", 1, 1, 1), 1, "recorded with normalisation"),
+        ((*TRAIN, *STUDENT, "--interpolation", "bicubic"), 1, "recorded with interpolation"),
+        ((*TRAIN, *STUDENT, "--std", 1, 1, 0), 2, "1.0 1.0 0.0: these have to be numbers above 0"),
+        ((*RELABEL, *SMALL, "--std", 0, 0, 0), 2, "0.0 0.0 0.0: these have to be numbers above 0"),
+        ((*RELABEL, *SMALL, "--mean", "nan", 0, 0), 2, "nan 0.0 0.0: these have to be numbers"),
+        ((*RELABEL, *SMALL, "--std", "inf", 1, 1), 2, "these have to be numbers above 0"),
+        (("evaluate", "validation"), 2, "RUN"),
+        (("evaluate", "validation", "images"), 1, "not the folder of a training run"),
+    ],
+)
+def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str) -> None:
+    found = call(capsys, *args)
+    assert (found.status, found.out) == (status, "")
+    assert problem in found.err
+    assert found.err.count("\n") == 1
+    assert "mistake in labelcodec" not in found.err
+
+
+def test_a_folder_of_other_classes_than_the_teachers(capsys, room) -> None:
+    """Such as one above the folder that was meant."""
+    Path("above").mkdir()
+    Path("images").rename("above/train")
+    Path("validation").rename("above/test")
+    found = call(capsys, "relabel", "above", "new.slc", *SMALL, *QUICK)
+    assert found.status == 1
+    for part in ("teacher.safetensors: does not fit", "of 2 classes", "is 6 x 72, not 2 x 72",
+                 "above has 2 classes; pass --classes"):  # fmt: skip
+        assert part in found.err
+    missing = call(capsys, "relabel", "above", "new.slc", *SMALL[:2], "--weights", "x.pth", *QUICK)
+    assert "--classes" not in missing.err
+
+
+def test_warnings_of_libraries_are_not_the_users(capsys, room) -> None:
+    image = Image.new("P", (8, 8))
+    image.putpalette(list(range(256)) * 3)
+    image.save(next(Path("images").rglob("*.png")), transparency=bytes([0, 128] * 128))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert call(capsys, *RELABEL, *SMALL).status == 0
+    assert seen == []
+
+
+def test_an_image_too_large_to_decode(capsys, room) -> None:
+    name = next(Path("images").rglob("*.png"))
+    Image.new("1", (20001, 10000)).save(name)
+    found = call(capsys, *RELABEL, *SMALL)
+    assert found.status == 1
+    assert f"{name}: cannot read this image (Image size (200010000 pixels)" in found.err
+    assert found.err.count("\n") == 1
+
+
+def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
+    name = next(Path("images").rglob("*.png"))
+    name.write_bytes(name.read_bytes()[:50])
+    found = call(capsys, *TRAIN, *STUDENT)
+    assert found.status == 1
+    assert "images: not the folder of labels.slc" in found.err
+    assert "a damaged copy" in found.err
+    assert found.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "calls", "kept"),
+    [
+        ((*RELABEL, *SMALL), 1, None),
+        ((*RELABEL, *SMALL), 4, "new.slc.fitting.partial keeps the 3 batches"),
+        ((*TRAIN, *STUDENT), 2, None),
+        ((*TRAIN, *STUDENT), 7, "run/checkpoint.pt is kept"),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, calls: int, kept) -> None:
+    @contextmanager
+    def progress(what: str, shown: bool = True):
+        yield lambda *step: None if step[2] == "image sizes" else hook()
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    hook = scene.after(calls, interrupt)
+    monkeypatch.setattr(console, "progress", progress)
+    found = call(capsys, *args)
+    assert found.status == 130
+    assert found.err.count("\n") == 1
+    assert (kept or "interrupted; nothing is kept") in found.err
+    assert ("--resume" in found.err) == (kept is not None)
+    monkeypatch.undo()
+    monkeypatch.chdir(room)
+    assert call(capsys, *args, *(("--resume",) if kept else ())).status == 0
+
+
+def test_resume_without_a_run_starts_one(capsys, room) -> None:
+    assert call(capsys, *TRAIN, *STUDENT, "--resume").status == 0
+    assert call(capsys, *RELABEL, *SMALL, "--resume").status == 0
+    assert call(capsys, *TRAIN, *STUDENT).status == 1
+
+
+def test_a_run_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypatch) -> None:
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    threads, again = torch.get_num_threads(), (*TRAIN, *STUDENT, *CPU, "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr("labelcodec.pipeline.training.amend", interrupt)
+        more = ("--validate", "validation", "--validate-every", 1)
+        assert call(capsys, *TRAIN, *STUDENT, *CPU, *more).status == 130
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    found = call(capsys, *again, "--json")
+    assert (found.status, found.json()["epochs"]) == (0, 2)
+    said = f"torch had threads={threads} and has threads={threads + 1} now; the run continues"
+    assert found.err.startswith(f"labelcodec: run/checkpoint.pt: {said}")
+    assert found.err.count("\n") == 1
+    assert call(capsys, *again) == (0, "run/student.pt: 2 epochs\n", "")
+
+
+def test_a_relabel_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypatch) -> None:
+    def interrupt(*_) -> None:
+        raise KeyboardInterrupt
+
+    threads, given = torch.get_num_threads(), (*RELABEL, *SMALL)
+    with monkeypatch.context() as patch:
+        patch.setattr("labelcodec.writer.Writer.adopt", interrupt)
+        assert call(capsys, *given).status == 130
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+    found = call(capsys, *given, "--resume")
+    assert (found.status, found.out) == (0, "new.slc: 44 labels in 12 batches\n")
+    assert found.err.startswith(f"labelcodec: new.slc: torch had threads={threads} and has ")
+    assert found.err.count("\n") == 1
+
+
+def test_progress_tells_the_accuracy(capsys, room, monkeypatch) -> None:
+    seen: list[tuple[object, ...]] = []
+
+    @contextmanager
+    def progress(what: str, shown: bool = True):
+        yield lambda *step: seen.append(step)
+
+    monkeypatch.setattr(console, "progress", progress)
+    more = ("--validate", "validation", "--validate-every", 1, "--cache", "pixels")
+    assert call(capsys, *TRAIN, *STUDENT, *more).status == 0
+    assert seen[:2] == [(1, 22, "image cache"), (2, 22, "image cache")]
+    assert seen[22] == (1, 12, "epoch 1")
+    assert seen[-1][:2] == (12, 12)
+    assert str(seen[-1][2]).startswith("epoch 2, top-1 ")
+
+
+def test_only_the_first_process_speaks(capsys, room, monkeypatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr("labelcodec.pipeline.training.train", lambda *_, **__: None)
+    assert call(capsys, *TRAIN, *STUDENT) == (0, "", "")
+    monkeypatch.setattr("labelcodec.pipeline.evaluate_runs.evaluate_runs", lambda *_, **__: [])
+    for more in ((), ("--json",)):
+        assert call(capsys, "evaluate", "validation", "run", *more) == (0, "", "")
+
+
+def test_help_stays_light() -> None:
+    import subprocess
+
+    code = "import sys, labelcodec_cli.main as m; m.cli.main(['--help'], standalone_mode=False)"
+    code += "; assert not {'torch', 'numba', 'PIL', 'numpy'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

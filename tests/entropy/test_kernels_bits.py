@@ -1,0 +1,81 @@
+"""The coders of plain bits and digits against their compiled twins."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelcodec.entropy import compiled, reference
+from tests.kernels import agree, agree_or_fail, both, few, seeds
+
+
+@few
+@given(seeds, st.integers(0, 60), st.integers(0, 40), st.sampled_from([0, 5, 124, 255]))
+def test_extra_bits(seed, count, length, escape):
+    rng = np.random.default_rng(seed)
+    symbols = rng.integers(0, rng.choice([20, 126, 256]), count).astype(np.uint8)
+    data = rng.integers(0, 256, length).astype(np.uint8)
+    first = int(rng.integers(0, 8 * length + 1))
+    (one, behind), (other, compiled) = both("extra_decode", symbols, escape, data, first)
+    assert behind == compiled
+    assert behind < 0 or (one == other).all()
+
+
+@few
+@given(st.lists(st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 63)), max_size=40))
+def test_bits(pairs):
+    values = np.array([value & ((1 << width) - 1) for value, width in pairs], np.uint64)
+    widths = np.array([width for _, width in pairs], np.int64)
+    data = agree("pack_bits", values, widths)
+    whole = sum(v << int(widths[:i].sum()) for i, v in enumerate(values.tolist()))
+    assert int.from_bytes(data.tobytes(), "little") == whole
+    assert len(data) == (int(widths.sum()) + 7) // 8
+
+
+@few
+@given(seeds, st.integers(0, 40), st.integers(0, 62))
+def test_fixed_widths(seed, count, width):
+    values = np.random.default_rng(seed).integers(0, 1 << width, count)
+    data = agree("pack_fixed", values, width)
+    for module in (reference, compiled):
+        found = np.empty(count, np.uint32 if width <= 32 else np.uint64)
+        module.unpack_fixed(data, width, found)
+        assert (found == values).all()
+
+
+@few
+@given(seeds, st.integers(1, 60))
+def test_permutations(seed, count):
+    permutation = np.random.default_rng(seed).permutation(count)
+    digits = agree("permutation_digits", permutation)
+    assert (digits < np.arange(count, 0, -1)).all() and (digits >= 0).all()
+    data = compiled.pack_bits(*compiled.group_digits(digits, np.arange(count, 0, -1)))
+    found, status = agree_or_fail("unpack_permutation", data, count)
+    assert status == 0 and (found == permutation).all()
+    for bad in (np.append(data, np.uint8(0)), data[:-1], ~data):
+        found, status = agree_or_fail("unpack_permutation", bad, count)
+        assert status or (np.sort(found) == np.arange(count)).all()
+
+
+@few
+@given(seeds, st.integers(0, 60), st.sampled_from([1, 4, 1000, 1 << 24]), st.integers(0, 12))
+def test_digits(seed, count, most, offset):
+    rng = np.random.default_rng(seed)
+    radices = rng.integers(1, most + 1, count)
+    digits = rng.integers(0, radices)
+    values, widths = agree("group_digits", digits, radices)
+    assert (widths <= 62).all()
+    values, widths = np.insert(values, 0, 0), np.insert(widths, 0, offset)
+    data = compiled.pack_bits(values, widths)
+    found, status = agree_or_fail("unpack_digits", data, offset, radices)
+    assert status == 0 and (found == digits).all()
+    for bad in (np.append(data, np.uint8(0)), data[:-1], ~data):
+        found, status = agree_or_fail("unpack_digits", bad, min(offset, 8 * len(bad)), radices)
+        assert status or ((found >= 0) & (found < radices)).all()
+
+
+def test_digits_above_their_radix():
+    """A number as large as the product of the radices names no digits."""
+    assert agree_or_fail("unpack_digits", np.array([5], np.uint8), 0, np.array([5]))[1] == 1
+    assert agree_or_fail("unpack_digits", np.array([4], np.uint8), 0, np.array([5]))[1] == 0

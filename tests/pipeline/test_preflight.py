@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from labelcodec.errors import ConfigError, DataError, MismatchError
+from labelcodec.pipeline.preflight import check_training
+from labelcodec.pipeline.run_folder import load_run
+from labelcodec.pipeline.training import train
+from labelcodec.replay.dataset import ReplayDataset
+from tests.pipeline import scene
+from tests.replay import scene as replay
+
+
+@pytest.mark.parametrize(
+    ("sizes", "per_epoch"),
+    [([4, 4, 2] * 3, 4), ([4] * 9, 3), ([4, 4, 4, 1] * 2, 4), ([2], 6)],
+    ids=str,
+)
+def test_an_epoch_holds_as_many_samples_as_there_are_images(tmp_path, sizes, per_epoch) -> None:
+    """Twelve images; where batches are drawn from a pool that is so on average."""
+    images = replay.folder(tmp_path / "images")
+    batches = [replay.batch(i, range(size)) for i, size in enumerate(sizes)]
+    said = {"normalisation": scene.NORMALISATION, **replay.belongs(images)}
+    path = replay.write(tmp_path / "a.slc", batches, **said)
+    reports = []
+    recipe = scene.settings(epochs=1, calibrated=False)
+    train(
+        path,
+        images,
+        recipe,
+        tmp_path / "run",
+        device="cpu",
+        progress=lambda *step: reports.append(step),
+    )
+    assert len(reports) == per_epoch
+
+
+def test_an_empty_container(tmp_path) -> None:
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [])
+    with pytest.raises(DataError, match="holds no batches"):
+        train(path, images, scene.settings(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
+    """Three folders, labels of five classes: soft labels do, GIFT's hard ones do not."""
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
+    given = {"device": "cpu", "normalisation": scene.NORMALISATION}
+    train(path, images, scene.settings(epochs=1), tmp_path / "run", **given)
+    with pytest.raises(MismatchError, match="3 classes, the labels 5"):
+        train(path, images, scene.settings(loss="cosine"), tmp_path / "other", **given)
+
+
+def test_labels_of_a_dump_do_not_say_how_inputs_were_normalised(tmp_path) -> None:
+    images = replay.folder(tmp_path / "images")
+    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
+    given = path, images, scene.settings(epochs=1), tmp_path / "run"
+    with pytest.raises(DataError, match="give their `normalisation`"):
+        train(*given, device="cpu")
+    assert not (tmp_path / "run").exists()
+    train(*given, device="cpu", normalisation=scene.NORMALISATION, interpolation="bicubic")
+    facts = load_run(tmp_path / "run")
+    assert (facts.normalisation, facts.interpolation) == (scene.NORMALISATION, "bicubic")
+
+
+def test_logits_of_one_class_have_no_differences(world, tmp_path) -> None:
+    """The loss would be 0 whatever the student says."""
+    given = world / "images", world / "teacher.safetensors", tmp_path / "a.slc"
+    scene.relabel(*given, codec="topk:k=1")
+    settings = scene.settings(loss="mse")
+    with pytest.raises(ConfigError, match="loss='mse' compares logits within a label"):
+        train(tmp_path / "a.slc", world / "images", settings, tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_processes_than_batches(world) -> None:
+    """They would be given the same ones."""
+    dataset = ReplayDataset(world / "labels.slc", world / "images")
+    check_training(dataset, scene.settings(), len(dataset))
+    with pytest.raises(ConfigError, match="more processes"):
+        check_training(dataset, scene.settings(), len(dataset) + 1)

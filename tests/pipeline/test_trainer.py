@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from labelcodec.errors import DataError, MismatchError
+from labelcodec.pipeline import losses
+from labelcodec.pipeline.calibration import student_temperature
+from labelcodec.pipeline.ema import MovingAverage
+from labelcodec.pipeline.trainer import Trainer
+from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.soft_labels import SoftLabels
+from tests.pipeline import scene
+
+
+@pytest.fixture(scope="module")
+def batches(world) -> list[ReplayBatch]:
+    return list(ReplayDataset(world / "labels.slc", world / "images"))[:6]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 9), nn.Tanh(), nn.Linear(9, scene.CLASSES))
+
+
+def student(model: nn.Module | None = None, **changes) -> Trainer:
+    return Trainer(model or network(), scene.settings(**changes), scene.ALONE)
+
+
+def weights_after(batches, **changes) -> torch.Tensor:
+    """All weights after an epoch of plain gradient descent."""
+    plain = {"optimizer": "sgd", "momentum": 0.0, "learning_rate": 0.05, "temperature": 2.0}
+    one = student(**plain, calibrated=False, **changes)
+    one.train(batches, 0)
+    return torch.cat([p.detach().ravel() for p in one.model.parameters()])
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse", "cosine"])
+@pytest.mark.parametrize("batch_size", [None, 3, 7, 100])
+def test_micro_batches_give_the_same_gradients(batches, loss, batch_size) -> None:
+    whole = weights_after(batches, loss=loss, batch_size=batch_size)
+    for micro in (1, 2, 3):
+        part = weights_after(batches, loss=loss, batch_size=batch_size, micro_batch=micro)
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_steps_of_any_size(batches) -> None:
+    """One step of all batches is gradient descent on the mean over all samples."""
+    model = network()
+    samples = sum(map(len, batches))
+    loss = sum(
+        losses.kl(model(b.images), losses.target(b.labels, 2.0), 2.0) * len(b) for b in batches
+    )
+    (loss / samples).backward()
+    expected = torch.cat([(p - 0.05 * p.grad).detach().ravel() for p in model.parameters()])
+    found = weights_after(batches, batch_size=samples, weight_decay=0.0)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_facts(batches) -> None:
+    one = student(learning_rate=1e-12, epochs=10)
+    # steps too small to change anything: the epoch's facts are those of the first weights
+    facts = one.train(batches, 0)
+    assert (facts.epoch, facts.samples, facts.temperature) == (0, 22, 20.0)
+    assert (facts.learning_rate, facts.student_temperature) == (1e-12, 1.0)
+    with torch.no_grad():
+        hits = sum(int((network()(b.images).argmax(1) == b.hard).sum()) for b in batches)
+        wanted = [losses.target(b.labels, 20.0) for b in batches]
+        loss = [
+            float(losses.kl(network()(b.images), w, 1.0)) * len(b)
+            for b, w in zip(batches, wanted, strict=True)
+        ]
+    assert 0 < hits < 22
+    assert facts.top1 == hits / 22
+    assert facts.loss == pytest.approx(sum(loss) / 22, rel=1e-5)
+
+
+def test_calibration_takes_all_of_the_last_batch(batches) -> None:
+    """Also where it passed through the model in parts; the next epoch uses what was found."""
+    with torch.no_grad():
+        logits = network()(batches[2].images)
+    sharper = logits * torch.tensor([3.0, 3.0, 3.0, 6.0])[:, None]
+    last = replace(batches[2], labels=SoftLabels(scene.CLASSES, sharper))
+    expected = student_temperature(logits, torch.softmax(sharper / 1.5, dim=1))
+    assert 0.25 < expected < 0.5  # of the last sample alone, and of the others
+    for micro in (None, 1, 3):
+        one = student(network(), learning_rate=1e-9, micro_batch=micro, temperature=1.5)
+        one.train([*batches[:2], last], 0)
+        assert one.calibrated == expected
+        assert one.train(batches, 1).student_temperature == expected
+
+
+def test_without_calibration_the_temperatures_are_one(batches) -> None:
+    one = student(calibrated=False)
+    assert one.train(batches, 1).student_temperature == one.recipe.temperature.at(1, 4)
+    assert one.calibrated == 1.0
+
+
+def test_norms_and_biases_are_not_decayed() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    groups = student(model)._optimizer.param_groups
+    decayed = [(p.ndim, g["weight_decay"] > 0) for g in groups for p in g["params"]]
+    assert sorted(decayed) == [(1, False), (1, False), (1, False), (4, True)]
+
+
+def test_a_loss_that_is_no_number(batches) -> None:
+    model = network()
+    model[1].weight.data[:] = torch.nan
+    with pytest.raises(DataError, match="epoch 2: the loss is nan"):
+        student(model).train(batches, 2)
+
+
+@pytest.mark.parametrize("loss", ["kl", "mse", "cosine"])
+@pytest.mark.parametrize("classes", [1, 5, 7])
+def test_a_student_of_other_classes(batches, loss, classes) -> None:
+    """One output would be broadcast and train in silence."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, classes))
+    what = rf"the student {scene.SMALL} gave \(4, {classes}\) for 4 images, expected \(4, 6\)"
+    with pytest.raises(MismatchError, match=what):
+        student(model, loss=loss).train(batches, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(191, 6)), "RuntimeError: mat1 and mat2"),
+        (nn.Sequential(nn.Flatten(), nn.LSTM(192, 6)), "gave a tuple"),
+        (nn.ModuleList([nn.Linear(2, 2)]), "NotImplementedError"),
+    ],
+    ids=["shape", "tuple", "no forward"],
+)
+def test_a_student_that_does_not_take_the_images(batches, model, problem: str) -> None:
+    with pytest.raises(MismatchError, match=problem) as caught:
+        student(model).train(batches, 0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_student_that_cannot_learn(batches) -> None:
+    with pytest.raises(MismatchError, match="no gradient flows back"):
+        student(network().requires_grad_(False)).train(batches, 0)
+
+
+def test_a_state_is_all_there_is(batches) -> None:
+    one, other = student(ema=0.5), student(ema=0.5)
+    one.train(batches, 0)
+    other.restore(copy.deepcopy(one.state()))
+    for both in (one, other):
+        both.train(batches, 1)
+    for name, value in one.evaluated.state_dict().items():
+        assert torch.equal(value, other.evaluated.state_dict()[name])
+
+
+def test_moving_average() -> None:
+    """The statistics of a batch norm belong to its weights, and are averaged with them."""
+    model = nn.BatchNorm1d(2)
+    average = MovingAverage(model, 0.75)
+    model.weight.data[:] = 5
+    model.running_mean[:] = 8
+    model.num_batches_tracked += 3
+    average.update(model)
+    assert average.model.weight.tolist() == [2, 2]
+    assert average.model.running_mean.tolist() == [2, 2]
+    assert int(average.model.num_batches_tracked) == 3
+    assert model.weight.tolist() == [5, 5]
+
+
+def test_the_average_is_what_counts(batches) -> None:
+    one = student(ema=0.9)
+    assert one.evaluated is one.average.model
+    one.train(batches, 0)
+    now, average = one.model[1].weight, one.evaluated[1].weight
+    assert not torch.equal(now, average)
+    plain = student()
+    assert plain.evaluated is plain.model

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset
+
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.replay.batch_order import BatchOrder
+
+
+def epoch_of(order: BatchOrder, epoch: int) -> list[int]:
+    order.set_epoch(epoch)
+    return list(order)
+
+
+@given(st.integers(1, 40), st.integers(0, 2**40), st.integers(0, 500), st.integers(1, 5), st.data())
+def test_ranks_share_a_draw_without_replacement(batches, seed, epoch, world, data) -> None:
+    per_epoch = data.draw(st.none() | st.integers(1, batches))
+    assume((per_epoch or batches) >= world)
+    orders = [
+        BatchOrder(batches, per_epoch=per_epoch, seed=seed, rank=rank, world=world)
+        for rank in range(world)
+    ]
+    shares = [epoch_of(order, epoch) for order in orders]
+    assert {len(share) for share in shares} == {len(orders[0])} == {(per_epoch or batches) // world}
+    taken = [place for share in shares for place in share]
+    assert len(set(taken)) == len(taken)
+    assert set(taken) <= set(range(batches))
+    again = BatchOrder(batches, per_epoch=per_epoch, seed=seed, world=world)
+    assert epoch_of(again, epoch) == shares[0]
+    one = BatchOrder(batches, per_epoch=per_epoch, seed=seed)
+    together = np.stack(shares, axis=1).ravel().tolist()
+    assert epoch_of(one, epoch)[: len(together)] == together
+
+
+def test_epochs_and_seeds_differ() -> None:
+    draws = {tuple(epoch_of(BatchOrder(30, seed=s), e)) for s in range(5) for e in range(5)}
+    assert len(draws) == 25
+
+
+def test_a_long_epoch_goes_through_the_pool_again() -> None:
+    drawn = epoch_of(BatchOrder(4, per_epoch=10), 0)
+    assert sorted(drawn[:4]) == sorted(drawn[4:8]) == [0, 1, 2, 3]
+    assert len(set(drawn[8:])) == 2
+
+
+def test_recorded_order_goes_on_where_it_ended() -> None:
+    order = BatchOrder(5, per_epoch=3, order="recorded")
+    assert [epoch_of(order, epoch) for epoch in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
+
+
+class Numbers(Dataset[int]):
+    def __getitem__(self, position: int) -> int:
+        return position
+
+
+def loader_of(order: BatchOrder, workers: int = 0) -> DataLoader[int]:
+    return DataLoader(Numbers(), batch_size=None, sampler=order, num_workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stops", [[3], [3, 5], [9], [10]])
+def test_goes_on_in_mid_epoch(workers: int, stops: list[int]) -> None:
+    """As the README's loop does; workers have fetched beyond what was trained on."""
+    whole = [epoch_of(BatchOrder(20, seed=3, rank=1, world=2), epoch) for epoch in range(3)]
+    state, trained = None, []
+    for stop in [*stops, 99]:
+        order = BatchOrder(20, seed=3, rank=1, world=2)
+        loader = loader_of(order, workers)
+        if state is not None:
+            order.load_state_dict(state)
+            assert len(loader) == 10 - state["done"]
+        for epoch in range(order.epoch, 3):
+            order.set_epoch(epoch)
+            for place in order.counted(loader):
+                trained.append(int(place))
+                state = order.state_dict()
+                if epoch == 1 and state["done"] == stop:
+                    break
+            else:
+                assert order.state_dict()["done"] == len(loader) == 10
+                continue
+            break
+    assert trained == [place for one in whole for place in one]
+
+
+def test_a_resumed_position_ends_with_its_pass() -> None:
+    order = BatchOrder(10)
+    order.load_state_dict(BatchOrder(10).state_dict() | {"done": 7})
+    loader = loader_of(order)
+    whole = epoch_of(BatchOrder(10), 0)
+    assert [len(loader), list(loader)] == [3, whole[7:]]
+    assert [len(loader), list(loader)] == [10, whole]
+
+
+def test_another_epoch_starts_at_its_start() -> None:
+    order = BatchOrder(10)
+    order.load_state_dict(order.state_dict() | {"epoch": 4, "done": 7})
+    order.set_epoch(4)
+    assert len(order) == 3
+    order.set_epoch(5)
+    assert epoch_of(order, 5) == epoch_of(BatchOrder(10), 5)
+
+
+def test_a_pass_that_was_not_counted_has_no_state() -> None:
+    order = BatchOrder(10)
+    next(iter(loader_of(order)))
+    with pytest.raises(ConfigError, match=r"loop over order\.counted"):
+        order.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"seed": 9}, "'seed' is 9 there and 0 now"),
+        ({"world": 3, "batches": 8}, "'batches' is 8 there and 10 now, and 'world' differ"),
+        ({"done": 11}, "11"),
+    ],
+)
+def test_another_orders_state_is_refused(change, what: str) -> None:
+    order = BatchOrder(10)
+    with pytest.raises(MismatchError, match=what):
+        order.load_state_dict(order.state_dict() | change)
+    with pytest.raises(MismatchError, match="'batches' is none there and 10 now"):
+        order.load_state_dict({})
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"batches": 0}, "order of 0 batches"),
+        ({"batches": 3, "rank": 2, "world": 2}, "for rank 2 of 2"),
+        ({"batches": 3, "world": 4}, "3 batches per epoch for 4 processes"),
+        ({"batches": 3, "per_epoch": 0}, "0 batches per epoch"),
+        ({"batches": 3, "order": "random"}, "no 'random' order"),
+        ({"batches": 3, "seed": -1}, "seed -1 of an order"),
+    ],
+)
+def test_impossible_orders(given, what) -> None:
+    with pytest.raises(ConfigError, match=what):
+        BatchOrder(**given)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from labelcodec import Augmentation, Crop, RandAugment
+from labelcodec.augmentation.cutout import cutout_edges
+from labelcodec.augmentation.randaugment import operations
+from labelcodec.errors import DataError, MismatchError, UnsupportedError
+from labelcodec.replay.image_replay import replay_image
+from tests.replay import pillow_vectors as made
+
+PICTURE = made.picture()
+SIZE = made.SIZE
+MOST_APART = {"bilinear": 2, "bicubic": 23}  # grey levels, of Pillow before 13
+with np.load(made.PATH) as stored:
+    VECTORS = dict(stored)
+
+
+def cropped(*boxes: tuple[int, ...], **parts) -> Augmentation:
+    box = np.array(boxes, np.int32)
+    return Augmentation(Crop(box, np.full((len(box), 2), (48, 64), np.int32)), **parts)
+
+
+ALL = cropped(*made.BOXES)
+
+
+def drawn(*operations: tuple[int, float, float]) -> RandAugment:
+    """One sample's operations: number, decision, magnitude."""
+    op, decision, magnitude = (np.array([column]) for column in zip(*operations, strict=True))
+    kinds = ("float32",) * len(operations)
+    return RandAugment(op, decision.astype(np.float32), magnitude.astype(np.float32), kinds)
+
+
+class TestVectors:
+    @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+    @pytest.mark.parametrize("sample", range(len(made.BOXES)))
+    def test_crop(self, sample, interpolation):
+        found = replay_image(PICTURE, ALL, sample, SIZE, interpolation)
+        apart = np.abs(found.astype(int) - VECTORS[interpolation][sample]).max()
+        if made.WIDTH_FIRST and sample == made.TALL:
+            assert 0 < apart <= MOST_APART[interpolation]
+            pytest.skip("the vectors are Pillow 13's, this one resizes the width first")
+        assert apart == 0
+
+    def test_flip(self):
+        flipped = replace(ALL, flip=np.arange(len(made.BOXES)) == 1)
+        assert np.array_equal(replay_image(PICTURE, flipped, 1, SIZE), VECTORS["flip"])
+        assert np.array_equal(replay_image(PICTURE, flipped, 2, SIZE), VECTORS["bilinear"][2])
+
+    def test_cutout(self):
+        centre = [23 / 24, 4 / 20, 12 / 24, 10 / 20]
+        cutout = np.array([[*centre, 1, 200, 30]], np.float32)
+        painted = cropped(made.BOXES[0], cutout=cutout)
+        assert np.array_equal(replay_image(PICTURE, painted, 0, SIZE), VECTORS["cutout"])
+
+    @pytest.mark.parametrize("i", range(len(made.OPERATIONS)), ids=str)
+    def test_operations(self, i):
+        op, value = made.OPERATIONS[i]
+        found = operations.apply(made.part(), drawn((op, 0.3, value)), 0)
+        assert np.array_equal(found, VECTORS["operations"][i])
+
+    def test_are_what_pillow_does_today(self):
+        """Pillow before 13 does the same but for one crop, see `test_crop`."""
+        found = made.vectors()
+        assert found.keys() == VECTORS.keys()
+        for name, today in found.items():
+            same = (today == VECTORS[name]).reshape(len(today), -1).all(axis=1)
+            other = name in MOST_APART and made.WIDTH_FIRST
+            assert (~same).nonzero()[0].tolist() == ([made.TALL] if other else []), name
+
+
+class TestOrder:
+    def test_operations_come_first_and_one_after_the_other(self):
+        whole = cropped((0, 0, 48, 64), randaugment=drawn((2, 0.1, -99), (4, 0.2, 2)))
+        twice = made.operation(made.operation(PICTURE, 2, -99), 4, 2)
+        expected = made.resized_crop(twice, (0, 0, 48, 64), Image.Resampling.BILINEAR)
+        assert np.array_equal(replay_image(PICTURE, whole, 0, SIZE), expected)
+
+    def test_a_flip_does_not_move_the_cutout(self):
+        cutout = np.array([[0.5, 0, 0.5, 0.5, 9, 8, 7]], np.float32)
+        both = cropped((0, 0, 48, 64), flip=np.array([True]), cutout=cutout)
+        assert replay_image(PICTURE, both, 0, SIZE)[12, 0].tolist() == [9, 8, 7]
+
+
+class TestOperations:
+    def test_decisions_count_where_there_is_no_magnitude(self):
+        for decision, applied in ((0.49, True), (0.5, False)):
+            found = operations.apply(PICTURE, drawn((2, decision, -99)), 0)
+            assert (found != PICTURE) is applied
+
+    def test_magnitudes_count_where_there_is_one(self):
+        """float16 rounds a decision of 0.49999 to 0.5: it was applied all the same."""
+        assert operations.apply(PICTURE, drawn((9, 0.5, 1.5)), 0) != PICTURE
+        assert operations.apply(PICTURE, drawn((9, 0.2, -99)), 0) == PICTURE
+
+    def test_every_number_is_one_operation(self):
+        numbers = {*operations.WITH_MAGNITUDE, *operations.WITHOUT_MAGNITUDE}
+        assert sorted(numbers) == list(range(15))
+        with pytest.raises(DataError, match="operation 15"):
+            operations.apply(PICTURE, drawn((15, 0.1, 1)), 0)
+
+
+@given(st.data(), st.sampled_from([64, 224, 384]))
+def test_cutout_edges_are_those_that_were_drawn(data, side):
+    """As LPQLD computes them when it records, from whole pixels."""
+    y, x, height, width = (data.draw(st.integers(0, side - 1)) for _ in range(4))
+    cutout = np.array([[y / side, x / side, height / side, width / side, 0, 0, 0]], np.float32)
+    low = np.clip([y - height // 2, x - width // 2], 0, side)
+    high = np.clip([y + height // 2, x + width // 2], 0, side)
+    assert cutout_edges(cutout, (side, side)).tolist() == [[*low, *high]]
+
+
+class TestErrors:
+    def test_another_image(self):
+        with pytest.raises(MismatchError, match=r"an image of 30 x 40 .* one of 48 x 64"):
+            replay_image(PICTURE.resize((40, 30)), ALL, 0, SIZE)
+
+    @pytest.mark.parametrize("box", [(0, 0, 0, 5), (-1, 0, 5, 5), (40, 0, 9, 5), (0, 60, 5, 5)])
+    def test_a_box_outside_its_image(self, box):
+        with pytest.raises(DataError, match="empty or leaves it"):
+            replay_image(PICTURE, cropped(box), 0, SIZE)
+
+    def test_no_crop(self):
+        with pytest.raises(DataError, match="no crop was recorded"):
+            replay_image(PICTURE, Augmentation(), 0, SIZE)
+        same = replay_image(PICTURE, Augmentation(), 0, (48, 64))
+        assert np.array_equal(same, PICTURE)
+
+    def test_a_filter_nobody_used(self):
+        with pytest.raises(UnsupportedError, match=r"'lanczos'.*bilinear and bicubic"):
+            replay_image(PICTURE, ALL, 0, SIZE, "lanczos")
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_fractions_are_rounded_as_pillow_rounds_them(precision):
+    """The peers hand Pillow's crop the fractions times the sides, as floats."""
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        start = rng.random(2) * 0.9
+        extent = 0.02 + rng.random(2) * (0.98 - start)
+        box = np.concatenate([start, extent]).astype(precision)
+        top, left, height, width = (
+            float(share) * side for share, side in zip(box, (48, 64, 48, 64), strict=True)
+        )
+        image = PICTURE.crop((left, top, left + width, top + height))
+        found = replay_image(PICTURE, Augmentation(Crop(box[None], None, precision)), 0, SIZE)
+        expected = image.resize(SIZE[::-1], Image.Resampling.BILINEAR)
+        assert np.array_equal(found, expected)
+
+
+def test_other_modes_become_rgb():
+    grey = PICTURE.convert("L")
+    found = replay_image(grey, ALL, 0, SIZE)
+    assert np.array_equal(found, replay_image(grey.convert("RGB"), ALL, 0, SIZE))

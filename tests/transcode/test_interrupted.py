@@ -1,0 +1,223 @@
+"""Encoding that ends before its time: by an error, a full disk, Ctrl-C or kill -9."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from labelcodec.errors import MismatchError
+from labelcodec.transcode import workers
+from labelcodec.transcode.encode_dump import encode
+from labelcodec.verification import verify
+from tests.formats.builders import (
+    edit,
+    fkd_dump,
+    flat_dump,
+    left,
+    loader_order,
+)
+from tests.formats.layouts import DUMPS, ORDER
+from tests.formats.script import script
+
+
+class Stop(Exception):
+    """Not one of the library's own errors."""
+
+
+class TestInterrupted:
+    @pytest.fixture
+    def whole(self, tmp_path, forty) -> bytes:
+        encode(forty, tmp_path / "whole.slc")
+        return (tmp_path / "whole.slc").read_bytes()
+
+    @pytest.mark.parametrize(("workers", "error"), [(1, Stop), (2, KeyboardInterrupt)])
+    def test_progress_is_kept(self, tmp_path, forty, whole, workers, error):
+        def progress(done, total):
+            if done == 15:
+                raise error
+
+        with pytest.raises(error):
+            encode(forty, tmp_path / "a.slc", workers=workers, progress=progress)
+        assert left(tmp_path) == ["a.slc.partial", "whole.slc"]
+        calls = []
+        encode(
+            forty,
+            tmp_path / "a.slc",
+            resume=True,
+            progress=lambda done, _: calls.append(done),
+        )
+        assert calls == list(range(16, 41))
+        assert (tmp_path / "a.slc").read_bytes() == whole
+
+    def test_a_partial_file_is_not_lost(self, tmp_path, forty, whole):
+        partial = tmp_path / "a.slc.partial"
+        partial.write_bytes(whole[:-2000])
+        with pytest.raises(MismatchError, match="resume=True"):
+            encode(forty, tmp_path / "a.slc")
+        assert partial.read_bytes() == whole[:-2000]
+
+    def test_resuming_another_dump(self, tmp_path, forty, whole):
+        (tmp_path / "a.slc.partial").write_bytes(whole[:-2000])
+        (forty / "batch_39.tar").write_bytes((forty / "batch_39.tar").read_bytes() + b" ")
+        with pytest.raises(MismatchError, match=r"'source\.bytes' is .* and 'source\.sample_sha"):
+            encode(forty, tmp_path / "a.slc", resume=True)
+
+    def test_resuming_after_another_run_of_the_teacher(self, tmp_path, forty, whole):
+        """Files of the same sizes, other labels."""
+        (tmp_path / "a.slc.partial").write_bytes(whole[:-2000])
+        before = sum(path.stat().st_size for path in forty.iterdir())
+
+        def other(content):
+            content[-2] += 1
+
+        for number in range(40):
+            edit(forty / f"batch_{number}.tar", other)
+        assert sum(path.stat().st_size for path in forty.iterdir()) == before
+        with pytest.raises(MismatchError, match=r"'source\.sample_sha256' is"):
+            encode(forty, tmp_path / "a.slc", resume=True)
+        assert (tmp_path / "a.slc.partial").read_bytes() == whole[:-2000]
+
+    @pytest.mark.parametrize("name", ["lpqld topk", "sre2l", "lpld"])
+    def test_resuming_with_another_image_order(self, tmp_path, name):
+        """Two images change places; every size stays."""
+        root = DUMPS[name](tmp_path / "dump")
+        side, more = next(root.glob("*.json"), tmp_path / "order.json"), {}
+        if name == "sre2l":
+            side.write_text(json.dumps(ORDER))
+            more = {"image_order": side}
+        encode(root, tmp_path / "a.slc", **more)
+        whole = (tmp_path / "a.slc").read_bytes()
+        (tmp_path / "a.slc").rename(tmp_path / "a.slc.partial")
+        encode(root, tmp_path / "a.slc", resume=True, **more)
+        assert (tmp_path / "a.slc").read_bytes() == whole
+        (tmp_path / "a.slc").rename(tmp_path / "a.slc.partial")
+        lists = json.loads(side.read_text())
+        first = lists[0] if name == "sre2l" else lists["0"]
+        first[0], first[1] = first[1], first[0]
+        side.write_text(json.dumps(lists))
+        with pytest.raises(MismatchError, match=r"another header: 'source\.order_sha256' is"):
+            encode(root, tmp_path / "a.slc", resume=True, **more)
+
+    def test_full_disk(self, tmp_path, forty, whole, monkeypatch):
+        real = os.pwrite
+
+        def pwrite(fd, data, offset):
+            if offset + len(data) > len(whole) // 2:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(fd, data, offset)
+
+        monkeypatch.setattr(os, "pwrite", pwrite)
+        with pytest.raises(OSError, match="No space left") as caught:
+            encode(forty, tmp_path / "a.slc")
+        assert caught.value.errno == errno.ENOSPC
+        monkeypatch.undo()
+        assert 0 < (tmp_path / "a.slc.partial").stat().st_size <= len(whole) // 2
+        encode(forty, tmp_path / "a.slc", resume=True)
+        assert (tmp_path / "a.slc").read_bytes() == whole
+
+    def test_image_names_before_their_tables(self, tmp_path):
+        """Killed between the names and the side information of an FKD dump."""
+        root = fkd_dump(tmp_path / "dump", "MS")
+        encode(root, tmp_path / "whole.slc", label_type="MS")
+        whole = (tmp_path / "whole.slc").read_bytes()
+        for end in range(100, len(whole), 300):
+            (tmp_path / "a.slc.partial").write_bytes(whole[:end])
+            encode(root, tmp_path / "a.slc", label_type="MS", resume=True)
+            assert (tmp_path / "a.slc").read_bytes() == whole
+            (tmp_path / "a.slc").unlink()
+
+
+KILLS = """
+import os, random, signal, sys, time
+from pathlib import Path
+from labelcodec.container import repair
+from labelcodec.transcode.encode_dump import encode
+import labelcodec
+
+source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+encode(source, folder / "whole.slc")
+whole = (folder / "whole.slc").read_bytes()
+with labelcodec.open(folder / "whole.slc") as reader:
+    labels = [batch.labels.value.tobytes() for batch in reader]
+target, partial = folder / "a.slc", folder / "a.slc.partial"
+rng, found = random.Random(0), []
+for number in range(20):
+    wanted = rng.randrange(len(whole))
+    child = os.fork()
+    if child == 0:
+        encode(source, target, resume=number % 2 == 1)
+        os._exit(0)
+    while not (partial.exists() and partial.stat().st_size > wanted) and not target.exists():
+        if os.waitpid(child, os.WNOHANG)[0]:
+            sys.exit(f"round {number}: the child ended before it was killed")
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    if partial.exists():
+        try:
+            repair(partial, folder / "repaired.slc")
+        except labelcodec.LabelcodecError as error:
+            print(error)
+            assert wanted < 1500  # no header yet
+        else:
+            with labelcodec.open(folder / "repaired.slc") as reader:
+                found.append(len(reader))
+                assert [batch.labels.value.tobytes() for batch in reader] == labels[:found[-1]]
+            (folder / "repaired.slc").unlink()
+        encode(source, target, resume=True)
+    assert target.read_bytes() == whole
+    target.unlink()
+print(found)
+sys.exit(0 if len(set(found)) > 7 else "killed at too few points")
+"""
+
+
+def test_kill_9(tmp_path):
+    """At twenty random points: what was complete is there, and resuming gives the same file."""
+    root = flat_dump(tmp_path / "dump", loader_order(20, 10), 4)
+    script(KILLS, root, tmp_path)
+
+
+INTERRUPTING = """
+import os, signal, sys
+
+if "--multiprocessing-fork" in sys.orig_argv:  # a worker that is still importing
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_while_workers_start(tmp_path, forty):
+    """It is the parent's alone: workers neither die of it nor print a traceback."""
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(INTERRUPTING)
+    path = os.pathsep.join([str(tmp_path / "hook"), *sys.path])
+    command = [
+        sys.executable,
+        "-m",
+        "labelcodec_cli",
+        "encode",
+        str(forty),
+        str(tmp_path / "a.slc"),
+    ]
+    done = subprocess.run(
+        [*command, "--workers", "2"],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert verify(tmp_path / "a.slc").problems == ()
+
+
+def test_interrupts_reach_the_parent_again():
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with workers._interrupts_held():
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
