@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format
+.PHONY: demo test plugin check format
 
 demo: $(VENV)/.ready
 	$(BIN)/labelcodec demo
@@ -32,3 +32,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
+
+plugin: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --no-deps examples/plugin
+	$(BIN)/python -m pytest examples/test_plugin.py
