@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Sources of the compiled kernels: a change builds them anew.
+KERNELS := $(shell find labelcodec -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
 .PHONY: demo test plugin check format
 
@@ -24,7 +26,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # torch goes first and by its exact version: a range would be free to bring a newer, larger build.
-$(VENV)/.ready: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.ready: pyproject.toml constraints.txt setup.py $(KERNELS) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
 	touch $@

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from labelcodec.entropy.backend import implementation
 
-BACKENDS = ("numba", "numpy")
+BACKENDS = ("compiled", "numpy")
 
 
 @contextmanager

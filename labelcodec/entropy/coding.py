@@ -26,19 +26,17 @@ STATE, WORD = np.dtype("<u4"), np.dtype("<u2")
 
 @dataclass(frozen=True, eq=False)
 class Symbols:
-    """Symbols to be entropy-coded, with their contexts; all arrays are (n,), in coding order.
+    """Symbols to be counted, with their contexts; all arrays are (n,).
 
     Attributes:
         contexts: row of the table set, any integer type.
         symbols: uint8 symbols.
         widths: uint8 number of extra bits per symbol.
-        extra: uint64 extra bits.
     """
 
     contexts: NDArray[Any]
     symbols: NDArray[np.uint8]
     widths: NDArray[np.uint8]
-    extra: NDArray[np.uint64]
 
     def counts(self, contexts: int, symbols: int) -> NDArray[np.int64]:
         """How often each symbol occurs in each context.
@@ -82,8 +80,8 @@ def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:
     flat = values.astype(np.int64, copy=False).ravel()
     if flat.size and (flat.min() < 0 or flat.max() >= MAX_INTEGER):
         raise ValueError("tokens are for integers in 0..2^32-1")
-    token, width, extra = coders().split_tokens(flat)
-    return Symbols(contexts.ravel(), token, width, extra)
+    token, width = coders().split_tokens(flat)
+    return Symbols(contexts.ravel(), token, width)
 
 
 def lanes_for(symbols: int) -> int:
@@ -92,35 +90,42 @@ def lanes_for(symbols: int) -> int:
     return 1 << (lanes.bit_length() - 1)
 
 
-def encode_intervals(starts: NDArray[np.uint16], freqs: NDArray[np.uint16]) -> bytes:
+def encode_intervals(intervals: NDArray[np.uint32]) -> bytes:
     """Encode symbols given as intervals to a rANS part (SPEC, section 6.3).
 
     Args:
-        starts: (n,) uint16 interval starts out of 4096.
-        freqs: (n,) uint16 interval lengths.
+        intervals: (n,) uint32 interval start << 16 | interval length, out of 4096.
     """
-    states, words = coders().rans_encode(starts, freqs, lanes_for(len(starts)))
-    return bytes(states.astype("<u4").tobytes() + words.astype("<u2").tobytes())
+    return join_rans(*coders().rans_encode(intervals, lanes_for(len(intervals))))
 
 
-def code_symbols(
-    symbols: Symbols, table: TableSet
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint64], NDArray[np.int64]]:
-    """Intervals (starts, freqs) and extra bits (values, widths) of symbols.
+def join_rans(states: NDArray[np.uint32], words: NDArray[np.uint16]) -> bytes:
+    """A rANS part from the encoder's final states and its words."""
+    return states.astype(STATE, copy=False).tobytes() + words.astype(WORD, copy=False).tobytes()
 
-    Symbols that the table has never seen are escaped.
+
+def join_symbols(
+    states: NDArray[np.uint32], words: NDArray[np.uint16], bits: NDArray[np.uint8]
+) -> bytes:
+    """A coded part: length of the rANS part, rANS part, extra bits."""
+    rans = join_rans(states, words)
+    return varint.encode(len(rans)) + rans + bits.tobytes()
+
+
+def encode_values(values: NDArray[Any], contexts: NDArray[Any], table: TableSet) -> bytes:
+    """Encode integers to a coded part; tokens that the table has never seen are escaped.
+
+    Args:
+        values: (n,) integers in 0..2^32 - 1.
+        contexts: (n,) context of each value.
+        table: the table set.
+
+    Raises:
+        ValueError: a value is out of range.
     """
-    starts, freqs, extra, widths = coders().table_intervals(
-        symbols.contexts, symbols.symbols, symbols.widths, symbols.extra, table.starts, table.freqs
+    return join_symbols(
+        *coders().encode_values(values, contexts, table.packed, lanes_for(len(values)))
     )
-    return starts, freqs, extra, widths
-
-
-def encode_symbols(symbols: Symbols, table: TableSet) -> bytes:
-    """Encode a coded part: length of the rANS part, rANS part, extra bits."""
-    starts, freqs, extra, widths = code_symbols(symbols, table)
-    rans = encode_intervals(starts, freqs)
-    return varint.encode(len(rans)) + rans + bytes(coders().pack_bits(extra, widths).tobytes())
 
 
 def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -138,7 +143,7 @@ def split_rans(data: memoryview, symbols: int) -> tuple[NDArray[Any], NDArray[An
 def split_symbols(
     data: memoryview, symbols: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.uint8]]:
-    """Split what `encode_symbols` wrote into states, words and extra bytes.
+    """Split what `encode_values` wrote into states, words and extra bytes.
 
     Raises:
         CorruptError: the lengths do not fit the data.
@@ -170,7 +175,7 @@ class SymbolReader:
     """Decodes a coded part piece by piece, for contexts that depend on earlier values."""
 
     def __init__(self, data: memoryview, symbols: int, what: str) -> None:
-        """Start reading what `encode_symbols` wrote.
+        """Start reading what `encode_values` wrote.
 
         Args:
             data: the coded part.
@@ -181,7 +186,7 @@ class SymbolReader:
             CorruptError: the lengths do not fit the data.
         """
         states, self.words, self.bits = split_symbols(data, symbols)
-        self.states, self.what = states.astype(np.uint64), what
+        self.states, self.what = states.copy(), what
         self.read = self.symbol = self.position = 0
 
     def take(self, contexts: NDArray[Any], table: TableSet) -> NDArray[np.int64]:
@@ -212,7 +217,7 @@ class SymbolReader:
         Raises:
             CorruptError: they are not.
         """
-        if self.read != len(self.words) or (self.states != np.uint64(FIRST_STATE)).any():
+        if self.read != len(self.words) or (self.states != FIRST_STATE).any():
             raise CorruptError(f"the entropy-coded {self.what} do not decode")
 
     def finish(self) -> None:
@@ -229,7 +234,7 @@ class SymbolReader:
 def decode_values(
     data: memoryview, contexts: NDArray[Any], table: TableSet, what: str
 ) -> NDArray[np.int64]:
-    """Decode what `encode_symbols(tokenise(values, contexts), table)` wrote.
+    """Decode what `encode_values(values, contexts, table)` wrote.
 
     Args:
         data: the coded part.

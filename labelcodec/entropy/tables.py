@@ -17,14 +17,12 @@ from labelcodec.entropy import varint
 from labelcodec.entropy.format import SLOTS
 from labelcodec.errors import CorruptError
 
-SKIP = 3  # log2 of the number of slots per entry of a lookup
 MAX_CONTEXTS = 1 << 10
 MAX_SYMBOLS = 1 << 8
 
 
-Lookup = tuple[NDArray[np.uint8], NDArray[np.uint16], NDArray[np.uint16]]
-"""Decoding tables: (K, 512) symbol of every eighth slot, (K, S) first slot and (K, S) number of
-slots of each symbol. From the entry for its eight slots, a slot's symbol is found by advancing."""
+Lookup = tuple[NDArray[np.uint8], NDArray[np.uint32]]
+"""Decoding tables: (K, 4096) symbol that owns each slot, and the (K, S) packed intervals."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +47,17 @@ class TableSet:
         return (ends - self.freqs).astype(np.uint16)
 
     @cached_property
+    def packed(self) -> NDArray[np.uint32]:
+        """(K, S) interval of each symbol: its first slot << 16 | its number of slots."""
+        starts: NDArray[np.uint32] = self.starts.astype(np.uint32) << np.uint32(16)
+        return starts | self.freqs
+
+    @cached_property
     def lookup(self) -> Lookup:
-        """Tables from which decoders find symbols; small, so that many contexts fit the cache."""
-        ends = np.cumsum(self.freqs, axis=1, dtype=np.int64)
-        slots = np.arange(0, SLOTS, 1 << SKIP)
-        first = np.stack([np.searchsorted(row, slots, "right") for row in ends])
-        return first.astype(np.uint8), self.starts, self.freqs
+        """Tables from which decoders find symbols."""
+        contexts, symbols = self.freqs.shape
+        names = np.tile(np.arange(symbols, dtype=np.uint8), contexts)
+        return np.repeat(names, self.freqs.ravel()).reshape(contexts, SLOTS), self.packed
 
 
 def fit(counts: NDArray[np.int64]) -> TableSet:

@@ -215,7 +215,7 @@ def slow() -> LabelSet:
     zeros = np.zeros(samples * classes, int)
     from labelcodec.entropy import coding
 
-    member = coding.encode_symbols(coding.tokenise(zeros, zeros), table)
+    member = coding.encode_values(zeros, zeros, table)
     arranged = struct.pack("<32I", *[1 << 16] * 32)
     index = bytes([0x11]) + varint.encode(classes) + varint.encode(len(member)) + member + arranged
     made.streams = {1: _ints(0), 9: index, 10: b"\x02\0" + varint.encode(2 << 15)}

@@ -28,8 +28,7 @@ def _stream(number: int, data: bytes | None) -> Callable[[LabelSet], Any]:
 
 def _coded(values: list[int], table: tables.TableSet) -> bytes:
     """Values in context 0."""
-    symbols = coding.tokenise(np.array(values), np.zeros(len(values), int))
-    return coding.encode_symbols(symbols, table)
+    return coding.encode_values(np.array(values), np.zeros(len(values), int), table)
 
 
 def _gaps(peaks: int, counts: list[int]) -> Callable[[LabelSet], Any]:
@@ -54,8 +53,8 @@ def _last_place(made: LabelSet) -> None:
     """One label with a peak at place C."""
     table = transform_coder().model.gaps
     contexts = np.array([0] * SAMPLES + [1])
-    symbols = coding.tokenise(np.array([1] + [0] * 7 + [CLASSES]), contexts)
-    made.streams[9] = varint.encode(1) + coding.encode_symbols(symbols, table)
+    gaps = np.array([1] + [0] * 7 + [CLASSES])
+    made.streams[9] = varint.encode(1) + coding.encode_values(gaps, contexts, table)
 
 
 _case("place_above_classes", _last_place)
@@ -94,12 +93,11 @@ _case("coefficients_too_many", _no_peaks_but([0] * (_COUNT + 1)))
 def _residual(made: LabelSet) -> None:
     """A residual of 2^24 + 1 steps at the first place of the first label."""
     _no_peaks_but([0] * _COUNT)(made)
-    gaps = coding.tokenise(np.array([1] + [0] * 7 + [0]), np.array([0] * SAMPLES + [1]))
-    made.streams[9] = varint.encode(1) + coding.encode_symbols(gaps, transform_coder().model.gaps)
+    gaps = np.array([1] + [0] * 7 + [0]), np.array([0] * SAMPLES + [1])
+    made.streams[9] = varint.encode(1) + coding.encode_values(*gaps, transform_coder().model.gaps)
     values = np.array([0] * _COUNT + [2 * ((1 << 24) + 1)])
     contexts = np.array([0] * _COUNT + [COEFFICIENT_CONTEXTS])
-    symbols = coding.tokenise(values, contexts)
-    made.streams[10] = coding.encode_symbols(symbols, transform_coder().model.values)
+    made.streams[10] = coding.encode_values(values, contexts, transform_coder().model.values)
 
 
 _case("residual_above", _residual)

@@ -132,8 +132,8 @@ for _value in (0, RANK - 1, RANK + 1, CLASSES + 1, 1025, 1 << 62):
 def _basis(values: np.ndarray, column: int = 0) -> bytes:
     """Coded entries in one context, whose table knows only zeros."""
     table = tables.fit(np.array([[1] + [0] * 123]))
-    symbols = coding.tokenise(values, np.zeros(len(values), np.int64))
-    coded, stored = coding.encode_symbols(symbols, table), tables.to_bytes(table)
+    contexts = np.zeros(len(values), np.int64)
+    coded, stored = coding.encode_values(values, contexts, table), tables.to_bytes(table)
     classes = packing.pack_ints(np.full(RANK, column, np.int64))
     return classes + varint.encode(len(stored)) + stored + coded
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec.entropy import compiled, reference
-from tests.kernels import LANES, agree_or_fail, damaged, few, random_table, seeds
+from labelcodec.augmentation.crop import compiled
+from tests.kernels import LANES, agree, agree_or_fail, damaged, few, random_table, seeds
 
 
 @few
@@ -18,22 +19,20 @@ def test_boxes(seed, rows, lanes):
     sides = rng.integers(1, size + 1)
     places = rng.integers(0, size - sides + 1)
     height, width = random_table(rng, 1), random_table(rng, 124)
-    symbols = [compiled.split_tokens(column) for column in sides.T]
-    parts = [
-        compiled.table_intervals(contexts, *coded, table.starts, table.freqs)
-        for contexts, coded, table in zip(
-            (np.zeros(rows, np.int64), symbols[0][0]), symbols, (height, width), strict=True
-        )
-    ]
-    starts, freqs, extra, widths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    states, words = reference.rans_encode(starts, freqs, lanes)
-    digits = compiled.group_digits(places.ravel(), (size - sides + 1).ravel())
-    bits = compiled.pack_bits(
-        np.concatenate([extra, digits[0]]), np.concatenate([widths, digits[1]])
-    )
-    rest = (size, height.lookup, width.lookup, height.escape, width.escape)
+    box = np.hstack([places, sides]).astype(np.int32)
+    states, words, bits = agree("box_encode", box, size, height.packed, width.packed, lanes)
+    rest = (size, height.lookup, width.lookup)
     found, status = agree_or_fail("box_decode", states, words, bits, *rest)
-    assert status == 0 and (found == np.hstack([places, sides])).all()
+    assert status == 0 and (found == box).all()
     states, words, bits = damaged(rng, states, words, bits)
     found, status = agree_or_fail("box_decode", states, words, bits, *rest)
     assert status or (found[:, :2] + found[:, 2:] <= size).all()
+
+
+@pytest.mark.parametrize("box", [[-1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 9, 9], [0, 0, 10, 1]])
+def test_only_boxes_within_their_images_are_encoded(box):
+    rng = np.random.default_rng(0)
+    height, width = random_table(rng, 1), random_table(rng, 124)
+    size = np.array([[9, 9]], np.int32)
+    with pytest.raises(ValueError, match="outside its image"):
+        compiled.box_encode(np.array([box], np.int32), size, height.packed, width.packed, 1)

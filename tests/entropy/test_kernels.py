@@ -36,17 +36,16 @@ def test_both_have_the_same_functions(package):
 
 
 @few
-@given(seeds, st.sampled_from(LANES), st.integers(0, 200))
+@given(seeds, st.sampled_from(LANES), st.integers(0, 700))
 def test_rans(seed, lanes, count):
     rng = np.random.default_rng(seed)
     table = random_table(rng, 3)
     contexts = rng.integers(0, 3, count)
     slots = rng.integers(0, 4096, count)
     symbols = (table.starts[contexts] <= slots[:, None]).sum(axis=1) - 1
-    starts, freqs = table.starts[contexts, symbols], table.freqs[contexts, symbols]
-    states, words = agree("rans_encode", starts, freqs, lanes)
+    states, words = agree("rans_encode", table.packed[contexts, symbols], lanes)
     assert states.dtype == np.uint32 and words.dtype == np.uint16
-    left = states.astype(np.uint64)
+    left = states.copy()
     decoded, read = compiled.rans_decode(left, words, 0, 0, contexts, table.lookup)
     assert (decoded == symbols).all()
     assert read == len(words) and (left == 1 << 16).all()
@@ -59,10 +58,10 @@ def test_rans_in_parts(seed, lanes):
     rng = np.random.default_rng(seed)
     table = random_table(rng, 1)
     symbols = (table.starts[0] <= rng.integers(0, 4096, (90, 1))).sum(axis=1) - 1
-    states, words = reference.rans_encode(table.starts[0, symbols], table.freqs[0, symbols], lanes)
+    states, words = reference.rans_encode(table.packed[0, symbols], lanes)
     cut = int(rng.integers(0, 91))
     for module in (reference, compiled):
-        left, read, found = states.astype(np.uint64), 0, []
+        left, read, found = states.copy(), 0, []
         for first, part in ((0, symbols[:cut]), (cut, symbols[cut:])):
             contexts = np.zeros(len(part), np.int64)
             decoded, read = module.rans_decode(left, words, read, first, contexts, table.lookup)
@@ -72,11 +71,11 @@ def test_rans_in_parts(seed, lanes):
 
 
 @few
-@given(seeds, st.sampled_from(LANES), st.integers(0, 60), st.integers(0, 40))
+@given(seeds, st.sampled_from(LANES), st.integers(0, 600), st.integers(0, 400))
 def test_rans_decoding_noise(seed, lanes, count, length):
     rng = np.random.default_rng(seed)
     table = random_table(rng, 2)
-    states = rng.integers(0, 1 << 32, lanes).astype(np.uint64)
+    states = rng.integers(0, 1 << 32, lanes).astype(np.uint32)
     words = rng.integers(0, 1 << 16, length).astype(np.uint16)
     contexts = rng.integers(0, 2, count)
     (one, read), (other, compiled) = both(
@@ -84,3 +83,39 @@ def test_rans_decoding_noise(seed, lanes, count, length):
     )
     assert read == compiled
     assert read < 0 or (one == other).all()
+
+
+@few
+@given(
+    seeds,
+    st.sampled_from(LANES),
+    st.integers(0, 300),
+    st.sampled_from([1, 8, 9, 1000, 1 << 31, 1 << 32]),
+)
+def test_values(seed, lanes, count, most):
+    """Tokens of any size, seen by the table or escaped."""
+    rng = np.random.default_rng(seed)
+    table = random_table(rng, 3)
+    values, contexts = rng.integers(0, most, count), rng.integers(0, 3, count)
+    states, words, bits = agree("encode_values", values, contexts, table.packed, lanes)
+    tokens, read = compiled.rans_decode(states.copy(), words, 0, 0, contexts, table.lookup)
+    assert read == len(words)
+    decoded, position = agree("extra_decode", tokens, table.escape, bits, 0)
+    assert (decoded == values).all() and (position + 7) // 8 == len(bits)
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 32])
+def test_values_out_of_range(value):
+    table = random_table(np.random.default_rng(0), 1)
+    for module in (reference, compiled):
+        with pytest.raises(ValueError, match=r"2\^32"):
+            module.encode_values(np.array([3, value]), np.array([0, 0]), table.packed, 1)
+
+
+def test_a_context_that_is_no_row():
+    table = random_table(np.random.default_rng(0), 2)
+    with pytest.raises(ValueError, match="context"):
+        compiled.encode_values(np.array([3]), np.array([2]), table.packed, 1)
+    states, words, _ = compiled.encode_values(np.array([3]), np.array([1]), table.packed, 1)
+    with pytest.raises(ValueError, match="context"):
+        compiled.rans_decode(states, words, 0, 0, np.array([2]), table.lookup)

@@ -1,14 +1,48 @@
-"""The crop stream's kernel in NumPy: the reference implementation of `compiled`."""
+"""The crop stream's kernels in NumPy: the reference implementation of `compiled`."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from labelcodec.entropy.format import FIRST_STATE
-from labelcodec.entropy.reference.bits import unpack_digits
+from labelcodec.entropy.reference.bits import group_digits, pack_bits, unpack_digits
 from labelcodec.entropy.reference.lanes import Array
-from labelcodec.entropy.reference.rans import extra_decode, rans_decode, split_tokens
+from labelcodec.entropy.reference.rans import (
+    extra_decode,
+    rans_decode,
+    rans_encode,
+    split_tokens,
+    token_intervals,
+)
 from labelcodec.entropy.tables import Lookup
+
+
+def box_encode(
+    box: Array, size: Array, height: Array, width: Array, lanes: int
+) -> tuple[Array, Array, Array]:
+    """Encode crop boxes (SPEC, section 5.4).
+
+    Args:
+        box: (B, 4) top, left, height and width in pixels; within its image.
+        size: (B, 2) heights and widths of the images in pixels.
+        height: (1, S) uint32 intervals of the heights' tokens.
+        width: (K, S) uint32 intervals of the widths' tokens, by the token of the height.
+        lanes: number of rANS lanes, 1..32.
+
+    Returns:
+        (lanes,) uint32 states, uint16 words, and the uint8 bytes of the extra bits, then the
+        mixed-radix digits of the offsets from top and left.
+    """
+    box, size = box.astype(np.int64), size.astype(np.int64)
+    contexts = split_tokens(box[:, 2])[0]
+    parts = [
+        token_intervals(box[:, 2], np.zeros(len(box), np.int64), height),
+        token_intervals(box[:, 3], contexts, width),
+    ]
+    intervals, extra, widths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    offsets, digit_widths = group_digits(box[:, :2].ravel(), (size - box[:, 2:] + 1).ravel())
+    bits = pack_bits(np.concatenate([extra, offsets]), np.concatenate([widths, digit_widths]))
+    return *rans_encode(intervals, lanes), bits
 
 
 def box_decode(
@@ -18,8 +52,6 @@ def box_decode(
     size: Array,
     height: Lookup,
     width: Lookup,
-    tall: int,
-    wide: int,
 ) -> tuple[Array, int]:
     """Decode crop boxes (SPEC, section 5.4).
 
@@ -32,16 +64,15 @@ def box_decode(
         size: (B, 2) heights and widths of the images in pixels.
         height: decoding table of the heights.
         width: decoding tables of the widths.
-        tall: escape symbol of the heights.
-        wide: escape symbol of the widths.
 
     Returns:
         (B, 4) int32 top, left, height, width, and a status: 1 if the stream is malformed, 2 if a
         box is empty or larger than its image.
     """
-    states, box = states.astype(np.uint64), np.zeros((len(size), 4), np.int64)
+    states, box = states.copy(), np.zeros((len(size), 4), np.int64)
     read, position, contexts = 0, 0, np.zeros(len(size), np.int64)
-    for i, (lookup, escape) in enumerate(((height, tall), (width, wide))):
+    for i, lookup in enumerate((height, width)):
+        escape = lookup[1].shape[1] - 1
         symbols, read = rans_decode(states, words, read, i * len(size), contexts, lookup)
         if read < 0:
             return box.astype(np.int32), 1

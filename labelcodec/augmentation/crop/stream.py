@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.crop import Crop
 from labelcodec.entropy import coding, packing, tables, varint
-from labelcodec.entropy.backend import coders, implementation
+from labelcodec.entropy.backend import implementation
 from labelcodec.entropy.coding import Symbols, Usage
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.entropy.tables import TableSet
@@ -129,21 +129,14 @@ def encode(crop: Crop, table: CropTables) -> bytes:
         raise DataError(f"crop fractions are {crop.box.dtype}, expected {crop.precision}")
     if crop.size is None or not _in_pixels(crop):
         return bytes([FRACTIONS | half]) + packing.pack_floats(crop.fractions())
-    parts = [
-        coding.code_symbols(symbols, part)
-        for symbols, part in zip(_symbols(crop.box), (table.height, table.width), strict=True)
-    ]
-    starts, freqs, extra, widths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    room = _room(crop.size, crop.box[:, 2], crop.box[:, 3])
-    offsets, offset_widths = coders().group_digits(crop.box[:, :2].astype(np.int64).ravel(), room)
-    bits = coders().pack_bits(
-        np.concatenate([extra, offsets]), np.concatenate([widths, offset_widths])
-    )
+    states, words, bits = kernels().box_encode(
+        crop.box, crop.size, table.height.packed, table.width.packed,
+        coding.lanes_for(2 * len(crop.box)),
+    )  # fmt: skip
     usual = bool((crop.size == table.size).all())
     form = bytes([(USUAL_SIZE if usual else MANY_SIZES) | half])
     sizes = b"" if usual else packing.pack_ints(crop.size)
-    rans = coding.encode_intervals(starts, freqs)
-    return form + sizes + varint.encode(len(rans)) + rans + bytes(bits.tobytes())
+    return form + sizes + coding.join_symbols(states, words, bits)
 
 
 def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
@@ -174,9 +167,8 @@ def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
             raise CorruptError("a crop stream names an image of impossible size")
         size = sides.reshape(samples, 2).astype(np.int32)
     box, status = kernels().box_decode(
-        *coding.split_symbols(data, 2 * samples), size, table.height.lookup, table.width.lookup,
-        table.height.escape, table.width.escape,
-    )  # fmt: skip
+        *coding.split_symbols(data, 2 * samples), size, table.height.lookup, table.width.lookup
+    )
     if status == TOO_LARGE:
         raise CorruptError("a crop box is larger than its image")
     return Crop(coding.good((box, status), "crop boxes"), size, precision)

@@ -102,7 +102,7 @@ class DenseCoder(Coder):
         last = len(self.table.freqs) - 1
         contexts = kernels().dense_contexts(high, self.place_of, self.mean, self.base, last)
         symbols = self.symbol_of[high.T.ravel()]
-        return Symbols(contexts.ravel(), symbols, np.zeros(0, np.uint8), np.zeros(0, np.uint64))
+        return Symbols(contexts.ravel(), symbols, np.zeros(0, np.uint8))
 
     def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
         """Encode the labels of a batch.
@@ -117,19 +117,14 @@ class DenseCoder(Coder):
         bits = float_bits.to_bits(labels.value, labels.precision)
         if labels.precision != self.precision:
             return {LABEL_VALUES: bytes([PLAIN]) + packing.pack_floats(bits.ravel())}
-        bits = bits[:, self.order]
-        high = bits >> self.shift
-        starts, freqs, escaped = kernels().dense_intervals(
-            high, self.place_of, self.mean, self.base, self.symbol_of,
-            self.table.starts, self.table.freqs,
-        )  # fmt: skip
-        rans = coding.encode_intervals(starts, freqs)
-        escapes = packing.pack_fixed(high.T[escaped.reshape(high.T.shape)], self.high_bits)
         drop = min(float_bits.trailing_zeros(bits), self.shift)
-        low = (bits & ((1 << self.shift) - 1)) >> drop
-        stored = packing.pack_fixed(low.ravel(), self.shift - drop)
-        lengths = varint.encode(len(rans)) + varint.encode(int(escaped.sum()))
-        return {LABEL_VALUES: bytes([CODED, drop]) + lengths + rans + escapes + stored}
+        states, words, escaped, low = kernels().dense_encode(
+            bits, self.order, self.shift, drop, self.place_of, self.symbol_of, self.mean,
+            self.base, self.table.packed, coding.lanes_for(bits.size),
+        )  # fmt: skip
+        rans, escapes = coding.join_rans(states, words), packing.pack_fixed(escaped, self.high_bits)
+        lengths = varint.encode(len(rans)) + varint.encode(len(escaped))
+        return {LABEL_VALUES: bytes([CODED, drop]) + lengths + rans + escapes + low.tobytes()}
 
     def decode(
         self,
@@ -173,20 +168,17 @@ class DenseCoder(Coder):
         rans, data = data[position : position + length], data[position + length :]
         states, words = coding.split_rans(rans, samples * classes)
         escapes, data = packing.unpack_fixed(data, count, self.high_bits)
-        low, data = packing.unpack_fixed(data, samples * classes, self.shift - drop)
-        if len(data):
-            raise CorruptError(f"{len(data)} bytes too many behind the label values")
+        surplus = len(data) - (samples * classes * (self.shift - drop) + 7) // 8
+        if surplus < 0:
+            raise CorruptError(f"the label values are {-surplus} bytes too short")
+        if surplus:
+            raise CorruptError(f"{surplus} bytes too many behind the label values")
         decoded = kernels().dense_decode(
-            states, words, samples, escapes.astype(np.int64), self.known, self.place_of, self.mean,
-            self.base, self.table.lookup, self.table.escape,
+            states, words, escapes, np.frombuffer(data, np.uint8), samples, self.order,
+            self.shift, drop, self.known, self.place_of, self.mean, self.base, self.table.lookup,
+            float_bits.LAYOUTS[self.precision].storage,
         )  # fmt: skip
-        high = coding.good(decoded, "label values")
-        storage = float_bits.LAYOUTS[self.precision].storage
-        bits = np.empty(high.shape, storage)
-        bits[:, self.order] = high.astype(storage) << self.shift | (
-            low.astype(storage) << drop
-        ).reshape(high.shape)
-        return bits
+        return coding.good(decoded, "label values")
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Symbol counts and coded bytes of the entropy-coded stream.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from labelcodec.codecs.dense.format import UNKNOWN, WEIGHTS
+from labelcodec.entropy.reference.bits import pack_fixed, unpack_fixed
 from labelcodec.entropy.reference.lanes import Array, Exhausted, Lanes
+from labelcodec.entropy.reference.rans import rans_encode
 from labelcodec.entropy.tables import Lookup
 
 
@@ -32,67 +36,86 @@ def dense_contexts(high: Array, place_of: Array, mean: Array, base: int, last: i
     return contexts
 
 
-def dense_intervals(
-    high: Array,
+def dense_encode(
+    bits: Array,
+    order: Array,
+    shift: int,
+    drop: int,
     place_of: Array,
+    symbol_of: Array,
     mean: Array,
     base: int,
-    symbol_of: Array,
-    starts: Array,
-    freqs: Array,
-) -> tuple[Array, Array, Array]:
-    """Coding intervals of the high bits.
+    packed: Array,
+    lanes: int,
+) -> tuple[Array, Array, Array, Array]:
+    """Encode the values of a batch (SPEC, section 7.3).
 
     Args:
-        high: (B, C) high bits, in class order.
+        bits: (B, C) uint16 or uint32 bit patterns of the values.
+        order: (C,) class at each position.
+        shift: number of low bits.
+        drop: number of lowest bits that are zero in all values; they are not stored.
         place_of: as in `dense_contexts`.
+        symbol_of: symbol of every pattern of high bits; the escape symbol for all others.
         mean: as in `dense_contexts`.
         base: as in `dense_contexts`.
-        symbol_of: symbol of every pattern of high bits; the escape symbol for all others.
-        starts: (K, S) interval starts of the table set.
-        freqs: (K, S) frequencies of the table set.
+        packed: (K, S) uint32 intervals of the table set.
+        lanes: number of lanes, 1..32.
 
     Returns:
-        (C * B,) uint16 starts, uint16 frequencies, and whether each value is escaped.
+        (lanes,) uint32 states and uint16 words, the escaped high bits in coding order, and the
+        uint8 bytes of the low bits.
     """
-    contexts = dense_contexts(high, place_of, mean, base, len(freqs) - 1).ravel()
+    placed = bits[:, order]
+    high, escape = placed >> shift, packed.shape[1] - 1
+    contexts = dense_contexts(high, place_of, mean, base, len(packed) - 1).ravel()
     symbols = symbol_of[high.T.ravel()]
-    escaped = (symbols == freqs.shape[1] - 1) | (freqs[contexts, symbols] == 0)
-    coded = np.where(escaped, freqs.shape[1] - 1, symbols)
-    return starts[contexts, coded], freqs[contexts, coded], escaped
+    escaped = (symbols == escape) | (packed[contexts, symbols] & 0xFFFF == 0)
+    states, words = rans_encode(packed[contexts, np.where(escaped, escape, symbols)], lanes)
+    low = (placed & ((1 << shift) - 1)) >> drop
+    return states, words, high.T.ravel()[escaped], pack_fixed(low.ravel(), shift - drop)
 
 
 def dense_decode(
     states: Array,
     words: Array,
-    rows: int,
     escapes: Array,
+    low: Array,
+    rows: int,
+    order: Array,
+    shift: int,
+    drop: int,
     patterns: Array,
     place_of: Array,
     mean: Array,
     base: int,
     lookup: Lookup,
-    escape: int,
+    dtype: Any,
 ) -> tuple[Array, int]:
-    """Decode the high bits of a batch (SPEC, section 7.3).
+    """Decode the values of a batch (SPEC, section 7.3).
 
     Args:
         states: initial states of the rANS lanes.
         words: the rANS words.
-        rows: number of labels, B.
         escapes: high bits of the escaped values, in coding order.
+        low: uint8 bytes of the low bits.
+        rows: number of labels, B.
+        order: (C,) class at each position.
+        shift: number of low bits.
+        drop: number of lowest bits that are not stored.
         patterns: (S - 1,) pattern of high bits of each symbol.
         place_of: as in `dense_contexts`.
         mean: as in `dense_contexts`.
         base: as in `dense_contexts`.
         lookup: decoding tables of all contexts.
-        escape: the escape symbol.
+        dtype: uint16 or uint32, the type of the bit patterns.
 
     Returns:
-        (B, C) uint16 high bits, and a status: 1 if the stream is malformed.
+        (B, C) bit patterns, and a status: 1 if the stream is malformed.
     """
-    classes = len(mean)
-    high = np.zeros((rows, classes), np.uint16)
+    classes, escape = len(mean), lookup[1].shape[1] - 1
+    bits = np.zeros((rows, classes), dtype)
+    high = np.zeros((rows, classes), dtype)
     history = np.zeros((4, rows), np.int64)
     used = 0
     try:
@@ -115,5 +138,10 @@ def dense_decode(
             history = np.concatenate([residual[None], history[:3]])
         lanes.close()
     except Exhausted:
-        return high, 1
-    return high, 0 if used == len(escapes) else 1
+        return bits, 1
+    if used != len(escapes):
+        return bits, 1
+    kept = np.empty(bits.size, np.uint32)
+    unpack_fixed(low, shift - drop, kept)
+    bits[:, order] = high << shift | kept.reshape(bits.shape).astype(dtype) << drop
+    return bits, 0

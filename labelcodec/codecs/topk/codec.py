@@ -19,7 +19,7 @@ from labelcodec.codecs import class_order, float_bits
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.topk.coder import TopKCoder
 from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXTS
-from labelcodec.codecs.topk.selection import class_of_key, ranking_keys
+from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -109,11 +109,7 @@ class TopK:
             raise DataError(f"k={self.k} of {labels.classes} classes")
         if self.tail == "uniform" and labels.space == "logits":
             raise DataError("a 'uniform' tail needs probabilities, these are logits")
-        keys = ranking_keys(labels.value, labels.precision)
-        if self.k < labels.classes:
-            keys = np.partition(keys, self.k - 1, axis=1)[:, : self.k]
-        keys = np.sort(keys, axis=1)
-        index = class_of_key(keys)
+        index = largest_classes(labels.value, labels.precision, self.k)
         picked = replace(
             labels,
             value=np.take_along_axis(labels.value, index, axis=1),
@@ -152,9 +148,17 @@ class TopK:
         blank = coding.fit_tables([], 1)
         bare = TopKCoder(self.step, classes, order, blank, blank)
         ranked = [part for part in map(bare.ranking, batches) if part is not None]
-        sets = coding.fit_tables([part.members for part in ranked], SET_CONTEXTS)
-        falls = [part.gaps for part in ranked if part.gaps is not None]
-        return replace(bare, sets=sets, gaps=coding.fit_tables(falls, VALUE_CONTEXTS))
+        members = [coding.tokenise(part.gaps, part.contexts) for part in ranked]
+        falls = [
+            coding.tokenise(part.values, part.value_contexts)
+            for part in ranked
+            if part.values is not None
+        ]
+        return replace(
+            bare,
+            sets=coding.fit_tables(members, SET_CONTEXTS),
+            gaps=coding.fit_tables(falls, VALUE_CONTEXTS),
+        )
 
     def from_parts(self, parts: Mapping[str, bytes], classes: int) -> TopKCoder:
         """Deserialize a coder from the named parts that its `to_parts` wrote.

@@ -30,7 +30,7 @@ from labelcodec.codecs.topk.ranking import Ranking
 from labelcodec.entropy import coding, packing, tables, varint
 from labelcodec.entropy.backend import implementation
 from labelcodec.entropy.coding import Usage
-from labelcodec.entropy.format import ALPHABET, MAX_INTEGER
+from labelcodec.entropy.format import ALPHABET, MAX_INTEGER, SLOT_BITS
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 
@@ -69,7 +69,7 @@ class TopKCoder(Coder):
         }
 
     def ranking(self, labels: Labels) -> Ranking | None:
-        """Symbols of prepared labels; None if only the uncompressed form can hold them."""
+        """Integers of prepared labels; None if only the uncompressed form can hold them."""
         assert labels.index is not None
         if self.step is not None and not _within(labels.value, self.step):
             return None
@@ -110,20 +110,21 @@ class TopKCoder(Coder):
             values = packing.pack_floats(labels.value.ravel())
             streams[LABEL_VALUES] = bytes([PLAIN]) + values
             return streams
-        members = coding.encode_symbols(ranked.members, self.sets)
+        members = coding.encode_values(ranked.gaps.ravel(), ranked.contexts.ravel(), self.sets)
         intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
         form = bytes([CODED | (TIES_BY_CLASS if ranked.ties_by_class else 0)])
         streams[LABEL_INDEX] = (
-            form + k + varint.encode(len(members)) + members + coding.encode_intervals(*intervals)
+            form + k + varint.encode(len(members)) + members + coding.encode_intervals(intervals)
         )
         streams[LABEL_VALUES] = self._encode_values(ranked, self._drop(labels))
         return streams
 
     def _encode_values(self, ranked: Ranking, drop: int) -> bytes:
-        if ranked.gaps is None:
+        if ranked.values is None:
             level = varint.zigzag(int(ranked.levels[0, 0]))
             return bytes([CONSTANT, drop]) + varint.encode(level)
-        return bytes([CODED, drop]) + coding.encode_symbols(ranked.gaps, self.gaps)
+        falls = coding.encode_values(ranked.values.ravel(), ranked.value_contexts, self.gaps)
+        return bytes([CODED, drop]) + falls
 
     def decode(
         self,
@@ -181,9 +182,11 @@ class TopKCoder(Coder):
             return np.full((samples, k), varint.unzigzag(level), np.int64)
         if data[0] != CODED:
             raise CorruptError("top-k values of unknown form")
-        contexts = ranking.value_contexts(k, samples).ravel()
-        flat = coding.decode_values(data[2:], contexts, self.gaps, "label values")
-        return ranking.levels_of(flat.reshape(k, samples), self.step is not None)
+        decoded = kernels().levels_decode(
+            *coding.split_symbols(data[2:], samples * k), ranking.rank_contexts(k), samples,
+            self.step is not None, self.gaps.lookup,
+        )  # fmt: skip
+        return coding.good(decoded, "label values")
 
     def _decode_index(
         self, data: memoryview, samples: int, levels: NDArray[np.int64], ties_by_class: bool
@@ -194,16 +197,13 @@ class TopKCoder(Coder):
         if split > len(data):
             raise CorruptError("the kept classes are longer than their stream")
         states, words, extra = coding.split_symbols(data[position:split], samples * k)
-        table = self.sets
         members = coding.good(
-            kernels().set_decode(
-                states, words, extra, samples, k, self.classes, table.lookup, table.escape
-            ),
+            kernels().set_decode(states, words, extra, samples, k, self.order, self.sets.lookup),
             "kept classes",
         )
         states, words = coding.split_rans(data[split:], samples * k)
         coded_levels = levels if ties_by_class else ranking.distinct((samples, k))
-        decoded = kernels().order_decode(states, words, coded_levels, self.order[members])
+        decoded = kernels().order_decode(states, words, coded_levels, members)
         return coding.good(decoded, "class ranks")
 
     def _to_values(
@@ -211,11 +211,14 @@ class TopKCoder(Coder):
     ) -> NDArray[Any]:
         if self.step is not None:
             return (levels * self.step).astype(np.float32)
-        width = float_bits.LAYOUTS[precision].width - drop
-        # levels descend along a row: the last is the smallest, the first the largest
-        if width < 1 or int(levels[:, -1].min()) < 0 or int(levels[:, 0].max()) >> width:
+        layout = float_bits.LAYOUTS[precision]
+        width = layout.width - drop
+        if width < 1:
             raise CorruptError("a top-k value outside its type")
-        return float_bits.from_bits(float_bits.from_levels(levels, width) << drop, precision)
+        bits, status = kernels().level_bits(levels, width, drop, layout.storage)
+        if status:
+            raise CorruptError("a top-k value outside its type")
+        return float_bits.from_bits(bits, precision)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Symbol counts and coded bytes of the entropy-coded streams, by component.
@@ -227,9 +230,9 @@ class TopKCoder(Coder):
         ranked = self.ranking(labels)
         if ranked is None:
             return {}
-        _, freqs = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
-        arranged = float((12 - np.log2(freqs.astype(np.float64))).sum())
-        members = ranked.members
+        intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
+        arranged = float((SLOT_BITS - np.log2((intervals & 0xFFFF).astype(np.float64))).sum())
+        members = coding.tokenise(ranked.gaps, ranked.contexts)
         used = {
             LABEL_INDEX.component: Usage(
                 (members.counts(SET_CONTEXTS, ALPHABET),),
@@ -237,9 +240,10 @@ class TopKCoder(Coder):
                 sizes[LABEL_INDEX],
             )
         }
-        if ranked.gaps is not None:
+        if ranked.values is not None:
+            falls = coding.tokenise(ranked.values, ranked.value_contexts)
             used[LABEL_VALUES.component] = coding.usage(
-                ranked.gaps, VALUE_CONTEXTS, ALPHABET, sizes[LABEL_VALUES]
+                falls, VALUE_CONTEXTS, ALPHABET, sizes[LABEL_VALUES]
             )
         return used
 

@@ -1,50 +1,58 @@
-"""Top-k labels as symbols: class set, permutation and descending values (SPEC, section 8)."""
+"""Top-k labels as integers: class set, permutation and descending values (SPEC, section 8)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.codecs.topk.contexts import gap_contexts
-from labelcodec.codecs.topk.format import FIRST_GAP, MAX_K
-from labelcodec.entropy import coding, tokens
-from labelcodec.entropy.coding import Symbols
+from labelcodec.codecs.topk.format import MAX_K
+from labelcodec.entropy import tokens
+from labelcodec.entropy.backend import implementation
 from labelcodec.entropy.format import MAX_INTEGER
+
+kernels = partial(implementation, "labelcodec.codecs.topk")
 
 TIES_PAY = 8  # ties of exact values are left out if at least one neighbour in eight is tied
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """The labels of a batch as symbols.
+    """The labels of a batch as integers to be coded.
 
     Attributes:
-        members: gaps between the sorted positions of the kept classes.
-        ranks: (B, k) int64 rank of each member of the set, members in order of position.
+        gaps: (k, B) int64 gaps between the sorted positions of the kept classes.
+        contexts: (k, B) uint16 contexts of the gaps.
+        ranks: (B, k) int16 rank of each member of the set, members in order of position.
         levels: (B, k) int64 values as descending integers; equal levels need no permutation.
         ties_by_class: whether equal values are ordered by class and coded as such.
-        gaps: first values and gaps between values; None if all values are equal.
+        values: (k, B) int64 first values and falls between values; None if all values are equal.
     """
 
-    members: Symbols
-    ranks: NDArray[np.int64]
+    gaps: NDArray[np.int64]
+    contexts: NDArray[np.uint16]
+    ranks: NDArray[np.int16]
     levels: NDArray[np.int64]
     ties_by_class: bool
-    gaps: Symbols | None
+    values: NDArray[np.int64] | None
 
     @property
     def coded_levels(self) -> NDArray[np.int64]:
         """(B, k) levels that the permutation is coded for; all distinct if ties carry an order."""
         return self.levels if self.ties_by_class else distinct(self.levels.shape)
 
+    @property
+    def value_contexts(self) -> NDArray[np.uint16]:
+        """(k * B,) contexts of `values`, flattened."""
+        return np.repeat(rank_contexts(len(self.gaps)), self.gaps.shape[1])
+
 
 def rank(
     position: NDArray[np.int64], index: NDArray[np.int64], levels: NDArray[np.int64], signed: bool
 ) -> Ranking | None:
-    """Convert the labels of a batch to symbols.
+    """Convert the labels of a batch to integers.
 
     Args:
         position: (C,) position of each class in the class order.
@@ -53,40 +61,18 @@ def rank(
         signed: whether levels can be negative.
 
     Returns:
-        The symbols; None if only the uncompressed form can hold the labels.
+        The integers; None if only the uncompressed form can hold the labels.
     """
-    k = index.shape[1]
-    positions = position[index]
-    ranks = np.argsort(positions, axis=1)
-    gaps = np.diff(np.take_along_axis(positions, ranks, axis=1), axis=1, prepend=-1).T - 1
-    falls = levels[:, :-1] - levels[:, 1:]
-    repeated, rising = bool((gaps < 0).any()), bool((falls < 0).any())
+    rows, k = index.shape
     limit = MAX_INTEGER // 2 if signed else MAX_INTEGER
-    if k > MAX_K or repeated or rising or int(np.abs(levels).max()) >= limit:
+    if k > MAX_K:
         return None
-    tied = falls == 0
-    by_class = bool((~tied | (index[:, 1:] > index[:, :-1])).all())
-    pays = int(tied.sum()) * TIES_PAY > tied.size  # ties save a few bits but decode slowly
-    same = bool((levels == levels[0, 0]).all())
-    first = levels[:, :1]
-    if signed:
-        first = np.where(first >= 0, 2 * first, -2 * first - 1)
-    value = np.concatenate([first, falls], axis=1).T
-    return Ranking(
-        coding.tokenise(gaps, _set_contexts(gaps)),
-        ranks,
-        levels,
-        by_class and (signed or pays),
-        None if same else coding.tokenise(value, value_contexts(k, len(index))),
-    )
-
-
-def _set_contexts(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(k, B) context of each gap, from the two preceding ones."""
-    contexts = np.full(gaps.shape, FIRST_GAP)
-    before = np.concatenate([gaps[:1], gaps[:-2]])[: len(gaps) - 1]
-    contexts[1:] = gap_contexts(gaps[:-1], before)
-    return contexts
+    gaps, contexts, ranks, values, facts = kernels().rank_labels(position, index, levels, signed)
+    if facts.repeated or facts.rising or facts.largest >= limit:
+        return None
+    pays = facts.tied * TIES_PAY > rows * (k - 1)  # ties save a few bits but decode slowly
+    by_class = facts.by_class and (signed or pays)
+    return Ranking(gaps, contexts, ranks, levels, by_class, None if facts.constant else values)
 
 
 @lru_cache(maxsize=2)  # the shape of full batches and that of the last one
@@ -96,15 +82,6 @@ def distinct(shape: tuple[int, int]) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=2)
-def value_contexts(k: int, rows: int) -> NDArray[np.int64]:
-    """(k, B) context of the first value, which is 0, and of the gap at each later rank."""
-    contexts = np.concatenate([[0], 1 + tokens.bucket(np.arange(1, k))])
-    return np.repeat(contexts, rows).reshape(k, rows)
-
-
-def levels_of(value: NDArray[np.int64], signed: bool) -> NDArray[np.int64]:
-    """(B, k) levels from (k, B) first values and gaps; modifies its argument."""
-    if signed:
-        value[0] = (value[0] >> 1) ^ -(value[0] & 1)
-    np.negative(value[1:], out=value[1:])
-    return np.ascontiguousarray(np.cumsum(value, axis=0).T)
+def rank_contexts(k: int) -> NDArray[np.uint16]:
+    """(k,) context of the first value, which is 0, and of the fall to each later rank."""
+    return np.concatenate([[0], 1 + tokens.bucket(np.arange(1, k))]).astype(np.uint16)

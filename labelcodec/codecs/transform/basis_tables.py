@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs.transform import matrix
+from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.format import (
     MAX_COEFFICIENT,
     MAX_ENTRIES,
@@ -135,8 +136,7 @@ class BasisTables:
 
     def logits(self, units: NDArray[np.int32]) -> NDArray[np.float32]:
         """Convert integer units to float32 logits."""
-        logits = units.astype(np.float32)
-        logits *= np.float32(2.0**-self.point)
+        logits: NDArray[np.float32] = kernels().logits(units, 2.0**-self.point)
         return logits
 
     def to_parts(self) -> dict[str, bytes]:

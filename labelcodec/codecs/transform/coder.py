@@ -17,7 +17,7 @@ from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.compact import TransformLabels
-from labelcodec.codecs.transform.context_model import ContextModel, gap_symbols, zones_of
+from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.analysis import Analyser
 from labelcodec.codecs.transform.format import FINE, GAP_CONTEXTS, MAX_CELLS, VALUE_CONTEXTS
 from labelcodec.codecs.transform.image_means import PART, ImageMeans
@@ -115,9 +115,9 @@ class TransformCoder(Coder):
         """Entropy-code compact labels to the LABEL_INDEX and LABEL_VALUES streams."""
         return {
             LABEL_INDEX: varint.encode(len(compact.places))
-            + coding.encode_symbols(gap_symbols(compact), self.model.gaps),
-            LABEL_VALUES: coding.encode_symbols(
-                self.model.value_symbols(compact), self.model.values
+            + coding.encode_values(*gap_integers(compact), self.model.gaps),
+            LABEL_VALUES: coding.encode_values(
+                *self.model.value_integers(compact), self.model.values
             ),
         }
 
@@ -155,13 +155,13 @@ class TransformCoder(Coder):
             raise CorruptError(f"{peaks} peaks are too many for a batch")
         counts, places, status = kernels().gap_decode(
             *coding.split_symbols(data[position:], samples + peaks),
-            samples, peaks, basis.classes, gaps.lookup, gaps.escape,
+            samples, peaks, basis.classes, gaps.lookup,
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded peaks do not decode")
         coded, residuals, status = kernels().value_decode(
             *coding.split_symbols(streams[LABEL_VALUES], cells), counts, places,
-            model.column, model.weights, model.thresholds, values.lookup, values.escape,
+            model.column, model.weights, model.thresholds, values.lookup,
         )  # fmt: skip
         if status:
             raise CorruptError("the entropy-coded label values do not decode")
@@ -185,10 +185,12 @@ class TransformCoder(Coder):
         """
         compact, alphabet = self.compact(labels), ALPHABET
         parts = (
-            (LABEL_INDEX, gap_symbols(compact), GAP_CONTEXTS),
-            (LABEL_VALUES, self.model.value_symbols(compact), VALUE_CONTEXTS),
+            (LABEL_INDEX, gap_integers(compact), GAP_CONTEXTS),
+            (LABEL_VALUES, self.model.value_integers(compact), VALUE_CONTEXTS),
         )
         return {
-            stream.component: coding.usage(symbols, contexts, alphabet, sizes[stream])
-            for stream, symbols, contexts in parts
+            stream.component: coding.usage(
+                coding.tokenise(*integers), contexts, alphabet, sizes[stream]
+            )
+            for stream, integers, contexts in parts
         }

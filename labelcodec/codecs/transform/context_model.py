@@ -22,7 +22,6 @@ from labelcodec.codecs.transform.format import (
     VALUE_CONTEXTS,
 )
 from labelcodec.entropy import coding, packing, tables
-from labelcodec.entropy.coding import Symbols
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 
@@ -64,21 +63,25 @@ class ContextModel:
         blank = coding.fit_tables([], 1)
         model = cls(column, np.zeros((len(column), LEVELS - 1), np.int64), blank, blank)
         model = cls(column, _thresholds(coefficients, model.weights), blank, blank)
-        values = coding.fit_tables([model.value_symbols(s) for s in samples], VALUE_CONTEXTS)
-        gaps = coding.fit_tables([gap_symbols(s) for s in samples], GAP_CONTEXTS)
+        values = coding.fit_tables(
+            [coding.tokenise(*model.value_integers(s)) for s in samples], VALUE_CONTEXTS
+        )
+        gaps = coding.fit_tables([coding.tokenise(*gap_integers(s)) for s in samples], GAP_CONTEXTS)
         return cls(column, model.thresholds, values, gaps)
 
-    def value_symbols(self, compact: TransformLabels) -> Symbols:
-        """Symbols of coefficients, column by column, then of residuals, label by label."""
+    def value_integers(self, compact: TransformLabels) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Zigzag-mapped coefficients, column by column, then residuals, label by label.
+
+        Returns:
+            (n,) int64 integers and their contexts.
+        """
         coefficients = np.ascontiguousarray(compact.coded)
         contexts = kernels().coefficient_contexts(
             coefficients, self.column, self.weights, self.thresholds
         )
         rest = residual_context(np.repeat(compact.counts, compact.counts), compact.places)
         values = np.concatenate([coefficients.T.ravel(), compact.residuals]).astype(np.int64)
-        return coding.tokenise(
-            (values << 1) ^ (values >> 63), np.concatenate([contexts.ravel(), rest])
-        )
+        return (values << 1) ^ (values >> 63), np.concatenate([contexts.ravel(), rest])
 
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to the named parts `contexts`, `values` and `gaps`."""
@@ -137,8 +140,8 @@ def _thresholds(coefficients: NDArray[np.int64], weights: NDArray[np.int64]) -> 
     return thresholds
 
 
-def gap_symbols(compact: TransformLabels) -> Symbols:
-    """Symbols of the peak counts, then the first gap of every label, the second gap, …."""
+def gap_integers(compact: TransformLabels) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Peak counts, then the first gap of every label, the second gap, …; and their contexts."""
     counts, places = compact.counts, compact.places
     first = np.cumsum(counts) - counts
     number = np.arange(len(places)) - np.repeat(first, counts)
@@ -147,7 +150,7 @@ def gap_symbols(compact: TransformLabels) -> Symbols:
     previous = np.where(number == 0, -1, np.concatenate([[0], gaps[:-1]]) if len(gaps) else gaps)
     contexts = gap_context(np.repeat(counts, counts) - number, previous)
     order = np.argsort(number, kind="stable")
-    return coding.tokenise(
+    return (
         np.concatenate([counts, gaps[order]]),
         np.concatenate([np.zeros(len(counts), np.int64), contexts[order]]),
     )

@@ -50,7 +50,18 @@ def image_mixture(context: BatchContext, size: tuple[int, int]) -> ImageMixture:
     partner = np.arange(len(index)) if mix is None else mix.partner
     own = WHOLE if mix is None else _own_part(mix, size)
     crops = _eighths(context.augmentation.crop, len(index))
-    return ImageMixture(*kernels().pairs(index, partner, own, WHOLE - own, crops))
+    return ImageMixture(
+        _with_partner(index, partner),
+        np.full((len(index), 2), (own, WHOLE - own)),
+        _with_partner(crops, partner),
+    )
+
+
+def _with_partner(values: NDArray[np.int64], partner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(B, 2) value of each sample and of its mix partner."""
+    pairs = np.empty((len(values), 2), np.int64)
+    pairs[:, 0], pairs[:, 1] = values, values[partner]
+    return pairs
 
 
 def concatenate(parts: list[ImageMixture]) -> ImageMixture:

@@ -21,10 +21,10 @@ def to_bytes(matrix: NDArray[np.int16]) -> bytes:
     column = np.minimum(level, MATRIX_COLUMN_CLASSES - 1).astype(np.int64)
     contexts = np.repeat(column, len(matrix))
     entries = matrix.T.astype(np.int64)
-    symbols = coding.tokenise((entries << 1) ^ (entries >> 63), contexts)
-    table = coding.fit_tables([symbols], MATRIX_COLUMN_CLASSES)
+    values = ((entries << 1) ^ (entries >> 63)).ravel()
+    table = coding.fit_tables([coding.tokenise(values, contexts)], MATRIX_COLUMN_CLASSES)
     stored = tables.to_bytes(table)
-    coded = coding.encode_symbols(symbols, table)
+    coded = coding.encode_values(values, contexts, table)
     return packing.pack_ints(column) + varint.encode(len(stored)) + stored + coded
 
 

@@ -15,14 +15,15 @@ from labelcodec.entropy.reference.bits import (
     unpack_permutation,
 )
 from labelcodec.entropy.reference.rans import (
+    encode_values,
     extra_decode,
     rans_decode,
     rans_encode,
     split_tokens,
-    table_intervals,
 )
 
 __all__ = [
+    "encode_values",
     "extra_decode",
     "group_digits",
     "pack_bits",
@@ -31,7 +32,6 @@ __all__ = [
     "rans_decode",
     "rans_encode",
     "split_tokens",
-    "table_intervals",
     "unpack_digits",
     "unpack_fixed",
     "unpack_permutation",

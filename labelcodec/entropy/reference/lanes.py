@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.entropy.format import FIRST_STATE, SLOTS
-from labelcodec.entropy.tables import SKIP, Lookup
+from labelcodec.entropy.tables import Lookup
 
 Array = NDArray[Any]
 MASK = SLOTS - 1
@@ -63,18 +63,12 @@ class Lanes:
         Raises:
             Exhausted: the words run out.
         """
-        symbols, (nearest, starts, freqs) = np.zeros(len(contexts), np.int64), lookup
+        symbols, (owners, intervals) = np.zeros(len(contexts), np.int64), lookup
         for first in range(0, len(contexts), len(self.states)):
             context = contexts[first : first + len(self.states)]
-            slot = self.slots(len(context))
-            symbol = nearest[context, slot >> SKIP].astype(np.int64)
-            while True:
-                start, freq = starts[context, symbol], freqs[context, symbol]
-                past = slot >= start.astype(np.int64) + freq
-                if not past.any():
-                    break
-                symbol += past
-            self.advance(start, freq)
+            symbol = owners[context, self.slots(len(context))]
+            interval = intervals[context, symbol]
+            self.advance(interval >> 16, interval & 0xFFFF)
             symbols[first : first + len(context)] = symbol
         return symbols
 

@@ -6,17 +6,17 @@ import numpy as np
 
 from labelcodec.entropy import tokens
 from labelcodec.entropy.format import FIRST_STATE
+from labelcodec.entropy.reference.bits import pack_bits
 from labelcodec.entropy.reference.lanes import Array, Bits, Exhausted, Lanes
 from labelcodec.entropy.tables import Lookup
 
 
-def rans_encode(starts: Array, freqs: Array, lanes: int) -> tuple[Array, Array]:
+def rans_encode(intervals: Array, lanes: int) -> tuple[Array, Array]:
     """Encode intervals [start, start + freq) out of 4096, last symbol first.
 
     Args:
-        starts: (n,) uint16 interval starts.
-        freqs: (n,) uint16 interval lengths.
-        lanes: number of lanes.
+        intervals: (n,) uint32 start << 16 | freq.
+        lanes: number of lanes, 1..32.
 
     Returns:
         (lanes,) uint32 final states, and the uint16 words in the order in which a decoder reads
@@ -24,7 +24,7 @@ def rans_encode(starts: Array, freqs: Array, lanes: int) -> tuple[Array, Array]:
     """
     states = np.full(lanes, FIRST_STATE, np.uint64)
     words: list[Array] = []
-    n = len(starts)
+    n, starts, freqs = len(intervals), intervals >> 16, intervals & 0xFFFF
     for first in reversed(range(0, n, lanes)):
         part = slice(first, min(first + lanes, n))
         start, freq = starts[part].astype(np.uint64), freqs[part].astype(np.uint64)
@@ -37,38 +37,44 @@ def rans_encode(starts: Array, freqs: Array, lanes: int) -> tuple[Array, Array]:
     return states.astype(np.uint32), stream
 
 
-def split_tokens(values: Array) -> tuple[Array, Array, Array]:
-    """Tokens, widths and extra bits, as `tokens.split` without its range check."""
-    return tokens.split(values)
+def split_tokens(values: Array) -> tuple[Array, Array]:
+    """(n,) uint8 tokens of integers in 0..2^32 - 1, and (n,) uint8 numbers of extra bits."""
+    return tokens.split(values)[:2]
 
 
-def table_intervals(
-    contexts: Array, symbols: Array, widths: Array, extra: Array, starts: Array, freqs: Array
-) -> tuple[Array, Array, Array, Array]:
-    """Intervals and extra bits of symbols; symbols of frequency 0 are escaped.
+def encode_values(
+    values: Array, contexts: Array, packed: Array, lanes: int
+) -> tuple[Array, Array, Array]:
+    """Encode integers as tokens and extra bits; tokens of frequency 0 are escaped.
 
-    An escaped symbol is named by 8 extra bits before its own.
+    An escaped token is named by 8 extra bits before its own.
 
     Args:
-        contexts: (n,) row of the table set for each symbol.
-        symbols: (n,) uint8 symbols.
-        widths: (n,) number of extra bits.
-        extra: (n,) extra bits.
-        starts: (K, S) interval starts of the table set.
-        freqs: (K, S) frequencies of the table set.
+        values: (n,) integers in 0..2^32 - 1.
+        contexts: (n,) row of the table set for each value.
+        packed: (K, S) uint32 intervals of the table set.
+        lanes: number of lanes, 1..32.
 
     Returns:
-        (n,) starts, frequencies, extra bits and int64 widths.
+        (lanes,) uint32 states and uint16 words as in `rans_encode`, and the uint8 extra bits.
+
+    Raises:
+        ValueError: a value is out of range.
     """
-    escape = freqs.shape[1] - 1
-    escaped = (symbols >= escape) | (freqs[contexts, np.minimum(symbols, escape)] == 0)
-    coded = np.where(escaped, escape, symbols)
-    named = symbols.astype(np.uint64) | extra << np.uint64(8)
+    intervals, extra, widths = token_intervals(values, contexts, packed)
+    return *rans_encode(intervals, lanes), pack_bits(extra, widths)
+
+
+def token_intervals(values: Array, contexts: Array, packed: Array) -> tuple[Array, Array, Array]:
+    """Intervals (n,), extra bits (n,) and their number (n,) of integers; see `encode_values`."""
+    token, width, extra = tokens.split(values)
+    escape = packed.shape[1] - 1
+    escaped = (token >= escape) | (packed[contexts, np.minimum(token, escape)] & 0xFFFF == 0)
+    named = token.astype(np.uint64) | extra << np.uint64(8)
     return (
-        starts[contexts, coded],
-        freqs[contexts, coded],
+        packed[contexts, np.where(escaped, escape, token)],
         np.where(escaped, named, extra),
-        widths.astype(np.int64) + 8 * escaped,
+        width.astype(np.int64) + 8 * escaped,
     )
 
 
@@ -78,7 +84,7 @@ def rans_decode(
     """Decode symbols in contexts that are known beforehand.
 
     Args:
-        states: (lanes,) uint64 states, modified in place.
+        states: (lanes,) uint32 states, modified in place.
         words: uint16 words.
         read: number of words already read.
         first: number of symbols already decoded.

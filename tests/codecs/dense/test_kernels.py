@@ -12,8 +12,14 @@ from tests.kernels import LANES, agree, agree_or_fail, damaged, few, random_tabl
 
 
 @few
-@given(seeds, st.integers(1, 9), st.integers(1, 40), st.sampled_from(LANES))
-def test_dense(seed, rows, classes, lanes):
+@given(
+    seeds,
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(LANES),
+    st.sampled_from([np.uint16, np.uint32]),
+)
+def test_dense(seed, rows, classes, lanes, dtype):
     rng = np.random.default_rng(seed)
     high_bits = int(rng.choice([9, 12]))
     known = np.sort(rng.permutation(1 << high_bits)[: rng.integers(0, 200)])
@@ -31,24 +37,30 @@ def test_dense(seed, rows, classes, lanes):
     high = high.astype(np.uint16)
     contexts = agree("dense_contexts", high, place_of, mean, base, len(table.freqs) - 1)
     assert contexts.max() < len(table.freqs)
-    starts, freqs, escaped = agree(
-        "dense_intervals", high, place_of, mean, base, symbol_of, table.starts, table.freqs
-    )
-    states, words = reference.rans_encode(starts, freqs, lanes)
-    escapes = high.T.ravel()[escaped].astype(np.int64)
-    rest = (known, place_of, mean, base, table.lookup, table.escape)
-    found, status = agree_or_fail("dense_decode", states, words, rows, escapes, *rest)
-    assert status == 0 and (found == high).all()
+    shift = {9: 7, 12: 4}[high_bits] if dtype == np.uint16 else 32 - high_bits
+    drop = int(rng.integers(0, shift + 1))
+    low = rng.integers(0, 1 << (shift - drop), high.shape) << drop
+    bits = (high.astype(dtype) << shift | low.astype(dtype)).astype(dtype)
+    order = rng.permutation(classes)
+    states, words, escapes, lowest = agree(
+        "dense_encode", bits[:, np.argsort(order)], order, shift, drop, place_of, symbol_of, mean,
+        base, table.packed, lanes,
+    )  # fmt: skip
+    rest = (rows, order, shift, drop, known, place_of, mean, base, table.lookup, dtype)
+    found, status = agree_or_fail("dense_decode", states, words, escapes, lowest, *rest)
+    assert status == 0 and (found[:, order] == bits).all()
     states, words, escapes = damaged(rng, states, words, escapes)
-    agree_or_fail("dense_decode", states, words, rows, escapes, *rest)
+    agree_or_fail("dense_decode", states, words, escapes, lowest, *rest)
 
 
 def test_dense_escapes_left_over():
     table = tables.fit(np.ones((1, 1), np.int64))
-    states, words = reference.rans_encode(table.starts[:, 0], table.freqs[:, 0], 1)
+    states, words = reference.rans_encode(table.packed[:, 0], 1)
+    low, order = np.zeros(1, np.uint8), np.zeros(1, np.int64)
     place_of, one = np.zeros(512, np.int64), np.array([1])
     for escapes, status in ((np.zeros(0, np.int64), 0), (one, 1)):
         found = agree_or_fail(
-            "dense_decode", states, words, 1, escapes, one, place_of, one, 0, table.lookup, 1
-        )
+            "dense_decode", states, words, escapes, low, 1, order, 7, 0, one, place_of, one, 0,
+            table.lookup, np.uint16,
+        )  # fmt: skip
         assert found[1] == status

@@ -14,6 +14,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs.transform import Transform, compiled, reference
 from labelcodec.codecs.transform.basis_tables import EXACT_SINGLE
 from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.fit.peak_bits import peak_prices
 from labelcodec.codecs.transform.tensors import expand, expand_on
 from tests.codecs.transform.labels import batches, logits
 
@@ -74,7 +75,8 @@ def test_twins_agree(seed, ties):
     np.testing.assert_array_equal(*ranked)
     gain = np.maximum(rng.standard_normal((rows, classes)), 0).astype(np.float32)
     for price, most in ((0.01, 64), (0.05, 3)):
-        chosen = [twin.choose(scores, gain, price, most) for twin in (reference, compiled)]
+        prices = peak_prices(classes, price)
+        chosen = [twin.choose(scores, gain, prices, most) for twin in (reference, compiled)]
         for one, other in zip(*chosen, strict=True):
             np.testing.assert_array_equal(one, other)
     values = rng.integers(-bound, bound + 1, len(places)).astype(np.int32)

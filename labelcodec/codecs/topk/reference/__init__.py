@@ -1,6 +1,16 @@
 """The topk codec's kernels in NumPy: the reference implementation of `compiled`."""
 
-from labelcodec.codecs.topk.reference.class_set import ranking_keys, set_decode
+from labelcodec.codecs.topk.reference.class_set import rank_labels, set_decode
 from labelcodec.codecs.topk.reference.permutation import order_decode, order_intervals
+from labelcodec.codecs.topk.reference.selection import largest_keys
+from labelcodec.codecs.topk.reference.values import level_bits, levels_decode
 
-__all__ = ["order_decode", "order_intervals", "ranking_keys", "set_decode"]
+__all__ = [
+    "largest_keys",
+    "level_bits",
+    "levels_decode",
+    "order_decode",
+    "order_intervals",
+    "rank_labels",
+    "set_decode",
+]

@@ -18,7 +18,7 @@ def _run(fallen: list[int], remaining: list[int], level: int) -> tuple[int, int]
     return low, bisect_right(remaining, level, low, key=fallen.__getitem__)
 
 
-def order_intervals(ranks: Array, levels: Array) -> tuple[Array, Array]:
+def order_intervals(ranks: Array, levels: Array) -> Array:
     """Intervals that code the level of each set member among the remaining ones.
 
     Args:
@@ -26,18 +26,18 @@ def order_intervals(ranks: Array, levels: Array) -> tuple[Array, Array]:
         levels: (B, k) level of each rank, descending; equal levels are not distinguished.
 
     Returns:
-        (B * k,) uint16 starts and frequencies, row by row.
+        (B * k,) uint32 start << 16 | frequency, row by row.
     """
-    starts, freqs = [], []
+    intervals = []
     for row, level in zip(ranks.tolist(), (-levels).tolist(), strict=True):
         remaining = list(range(len(row)))
         for rank in row:
             left = len(remaining)
             low, high = _run(level, remaining, level[rank])
-            starts.append(low * 4096 // left)
-            freqs.append(high * 4096 // left - starts[-1])
+            start = low * 4096 // left
+            intervals.append(start << 16 | (high * 4096 // left - start))
             del remaining[low]
-    return np.array(starts, np.uint16), np.array(freqs, np.uint16)
+    return np.array(intervals, np.uint32)
 
 
 def order_decode(states: Array, words: Array, levels: Array, members: Array) -> tuple[Array, int]:

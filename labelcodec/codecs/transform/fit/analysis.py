@@ -13,7 +13,7 @@ from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.compact import TransformLabels
 from labelcodec.codecs.transform.fit.deadzone import DeadZones, quantise
-from labelcodec.codecs.transform.fit.peak_bits import peak_bits
+from labelcodec.codecs.transform.fit.peak_bits import peak_bits, peak_prices
 from labelcodec.codecs.transform.format import (
     FINE,
     MAX_CODED,
@@ -73,7 +73,9 @@ class Analysis:
 
     def peaks(self, price: float) -> Peaks:
         """Choose the peaks that save at least `price` nats per bit."""
-        counts, places, classes = kernels().choose(self.scores, self.gain, price, MAX_PEAKS)
+        counts, places, classes = kernels().choose(
+            self.scores, self.gain, peak_prices(self.scores.shape[1], price), MAX_PEAKS
+        )
         rows = np.repeat(np.arange(len(counts)), counts)
         before = self.scores[rows, classes]
         target = np.ldexp(self.centred[rows, classes].astype(np.float64), self.basis.point)
@@ -100,7 +102,9 @@ class Analysis:
         """The price at which labels have `peaks` peaks on average; 0 if there are never so many."""
         target, price = round(peaks * len(self.scores)), FIRST_PRICE
         while price > LAST_PRICE:
-            counts, places, classes = kernels().choose(self.scores, self.gain, price, MAX_PEAKS)
+            counts, places, classes = kernels().choose(
+                self.scores, self.gain, peak_prices(self.scores.shape[1], price), MAX_PEAKS
+            )
             if len(places) > target:
                 rows = np.repeat(np.arange(len(counts)), counts)
                 worth = self.gain[rows, classes] / peak_bits(places)

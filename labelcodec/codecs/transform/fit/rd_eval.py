@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import zstandard
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.codecs import side_info as side_information
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.compact import TransformLabels
-from labelcodec.codecs.transform.context_model import ContextModel, gap_symbols, zones_of
+from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
 from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, fit_tail, with_price
@@ -24,8 +25,7 @@ from labelcodec.codecs.transform.format import (
 )
 from labelcodec.codecs.transform.image_means import PART
 from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
-from labelcodec.entropy import tables
-from labelcodec.entropy.coding import Symbols
+from labelcodec.entropy import coding, tables
 from labelcodec.entropy.format import ALPHABET, SLOT_BITS
 
 AT_ONCE = 128  # labels analysed at once, about
@@ -45,7 +45,7 @@ class Trial:
         self._analysis = candidate.analyse(truth.sample)
         bare = self._compact(NO_PEAKS)
         model = ContextModel.fit([bare])
-        self._streams, tables_ = _cost(model.value_symbols(bare), VALUE_CONTEXTS)
+        self._streams, tables_ = _cost(model.value_integers(bare), VALUE_CONTEXTS)
         means = {} if candidate.means is None else {PART: candidate.means.to_bytes()}
         self._side = tables_ + _compressed({**candidate.basis.to_parts(), **means})
         self._peaks_only = replace(model, column=model.column[:0], thresholds=model.thresholds[:0])
@@ -63,8 +63,8 @@ class Trial:
         """
         compact = self._compact(price)
         peaks = replace(compact, coefficients=compact.coefficients[:, :0], predicted=None)
-        gaps, gap_tables = _cost(gap_symbols(peaks), GAP_CONTEXTS)
-        rest, rest_tables = _cost(self._peaks_only.value_symbols(peaks), VALUE_CONTEXTS)
+        gaps, gap_tables = _cost(gap_integers(peaks), GAP_CONTEXTS)
+        rest, rest_tables = _cost(self._peaks_only.value_integers(peaks), VALUE_CONTEXTS)
         streams, side = self._streams + gaps + rest, self._side + gap_tables + rest_tables
         return streams / len(compact.counts) + side / total
 
@@ -100,8 +100,9 @@ def _compressed(parts: Mapping[str, bytes]) -> int:
     return sum(len(zstandard.compress(part)) for part in parts.values())
 
 
-def _cost(symbols: Symbols, contexts: int) -> tuple[float, int]:
-    """Bytes of symbols under tables fitted to them, and compressed bytes of these tables."""
+def _cost(integers: tuple[NDArray[Any], NDArray[Any]], contexts: int) -> tuple[float, int]:
+    """Bytes of integers under tables fitted to them, and compressed bytes of these tables."""
+    symbols = coding.tokenise(*integers)
     counts = symbols.counts(contexts, ALPHABET)
     table = tables.fit(counts)
     lengths = SLOT_BITS - np.log2(np.maximum(table.freqs[:, :-1], 1))

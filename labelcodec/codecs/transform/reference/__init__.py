@@ -3,12 +3,12 @@
 from labelcodec.codecs.transform.reference.images import (
     eighths,
     mixed,
-    pairs,
     restored,
 )
 from labelcodec.codecs.transform.reference.peaks import (
     choose,
     expand,
+    logits,
     ranked_classes,
 )
 from labelcodec.codecs.transform.reference.symbols import (
@@ -23,8 +23,8 @@ __all__ = [
     "eighths",
     "expand",
     "gap_decode",
+    "logits",
     "mixed",
-    "pairs",
     "ranked_classes",
     "restored",
     "value_decode",

@@ -35,28 +35,6 @@ def eighths(box: Array, size: Array) -> Array:
     return classes
 
 
-def pairs(
-    index: Array, partner: Array, own: int, rest: int, crops: Array
-) -> tuple[Array, Array, Array]:
-    """Image indices, shares and crop classes of each sample and its mix partner.
-
-    Args:
-        index: (B,) image indices.
-        partner: (B,) row of each sample's mix partner.
-        own: share of the sample's own image, in 256ths.
-        rest: share of the partner's image, in 256ths.
-        crops: (B,) crop classes.
-
-    Returns:
-        Three (B, 2) int64 arrays.
-    """
-    return (
-        np.stack([index, index[partner]], axis=1),
-        np.full((len(index), 2), (own, rest)),
-        np.stack([crops, crops[partner]], axis=1),
-    )
-
-
 def mixed(
     entries: Array, unit: Array, kept: Array, image: Array, part: Array, crop: Array
 ) -> Array:

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.codecs.transform.fit.peak_bits import peak_bits
-
 Array = NDArray[Any]
 
 
@@ -28,13 +26,13 @@ def ranked_classes(scores: Array, counts: Array, places: Array) -> Array:
     return np.asarray(order[rows, places])
 
 
-def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, Array, Array]:
+def choose(scores: Array, gain: Array, price: Array, most: int) -> tuple[Array, Array, Array]:
     """Choose the peaks whose gain is worth their bits.
 
     Args:
         scores: (B, C) int32 scores.
         gain: (B, C) float32 nats of KL that correcting the class saves.
-        price: nats that a peak must save per bit.
+        price: (C,) float32 nats that a peak at each position of the ranking must save.
         most: largest number of peaks per label.
 
     Returns:
@@ -42,8 +40,7 @@ def choose(scores: Array, gain: Array, price: float, most: int) -> tuple[Array, 
     """
     order = np.argsort(-scores.astype(np.int64), axis=1, kind="stable")
     ranked = np.take_along_axis(gain, order, axis=1)
-    bits = peak_bits(np.arange(scores.shape[1])) * np.float32(price)
-    excess = np.where(ranked > bits, ranked - bits, 0).astype(np.float32)
+    excess = np.where(ranked > price, ranked - price, 0).astype(np.float32)
     if most < scores.shape[1]:
         limit = -np.partition(-excess, most, axis=1)[:, most : most + 1]
         excess = np.where(excess > limit, excess, 0)
@@ -75,3 +72,10 @@ def expand(
     result = full + tail[np.minimum(distance, len(tail) - 1)]
     result[rows, classes] = values
     return np.asarray(result, np.int32)
+
+
+def logits(units: Array, unit: float) -> Array:
+    """(B, C) float32 logits from (B, C) int32 units of `unit` logits, a power of two."""
+    values = units.astype(np.float32)
+    values *= np.float32(unit)
+    return values

@@ -40,7 +40,7 @@ def coefficient_contexts(
 
 def value_decode(
     states: Array, words: Array, bits: Array, counts: Array, places: Array, column: Array,
-    weights: Array, thresholds: Array, lookup: Lookup, escape: int,
+    weights: Array, thresholds: Array, lookup: Lookup,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Decode coefficients and residuals from the LABEL_VALUES stream.
 
@@ -54,12 +54,11 @@ def value_decode(
         weights: (r,) weight of each column's magnitudes in the activity.
         thresholds: (r, 3) ascending activities that separate the levels.
         lookup: decoding tables of all contexts.
-        escape: the symbol that marks an escaped token.
 
     Returns:
         (r, B) int32 coefficients, (P,) int64 residuals, and a status: 1 if the stream is malformed.
     """
-    lanes, extra = Lanes(states, words), Bits(bits)
+    lanes, extra, escape = Lanes(states, words), Bits(bits), lookup[1].shape[1] - 1
     coefficients = np.zeros((len(column), len(counts)), np.int32)
     residuals = np.zeros(len(places), np.int64)
     active = np.zeros(len(counts), np.int64)
@@ -86,7 +85,6 @@ def value_decode(
 
 def gap_decode(
     states: Array, words: Array, bits: Array, rows: int, peaks: int, classes: int, lookup: Lookup,
-    escape: int,
 ) -> tuple[Array, Array, int]:  # fmt: skip
     """Decode peak counts and positions from the LABEL_INDEX stream.
 
@@ -98,13 +96,12 @@ def gap_decode(
         peaks: number of peaks, P.
         classes: C.
         lookup: decoding tables of all contexts.
-        escape: the symbol that marks an escaped token.
 
     Returns:
         (B,) counts, (P,) positions, label by label and ascending within one, and a status: 1 if the
         stream is malformed.
     """
-    lanes, extra = Lanes(states, words), Bits(bits)
+    lanes, extra, escape = Lanes(states, words), Bits(bits), lookup[1].shape[1] - 1
     none = np.zeros(0, np.int64)
     try:
         symbols = lanes.take(lookup, np.zeros(rows, np.int64))

@@ -1,0 +1,251 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The topk codec's kernels, compiled from the C headers beside this file; see `reference`."""
+
+import numpy as np
+
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from labelcodec.codecs.topk.facts import RankingFacts
+from labelcodec.entropy cimport kernels as c
+
+cdef extern from "labelcodec/codecs/topk/selection.h" nogil:
+    void select16(
+        const uint16_t *, size_t, size_t, unsigned, uint16_t *, uint8_t *, uint64_t *
+    )
+    void select32(
+        const uint32_t *, size_t, size_t, unsigned, uint32_t *, uint8_t *, uint64_t *
+    )
+
+cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
+    ctypedef struct ranking_facts:
+        int repeated, rising, by_class, constant
+        size_t tied
+        int64_t largest
+    ranking_facts rank_to "rank_labels"(
+        const int64_t *, size_t, const int64_t *, const int64_t *, size_t, size_t, int,
+        uint64_t *, uint16_t *, int64_t *, uint16_t *, int16_t *, int64_t *
+    )
+    int set_to "set_decode"(
+        c.rans_decoder *, c.bit_reader, const c.rans_tables *, size_t, size_t, const int64_t *,
+        size_t, int64_t *, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int64_t *
+    )
+
+cdef extern from "labelcodec/codecs/topk/permutation.h" nogil:
+    ctypedef struct level_runs:
+        int64_t *head
+        int64_t *size
+        int64_t *tree
+    void intervals_to "order_intervals"(
+        const int16_t *, const int64_t *, size_t, size_t, level_runs, int64_t *, uint64_t *,
+        int16_t *, int16_t *, uint32_t *
+    )
+    int order_to "order_decode"(
+        c.rans_decoder *, const int64_t *, const int64_t *, size_t, size_t, level_runs,
+        uint64_t *, int16_t *, int64_t *
+    )
+
+cdef extern from "labelcodec/codecs/topk/values.h" nogil:
+    int levels_to "levels_decode"(
+        c.rans_decoder *, c.bit_reader, const c.rans_tables *, const uint16_t *, size_t, size_t,
+        int, uint8_t *, int64_t *, int64_t *
+    )
+    int level_bits16(const int64_t *, size_t, unsigned, unsigned, uint16_t *)
+    int level_bits32(const int64_t *, size_t, unsigned, unsigned, uint32_t *)
+
+MAX_K = 4096
+
+c.rans_start()
+
+
+def largest_keys(bits, size_t k, unsigned shift):
+    """As `reference.largest_keys`; the keys of a label come in order of the class."""
+    cdef size_t rows = bits.shape[0], classes = bits.shape[1], row
+    cdef const uint16_t[:, ::1] half
+    cdef const uint32_t[:, ::1] single
+    cdef uint16_t[::1] half_keys
+    cdef uint32_t[::1] single_keys
+    cdef uint8_t[::1] flags = np.zeros(classes + 8, np.uint8)
+    cdef bint is_half = bits.itemsize == 2
+    if not 0 < k <= classes or classes > 1 << shift or shift > 32:
+        raise ValueError(f"{k} of {classes} classes with keys of {shift} bits")
+    keys = np.empty((rows, k), np.uint64)
+    cdef uint64_t[:, ::1] chosen = keys
+    if not rows:
+        return keys
+    if is_half:
+        half, half_keys = np.ascontiguousarray(bits), np.empty(classes, np.uint16)
+    else:
+        single, single_keys = np.ascontiguousarray(bits), np.empty(classes, np.uint32)
+    with nogil:
+        for row in range(rows):
+            if is_half:
+                select16(
+                    &half[row, 0], classes, k, shift, &half_keys[0], &flags[0], &chosen[row, 0]
+                )
+            else:
+                select32(
+                    &single[row, 0], classes, k, shift, &single_keys[0], &flags[0], &chosen[row, 0]
+                )
+    return keys
+
+
+def rank_labels(position, index, levels, bint is_signed):
+    """As `reference.rank_labels`."""
+    cdef const int64_t[::1] positions = np.ascontiguousarray(position, np.int64)
+    cdef const int64_t[:, ::1] classes = np.ascontiguousarray(index, np.int64)
+    cdef const int64_t[:, ::1] level = np.ascontiguousarray(levels, np.int64)
+    cdef size_t rows = classes.shape[0], k = classes.shape[1], count = positions.shape[0]
+    if level.shape[0] != classes.shape[0] or level.shape[1] != classes.shape[1] or not level.size:
+        raise ValueError("as many levels as classes are needed, at least one")
+    if int(index.min()) < 0 or int(index.max()) >= count or k > MAX_K:
+        raise ValueError(f"more than {MAX_K} classes, or one outside 0..{count - 1}")
+    if int(position.min()) < 0 or int(position.max()) >= count:
+        raise ValueError(f"a position outside 0..{count - 1}")
+    gaps, values = np.empty((k, rows), np.int64), np.empty((k, rows), np.int64)
+    contexts, ranks = np.empty((k, rows), np.uint16), np.empty((rows, k), np.int16)
+    cdef int64_t[:, ::1] gap_out = gaps, value_out = values
+    cdef uint16_t[:, ::1] context_out = contexts
+    cdef int16_t[:, ::1] rank_out = ranks
+    cdef uint64_t[::1] seen = np.zeros(count // 64 + 1, np.uint64)
+    cdef uint16_t[::1] rank_of = np.empty(count, np.uint16)
+    cdef ranking_facts facts
+    with nogil:
+        facts = rank_to(
+            &positions[0], count, &classes[0, 0], &level[0, 0], rows, k, is_signed, &seen[0],
+            &rank_of[0], &gap_out[0, 0], &context_out[0, 0], &rank_out[0, 0], &value_out[0, 0],
+        )
+    known = RankingFacts(
+        bool(facts.repeated), bool(facts.rising), bool(facts.by_class), bool(facts.constant),
+        facts.tied, facts.largest,
+    )
+    return gaps, contexts, ranks, values, known
+
+
+def set_decode(states, words, const uint8_t[::1] bits, size_t rows, size_t k, order, lookup):
+    """As `reference.set_decode`."""
+    cdef c.rans_tables table
+    cdef c.rans_decoder rans
+    c.tables_open(&table, lookup[0], lookup[1])
+    c.decoder_open(&rans, states, words)
+    cdef c.bit_reader reader = c.reader_of(bits, 0)
+    cdef const int64_t[::1] classes = np.ascontiguousarray(order, np.int64)
+    cdef size_t count = classes.shape[0]
+    if table.contexts < 17:
+        raise ValueError("class sets need 17 contexts")
+    members = np.zeros((rows, k), np.int64)
+    if not members.size:
+        return members, 1
+    cdef int64_t[:, ::1] out = members
+    cdef int64_t[::1] scratch = np.zeros(4 * rows, np.int64)
+    cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
+    cdef uint16_t[::1] contexts = np.empty(rows, np.uint16)
+    cdef int status
+    with nogil:
+        status = set_to(
+            &rans, reader, &table, rows, k, &classes[0], count, &scratch[0], &scratch[rows],
+            &scratch[2 * rows], &symbols[0], &contexts[0], &scratch[3 * rows], &out[0, 0],
+        )
+    return members, status
+
+
+def order_intervals(ranks, levels):
+    """As `reference.order_intervals`."""
+    cdef const int16_t[:, ::1] rank = np.ascontiguousarray(ranks, np.int16)
+    cdef const int64_t[:, ::1] level = np.ascontiguousarray(levels, np.int64)
+    cdef size_t rows = rank.shape[0], k = rank.shape[1]
+    if level.shape[0] != rank.shape[0] or level.shape[1] != rank.shape[1] or not 0 < k <= MAX_K:
+        raise ValueError(f"as many levels as ranks are needed, and at most {MAX_K}")
+    if rows and (int(ranks.min()) < 0 or int(ranks.max()) >= k):
+        raise ValueError(f"a rank outside 0..{k - 1}")
+    cdef int64_t[::1] scratch = np.zeros(4 * k + 1, np.int64)
+    cdef level_runs runs
+    runs.head, runs.size, runs.tree = &scratch[0], &scratch[k], &scratch[2 * k]
+    cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
+    cdef int16_t[::1] by_rank = np.empty(2 * rows * k + 1, np.int16)
+    intervals = np.empty(rows * k, np.uint32)
+    cdef uint32_t[::1] out = intervals
+    if rows:
+        with nogil:
+            intervals_to(
+                &rank[0, 0], &level[0, 0], rows, k, runs, &scratch[3 * k + 1], &reciprocals[0],
+                &by_rank[0], &by_rank[rows * k], &out[0],
+            )
+    return intervals
+
+
+def order_decode(states, words, levels, members):
+    """As `reference.order_decode`."""
+    cdef c.rans_decoder rans
+    c.decoder_open(&rans, states, words)
+    cdef const int64_t[:, ::1] level = np.ascontiguousarray(levels, np.int64)
+    cdef const int64_t[:, ::1] member = np.ascontiguousarray(members, np.int64)
+    cdef size_t rows = level.shape[0], k = level.shape[1]
+    if member.shape[0] != level.shape[0] or member.shape[1] != level.shape[1] or not 0 < k <= MAX_K:
+        raise ValueError(f"as many levels as classes are needed, and at most {MAX_K}")
+    index = np.zeros((rows, k), np.int64)
+    if not rows:
+        return index, 1
+    cdef int64_t[:, ::1] out = index
+    cdef int64_t[::1] scratch = np.zeros(3 * k + 1, np.int64)
+    cdef level_runs runs
+    runs.head, runs.size, runs.tree = &scratch[0], &scratch[k], &scratch[2 * k]
+    cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
+    cdef int16_t[::1] entries = np.empty(rows * k, np.int16)
+    cdef int status
+    with nogil:
+        status = order_to(
+            &rans, &level[0, 0], &member[0, 0], rows, k, runs, &reciprocals[0], &entries[0],
+            &out[0, 0],
+        )
+    return index, status
+
+
+def levels_decode(
+    states, words, const uint8_t[::1] bits, contexts, size_t rows, bint is_signed, lookup
+):
+    """As `reference.levels_decode`."""
+    cdef c.rans_tables table
+    cdef c.rans_decoder rans
+    c.tables_open(&table, lookup[0], lookup[1])
+    c.decoder_open(&rans, states, words)
+    cdef c.bit_reader reader = c.reader_of(bits, 0)
+    cdef const uint16_t[::1] context = np.ascontiguousarray(contexts, np.uint16)
+    cdef size_t k = context.shape[0]
+    levels = np.zeros((rows, k), np.int64)
+    if not levels.size:
+        return levels, 1
+    if int(contexts.max()) >= table.contexts:
+        raise ValueError(f"a context outside 0..{table.contexts - 1}")
+    cdef int64_t[:, ::1] out = levels
+    cdef int64_t[::1] values = np.empty(rows, np.int64)
+    cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
+    cdef int status
+    with nogil:
+        status = levels_to(
+            &rans, reader, &table, &context[0], rows, k, is_signed, &symbols[0], &values[0],
+            &out[0, 0],
+        )
+    return levels, status
+
+
+def level_bits(levels, unsigned width, unsigned drop, dtype):
+    """As `reference.level_bits`."""
+    cdef const int64_t[:, ::1] level = np.ascontiguousarray(levels, np.int64)
+    cdef size_t count = levels.size
+    bits = np.zeros(levels.shape, dtype)
+    cdef uint16_t[:, ::1] half
+    cdef uint32_t[:, ::1] single
+    if not 0 < width <= 8 * bits.itemsize - drop:
+        raise ValueError(f"levels of {width} bits in values of {8 * bits.itemsize}")
+    if not count:
+        return bits, 0
+    cdef int status
+    if bits.itemsize == 2:
+        half = bits
+        with nogil:
+            status = level_bits16(&level[0, 0], count, width, drop, &half[0, 0])
+    else:
+        single = bits
+        with nogil:
+            status = level_bits32(&level[0, 0], count, width, drop, &single[0, 0])
+    return bits, status

@@ -1,0 +1,49 @@
+/* Descending values as levels: order-preserving integers (SPEC, section 8.4).
+ *
+ * First levels of all B labels, then the falls to the second level, the third, …; each rank is one
+ * context. Reference: reference/values.py.
+ */
+#ifndef LABELCODEC_VALUES_H
+#define LABELCODEC_VALUES_H
+
+#include "labelcodec/entropy/rans.h"
+
+/* Decode levels, (B, k). contexts: (k,) context of each rank, below table->contexts.
+ * symbols, values: (B,) scratch. A first level is zigzag-mapped if `is_signed`. */
+static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables *table,
+                         const uint16_t *contexts, size_t rows, size_t k, int is_signed,
+                         uint8_t *symbols, int64_t *values, int64_t *levels) {
+    for (size_t i = 0; i < k; i++) {
+        if (rans_symbols(rans, table, NULL, contexts[i], rows, symbols) ||
+            token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values))
+            return MALFORMED;
+        for (size_t row = 0; row < rows; row++) {
+            int64_t value = values[row];
+            if (i)
+                value = levels[row * k + i - 1] - value;
+            else if (is_signed)
+                value = (value >> 1) ^ -(value & 1);
+            levels[row * k + i] = value;
+        }
+    }
+    return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
+}
+
+/* Bit patterns of levels of `width` bits, shifted up by `drop`; MALFORMED if one is too wide. */
+#define LEVEL_BITS(NAME, TYPE)                                                                     \
+    static int NAME(const int64_t *levels, size_t count, unsigned width, unsigned drop,            \
+                    TYPE *bits) {                                                                  \
+        const uint32_t top = (uint32_t)1 << (width - 1);                                           \
+        uint64_t seen = 0;                                                                         \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            uint32_t level = (uint32_t)levels[i], positive = level >> (width - 1) & 1;             \
+            seen |= (uint64_t)levels[i];                                                           \
+            bits[i] = (TYPE)((level ^ (top | ((positive - 1) & (top - 1)))) << drop);              \
+        }                                                                                          \
+        return seen >> width ? MALFORMED : GOOD;                                                   \
+    }
+
+LEVEL_BITS(level_bits16, uint16_t)
+LEVEL_BITS(level_bits32, uint32_t)
+
+#endif

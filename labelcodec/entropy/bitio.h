@@ -1,0 +1,217 @@
+/* Bit packing, lowest bit first, and mixed-radix digits (SPEC, section 6.5).
+ *
+ * Reference: labelcodec/entropy/reference/bits.py.
+ */
+#ifndef LABELCODEC_BITIO_H
+#define LABELCODEC_BITIO_H
+
+#include "labelcodec/entropy/platform.h"
+
+#define MAX_DIGIT_GROUP ((int64_t)1 << 62)
+
+INLINED uint64_t load64(const uint8_t *data) {
+    uint64_t word;
+    memcpy(&word, data, 8);
+    return word;
+}
+
+INLINED void store64(uint8_t *data, uint64_t word) { memcpy(data, &word, 8); }
+
+INLINED uint64_t low_bits(uint64_t value, unsigned width) { /* width: 0..63 */
+    return value & (((uint64_t)1 << width) - 1);
+}
+
+/* A reader of bits. Invariant: position <= end; only bytes of the part are read. */
+typedef struct {
+    const uint8_t *data;
+    uint64_t position, end; /* in bits */
+} bit_reader;
+
+INLINED bit_reader bits_open(const uint8_t *data, size_t size, uint64_t position) {
+    bit_reader bits = {data, position, 8 * (uint64_t)size};
+    return bits;
+}
+
+/* The next `width` (0..63) bits to *value; MALFORMED if the part ends before. */
+INLINED int bits_take(bit_reader *bits, unsigned width, uint64_t *value) {
+    if (UNLIKELY(bits->position > bits->end || width > bits->end - bits->position))
+        return MALFORMED;
+    uint64_t byte = bits->position >> 3, size = bits->end >> 3;
+    unsigned offset = bits->position & 7;
+    uint64_t word = 0, next = 0;
+    if (byte + 9 <= size) {
+        word = load64(bits->data + byte);
+        next = bits->data[byte + 8];
+    } else {
+        for (uint64_t i = byte; i < size && i < byte + 8; i++)
+            word |= (uint64_t)bits->data[i] << (8 * (i - byte));
+        if (byte + 8 < size)
+            next = bits->data[byte + 8];
+    }
+    word >>= offset;
+    if (offset)
+        word |= next << (64 - offset);
+    *value = low_bits(word, width);
+    bits->position += width;
+    return GOOD;
+}
+
+/* Whether the reader stands in the last byte of its part, or the part is empty and so is it. */
+INLINED int bits_finished(const bit_reader *bits) {
+    return (bits->position + 7) >> 3 == bits->end >> 3;
+}
+
+/* A writer of bits into `data`, which has 8 bytes of room behind what is written. */
+typedef struct {
+    uint8_t *data;
+    uint64_t pending;
+    unsigned filled; /* bits in `pending`, 0..63 */
+} bit_writer;
+
+INLINED void bits_put(bit_writer *out, uint64_t value, unsigned width) { /* width: 0..63 */
+    value = low_bits(value, width);
+    out->pending |= value << out->filled;
+    if (out->filled + width >= 64) {
+        store64(out->data, out->pending);
+        out->data += 8;
+        unsigned written = 64 - out->filled; /* 1..64 bits of the value are out */
+        out->pending = written < 64 ? value >> written : 0;
+        out->filled = width - written;
+    } else {
+        out->filled += width;
+    }
+}
+
+INLINED void bits_flush(bit_writer *out) { store64(out->data, out->pending); }
+
+/* values[i] in widths[i] bits; `data` has room for the sum of the widths and 16 bytes. */
+static void pack_bits(const uint64_t *values, const int64_t *widths, size_t count, uint8_t *data) {
+    bit_writer out = {data, 0, 0};
+    for (size_t i = 0; i < count; i++)
+        bits_put(&out, values[i], (unsigned)widths[i]);
+    bits_flush(&out);
+}
+
+/* values[i] in `width` (0..62) bits; `data` has room for them and 16 bytes. */
+static void pack_fixed(const int64_t *values, size_t count, unsigned width, uint8_t *data) {
+    bit_writer out = {data, 0, 0};
+    for (size_t i = 0; i < count; i++)
+        bits_put(&out, (uint64_t)values[i], width);
+    bits_flush(&out);
+}
+
+/* Inverse of `pack_fixed`; the caller has checked that `data` holds count * width bits. */
+static void unpack_fixed32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
+                           size_t count) {
+    size_t i = 0, position = 0;
+    uint32_t mask = width < 32 ? ((uint32_t)1 << width) - 1 : UINT32_MAX;
+    for (; i < count && (position >> 3) + 8 <= size; i++, position += width)
+        values[i] = (uint32_t)(load64(data + (position >> 3)) >> (position & 7)) & mask;
+    bit_reader bits = bits_open(data, size, position);
+    for (; i < count; i++) {
+        uint64_t value = 0;
+        bits_take(&bits, width, &value);
+        values[i] = (uint32_t)value;
+    }
+}
+
+static void unpack_fixed64(const uint8_t *data, size_t size, unsigned width, uint64_t *values,
+                           size_t count) {
+    bit_reader bits = bits_open(data, size, 0);
+    for (size_t i = 0; i < count; i++) {
+        values[i] = 0;
+        bits_take(&bits, width, &values[i]);
+    }
+}
+
+/* End (exclusive) of the digit group that starts at `first`, and its width in bits. Radices >= 1. */
+INLINED size_t next_group(const int64_t *radices, size_t count, size_t first, unsigned *width) {
+    int64_t product = 1;
+    size_t stop = first;
+    while (stop < count && product <= MAX_DIGIT_GROUP / radices[stop])
+        product *= radices[stop++];
+    unsigned bits = 0;
+    for (uint64_t top = (uint64_t)(product - 1); top; top >>= 1)
+        bits++;
+    *width = bits;
+    return stop;
+}
+
+/* Combine digits to mixed-radix numbers; returns how many numbers there are. */
+static size_t group_digits(const int64_t *digits, const int64_t *radices, size_t count,
+                           uint64_t *values, int64_t *widths) {
+    size_t groups = 0;
+    for (size_t first = 0; first < count; groups++) {
+        unsigned width;
+        size_t stop = next_group(radices, count, first, &width);
+        if (stop == first) /* a radix above the limit: no group can hold it */
+            return SIZE_MAX;
+        uint64_t value = 0;
+        for (size_t i = stop; i-- > first;)
+            value = value * (uint64_t)radices[i] + (uint64_t)digits[i];
+        values[groups] = value;
+        widths[groups] = width;
+        first = stop;
+    }
+    return groups;
+}
+
+/* Read `count` digits from bit `position` to the end of the data. */
+static int unpack_digits(const uint8_t *data, size_t size, uint64_t position,
+                         const int64_t *radices, size_t count, int64_t *digits) {
+    bit_reader bits = bits_open(data, size, position);
+    for (size_t first = 0; first < count;) {
+        unsigned width;
+        uint64_t value;
+        size_t stop = next_group(radices, count, first, &width);
+        if (stop == first || bits_take(&bits, width, &value))
+            return MALFORMED;
+        for (size_t i = first; i < stop; i++) {
+            uint64_t radix = (uint64_t)radices[i], quotient = value / radix;
+            digits[i] = (int64_t)(value - quotient * radix);
+            value = quotient;
+        }
+        if (value)
+            return MALFORMED;
+        first = stop;
+    }
+    return bits_finished(&bits) ? GOOD : MALFORMED;
+}
+
+/* digits[i] = number of later entries that are smaller than permutation[i]. */
+VECTORISED static void permutation_digits(const int32_t *permutation, size_t count,
+                                          int64_t *digits) {
+    for (size_t i = 0; i < count; i++) {
+        int32_t own = permutation[i], smaller = 0;
+        for (size_t j = i + 1; j < count; j++)
+            smaller += permutation[j] < own;
+        digits[i] = smaller;
+    }
+}
+
+/* The permutation of 0..n - 1 with these digits (digits[i] < n - i), in their place.
+ *
+ * left: 2 * leaves zeroed entries, leaves = the smallest power of two >= n: a binary tree with the
+ * number of remaining elements below each node.
+ */
+static void permutation_of(int64_t *digits, size_t n, size_t leaves, int32_t *left) {
+    for (size_t i = 0; i < n; i++)
+        left[leaves + i] = 1;
+    for (size_t node = leaves - 1; node > 0; node--)
+        left[node] = left[2 * node] + left[2 * node + 1];
+    for (size_t i = 0; i < n; i++) {
+        size_t node = 1;
+        int64_t digit = digits[i];
+        while (node < leaves) {
+            left[node]--;
+            node *= 2;
+            int right = digit >= left[node];
+            digit -= right ? left[node] : 0;
+            node += (size_t)right;
+        }
+        left[node]--;
+        digits[i] = (int64_t)(node - leaves);
+    }
+}
+
+#endif

@@ -1,0 +1,237 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The entropy coders' kernels, compiled from `bitio.h` and `rans.h`; documented in `reference`.
+
+The functions here check what the C functions rely on: types, shapes, and that contexts name rows.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+from labelcodec.entropy cimport kernels as c
+
+PADDING = 16  # bytes of room that a bit writer needs behind its output
+
+c.rans_start()
+
+
+def _as(array, dtype):
+    return np.ascontiguousarray(array, dtype)
+
+
+cdef int _check_range(const int64_t[::1] values) except -1:
+    """Whether tokens can name all values: 0..2^32 - 1."""
+    cdef uint64_t seen = 0
+    cdef Py_ssize_t i
+    for i in range(values.shape[0]):
+        seen |= <uint64_t>values[i]
+    if seen >> 32:
+        raise ValueError("tokens are for integers in 0..2^32-1")
+    return 0
+
+
+def _rows_of(contexts, size_t rows):
+    """Contexts as uint16, each below the number of rows."""
+    rows_named = np.ascontiguousarray(contexts, np.uint16)
+    if len(rows_named) and int(rows_named.max()) >= rows:
+        raise ValueError(f"a context outside 0..{rows - 1}")
+    return rows_named
+
+
+def pack_bits(values, widths):
+    """As `reference.pack_bits`."""
+    cdef const uint64_t[::1] value = _as(values, np.uint64)
+    cdef const int64_t[::1] width = _as(widths, np.int64)
+    cdef size_t count = value.shape[0]
+    if width.shape[0] != value.shape[0]:
+        raise ValueError("as many widths as values are needed")
+    size = (int(np.sum(widths, dtype=np.int64)) + 7) >> 3
+    packed = np.empty(size + PADDING, np.uint8)
+    cdef uint8_t[::1] out = packed
+    if count:
+        with nogil:
+            c.pack_bits(&value[0], &width[0], count, &out[0])
+    return packed[:size]
+
+
+def pack_fixed(values, unsigned width):
+    """As `reference.pack_fixed`."""
+    cdef const int64_t[::1] value = _as(values, np.int64)
+    cdef size_t count = value.shape[0]
+    size = (count * width + 7) >> 3
+    packed = np.empty(size + PADDING, np.uint8)
+    cdef uint8_t[::1] out = packed
+    if count:
+        with nogil:
+            c.pack_fixed(&value[0], count, width, &out[0])
+    return packed[:size]
+
+
+def unpack_fixed(const uint8_t[::1] data, unsigned width, values):
+    """As `reference.unpack_fixed`."""
+    cdef uint32_t[::1] narrow
+    cdef uint64_t[::1] wide
+    cdef size_t size = data.shape[0], count = len(values)
+    cdef const uint8_t *first = &data[0] if size else NULL
+    if not count:
+        return
+    if 8 * size < count * width or width > 62:
+        raise ValueError(f"{count} values of {width} bits do not fit {size} bytes")
+    if values.dtype == np.uint32:
+        narrow = values
+        with nogil:
+            c.unpack_fixed32(first, size, width, &narrow[0], count)
+    else:
+        wide = values
+        with nogil:
+            c.unpack_fixed64(first, size, width, &wide[0], count)
+
+
+def permutation_digits(permutation):
+    """As `reference.permutation_digits`."""
+    cdef const int32_t[::1] entries = _as(permutation, np.int32)
+    cdef size_t count = entries.shape[0]
+    digits = np.empty(count, np.int64)
+    cdef int64_t[::1] out = digits
+    if count:
+        with nogil:
+            c.permutation_digits(&entries[0], count, &out[0])
+    return digits
+
+
+def group_digits(digits, radices):
+    """As `reference.group_digits`."""
+    cdef const int64_t[::1] digit = _as(digits, np.int64)
+    cdef const int64_t[::1] radix = _as(radices, np.int64)
+    cdef size_t count = digit.shape[0], groups = 0
+    if radix.shape[0] != digit.shape[0] or (count and int(radices.min()) < 1):
+        raise ValueError("every digit needs a radix of at least 1")
+    values, widths = np.empty(count, np.uint64), np.empty(count, np.int64)
+    cdef uint64_t[::1] value = values
+    cdef int64_t[::1] width = widths
+    if count:
+        with nogil:
+            groups = c.group_digits(&digit[0], &radix[0], count, &value[0], &width[0])
+        if groups > count:
+            raise ValueError("a radix above 2^62")
+    return values[:groups], widths[:groups]
+
+
+def unpack_digits(const uint8_t[::1] data, uint64_t position, radices):
+    """As `reference.unpack_digits`."""
+    cdef const int64_t[::1] radix = _as(radices, np.int64)
+    cdef size_t count = radix.shape[0], size = data.shape[0]
+    cdef const uint8_t *first = &data[0] if size else NULL
+    digits = np.zeros(count, np.int64)
+    cdef int64_t[::1] out = digits
+    cdef int status
+    if count and int(radices.min()) < 1:
+        raise ValueError("a radix below 1")
+    with nogil:
+        status = c.unpack_digits(
+            first, size, position, &radix[0] if count else NULL, count, &out[0] if count else NULL
+        )
+    return digits, status
+
+
+def unpack_permutation(const uint8_t[::1] data, size_t n):
+    """As `reference.unpack_permutation`."""
+    digits, status = unpack_digits(data, 0, np.arange(n, 0, -1))
+    cdef size_t leaves = 1
+    while leaves < n:
+        leaves *= 2
+    cdef int64_t[::1] digit = digits
+    cdef int32_t[::1] left = np.zeros(2 * leaves, np.int32)
+    if n and not status:
+        with nogil:
+            c.permutation_of(&digit[0], n, leaves, &left[0])
+    return digits, status
+
+
+def rans_encode(intervals, unsigned lanes):
+    """As `reference.rans_encode`."""
+    cdef const uint32_t[::1] interval = _as(intervals, np.uint32)
+    cdef size_t count = interval.shape[0], first
+    if not 0 < lanes <= c.MAX_LANES:
+        raise ValueError(f"{lanes} rANS lanes, allowed are 1..{c.MAX_LANES}")
+    states, words = np.empty(lanes, np.uint32), np.empty(count + 1, np.uint16)
+    cdef uint32_t[::1] state = states
+    cdef uint16_t[::1] word = words
+    with nogil:
+        first = c.rans_encode(&interval[0] if count else NULL, count, lanes, &word[0], &state[0])
+    return states, words[first:]
+
+
+def split_tokens(values):
+    """As `reference.split_tokens`."""
+    cdef const int64_t[::1] value = _as(values, np.int64)
+    cdef Py_ssize_t count = value.shape[0], i
+    cdef unsigned width
+    cdef uint64_t bits
+    _check_range(value)
+    tokens, widths = np.empty(count, np.uint8), np.empty(count, np.uint8)
+    cdef uint8_t[::1] token_out = tokens, width_out = widths
+    with nogil:
+        for i in range(count):
+            token_out[i] = c.token_of(<uint64_t>value[i], &width, &bits)
+            width_out[i] = width
+    return tokens, widths
+
+
+def encode_values(values, contexts, const uint32_t[:, ::1] packed, unsigned lanes):
+    """As `reference.encode_values`."""
+    cdef const int64_t[::1] value = _as(values, np.int64)
+    cdef const uint16_t[::1] context = _rows_of(contexts, packed.shape[0])
+    cdef size_t count = value.shape[0], symbols = packed.shape[1], first = 0, size = 0
+    if context.shape[0] != value.shape[0] or not 0 < lanes <= c.MAX_LANES:
+        raise ValueError("as many contexts as values are needed, and 1..32 lanes")
+    _check_range(value)
+    states, words = np.full(lanes, 1 << 16, np.uint32), np.empty(count + 1, np.uint16)
+    if not count:
+        return states, words[1:], np.zeros(0, np.uint8)
+    bits = np.empty(5 * count + PADDING, np.uint8)
+    cdef uint32_t[::1] state = states, interval = np.empty(count, np.uint32)
+    cdef uint16_t[::1] word = words
+    cdef uint8_t[::1] out = bits
+    with nogil:
+        size = c.encode_values(
+            &value[0], &context[0], count, &packed[0, 0], symbols, lanes,
+            &interval[0], &state[0], &word[0], &first, &out[0],
+        )
+    return states, words[first:], bits[:size]
+
+
+def rans_decode(uint32_t[::1] states, words, size_t read, size_t first, contexts, lookup):
+    """As `reference.rans_decode`."""
+    cdef c.rans_tables table
+    cdef c.rans_decoder rans
+    cdef int status
+    c.tables_open(&table, lookup[0], lookup[1])
+    c.decoder_open(&rans, states, words)
+    cdef const uint16_t[::1] context = _rows_of(contexts, table.contexts)
+    cdef size_t count = context.shape[0], lane
+    if read > rans.count:
+        raise ValueError("more words are read than there are")
+    symbols = np.zeros(count, np.uint8)
+    cdef uint8_t[::1] out = symbols
+    rans.read, rans.lane = read, first % rans.lanes
+    if not count:
+        return symbols, read
+    with nogil:
+        status = c.rans_symbols(&rans, &table, &context[0], 0, count, &out[0])
+        for lane in range(rans.lanes):
+            states[lane] = rans.state[lane]
+    return symbols, -1 if status else rans.read
+
+
+def extra_decode(const uint8_t[::1] symbols, uint32_t escape, const uint8_t[::1] data, first):
+    """As `reference.extra_decode`."""
+    cdef c.bit_reader bits = c.reader_of(data, first)
+    cdef size_t count = symbols.shape[0]
+    cdef int status = 0
+    values = np.zeros(count, np.int64)
+    cdef int64_t[::1] out = values
+    if count:
+        with nogil:
+            status = c.token_values(&bits, &symbols[0], count, escape, &out[0])
+    return values, -1 if status else bits.position

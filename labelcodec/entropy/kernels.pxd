@@ -1,0 +1,75 @@
+"""Declarations of the C kernels that the compiled modules share, and their checked entry."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "labelcodec/entropy/platform.h" nogil:
+    int GOOD, MALFORMED
+
+cdef extern from "labelcodec/entropy/bitio.h" nogil:
+    ctypedef struct bit_reader:
+        uint64_t position, end
+    bit_reader bits_open(const uint8_t *, size_t, uint64_t)
+    int bits_finished(const bit_reader *)
+    void pack_bits(const uint64_t *, const int64_t *, size_t, uint8_t *)
+    void pack_fixed(const int64_t *, size_t, unsigned, uint8_t *)
+    void unpack_fixed32(const uint8_t *, size_t, unsigned, uint32_t *, size_t)
+    void unpack_fixed64(const uint8_t *, size_t, unsigned, uint64_t *, size_t)
+    size_t group_digits(const int64_t *, const int64_t *, size_t, uint64_t *, int64_t *)
+    int unpack_digits(const uint8_t *, size_t, uint64_t, const int64_t *, size_t, int64_t *)
+    void permutation_digits(const int32_t *, size_t, int64_t *)
+    void permutation_of(int64_t *, size_t, size_t, int32_t *)
+
+cdef extern from "labelcodec/entropy/rans.h" nogil:
+    int MAX_LANES, ESCAPE_BITS, SLOTS
+    ctypedef struct rans_tables:
+        const uint8_t *symbol
+        const uint32_t *interval
+        size_t contexts, symbols
+    ctypedef struct rans_decoder:
+        uint32_t state[32]
+        unsigned lanes, lane
+        size_t count, read
+    void rans_start()
+    void rans_open(rans_decoder *, const uint32_t *, size_t, const uint16_t *, size_t)
+    int rans_closed(const rans_decoder *)
+    int rans_symbols(
+        rans_decoder *, const rans_tables *, const uint16_t *, size_t, size_t, uint8_t *
+    )
+    int token_values(bit_reader *, const uint8_t *, size_t, uint32_t, int64_t *)
+    size_t rans_encode(const uint32_t *, size_t, unsigned, uint16_t *, uint32_t *)
+    uint32_t token_of(uint64_t, unsigned *, uint64_t *)
+    uint32_t interval_of(const uint32_t *, size_t, size_t, uint32_t, unsigned *, uint64_t *)
+    size_t encode_values(
+        const int64_t *, const uint16_t *, size_t, const uint32_t *, size_t, unsigned,
+        uint32_t *, uint32_t *, uint16_t *, size_t *, uint8_t *
+    )
+
+
+cdef inline int tables_open(
+    rans_tables *table, const uint8_t[:, ::1] symbol, const uint32_t[:, ::1] interval
+) except -1:
+    """Decoding tables; their shapes must belong together."""
+    if symbol.shape[1] != SLOTS or symbol.shape[0] != interval.shape[0] or not interval.size:
+        raise ValueError("decoding tables of impossible shape")
+    table.symbol, table.interval = &symbol[0, 0], &interval[0, 0]
+    table.contexts, table.symbols = interval.shape[0], interval.shape[1]
+    return 0
+
+
+cdef inline int decoder_open(
+    rans_decoder *rans, const uint32_t[::1] states, const uint16_t[::1] words
+) except -1:
+    """A decoder at the first symbol."""
+    if not 0 < states.shape[0] <= MAX_LANES:
+        raise ValueError(f"{states.shape[0]} rANS lanes, allowed are 1..{MAX_LANES}")
+    cdef const uint16_t *first = <const uint16_t *>&states[0]  # of no words: anything but NULL
+    if words.shape[0]:
+        first = &words[0]
+    rans_open(rans, &states[0], states.shape[0], first, words.shape[0])
+    return 0
+
+
+cdef inline bit_reader reader_of(const uint8_t[::1] data, uint64_t position) noexcept:
+    """A reader of the bits from `position` on."""
+    return bits_open(&data[0] if data.shape[0] else NULL, data.shape[0], position)

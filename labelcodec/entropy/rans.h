@@ -1,0 +1,273 @@
+/* rANS with symbols from frequency tables, and tokens of integers (SPEC, sections 6.1 to 6.4).
+ *
+ * Symbol i belongs to lane i mod lanes. A lane is one 32-bit state; all lanes take 16-bit words
+ * from one shared sequence. The frequencies of a context sum to 4096.
+ * Reference: labelcodec/entropy/reference/rans.py and lanes.py.
+ */
+#ifndef LABELCODEC_RANS_H
+#define LABELCODEC_RANS_H
+
+#include "labelcodec/entropy/bitio.h"
+
+#define SLOT_BITS 12
+#define SLOTS 4096
+#define FIRST_STATE 65536u
+#define MAX_LANES 32
+#define MAX_TOKEN 123    /* of integers below 2^32 */
+#define DIRECT 8         /* integers below this are their own token */
+#define ESCAPE_BITS 8    /* an escaped token is named by this many extra bits */
+
+/* ---- Decoding ------------------------------------------------------------------------------ */
+
+/* Decoding tables of K contexts over S symbols.
+ * symbol: (K, 4096) symbol that owns each slot; interval: (K, S) start << 16 | frequency.
+ * Invariant, from the table's construction: a slot lies in its symbol's interval. */
+typedef struct {
+    const uint8_t *symbol;
+    const uint32_t *interval;
+    size_t contexts, symbols;
+} rans_tables;
+
+/* A decoder's position. Invariant: read <= count; words[count ..] are never read. */
+typedef struct {
+    uint32_t state[MAX_LANES];
+    unsigned lanes, lane;
+    const uint16_t *words;
+    size_t count, read;
+} rans_decoder;
+
+/* lanes: 1..32. */
+INLINED void rans_open(rans_decoder *rans, const uint32_t *states, size_t lanes,
+                       const uint16_t *words, size_t count) {
+    memcpy(rans->state, states, lanes * sizeof *states);
+    rans->lanes = (unsigned)lanes;
+    rans->lane = 0;
+    rans->words = words;
+    rans->count = count;
+    rans->read = 0;
+}
+
+/* Whether all words are read and every state is back at the encoder's first. */
+INLINED int rans_closed(const rans_decoder *rans) {
+    int closed = rans->read == rans->count;
+    for (unsigned lane = 0; lane < rans->lanes; lane++)
+        closed &= rans->state[lane] == FIRST_STATE;
+    return closed;
+}
+
+INLINED unsigned rans_next_lane(const rans_decoder *rans, unsigned lane) {
+    return lane + 1 == rans->lanes ? 0 : lane + 1;
+}
+
+/* Move `lane` past the interval [start, start + freq) that holds `slot`. Reads a word if the state
+ * falls below 2^16; the caller knows that there is one. */
+INLINED void rans_advance(uint32_t *state, uint32_t slot, uint32_t start, uint32_t freq,
+                          const uint16_t *words, size_t *read) {
+    uint32_t next = freq * (*state >> SLOT_BITS) + slot - start;
+    uint32_t low = next < FIRST_STATE;
+    *state = next << (low << 4) | (words[*read] & (0 - low)); /* no branch: it would be a coin toss */
+    *read += low;
+}
+
+/* One symbol in `context`; the caller knows that there is a word. */
+INLINED uint32_t rans_symbol(uint32_t *state, const rans_tables *table, size_t context,
+                             const uint16_t *words, size_t *read) {
+    uint32_t slot = *state & (SLOTS - 1);
+    uint32_t symbol = table->symbol[context * SLOTS + slot];
+    uint32_t interval = table->interval[context * table->symbols + symbol];
+    rans_advance(state, slot, interval >> 16, interval & 0xFFFF, words, read);
+    return symbol;
+}
+
+/* Words that a decoder may read blindly: the rest, or a tail that is padded with zeros.
+ *
+ * A symbol takes at most one word. As long as more words are left than symbols are decoded, no
+ * check is needed in between; near the end the words are copied to a padded buffer, and whether
+ * more were read than there are shows afterwards. */
+#define PADDED 256
+
+INLINED const uint16_t *rans_padded(const rans_decoder *rans, size_t symbols, uint16_t *buffer) {
+    size_t left = rans->count - rans->read;
+    if (left > symbols)
+        return rans->words + rans->read;
+    memcpy(buffer, rans->words + rans->read, left * sizeof *buffer);
+    memset(buffer + left, 0, (symbols + 1 - left) * sizeof *buffer);
+    return buffer;
+}
+
+/* `count` symbols to `symbols`. contexts[i] < table->contexts, or NULL for one `context`. */
+SEPARATE int rans_symbols(rans_decoder *rans, const rans_tables *table,
+                          const uint16_t *restrict contexts, size_t context, size_t count,
+                          uint8_t *restrict symbols) {
+    uint16_t buffer[PADDED + 1];
+    uint32_t state[MAX_LANES]; /* copies: the compiler must not fear that `symbols` aliases them */
+    const rans_tables tables = *table;
+    const unsigned lanes = rans->lanes;
+    unsigned lane = rans->lane;
+    memcpy(state, rans->state, lanes * sizeof *state);
+    for (size_t first = 0; first < count; first += PADDED) {
+        size_t block = count - first < PADDED ? count - first : PADDED, read = 0;
+        const uint16_t *words = rans_padded(rans, block, buffer);
+        for (size_t i = first; i < first + block; i++) {
+            size_t row = contexts ? contexts[i] : context;
+            symbols[i] = (uint8_t)rans_symbol(&state[lane], &tables, row, words, &read);
+            lane = lane + 1 == lanes ? 0 : lane + 1;
+        }
+        if (read > rans->count - rans->read)
+            return MALFORMED;
+        rans->read += read;
+    }
+    memcpy(rans->state, state, lanes * sizeof *state);
+    rans->lane = lane;
+    return GOOD;
+}
+
+/* Number of extra bits and smallest value of each token; SLOW where that takes a closer look. */
+#define SLOW 255
+static uint8_t token_width[256];
+static uint32_t token_base[256];
+
+static void fill_tokens(void) {
+    for (uint32_t token = 0; token < 256; token++) {
+        uint32_t width = token < DIRECT ? 0 : (token - DIRECT) / 4 + 1;
+        token_width[token] = (uint8_t)(token > MAX_TOKEN ? SLOW : width);
+        token_base[token] = token < DIRECT ? token : token > MAX_TOKEN ? 0 : (4 + token % 4) << width;
+    }
+}
+
+/* The integer that one token and its extra bits stand for, near the end or behind an escape. */
+static int token_value(bit_reader *bits, uint32_t token, uint32_t escape, int64_t *value) {
+    uint64_t named = token, low;
+    if (token == escape && bits_take(bits, ESCAPE_BITS, &named))
+        return MALFORMED;
+    if (named > MAX_TOKEN || bits_take(bits, token_width[named], &low))
+        return MALFORMED;
+    *value = (int64_t)(token_base[named] + low);
+    return GOOD;
+}
+
+/* The integers that tokens and their extra bits stand for. */
+SEPARATE int token_values(bit_reader *reader, const uint8_t *restrict tokens, size_t count,
+                          uint32_t escape, int64_t *restrict values) {
+    bit_reader bits = *reader;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t token = tokens[i], width = token_width[token];
+        if (UNLIKELY(token == escape || width == SLOW || bits.end - bits.position < 64)) {
+            if (token_value(&bits, token, escape, values + i))
+                return MALFORMED;
+            continue;
+        }
+        uint64_t word = load64(bits.data + (bits.position >> 3)) >> (bits.position & 7);
+        values[i] = (int64_t)(token_base[token] + low_bits(word, width)); /* width <= 29 */
+        bits.position += width;
+    }
+    *reader = bits;
+    return GOOD;
+}
+
+/* ---- Encoding ------------------------------------------------------------------------------ */
+
+/* Multipliers for exact division: n / d = (2 * n * reciprocal[d]) >> 64 for n < 2^32, d <= 4096. */
+static uint64_t reciprocal[SLOTS + 1];
+
+static void fill_reciprocals(void) {
+    for (uint64_t d = 1; d <= SLOTS; d++)
+        reciprocal[d] = ((uint64_t)1 << 63) / d + 1;
+}
+
+INLINED uint32_t divided(uint32_t n, uint32_t d) {
+#if defined(__SIZEOF_INT128__)
+    return (uint32_t)(((unsigned __int128)((uint64_t)n << 1) * reciprocal[d]) >> 64);
+#else
+    return n / d;
+#endif
+}
+
+/* Encode intervals (start << 16 | frequency), last symbol first.
+ *
+ * words: room for count + 1; states: (lanes,) receives the final states.
+ * Returns the index of the first word in the order in which a decoder reads them. */
+SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, unsigned lanes,
+                            uint16_t *restrict words, uint32_t *restrict states) {
+    uint32_t state[MAX_LANES];
+    for (unsigned lane = 0; lane < lanes; lane++)
+        state[lane] = FIRST_STATE;
+    size_t used = count;
+    unsigned lane = (unsigned)(count % lanes);
+    for (size_t i = count; i-- > 0;) {
+        lane = (lane ? lane : lanes) - 1;
+        uint32_t start = intervals[i] >> 16, freq = intervals[i] & 0xFFFF, own = state[lane];
+        words[used] = (uint16_t)own; /* kept only if the state is full; avoids a branch */
+        unsigned full = own >> 20 >= freq;
+        used -= full;
+        own >>= full << 4;
+        uint32_t quotient = divided(own, freq);
+        state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
+    }
+    memcpy(states, state, lanes * sizeof *states);
+    return used + 1;
+}
+
+/* Token, number of extra bits and extra bits of an integer below 2^32. */
+INLINED uint32_t token_of(uint64_t value, unsigned *width, uint64_t *extra) {
+    if (value < DIRECT) {
+        *width = 0;
+        *extra = 0;
+        return (uint32_t)value;
+    }
+    unsigned bits = 1;
+#if defined(__GNUC__)
+    bits = 61 - (unsigned)__builtin_clzll(value);
+#else
+    while (value >> bits > 7)
+        bits++;
+#endif
+    *width = bits;
+    *extra = low_bits(value, bits);
+    return DIRECT + 4 * (bits - 1) + (uint32_t)(value >> bits & 3);
+}
+
+/* Every module that includes this header calls it once. */
+static void rans_start(void) {
+    fill_tokens();
+    fill_reciprocals();
+}
+
+/* Interval of a symbol in a context. One that the table never saw is escaped: its name goes in
+ * front of the extra bits. `packed` is (K, S) start << 16 | frequency, the escape last. */
+INLINED uint32_t interval_of(const uint32_t *packed, size_t symbols, size_t context,
+                             uint32_t symbol, unsigned *width, uint64_t *extra) {
+    uint32_t escape = (uint32_t)symbols - 1;
+    uint32_t interval = symbol < escape ? packed[context * symbols + symbol] : 0;
+    if (UNLIKELY(!(interval & 0xFFFF))) {
+        *extra = symbol | *extra << ESCAPE_BITS;
+        *width += ESCAPE_BITS;
+        interval = packed[context * symbols + escape];
+    }
+    return interval;
+}
+
+/* Whole parts of integers below 2^32 in known contexts; contexts[i] < K. */
+
+/* Encode values: words (count + 1) and states as in `rans_encode`; `bits` has room for 37 bits a
+ * value and 16 bytes. `intervals` is (count,) scratch. Returns the size of `bits` in bytes. */
+static size_t encode_values(const int64_t *values, const uint16_t *contexts, size_t count,
+                            const uint32_t *packed, size_t symbols, unsigned lanes,
+                            uint32_t *intervals, uint32_t *states, uint16_t *words,
+                            size_t *first_word, uint8_t *bits) {
+    bit_writer out = {bits, 0, 0};
+    uint64_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned width;
+        uint64_t extra;
+        uint32_t token = token_of((uint64_t)values[i], &width, &extra);
+        intervals[i] = interval_of(packed, symbols, contexts[i], token, &width, &extra);
+        bits_put(&out, extra, width);
+        total += width;
+    }
+    bits_flush(&out);
+    *first_word = rans_encode(intervals, count, lanes, words, states);
+    return (size_t)((total + 7) >> 3);
+}
+
+#endif

@@ -1,0 +1,91 @@
+"""The fuzz and all golden files, with the compiled kernels under AddressSanitizer and UBSan.
+
+python -m tests.fuzz.sanitizers --mutations 2000
+
+The kernels are built a second time, into a temporary folder, and found there in place of the
+installed ones. Exits with 77 where there is no compiler that can do it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("entropy", "augmentation.crop", "codecs.dense", "codecs.topk", "codecs.transform")
+CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+SKIPPED = 77
+
+
+def use(folder: Path) -> None:
+    """Have every room find its kernels in `folder` first."""
+    for room in ROOMS:
+        package = import_module(f"labelcodec.{room}")
+        package.__path__.insert(0, str(folder.joinpath("labelcodec", *room.split("."))))
+        compiled = import_module(f"labelcodec.{room}.compiled")
+        assert Path(compiled.__file__).is_relative_to(folder), compiled.__file__
+
+
+def built(folder: Path) -> dict[str, str] | None:
+    """Build the kernels; the environment in which they run, or None without a compiler."""
+    switches = {"CFLAGS": f"-O1 {CHECKS} -DLABELCODEC_PLAIN", "LDFLAGS": CHECKS}
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--parallel", "2"]
+    command += ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "objects")]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | switches, check=False)
+    libraries = [
+        subprocess.run(
+            ["gcc", f"-print-file-name={name}.so"], capture_output=True, text=True, check=False
+        ).stdout.strip()
+        for name in ("libasan", "libubsan")
+    ]
+    if done.returncode or not all(os.path.isabs(library) for library in libraries):
+        return None
+    return os.environ | {
+        "LD_PRELOAD": " ".join(libraries),
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=0:allocator_may_return_null=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "PYTHONMALLOC": "malloc",  # so that numpy's arrays have red zones, too
+    }
+
+
+def check(mutations: int, seed: int) -> bool:
+    """Read every golden file whole, then mutants of them; whether nothing failed."""
+    import labelcodec
+    from tests.fuzz import mutate
+
+    for path in mutate.golden():
+        with labelcodec.open(path) as reader:
+            for i in range(len(reader)):
+                reader[i].labels.dense()
+    report = mutate.run(mutate.golden(), mutations, fix_crc=True, seed=seed)
+    click.echo("\n".join(report.lines()))
+    return not report.failures
+
+
+@click.command()
+@click.option("--mutations", default=2000, help="Mutants to read.")
+@click.option("--seed", default=0, help="Seed of the mutations.")
+@click.option("--lib", type=click.Path(path_type=Path), hidden=True)
+def main(mutations: int, seed: int, lib: Path | None) -> None:
+    """Build, then run in a process that has the sanitizers loaded."""
+    if lib is not None:
+        use(lib)
+        sys.exit(not check(mutations, seed))
+    with tempfile.TemporaryDirectory() as folder:
+        environment = built(Path(folder))
+        if environment is None:
+            click.echo("no compiler with AddressSanitizer and UBSan", err=True)
+            sys.exit(SKIPPED)
+        command = [sys.executable, "-m", "tests.fuzz.sanitizers", f"--mutations={mutations}"]
+        command += [f"--seed={seed}", f"--lib={Path(folder) / 'lib'}"]
+        sys.exit(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
