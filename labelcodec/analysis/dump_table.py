@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from labelcodec.analysis.dump_files import DumpFiles, dump_files
+from labelcodec.formats.torch_file import torch_file
 
 # Bytes in the paper; include the overhead of its torch version, about 1200 bytes per tensor.
 _PAPER = {
@@ -117,11 +117,7 @@ def table_rows(parts: Sequence[tuple[str, Any]]) -> tuple[Row, ...]:
 
 
 def _torch_bytes(part: Any) -> int:
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(part, buffer)
-    return buffer.getbuffer().nbytes
+    return len(torch_file(part, "archive"))
 
 
 def _values(part: Any) -> list[Any]:
@@ -140,5 +136,5 @@ def _shape(values: Sequence[Any]) -> str:
 
 
 def _dtype(values: Sequence[Any]) -> str:
-    names = {str(value.dtype).removeprefix("torch.") for value in values}
+    names = {str(value.dtype) for value in values}
     return names.pop() if len(names) == 1 else "mixed"

@@ -124,7 +124,7 @@ def array(
         file: path of the file, for error messages.
 
     Raises:
-        DumpError: kind or shape differ, or the tensor is not a plain strided one.
+        DumpError: kind or shape differ.
     """
     kind = types[part] = typespec_of(value)
     if kind not in kinds:
@@ -135,18 +135,7 @@ def array(
     ):
         expected = ", ".join("any" if length is None else str(length) for length in shape)
         fail(file, f"{part} has shape {tuple(value.shape)}, expected ({expected})")
-    if kind.startswith("tensor") and not _holds_its_own_data(value):
-        fail(file, f"{part} is not a plain tensor")
     return to_numpy(value)
-
-
-def _holds_its_own_data(tensor: Any) -> bool:
-    """False for sparse, meta and stride-0 tensors, whose size is not bounded by the file's."""
-    import torch
-
-    if tensor.layout is not torch.strided or tensor.device.type != "cpu":
-        return False
-    return bool(tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes())
 
 
 def _mix(
@@ -199,7 +188,7 @@ def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
     kind = typespec_of(value)
     if getattr(value, "ndim", 0) != 0 or expected not in kind:
         fail(file, f"{part} is {kind}, expected one {expected}")
-    return convert(value)
+    return convert(value.item() if hasattr(value, "item") else value)
 
 
 def _randaugment(

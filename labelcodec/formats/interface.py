@@ -136,8 +136,8 @@ class Layout(Protocol):
     def file_parts(self, file: Path) -> list[tuple[str, Any]]:
         """The parts of a label file as (component name, content) pairs, for `stats`.
 
-        A content is a tensor, an array, or a list or tuple of them; None for an absent part. By
-        default there are no parts.
+        A content is a `torch_file.Tensor`, a numpy array, a number or a list of these; None for an
+        absent part. By default there are no parts.
 
         Raises:
             DumpError: the file is damaged, or not one of this layout.

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 from labelcodec.files.os_errors import naming
+from labelcodec.formats.torch_file import torch_file
 
 
 def save(content: Any, file: Path) -> None:
-    """Write `content` with torch.save.
-
-    torch serializes to memory first: when it writes to a file, it reports a full disk as an
-    internal error.
+    """Write lists of tensors, arrays and numbers as torch.save does.
 
     Raises:
         OSError: the file cannot be written; the error carries its name.
     """
-    import torch
-
-    data = io.BytesIO()
-    torch.save(content, data)
+    data = torch_file(content, file.stem)
     with naming(file):
-        file.write_bytes(data.getbuffer())
+        file.write_bytes(data)
 
 
 def save_json(content: Any, file: Path) -> None:

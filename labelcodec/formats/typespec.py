@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError
+from labelcodec.formats.torch_file import Tensor
+from labelcodec.formats.torch_file.tensor import native, to_bfloat16
 
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 DTYPES = frozenset(("bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"))
@@ -33,18 +35,11 @@ _DTYPES_OF_PART = {
 
 def typespec_of(value: Any) -> str:
     """The kind of a scalar or array; for other types, the name of the type."""
-    import torch
-
-    if isinstance(value, torch.Tensor):
-        return _tensor_kind(value.dtype)
+    if isinstance(value, Tensor):
+        return f"tensor.{value.dtype}"
     if isinstance(value, (np.ndarray, np.generic)):
         return _numpy_kind(value.dtype)
     return type(value).__name__
-
-
-@lru_cache(maxsize=64)
-def _tensor_kind(dtype: Any) -> str:
-    return f"tensor.{str(dtype).removeprefix('torch.')}"
 
 
 @lru_cache(maxsize=64)
@@ -58,16 +53,11 @@ def dtype_of(kind: str) -> str:
 
 
 def to_numpy(value: Any) -> NDArray[Any]:
-    """Convert a tensor or array to numpy, if possible without a copy; bfloat16 becomes float32."""
-    import torch
+    """Convert a tensor or array to numpy, if possible without a copy; bfloat16 becomes float32.
 
-    array: NDArray[Any]
-    if not isinstance(value, torch.Tensor):
-        array = np.asarray(value)
-        return array.astype(array.dtype.newbyteorder("="), copy=False)
-    tensor = value.float() if value.dtype is torch.bfloat16 else value
-    array = tensor.numpy(force=True)
-    return array
+    Arrays of a dump are read-only, and are in native byte order and aligned only after this.
+    """
+    return value.numpy() if isinstance(value, Tensor) else native(np.asarray(value))
 
 
 def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
@@ -90,11 +80,9 @@ def restore(values: Any, kind: str) -> Any:
     array = np.asarray(values)
     if family == "numpy" and dtype != "bfloat16":
         return array.astype(dtype)[()]
-    import torch
-
     if dtype == "bfloat16":
-        return torch.from_numpy(array.astype(np.float32)).to(torch.bfloat16)
-    return torch.from_numpy(np.array(array, dtype=dtype, order="C"))
+        return Tensor(dtype, to_bfloat16(array.astype(np.float32)))
+    return Tensor(dtype, np.array(array, dtype=dtype, order="C"))
 
 
 def check_typespecs(types: Mapping[str, Any]) -> None:

@@ -1,0 +1,74 @@
+"""Reading of a torch file: the archive, its pickle, its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from labelcodec.errors import DumpError, UnsafeError
+from labelcodec.formats.torch_file.legacy_file import read_legacy
+from labelcodec.formats.torch_file.limits import MAX_PICKLE
+from labelcodec.formats.torch_file.unpickler import unpickle
+from labelcodec.formats.torch_file.values import Bytes, to_values
+from labelcodec.formats.torch_file.zip_archive import Member, checked, is_zip, read_directory
+
+_PICKLE = "data.pkl"
+_ORDERS = {b"little": "<", b"big": ">"}
+
+
+def read_torch_file(data: bytes) -> Any:
+    """Read what torch.save wrote, without running anything that it names.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        Lists, tuples, dicts, numbers, text and bytes as they were saved. A tensor is a `Tensor`
+        wherever it was stored; numpy arrays and scalars are themselves. Arrays are read-only views
+        of `data`.
+
+    Raises:
+        UnsafeError: the file names something that labels do not need, or exceeds a limit.
+        DumpError: it is truncated, damaged or not a torch file.
+    """
+    if not is_zip(data):
+        return read_legacy(data)
+    members = read_directory(data)
+    folder = next(iter(members), "").partition("/")[0]
+    name = f"{folder}/{_PICKLE}"
+    if name not in members:
+        raise DumpError("a zip archive, not a file that torch.save wrote")
+    if members[name].size > MAX_PICKLE:
+        raise UnsafeError(f"refused, its pickle is larger than {MAX_PICKLE} bytes")
+    pickled = unpickle(_content(data, members, name))
+    order = b"little"
+    if f"{folder}/byteorder" in members:
+        order = _content(data, members, f"{folder}/byteorder")
+    if order not in _ORDERS:
+        raise DumpError(f"damaged: its byte order is {order[:20]!a}")
+    return to_values(pickled.value, _ArchiveStorages(data, members, folder, _ORDERS[order]))
+
+
+def _content(data: bytes, members: dict[str, Member], name: str) -> bytes:
+    content = checked(data, members[name], name)
+    return data[content.start : content.start + content.size]
+
+
+@dataclass(frozen=True, slots=True)
+class _ArchiveStorages:
+    """The storages of an archive; each checksum is checked once."""
+
+    data: bytes
+    members: dict[str, Member]
+    folder: str
+    order: str
+    known: dict[str, Bytes] = field(default_factory=dict)
+
+    def content(self, key: str) -> Bytes:
+        """As `Storages.content`."""
+        if key not in self.known:
+            name = f"{self.folder}/data/{key}"
+            if name not in self.members:
+                raise DumpError(f"damaged: its archive has no {ascii(name[:60])[1:-1]}")
+            self.known[key] = checked(self.data, self.members[name], name)
+        return self.known[key]

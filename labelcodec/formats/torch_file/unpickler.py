@@ -1,0 +1,386 @@
+"""Interpreter of the pickle opcodes of protocols 2 to 5 that torch.save writes for labels.
+
+It makes lists, tuples, dicts, numbers, text, bytes and `descriptions`, and calls nothing but the
+stand-ins in `globals`. Opcodes: Lib/pickletools.py of CPython.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from labelcodec.errors import DumpError, UnsafeError
+from labelcodec.formats.torch_file.descriptions import (
+    Function,
+    Name,
+    SavedArray,
+    SavedDtype,
+    SavedStorage,
+)
+from labelcodec.formats.torch_file.globals import GLOBALS, build_array, build_dtype, refuse
+from labelcodec.formats.torch_file.limits import MAX_INTEGER, MAX_NAME, MAX_OPCODES
+
+_STOP = ord(".")
+_PROTOCOLS = range(2, 6)
+_INT32, _FLOAT64 = struct.Struct("<i"), struct.Struct(">d")
+_DAMAGED = (IndexError, KeyError, TypeError, ValueError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpickled:
+    """An interpreted pickle.
+
+    Attributes:
+        value: what it holds; tensors and arrays are described.
+        end: position of the first byte after it.
+        storages: the storages that it names, in its order.
+    """
+
+    value: Any
+    end: int
+    storages: list[SavedStorage]
+
+
+def unpickle(data: bytes, start: int = 0) -> Unpickled:
+    """Interpret one pickle.
+
+    Args:
+        data: bytes that hold it.
+        start: position of its first byte.
+
+    Raises:
+        UnsafeError: it names or does something that labels do not need.
+        DumpError: it is damaged or ends early.
+    """
+    machine = _Machine(data, start)
+    opcodes = _OPCODES
+    try:
+        for _ in range(MAX_OPCODES):
+            code = data[machine.at]
+            machine.at += 1
+            if code == _STOP:
+                return Unpickled(machine.stack.pop(), machine.at, machine.storages)
+            opcodes[code](machine)
+    except _DAMAGED as error:
+        raise DumpError(f"damaged: its pickle breaks off at byte {machine.at}") from error
+    raise UnsafeError(f"refused, its pickle has more than {MAX_OPCODES} opcodes")
+
+
+class _Machine:
+    """State of the interpreter: position, stack, marks (heights of the stack) and memo."""
+
+    __slots__ = ("at", "data", "marks", "memo", "stack", "storages", "unspent")
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data = data
+        self.at = at
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: list[SavedStorage] = []
+        self.unspent = len(data) - at
+
+    def spend(self, count: int) -> None:
+        """As `Allowance.spend`: text is encoded once each, so that all of it fits the pickle."""
+        self.unspent -= count
+        if self.unspent < 0:
+            refuse("makes more bytes of its text than it has")
+
+    def take(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        start = self.at
+        self.at = start + count
+        if self.at > len(self.data):
+            raise IndexError
+        return self.data[start : self.at]
+
+    def length(self, width: int) -> int:
+        """The next `width` bytes, as an unsigned number."""
+        return int.from_bytes(self.take(width), "little")
+
+    def items(self) -> list[Any]:
+        """What was pushed since the last mark, taken off the stack."""
+        mark = self.marks.pop()
+        stack = self.stack
+        items = stack[mark:]
+        del stack[mark:]
+        return items
+
+
+Opcode = Callable[[_Machine], None]
+
+
+def _constant(value: Any) -> Opcode:
+    def push(machine: _Machine) -> None:
+        machine.stack.append(value)
+
+    return push
+
+
+def _text(width: int) -> Opcode:
+    def push(machine: _Machine) -> None:
+        machine.stack.append(machine.take(machine.length(width)).decode("utf-8", "surrogatepass"))
+
+    return push
+
+
+def _bytes(width: int) -> Opcode:
+    def push(machine: _Machine) -> None:
+        machine.stack.append(machine.take(machine.length(width)))
+
+    return push
+
+
+def _unsigned(width: int) -> Opcode:
+    def push(machine: _Machine) -> None:
+        machine.stack.append(machine.length(width))
+
+    return push
+
+
+def _put(width: int) -> Opcode:
+    def put(machine: _Machine) -> None:
+        machine.memo[machine.length(width)] = machine.stack[-1]
+
+    return put
+
+
+def _get(width: int) -> Opcode:
+    def get(machine: _Machine) -> None:
+        machine.stack.append(machine.memo[machine.length(width)])
+
+    return get
+
+
+def _last(count: int) -> Opcode:
+    """TUPLE1, TUPLE2, TUPLE3."""
+
+    def push(machine: _Machine) -> None:
+        stack = machine.stack
+        if len(stack) < count:
+            raise IndexError
+        stack[-count:] = [tuple(stack[-count:])]
+
+    return push
+
+
+def _put_byte(machine: _Machine) -> None:
+    machine.memo[machine.data[machine.at]] = machine.stack[-1]
+    machine.at += 1
+
+
+def _get_byte(machine: _Machine) -> None:
+    machine.stack.append(machine.memo[machine.data[machine.at]])
+    machine.at += 1
+
+
+def _byte(machine: _Machine) -> None:
+    machine.stack.append(machine.data[machine.at])
+    machine.at += 1
+
+
+def _memoize(machine: _Machine) -> None:
+    machine.memo[len(machine.memo)] = machine.stack[-1]
+
+
+def _protocol(machine: _Machine) -> None:
+    protocol = machine.length(1)
+    if protocol not in _PROTOCOLS:
+        raise DumpError(
+            f"written with pickle protocol {protocol}; this version reads protocols 2 to 5. "
+            "Load it where it was written and save it again with torch.save."
+        )
+
+
+def _frame(machine: _Machine) -> None:
+    if machine.length(8) > len(machine.data) - machine.at:
+        raise IndexError
+
+
+def _mark(machine: _Machine) -> None:
+    machine.marks.append(len(machine.stack))
+
+
+def _pop(machine: _Machine) -> None:
+    machine.stack.pop()
+
+
+def _pop_mark(machine: _Machine) -> None:
+    machine.items()
+
+
+def _int32(machine: _Machine) -> None:
+    machine.stack.append(_INT32.unpack(machine.take(4))[0])
+
+
+def _float64(machine: _Machine) -> None:
+    machine.stack.append(_FLOAT64.unpack(machine.take(8))[0])
+
+
+def _long(machine: _Machine) -> None:
+    size = machine.length(1)
+    if size > MAX_INTEGER:
+        refuse(f"has an integer of {size} bytes")
+    machine.stack.append(int.from_bytes(machine.take(size), "little", signed=True))
+
+
+def _empty_list(machine: _Machine) -> None:
+    machine.stack.append([])
+
+
+def _empty_dict(machine: _Machine) -> None:
+    machine.stack.append({})
+
+
+def _tuple(machine: _Machine) -> None:
+    machine.stack.append(tuple(machine.items()))
+
+
+def _append(machine: _Machine) -> None:
+    value = machine.stack.pop()
+    _list_on_top(machine).append(value)
+
+
+def _appends(machine: _Machine) -> None:
+    items = machine.items()
+    _list_on_top(machine).extend(items)
+
+
+def _list_on_top(machine: _Machine) -> list[Any]:
+    target: list[Any] = machine.stack[-1]
+    if type(target) is not list:
+        raise TypeError
+    return target
+
+
+def _set_item(machine: _Machine) -> None:
+    value = machine.stack.pop()
+    key = machine.stack.pop()
+    _fill(machine.stack[-1], [key, value])
+
+
+def _set_items(machine: _Machine) -> None:
+    items = machine.items()
+    _fill(machine.stack[-1], items)
+
+
+def _fill(target: Any, items: list[Any]) -> None:
+    if type(target) is not dict:
+        raise TypeError
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if type(key) not in (str, int):  # hashing others can be made slow, or overflow the stack
+            refuse(f"has a {type(key).__name__} as the key of a dict")
+        target[key] = value
+
+
+def _global(machine: _Machine) -> None:
+    start, data = machine.at, machine.data
+    middle = data.find(b"\n", start, start + MAX_NAME)
+    end = data.find(b"\n", middle + 1, middle + 1 + MAX_NAME)
+    if middle < 0 or end < 0:
+        raise IndexError
+    machine.at = end + 1
+    _push_global(machine, data[start:middle].decode(), data[middle + 1 : end].decode())
+
+
+def _stack_global(machine: _Machine) -> None:
+    name = machine.stack.pop()
+    _push_global(machine, machine.stack.pop(), name)
+
+
+def _push_global(machine: _Machine, module: Any, name: Any) -> None:
+    if type(module) is not str or type(name) is not str:
+        raise TypeError
+    stand_in = GLOBALS.get((module, name))
+    if stand_in is None:
+        refuse(f"names {ascii(f'{module}.{name}'[:MAX_NAME])[1:-1]}")
+    machine.stack.append(stand_in)
+
+
+def _reduce(machine: _Machine) -> None:
+    args = machine.stack.pop()
+    function = machine.stack[-1]
+    if type(function) is not Function or type(args) is not tuple:
+        refuse("calls something that is not a function")
+    try:
+        machine.stack[-1] = function.call(args, machine)
+    except (ValueError, IndexError):
+        refuse(f"calls {function.name} with other arguments than torch.save writes")
+
+
+def _build(machine: _Machine) -> None:
+    state = machine.stack.pop()
+    target = machine.stack[-1]
+    if type(target) is SavedArray:
+        build_array(target, state)
+    elif type(target) is SavedDtype:
+        build_dtype(target, state)
+    elif type(target) is not dict:  # the state of an OrderedDict holds nothing of its content
+        refuse("sets the state of something else than an array")
+
+
+def _persistent(machine: _Machine) -> None:
+    """('storage', type, key, location, number of values[, view]); the location is ignored."""
+    saved = machine.stack.pop()
+    if type(saved) is not tuple or len(saved) not in (5, 6) or saved[5:] not in ((), (None,)):
+        refuse("has a persistent id of unknown form")
+    tag, kind, key, _, numel = saved[:5]
+    if tag != "storage" or type(kind) is not Name or kind.kind != "storage":
+        refuse("has a persistent id of unknown form")
+    storage = SavedStorage(kind.dtype, key, numel)
+    machine.storages.append(storage)
+    machine.stack.append(storage)
+
+
+def _unknown(machine: _Machine) -> None:
+    code = machine.data[machine.at - 1]
+    raise UnsafeError(f"refused, its pickle has the opcode 0x{code:02x}, which labels do not need")
+
+
+_KNOWN: dict[int, Opcode] = {
+    ord("("): _mark,
+    ord("0"): _pop,
+    ord("1"): _pop_mark,
+    ord("N"): _constant(None),
+    0x88: _constant(True),
+    0x89: _constant(False),
+    ord("K"): _byte,
+    ord("M"): _unsigned(2),
+    ord("J"): _int32,
+    0x8A: _long,
+    ord("G"): _float64,
+    ord("U"): _text(1),  # text of Python 2
+    ord("X"): _text(4),
+    0x8C: _text(1),
+    0x8D: _text(8),
+    ord("C"): _bytes(1),
+    ord("B"): _bytes(4),
+    0x8E: _bytes(8),
+    0x96: _bytes(8),  # a bytearray, which nobody writes to
+    ord("]"): _empty_list,
+    ord("a"): _append,
+    ord("e"): _appends,
+    ord(")"): _constant(()),
+    0x85: _last(1),
+    0x86: _last(2),
+    0x87: _last(3),
+    ord("t"): _tuple,
+    ord("}"): _empty_dict,
+    ord("s"): _set_item,
+    ord("u"): _set_items,
+    ord("c"): _global,
+    0x93: _stack_global,
+    ord("R"): _reduce,
+    ord("b"): _build,
+    ord("Q"): _persistent,
+    ord("q"): _put_byte,
+    ord("r"): _put(4),
+    0x94: _memoize,
+    ord("h"): _get_byte,
+    ord("j"): _get(4),
+    0x80: _protocol,
+    0x95: _frame,
+}
+_OPCODES = [_KNOWN.get(code, _unknown) for code in range(256)]
