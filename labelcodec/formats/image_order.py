@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
 
 LOADER_SEED = 42
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")  # what int64 holds
 
 
 class Order(Protocol):
@@ -108,8 +110,8 @@ def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
 
 
 def _number(key: Any, file: Path) -> int:
-    if not str(key).isascii() or not str(key).isdigit() or str(int(key)) != str(key):
-        raise DumpError(f"{file}: key {key!r} is not the number of an epoch or batch")
+    if not _NUMBER.match(str(key)):
+        raise DumpError(f"{file}: key {str(key)[:40]!r} is not the number of an epoch or batch")
     return int(key)
 
 

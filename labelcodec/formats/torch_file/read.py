@@ -10,9 +10,8 @@ from labelcodec.formats.torch_file.legacy_file import read_legacy
 from labelcodec.formats.torch_file.limits import MAX_PICKLE
 from labelcodec.formats.torch_file.unpickler import unpickle
 from labelcodec.formats.torch_file.values import Bytes, to_values
-from labelcodec.formats.torch_file.zip_archive import Member, checked, is_zip, read_directory
+from labelcodec.formats.torch_file.zip_archive import Member, checked, is_zip, read_directory, shown
 
-_PICKLE = "data.pkl"
 _ORDERS = {b"little": "<", b"big": ">"}
 
 
@@ -34,22 +33,22 @@ def read_torch_file(data: bytes) -> Any:
     if not is_zip(data):
         return read_legacy(data)
     members = read_directory(data)
-    folder = next(iter(members), "").partition("/")[0]
-    name = f"{folder}/{_PICKLE}"
+    folder = next(iter(members), b"").partition(b"/")[0] + b"/"
+    name = folder + b"data.pkl"
     if name not in members:
         raise DumpError("a zip archive, not a file that torch.save wrote")
     if members[name].size > MAX_PICKLE:
         raise UnsafeError(f"refused, its pickle is larger than {MAX_PICKLE} bytes")
     pickled = unpickle(_content(data, members, name))
     order = b"little"
-    if f"{folder}/byteorder" in members:
-        order = _content(data, members, f"{folder}/byteorder")
+    if folder + b"byteorder" in members:
+        order = _content(data, members, folder + b"byteorder")
     if order not in _ORDERS:
         raise DumpError(f"damaged: its byte order is {order[:20]!a}")
     return to_values(pickled.value, _ArchiveStorages(data, members, folder, _ORDERS[order]))
 
 
-def _content(data: bytes, members: dict[str, Member], name: str) -> bytes:
+def _content(data: bytes, members: dict[bytes, Member], name: bytes) -> bytes:
     content = checked(data, members[name], name)
     return data[content.start : content.start + content.size]
 
@@ -59,16 +58,16 @@ class _ArchiveStorages:
     """The storages of an archive; each checksum is checked once."""
 
     data: bytes
-    members: dict[str, Member]
-    folder: str
+    members: dict[bytes, Member]
+    folder: bytes
     order: str
     known: dict[str, Bytes] = field(default_factory=dict)
 
     def content(self, key: str) -> Bytes:
         """As `Storages.content`."""
         if key not in self.known:
-            name = f"{self.folder}/data/{key}"
+            name = self.folder + b"data/" + key.encode("utf-8", "backslashreplace")
             if name not in self.members:
-                raise DumpError(f"damaged: its archive has no {ascii(name[:60])[1:-1]}")
+                raise DumpError(f"damaged: its archive has no {shown(name)}")
             self.known[key] = checked(self.data, self.members[name], name)
         return self.known[key]

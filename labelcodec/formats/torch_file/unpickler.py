@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.torch_file.descriptions import (
@@ -22,9 +22,10 @@ from labelcodec.formats.torch_file.descriptions import (
 from labelcodec.formats.torch_file.globals import GLOBALS, build_array, build_dtype, refuse
 from labelcodec.formats.torch_file.limits import MAX_INTEGER, MAX_NAME, MAX_OPCODES
 
-_STOP = ord(".")
+_STOP, _PUT, _GET, _BYTE, _MARK, _TUPLE2 = b".qhK(\x86"
 _PROTOCOLS = range(2, 6)
 _INT32, _FLOAT64 = struct.Struct("<i"), struct.Struct(">d")
+_BY_LINES = {f"{module}\n{name}".encode(): known for (module, name), known in GLOBALS.items()}
 _DAMAGED = (IndexError, KeyError, TypeError, ValueError, struct.error)
 
 
@@ -55,14 +56,33 @@ def unpickle(data: bytes, start: int = 0) -> Unpickled:
         DumpError: it is damaged or ends early.
     """
     machine = _Machine(data, start)
-    opcodes = _OPCODES
+    opcodes, stack, marks, memo = _OPCODES, machine.stack, machine.marks, machine.memo
+    at = start
     try:
         for _ in range(MAX_OPCODES):
-            code = data[machine.at]
-            machine.at += 1
-            if code == _STOP:
-                return Unpickled(machine.stack.pop(), machine.at, machine.storages)
-            opcodes[code](machine)
+            code = data[at]
+            if code == _PUT:  # the most frequent opcodes, without a call
+                memo[data[at + 1]] = stack[-1]
+                at += 2
+            elif code == _GET:
+                stack.append(memo[data[at + 1]])
+                at += 2
+            elif code == _BYTE:
+                stack.append(data[at + 1])
+                at += 2
+            elif code == _STOP:
+                return Unpickled(stack.pop(), at + 1, machine.storages)
+            elif code == _MARK:
+                marks.append(len(stack))
+                at += 1
+            elif code == _TUPLE2:
+                second = stack.pop()
+                stack[-1] = (stack[-1], second)
+                at += 1
+            else:
+                machine.at = at + 1
+                opcodes[code](machine)
+                at = machine.at
     except _DAMAGED as error:
         raise DumpError(f"damaged: its pickle breaks off at byte {machine.at}") from error
     raise UnsafeError(f"refused, its pickle has more than {MAX_OPCODES} opcodes")
@@ -98,7 +118,11 @@ class _Machine:
 
     def length(self, width: int) -> int:
         """The next `width` bytes, as an unsigned number."""
-        return int.from_bytes(self.take(width), "little")
+        start = self.at
+        self.at = end = start + width
+        if end > len(self.data):
+            raise IndexError
+        return int.from_bytes(self.data[start:end], "little")
 
     def items(self) -> list[Any]:
         """What was pushed since the last mark, taken off the stack."""
@@ -121,8 +145,14 @@ def _constant(value: Any) -> Opcode:
 
 def _text(width: int) -> Opcode:
     def push(machine: _Machine) -> None:
-        machine.stack.append(machine.take(machine.length(width)).decode("utf-8", "surrogatepass"))
+        start = machine.at + width
+        end = start + from_bytes(machine.data[machine.at : start], "little")
+        if end > len(machine.data):
+            raise IndexError
+        machine.stack.append(str(machine.data[start:end], "utf-8", "surrogatepass"))
+        machine.at = end
 
+    from_bytes = int.from_bytes
     return push
 
 
@@ -155,7 +185,7 @@ def _get(width: int) -> Opcode:
 
 
 def _last(count: int) -> Opcode:
-    """TUPLE1, TUPLE2, TUPLE3."""
+    """TUPLE1 and TUPLE3."""
 
     def push(machine: _Machine) -> None:
         stack = machine.stack
@@ -164,21 +194,6 @@ def _last(count: int) -> Opcode:
         stack[-count:] = [tuple(stack[-count:])]
 
     return push
-
-
-def _put_byte(machine: _Machine) -> None:
-    machine.memo[machine.data[machine.at]] = machine.stack[-1]
-    machine.at += 1
-
-
-def _get_byte(machine: _Machine) -> None:
-    machine.stack.append(machine.memo[machine.data[machine.at]])
-    machine.at += 1
-
-
-def _byte(machine: _Machine) -> None:
-    machine.stack.append(machine.data[machine.at])
-    machine.at += 1
 
 
 def _memoize(machine: _Machine) -> None:
@@ -197,10 +212,6 @@ def _protocol(machine: _Machine) -> None:
 def _frame(machine: _Machine) -> None:
     if machine.length(8) > len(machine.data) - machine.at:
         raise IndexError
-
-
-def _mark(machine: _Machine) -> None:
-    machine.marks.append(len(machine.stack))
 
 
 def _pop(machine: _Machine) -> None:
@@ -282,21 +293,24 @@ def _global(machine: _Machine) -> None:
     if middle < 0 or end < 0:
         raise IndexError
     machine.at = end + 1
-    _push_global(machine, data[start:middle].decode(), data[middle + 1 : end].decode())
+    stand_in = _BY_LINES.get(data[start:end])
+    if stand_in is None:
+        _refuse_global(data[start:middle].decode(), data[middle + 1 : end].decode())
+    machine.stack.append(stand_in)
 
 
 def _stack_global(machine: _Machine) -> None:
     name = machine.stack.pop()
-    _push_global(machine, machine.stack.pop(), name)
-
-
-def _push_global(machine: _Machine, module: Any, name: Any) -> None:
+    module = machine.stack.pop()
     if type(module) is not str or type(name) is not str:
         raise TypeError
-    stand_in = GLOBALS.get((module, name))
-    if stand_in is None:
-        refuse(f"names {ascii(f'{module}.{name}'[:MAX_NAME])[1:-1]}")
-    machine.stack.append(stand_in)
+    if (module, name) not in GLOBALS:
+        _refuse_global(module, name)
+    machine.stack.append(GLOBALS[module, name])
+
+
+def _refuse_global(module: str, name: str) -> NoReturn:
+    refuse(f"names {ascii(f'{module}.{name}'[:MAX_NAME])[1:-1]}")
 
 
 def _reduce(machine: _Machine) -> None:
@@ -340,13 +354,11 @@ def _unknown(machine: _Machine) -> None:
 
 
 _KNOWN: dict[int, Opcode] = {
-    ord("("): _mark,
     ord("0"): _pop,
     ord("1"): _pop_mark,
     ord("N"): _constant(None),
     0x88: _constant(True),
     0x89: _constant(False),
-    ord("K"): _byte,
     ord("M"): _unsigned(2),
     ord("J"): _int32,
     0x8A: _long,
@@ -364,7 +376,6 @@ _KNOWN: dict[int, Opcode] = {
     ord("e"): _appends,
     ord(")"): _constant(()),
     0x85: _last(1),
-    0x86: _last(2),
     0x87: _last(3),
     ord("t"): _tuple,
     ord("}"): _empty_dict,
@@ -375,10 +386,8 @@ _KNOWN: dict[int, Opcode] = {
     ord("R"): _reduce,
     ord("b"): _build,
     ord("Q"): _persistent,
-    ord("q"): _put_byte,
     ord("r"): _put(4),
     0x94: _memoize,
-    ord("h"): _get_byte,
     ord("j"): _get(4),
     0x80: _protocol,
     0x95: _frame,

@@ -23,6 +23,7 @@ from labelcodec.formats.torch_file.tensor import BITS_OF_BFLOAT16, Tensor
 
 MAX_DIMENSIONS = 32
 _INTEGERS = range(-(1 << 63), 1 << 64)
+_TOO_LARGE = 1 << 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,11 @@ def _tensor(saved: SavedTensor, storages: Storages) -> Tensor:
     storage, size, stride, dtype = saved.storage, saved.size, saved.stride, saved.dtype
     if dtype is None:
         raise UnsafeError("refused, it holds a tensor without a dtype, which labels do not need")
-    if type(storage.key) is not str or not _counts(storage.numel, saved.offset):
+    if type(storage.key) is not str or not _counts((storage.numel, saved.offset)):
         raise DumpError("damaged: a tensor's storage has no key, or its sizes are not numbers")
     if type(size) is not tuple or type(stride) is not tuple or len(size) != len(stride):
         raise DumpError("damaged: a tensor has no shape")
-    if len(size) > MAX_DIMENSIONS or not _counts(*size, *stride):
+    if len(size) > MAX_DIMENSIONS or not _counts(size) or not _counts(stride):
         raise DumpError("damaged: a tensor's shape or strides are not numbers")
     numpy_dtype = _numpy_dtype(dtype, storages.order)
     width = numpy_dtype.itemsize
@@ -133,14 +134,11 @@ def _tensor(saved: SavedTensor, storages: Storages) -> Tensor:
         )
     if 0 in size:
         return Tensor(dtype, _empty(size, numpy_dtype))
-    _check_strides(size, stride)
-    last = saved.offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if (last + 1) * width > stored:
+    if (saved.offset + _reach(size, stride) + 1) * width > stored:
         raise DumpError(f"damaged: a tensor of shape {size} ends outside of its storage")
     start = content.start + saved.offset * width
-    steps = tuple(step * width for step in stride)
-    if max(steps, default=0) >= 1 << 62:  # of an axis of one value
-        steps = tuple(min(step, width) for step in steps)
+    # The stride of an axis of one value may be anything, also what numpy cannot hold.
+    steps = tuple([step * width if n > 1 else width for n, step in zip(size, stride, strict=True)])
     return Tensor(dtype, np.ndarray(size, numpy_dtype, content.buffer, start, steps))
 
 
@@ -155,13 +153,19 @@ def width_of(dtype: str | None) -> int:
     return 1 if dtype is None else _numpy_dtype(dtype, "<").itemsize
 
 
-def _counts(*numbers: Any) -> bool:
+def _counts(numbers: tuple[Any, ...]) -> bool:
     """Whether all are integers, not negative, of at most 63 bits."""
-    return all(type(number) is int and 0 <= number < 1 << 63 for number in numbers)
+    for number in numbers:  # noqa: SIM110, a generator takes three times as long
+        if type(number) is not int or not 0 <= number < _TOO_LARGE:
+            return False
+    return True
 
 
-def _check_strides(size: tuple[int, ...], stride: tuple[int, ...]) -> None:
-    """Refuse a tensor with two elements in one place: it may be far larger than its bytes."""
+def _reach(size: tuple[int, ...], stride: tuple[int, ...]) -> int:
+    """Distance from the first to the last element, in elements.
+
+    Two elements in one place are refused: such a tensor may be far larger than its bytes.
+    """
     reach = 0
     for step, n in sorted(zip(stride, size, strict=True)):
         if n > 1:
@@ -170,6 +174,7 @@ def _check_strides(size: tuple[int, ...], stride: tuple[int, ...]) -> None:
                     f"refused, a tensor of shape {size} is not a plain tensor: its elements overlap"
                 )
             reach += (n - 1) * step
+    return reach
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -182,7 +187,7 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
 def _array(shape: Any, dtype: Any, data: Any, order: str) -> NDArray[Any]:
     if type(dtype) is not SavedDtype or type(data) is not bytes:
         raise UnsafeError("refused, it holds an array of unknown dtype or without values")
-    if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS or not _counts(*shape):
+    if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS or not _counts(shape):
         raise DumpError("damaged: an array has no shape")
     numpy_dtype = _numpy_dtype(dtype.name, dtype.order)
     if math.prod(shape) * numpy_dtype.itemsize != len(data):

@@ -38,7 +38,7 @@ def is_zip(data: bytes) -> bool:
     return data[:2] == b"PK"
 
 
-def read_directory(data: bytes) -> dict[str, Member]:
+def read_directory(data: bytes) -> dict[bytes, Member]:
     """Parse the central directory.
 
     Args:
@@ -52,42 +52,45 @@ def read_directory(data: bytes) -> dict[str, Member]:
         UnsafeError: members overlap.
     """
     at, size, count = _directory_range(data)
+    directory, free = at, 0
     end = at + size
-    members: dict[str, Member] = {}
-    ranges: list[tuple[int, int]] = []
+    members: dict[bytes, Member] = {}
     for _ in range(count):
         if at + CENTRAL.size > end:
             raise DumpError("damaged: its zip directory is cut off")
         (signature, _, _, flags, method, _, _, crc, packed, plain, name_size, extra_size,
          comment_size, _, _, _, header) = CENTRAL.unpack_from(data, at)  # fmt: skip
         name_end = at + CENTRAL.size + name_size
-        extra_end = name_end + extra_size
-        raw_name = data[name_end - name_size : name_end]
-        if signature != b"PK\1\2" or extra_end + comment_size > end:
+        name = data[name_end - name_size : name_end]
+        at = name_end + extra_size + comment_size
+        if signature != b"PK\1\2" or at > end:
             raise DumpError("damaged: its zip directory holds something else")
-        name = raw_name.decode("utf-8", "backslashreplace")
-        shown = ascii(name[:60])[1:-1]
         if method or flags & _ENCRYPTED:
             raise DumpError(
-                f"{shown} in it is compressed or encrypted, which torch.save never does. "
+                f"{shown(name)} in it is compressed or encrypted, which torch.save never does. "
                 "Load the file where it was written and save it again with torch.save."
             )
         if _IN_ZIP64 in (packed, plain, header):
-            sizes = _zip64_sizes(data[name_end:extra_end], plain, packed, header)
-            plain, packed, header = sizes
+            extra = data[name_end : name_end + extra_size]
+            plain, packed, header = _zip64_sizes(extra, plain, packed, header)
         if packed != plain:
-            raise DumpError(f"damaged: {shown} in it has two sizes")
-        start = _content_start(data, header, raw_name, shown)
+            raise DumpError(f"damaged: {shown(name)} in it has two sizes")
+        start = _content_start(data, header, name)
         if name in members:
-            raise UnsafeError(f"refused, its archive holds {shown} twice")
+            raise UnsafeError(f"refused, its archive holds {shown(name)} twice")
+        if header < free or start + plain > directory:
+            raise UnsafeError("refused, members of its archive overlap or are out of order")
+        free = start + plain
         members[name] = Member(start, plain, crc)
-        ranges.append((header, start + plain))
-        at = extra_end + comment_size
-    _check_ranges(ranges, end - size)
     return members
 
 
-def checked(data: bytes, member: Member, name: str) -> Bytes:
+def shown(name: bytes) -> str:
+    """A member's name in an error message."""
+    return ascii(name[:60])[2:-1]
+
+
+def checked(data: bytes, member: Member, name: bytes) -> Bytes:
     """The content of a member.
 
     Args:
@@ -100,7 +103,7 @@ def checked(data: bytes, member: Member, name: str) -> Bytes:
     """
     view = memoryview(data)[member.start : member.start + member.size]
     if zlib.crc32(view) != member.crc:
-        raise DumpError(f"damaged: the checksum of {ascii(name[:60])[1:-1]} in it is wrong")
+        raise DumpError(f"damaged: the checksum of {shown(name)} in it is wrong")
     return Bytes(data, member.start, member.size)
 
 
@@ -139,22 +142,13 @@ def _zip64_sizes(extra: bytes, plain: int, packed: int, header: int) -> tuple[in
     return plain, packed, header
 
 
-def _content_start(data: bytes, header: int, raw_name: bytes, shown: str) -> int:
+def _content_start(data: bytes, header: int, name: bytes) -> int:
     """Where a member's content starts, after a local header that names the same member."""
     name_start = header + LOCAL.size
     if name_start <= len(data):
-        signature, *_, name_size, extra_size = LOCAL.unpack_from(data, header)
-        name_end = name_start + name_size
-        if signature == b"PK\3\4" and data[name_start:name_end] == raw_name:
+        signature, _, _, _, _, _, _, _, _, name_size, extra_size = LOCAL.unpack_from(data, header)
+        name_end: int = name_start + name_size
+        if signature == b"PK\3\4" and data[name_start:name_end] == name:
             start: int = name_end + extra_size
             return start
-    raise DumpError(f"damaged: {shown} is not where its zip directory says")
-
-
-def _check_ranges(ranges: list[tuple[int, int]], limit: int) -> None:
-    """Refuse members that overlap each other or the directory."""
-    ranges.sort()
-    starts = [start for start, _ in ranges[1:]] + [limit]
-    for (_, end), following in zip(ranges, starts, strict=False):
-        if end > following:
-            raise UnsafeError("refused, members of its archive overlap")
+    raise DumpError(f"damaged: {shown(name)} is not where its zip directory says")

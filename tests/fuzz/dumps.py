@@ -1,0 +1,200 @@
+"""Fuzz of dump files: hostile files are read in child processes with limits.
+
+    python -m tests.fuzz.dumps --cases 200000 [--seed N]
+
+Nothing but a DumpError may come out, within two seconds of CPU time, without a crash, and in
+256 MiB over the file's size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+import multiprocessing
+import resource
+import signal
+import struct
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labelcodec.errors import LabelcodecError
+from labelcodec.formats.batch_list import parse_batch_list
+from labelcodec.formats.torch_file import Tensor, read_torch_file
+from tests.fuzz.dump_cases import case
+
+SECONDS = 2.0
+MEMORY = 256 << 20
+PER_CHILD = 5000
+
+
+@dataclass
+class Report:
+    """What the cases did.
+
+    Attributes:
+        cases: how many were read.
+        outcomes: (kind of case, error class or 'read') -> how many.
+        slowest: CPU seconds of the slowest case.
+        grown: bytes by which a child grew at most.
+        crashes, hangs, too_large, others: descriptions of the cases that failed.
+    """
+
+    cases: int = 0
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    slowest: float = 0.0
+    grown: int = 0
+    crashes: list[str] = field(default_factory=list)
+    hangs: list[str] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[str]:
+        return self.crashes + self.hangs + self.too_large + self.others
+
+    def lines(self) -> list[str]:
+        """For people."""
+        kinds = sorted({kind for kind, _ in self.outcomes})
+        rows = [
+            f"  {kind}: "
+            + ", ".join(
+                f"{n} {what}" for (k, what), n in sorted(self.outcomes.items()) if k == kind
+            )
+            for kind in kinds
+        ]
+        return [
+            f"{self.cases} cases: {len(self.crashes)} crashes, {len(self.others)} other errors, "
+            f"{len(self.hangs)} over {SECONDS:.0f} s of CPU time, "
+            f"{len(self.too_large)} over {MEMORY >> 20} MiB more than the file's size",
+            f"slowest {self.slowest:.2f} s, a process grew by {self.grown / 2**20:.1f} MiB",
+            *rows,
+            *self.failures[:20],
+        ]
+
+
+def run(cases: int, seed: int = 0, per_child: int = PER_CHILD) -> Report:
+    """Read `cases` hostile files, `per_child` in one process."""
+    report, start = Report(), 0
+    position = mmap.mmap(-1, 8)
+    context = multiprocessing.get_context("fork")
+    while start < cases:
+        stop = min(start + per_child, cases)
+        ours, theirs = context.Pipe(duplex=False)
+        child = context.Process(target=_child, args=(seed, start, stop, position, theirs))
+        child.start()
+        theirs.close()
+        done = _receive(ours, report)
+        child.join()
+        start += done
+        if child.exitcode:
+            number = struct.unpack("<q", position[:8])[0]
+            report.crashes.append(f"seed {seed}, case {number}: exit status {child.exitcode}")
+            report.cases += number + 1 - start
+            start = number + 1
+    return report
+
+
+def _receive(connection: Connection, report: Report) -> int:
+    try:
+        part: Report = connection.recv()
+    except EOFError:
+        return 0
+    report.cases += part.cases
+    report.outcomes += part.outcomes
+    report.slowest = max(report.slowest, part.slowest)
+    report.grown = max(report.grown, part.grown)
+    for name in ("hangs", "too_large", "others"):
+        getattr(report, name).extend(getattr(part, name))
+    return part.cases
+
+
+def _child(seed: int, start: int, stop: int, position: Any, connection: Connection) -> None:
+    report, before = Report(), _resident()
+    signal.signal(signal.SIGPROF, _alarm)
+    warnings.simplefilter("ignore")
+    for number in range(start, stop):
+        position[:8] = struct.pack("<q", number)
+        kind, data = case(seed, number)
+        report.outcomes[kind, _try(data, f"seed {seed}, case {number} ({kind})", report)] += 1
+        report.cases += 1
+    report.grown = _resident() - before
+    connection.send(report)
+
+
+def _alarm(*_: object) -> None:
+    raise TimeoutError
+
+
+def _resident() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+def _try(data: bytes, name: str, report: Report) -> str:
+    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + len(data) + MEMORY, resource.RLIM_INFINITY))
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    start = time.process_time()
+    try:
+        outcome = _read(data)
+    except TimeoutError:
+        outcome = "hang"
+        report.hangs.append(name)
+    except MemoryError:
+        outcome = "too large"
+        report.too_large.append(name)
+    except Exception:
+        outcome = "other error"
+        report.others.append(f"{name}:\n{traceback.format_exc()}")
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    report.slowest = max(report.slowest, time.process_time() - start)
+    return outcome
+
+
+def _read(data: bytes) -> str:
+    """The class of the error; 'parsed' for content of SRe2L's form, 'read' for any other."""
+    try:
+        saved = read_torch_file(data)
+    except LabelcodecError as error:
+        return type(error).__name__
+    _use(saved)
+    try:
+        parse_batch_list(saved, Path("a.tar"))
+    except LabelcodecError:
+        return "read"
+    return "parsed"
+
+
+def _use(saved: Any) -> None:
+    """Touch every value."""
+    if isinstance(saved, (list, tuple)):
+        for inner in saved:
+            _use(inner)
+    elif isinstance(saved, dict):
+        _use(list(saved.values()))
+    elif isinstance(saved, Tensor):
+        saved.numpy().tobytes()
+    elif isinstance(saved, np.ndarray):
+        saved.tobytes()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Fuzz of dump files.")
+    parser.add_argument("--cases", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    report = run(chosen.cases, chosen.seed)
+    print(*report.lines(), sep="\n")
+    return int(bool(report.failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

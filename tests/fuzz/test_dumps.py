@@ -1,0 +1,53 @@
+"""A bounded run of the fuzz of dump files; `python -m tests.fuzz.dumps` is the long one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.fuzz import dump_cases, dumps
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+def test_only_our_errors_come_out() -> None:
+    report = dumps.run(2000, seed=7)
+    assert report.failures == [], "\n".join(report.lines())
+    assert report.cases == 2000
+    kinds = {kind for kind, _ in report.outcomes}
+    assert kinds == {kind for kind, _ in dump_cases.KINDS}
+    for kind in kinds:  # neither all good nor all bad
+        outcomes = {what for k, what in report.outcomes if k == kind}
+        assert {"DumpError", "UnsafeError"} & outcomes and {"read", "parsed"} & outcomes, kind
+
+
+def test_cases_can_be_made_again() -> None:
+    assert dump_cases.case(3, 14) == dump_cases.case(3, 14)
+    assert dump_cases.case(3, 14) != dump_cases.case(3, 15)
+
+
+def test_crashes_hangs_memory_and_other_errors_are_noticed(monkeypatch) -> None:
+    def bad(data: bytes) -> str:
+        number = data[0]
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 2:
+            while True:
+                pass
+        if number == 3:
+            return str(len(bytearray(1 << 30)))
+        if number == 4:
+            raise ValueError("other")
+        return "read"
+
+    monkeypatch.setattr(dumps, "SECONDS", 0.2)
+    monkeypatch.setattr(dumps, "case", lambda seed, number: ("kind", bytes([number])))
+    monkeypatch.setattr(dumps, "_read", bad)
+    report = dumps.run(6)
+    failures = report.crashes, report.hangs, report.too_large, report.others
+    assert [len(found) for found in failures] == [1, 1, 1, 1]
+    assert "case 1" in report.crashes[0] and "ValueError: other" in report.others[0]
+    assert report.cases == 6
