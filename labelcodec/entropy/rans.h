@@ -28,7 +28,8 @@ typedef struct {
     size_t contexts, symbols;
 } rans_tables;
 
-/* A decoder's position. Invariant: read <= count; words[count ..] are never read. */
+/* A decoder's position. Invariant: read <= count; words[count ..] are never read.
+ * `words` may begin at any byte of a stream, so words are copied out and never dereferenced. */
 typedef struct {
     uint32_t state[MAX_LANES];
     unsigned lanes, lane;
@@ -37,6 +38,12 @@ typedef struct {
 } rans_decoder;
 
 /* lanes: 1..32. */
+INLINED uint32_t load_word(const uint16_t *words, size_t i) {
+    uint16_t word;
+    memcpy(&word, (const uint8_t *)words + 2 * i, 2);
+    return word;
+}
+
 INLINED void rans_open(rans_decoder *rans, const uint32_t *states, size_t lanes,
                        const uint16_t *words, size_t count) {
     memcpy(rans->state, states, lanes * sizeof *states);
@@ -65,7 +72,7 @@ INLINED void rans_advance(uint32_t *state, uint32_t slot, uint32_t start, uint32
                           const uint16_t *words, size_t *read) {
     uint32_t next = freq * (*state >> SLOT_BITS) + slot - start;
     uint32_t low = next < FIRST_STATE;
-    *state = next << (low << 4) | (words[*read] & (0 - low)); /* no branch: it would be a coin toss */
+    *state = next << (low << 4) | (load_word(words, *read) & (0 - low)); /* no branch: a coin toss */
     *read += low;
 }
 
@@ -89,8 +96,8 @@ INLINED uint32_t rans_symbol(uint32_t *state, const rans_tables *table, size_t c
 INLINED const uint16_t *rans_padded(const rans_decoder *rans, size_t symbols, uint16_t *buffer) {
     size_t left = rans->count - rans->read;
     if (left > symbols)
-        return rans->words + rans->read;
-    memcpy(buffer, rans->words + rans->read, left * sizeof *buffer);
+        return (const uint16_t *)((const uint8_t *)rans->words + 2 * rans->read);
+    memcpy(buffer, (const uint8_t *)rans->words + 2 * rans->read, left * sizeof *buffer);
     memset(buffer + left, 0, (symbols + 1 - left) * sizeof *buffer);
     return buffer;
 }
