@@ -100,11 +100,18 @@ static void pack_fixed(const int64_t *values, size_t count, unsigned width, uint
     bits_flush(&out);
 }
 
-/* Inverse of `pack_fixed`; the caller has checked that `data` holds count * width bits. */
-static void unpack_fixed32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
-                           size_t count) {
-    size_t i = 0, position = 0;
+/* `count` values of `width` (0..32) bits from bit `position` on; the caller has checked that
+ * `data` holds them. Eight narrow values share one load, where they begin at a whole byte. */
+static void unpack_at(const uint8_t *data, size_t size, uint64_t position, unsigned width,
+                      uint32_t *restrict values, size_t count) {
+    size_t i = 0;
     uint32_t mask = width < 32 ? ((uint32_t)1 << width) - 1 : UINT32_MAX;
+    if (width <= 7)
+        for (; i + 8 <= count && (position >> 3) + 8 <= size; i += 8, position += 8 * width) {
+            uint64_t word = load64(data + (position >> 3)) >> (position & 7);
+            for (unsigned j = 0; j < 8; j++)
+                values[i + j] = (uint32_t)(word >> (j * width)) & mask;
+        }
     for (; i < count && (position >> 3) + 8 <= size; i++, position += width)
         values[i] = (uint32_t)(load64(data + (position >> 3)) >> (position & 7)) & mask;
     bit_reader bits = bits_open(data, size, position);
@@ -115,6 +122,13 @@ static void unpack_fixed32(const uint8_t *data, size_t size, unsigned width, uin
     }
 }
 
+/* Inverse of `pack_fixed`, for values of up to 32 bits. */
+static void unpack_fixed32(const uint8_t *data, size_t size, unsigned width, uint32_t *values,
+                           size_t count) {
+    unpack_at(data, size, 0, width, values, count);
+}
+
+/* Inverse of `pack_fixed`, for values of up to 62 bits. */
 static void unpack_fixed64(const uint8_t *data, size_t size, unsigned width, uint64_t *values,
                            size_t count) {
     bit_reader bits = bits_open(data, size, 0);

@@ -3,46 +3,45 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.entropy cimport kernels as c
 
 PADDING = 16  # bytes of room that a bit writer needs behind its output
 
 cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
+    int LAGS, TILE
     ctypedef struct dense_model:
         const int32_t *place_of
         const int32_t *mean
         int32_t base, last
         size_t rows, classes
+    ctypedef struct dense_output:
+        uint16_t *high
+        uint32_t *low
         int32_t *residual
-        uint16_t *contexts
-    void dense_split16(
-        const uint16_t *, size_t, size_t, const int64_t *, unsigned, unsigned, uint16_t *,
-        uint16_t *
+        int32_t *contexts
+        uint32_t *intervals
+        uint64_t *escapes
+        uint8_t *packed_low
+    void contexts_to "dense_contexts"(
+        const dense_model *, const uint16_t *, int32_t *, int32_t *, uint8_t *
     )
-    void dense_split32(
-        const uint32_t *, size_t, size_t, const int64_t *, unsigned, unsigned, uint16_t *,
-        uint32_t *
-    )
-    void dense_join16(
-        const uint16_t *, const uint32_t *, size_t, size_t, const int64_t *, unsigned, unsigned,
-        uint16_t *
-    )
-    void dense_join32(
-        const uint16_t *, const uint32_t *, size_t, size_t, const int64_t *, unsigned, unsigned,
-        uint32_t *
-    )
-    void dense_pack16(const uint16_t *, size_t, unsigned, uint8_t *)
-    void dense_pack32(const uint32_t *, size_t, unsigned, uint8_t *)
-    void contexts_to "dense_contexts"(const dense_model *, const uint16_t *, uint8_t *)
-    size_t intervals_to "dense_intervals"(
-        const dense_model *, const uint16_t *, const uint32_t *, const uint32_t *, size_t,
-        uint32_t *, uint16_t *
+    size_t encode_to "dense_encode"(
+        const dense_model *, const void *, int, const int32_t *, unsigned, unsigned,
+        const uint32_t *, const uint32_t *, size_t, dense_output
     )
     int decode_to "dense_decode"(
         const dense_model *, c.rans_decoder *, const c.rans_tables *, const uint16_t *,
-        const uint16_t *, size_t, uint8_t *, uint16_t *
+        const int32_t *, const uint16_t *, size_t, int32_t *, uint16_t *, uint8_t *, uint16_t *
+    )
+    void dense_join16(
+        const uint16_t *, const uint8_t *, size_t, unsigned, unsigned, unsigned, const int32_t *,
+        size_t, size_t, uint32_t *, uint16_t *
+    )
+    void dense_join32(
+        const uint16_t *, const uint8_t *, size_t, unsigned, unsigned, unsigned, const int32_t *,
+        size_t, size_t, uint32_t *, uint32_t *
     )
 
 c.rans_start()
@@ -53,19 +52,22 @@ cdef class _Model:
 
     cdef dense_model model
     cdef const int32_t[::1] place_of, mean
-    cdef int32_t[::1] residual
-    cdef uint16_t[::1] contexts
 
     def __cinit__(self, place_of, mean, int base, int last, size_t rows):
         self.place_of = np.ascontiguousarray(place_of, np.int32)
         self.mean = np.ascontiguousarray(mean, np.int32)
-        self.residual = np.zeros(4 * rows + 1, np.int32)
-        self.contexts = np.empty(rows + 1, np.uint16)
         self.model.place_of = &self.place_of[0]
         self.model.mean = &self.mean[0]
         self.model.base, self.model.last = base, last
         self.model.rows, self.model.classes = rows, self.mean.shape[0]
-        self.model.residual, self.model.contexts = &self.residual[0], &self.contexts[0]
+
+
+def _check_order(order, size_t classes):
+    """A class order as int32; every class must occur once."""
+    checked = np.ascontiguousarray(order, np.int32)
+    if len(checked) != classes or not np.bincount(checked, minlength=classes).all():
+        raise ValueError(f"not a permutation of {classes} classes")
+    return checked
 
 
 def _check_patterns(patterns, size_t count):
@@ -79,14 +81,18 @@ def _check_patterns(patterns, size_t count):
 def dense_contexts(high, place_of, mean, int base, int last):
     """As `reference.dense_contexts`."""
     cdef _Model model = _Model(place_of, mean, base, last, high.shape[0])
-    cdef const uint16_t[:, ::1] patterns = _check_patterns(high.T, len(place_of))
-    if patterns.shape[0] != model.model.classes or not 0 <= last < 256:
+    cdef const uint16_t[:, ::1] patterns = _check_patterns(high, len(place_of))
+    cdef size_t rows = model.model.rows, classes = model.model.classes
+    if patterns.shape[1] != classes or not 0 <= last < 256:
         raise ValueError("as many means as classes are needed, and at most 256 contexts")
-    contexts = np.zeros((patterns.shape[0], patterns.shape[1]), np.uint8)
+    contexts = np.zeros((classes, rows), np.uint8)
     cdef uint8_t[:, ::1] out = contexts
+    cdef int32_t[::1] scratch = np.zeros(LAGS + 2 * classes, np.int32)
     if patterns.size:
         with nogil:
-            contexts_to(&model.model, &patterns[0, 0], &out[0, 0])
+            contexts_to(
+                &model.model, &patterns[0, 0], &scratch[0], &scratch[LAGS + classes], &out[0, 0]
+            )
     return contexts
 
 
@@ -99,49 +105,37 @@ def dense_encode(
     cdef size_t symbols = packed.shape[1], escaped = 0, first = 0
     cdef _Model model = _Model(place_of, mean, base, packed.shape[0] - 1, rows)
     cdef const uint32_t[::1] symbol = np.ascontiguousarray(symbol_of, np.uint32)
-    cdef const int64_t[::1] position = np.ascontiguousarray(order, np.int64)
-    cdef const uint16_t[:, ::1] half
-    cdef const uint32_t[:, ::1] single
-    cdef uint16_t[::1] half_low
-    cdef uint32_t[::1] single_low
-    if not cells or model.model.classes != classes or position.shape[0] != bits.shape[1]:
+    cdef const int32_t[::1] class_at = _check_order(order, classes)
+    cdef bint is_half = bits.itemsize == 2
+    cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
+    if not cells or model.model.classes != classes:
         raise ValueError("no labels, or tables for another number of classes")
     if symbol.shape[0] != len(place_of) or int(symbol_of.max()) >= symbols or drop > shift:
         raise ValueError("dense tables that do not belong together")
     if len(place_of) << shift < 1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("patterns that the tables do not name")
-    if int(order.min()) < 0 or int(order.max()) >= classes:
-        raise ValueError(f"a class outside 0..{classes - 1}")
-    cdef uint16_t[::1] high = np.empty(cells, np.uint16), escapes = np.empty(cells, np.uint16)
-    cdef uint32_t[::1] intervals = np.empty(cells, np.uint32)
-    width = shift - drop
-    low = np.empty((cells * width + 7 >> 3) + PADDING, np.uint8)
+    size = cells * (shift - drop) + 7 >> 3
+    low = np.empty(size + PADDING, np.uint8)
+    escapes = np.empty(cells, np.uint64)
     states, words = np.empty(lanes, np.uint32), np.empty(cells + 1, np.uint16)
-    cdef uint8_t[::1] low_out = low
     cdef uint32_t[::1] state = states
     cdef uint16_t[::1] word = words
-    cdef unsigned bits_each = width
-    if bits.itemsize == 2:
-        half, half_low = bits, np.empty(cells, np.uint16)
-    else:
-        single, single_low = bits, np.empty(cells, np.uint32)
-    cdef bint is_half = bits.itemsize == 2
+    cdef uint8_t[::1] low_out = low
+    cdef uint64_t[::1] escape_out = escapes
+    cdef uint16_t[::1] high = np.empty(classes, np.uint16)
+    cdef uint32_t[::1] wide = np.empty(cells + classes, np.uint32)
+    cdef int32_t[::1] narrow = np.zeros(LAGS + 2 * classes, np.int32)
+    cdef dense_output out
+    out.high, out.low, out.intervals = &high[0], &wide[cells], &wide[0]
+    out.residual, out.contexts = &narrow[0], &narrow[LAGS + classes]
+    out.escapes, out.packed_low = &escape_out[0], &low_out[0]
     with nogil:
-        if is_half:
-            dense_split16(
-                &half[0, 0], rows, classes, &position[0], shift, drop, &high[0], &half_low[0]
-            )
-            dense_pack16(&half_low[0], cells, bits_each, &low_out[0])
-        else:
-            dense_split32(
-                &single[0, 0], rows, classes, &position[0], shift, drop, &high[0], &single_low[0]
-            )
-            dense_pack32(&single_low[0], cells, bits_each, &low_out[0])
-        escaped = intervals_to(
-            &model.model, &high[0], &symbol[0], &packed[0, 0], symbols, &intervals[0], &escapes[0]
+        escaped = encode_to(
+            &model.model, &raw[0], is_half, &class_at[0], shift, drop, &symbol[0], &packed[0, 0],
+            symbols, out,
         )
-        first = c.rans_encode(&intervals[0], cells, lanes, &word[0], &state[0])
-    return states, words[first:], np.asarray(escapes)[:escaped], low[: cells * width + 7 >> 3]
+        first = c.rans_encode_columns(&wide[0], rows, classes, lanes, &word[0], &state[0])
+    return states, words[first:], (escapes[:escaped] & 0xFFFF).astype(np.uint16), low[:size]
 
 
 def dense_decode(
@@ -155,13 +149,16 @@ def dense_decode(
     c.decoder_open(&rans, states, words)
     cdef _Model model = _Model(place_of, mean, base, table.contexts - 1, rows)
     cdef size_t classes = model.model.classes, cells = rows * classes
-    cdef const int64_t[::1] position = np.ascontiguousarray(order, np.int64)
-    known = np.append(patterns, 0)
-    cdef const uint16_t[::1] pattern = _check_patterns(known, len(place_of))
+    position = np.empty(classes, np.int32)
+    position[_check_order(order, classes)] = np.arange(classes, dtype=np.int32)
+    cdef const int32_t[::1] position_of = position
+    known = _check_patterns(np.append(patterns, 0), len(place_of))
+    cdef const uint16_t[::1] pattern_of = known
+    cdef const int32_t[::1] place = np.ascontiguousarray(place_of, np.int32)[known]
     cdef const uint16_t[::1] escaped = _check_patterns(escapes, len(place_of))
     cdef size_t escape_count = escaped.shape[0], low_size = low.shape[0]
     cdef unsigned width = shift - drop
-    if pattern.shape[0] != table.symbols or position.shape[0] != classes or drop > shift:
+    if pattern_of.shape[0] != table.symbols or drop > shift or width > 32:
         raise ValueError("dense tables that do not belong together")
     if 8 * low_size < cells * width:
         raise ValueError(f"{low_size} bytes of low bits are too few")
@@ -169,8 +166,10 @@ def dense_decode(
     if not cells:
         return bits, 0
     cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
-    cdef uint16_t[::1] high = np.empty(cells, np.uint16)
-    cdef uint32_t[::1] low_bits = np.empty(cells, np.uint32)
+    cdef uint16_t[::1] contexts = np.empty(rows, np.uint16), high = np.empty(cells, np.uint16)
+    cdef int32_t[::1] residuals = np.zeros(LAGS * rows, np.int32)
+    cdef uint32_t[::1] lowest = np.empty(TILE * classes, np.uint32)
+    cdef const uint8_t *packed = &low[0] if low_size else &symbols[0]
     cdef uint16_t[:, ::1] half
     cdef uint32_t[:, ::1] single
     cdef bint is_half = bits.itemsize == 2
@@ -181,20 +180,20 @@ def dense_decode(
     cdef int status
     with nogil:
         status = decode_to(
-            &model.model, &rans, &table, &pattern[0], &escaped[0] if escape_count else NULL,
-            escape_count, &symbols[0], &high[0],
+            &model.model, &rans, &table, &pattern_of[0], &place[0],
+            &escaped[0] if escape_count else NULL, escape_count, &residuals[0], &contexts[0],
+            &symbols[0], &high[0],
         )
-        if not status:
-            c.unpack_fixed32(
-                &low[0] if low_size else NULL, low_size, width, &low_bits[0], cells
+        if status:
+            pass
+        elif is_half:
+            dense_join16(
+                &high[0], packed, low_size, width, drop, shift, &position_of[0], rows, classes,
+                &lowest[0], &half[0, 0],
             )
-            if is_half:
-                dense_join16(
-                    &high[0], &low_bits[0], rows, classes, &position[0], shift, drop, &half[0, 0]
-                )
-            else:
-                dense_join32(
-                    &high[0], &low_bits[0], rows, classes, &position[0], shift, drop,
-                    &single[0, 0],
-                )
+        else:
+            dense_join32(
+                &high[0], packed, low_size, width, drop, shift, &position_of[0], rows, classes,
+                &lowest[0], &single[0, 0],
+            )
     return bits, status

@@ -13,191 +13,228 @@
 #define UNKNOWN (-(1 << 30)) /* fixed-point value of a pattern without a symbol */
 #define CONTEXT_SHIFT 5
 #define WEIGHT_SHIFT 5
+#define LAGS 4  /* preceding positions that predict a value */
 #define TILE 16 /* labels that are transposed together */
 
-/* Prediction of the next position. residual: four (rows,) residuals, the nearest at [0]. */
-VECTORISED static void dense_predict(int32_t *const residual[4], int32_t mean, int32_t base,
-                                     int32_t last, size_t rows, uint16_t *contexts) {
-    const int32_t *r1 = residual[0], *r2 = residual[1], *r3 = residual[2], *r4 = residual[3];
-    for (size_t row = 0; row < rows; row++) {
-        int32_t weighted = 10 * r1[row] + 5 * r2[row] + 3 * r3[row] + 2 * r4[row];
-        int32_t context = (mean + (weighted >> WEIGHT_SHIFT) - base) >> CONTEXT_SHIFT;
-        context = context < 0 ? 0 : context;
-        contexts[row] = (uint16_t)(context > last ? last : context);
+/* What predicts contexts. */
+typedef struct {
+    const int32_t *place_of; /* fixed-point value of every pattern of high bits, or UNKNOWN */
+    const int32_t *mean;     /* (C,) mean fixed-point value at each position */
+    int32_t base, last;      /* prediction at which context 0 begins; the last context */
+    size_t rows, classes;
+} dense_model;
+
+INLINED int32_t context_of(int32_t mean, int32_t r1, int32_t r2, int32_t r3, int32_t r4,
+                           int32_t base, int32_t last) {
+    int32_t weighted = 10 * r1 + 5 * r2 + 3 * r3 + 2 * r4;
+    int32_t context = (mean + (weighted >> WEIGHT_SHIFT) - base) >> CONTEXT_SHIFT;
+    context = context < 0 ? 0 : context;
+    return context > last ? last : context;
+}
+
+/* ---- Encoding: label by label, since all values are known ----------------------------------- */
+
+/* Contexts of one label's high bits, (C,). residual: (4 + C,) scratch that begins with 4 zeros. */
+VECTORISED static void row_contexts(const dense_model *model, const uint16_t *high,
+                                    int32_t *restrict residual, int32_t *restrict contexts) {
+    const int32_t *place_of = model->place_of, *mean = model->mean;
+    const int32_t base = model->base, last = model->last;
+    for (size_t c = 0; c < model->classes; c++) {
+        int32_t place = place_of[high[c]];
+        residual[LAGS + c] = place == UNKNOWN ? 0 : place - mean[c];
+    }
+    for (size_t c = 0; c < model->classes; c++)
+        contexts[c] = context_of(mean[c], residual[c + 3], residual[c + 2], residual[c + 1],
+                                 residual[c], base, last);
+}
+
+/* Contexts (C, B) of high bits (B, C). residual, row: scratch for 4 + C and C entries. */
+static void dense_contexts(const dense_model *model, const uint16_t *high, int32_t *residual,
+                           int32_t *row_of, uint8_t *contexts) {
+    for (size_t row = 0; row < model->rows; row++) {
+        row_contexts(model, high + row * model->classes, residual, row_of);
+        for (size_t c = 0; c < model->classes; c++)
+            contexts[c * model->rows + row] = (uint8_t)row_of[c];
     }
 }
 
-/* Make the residuals of a position the nearest; the farthest array is reused for them. */
-INLINED void dense_shift(int32_t *residual[4]) {
-    int32_t *farthest = residual[3];
-    residual[3] = residual[2];
-    residual[2] = residual[1];
-    residual[1] = residual[0];
-    residual[0] = farthest;
-}
-
-VECTORISED static void dense_residuals(const int32_t *place_of, const uint16_t *high, int32_t mean,
-                                       size_t rows, int32_t *residual) {
-    for (size_t row = 0; row < rows; row++) {
-        int32_t place = place_of[high[row]];
-        residual[row] = place == UNKNOWN ? 0 : place - mean;
+/* Intervals of one label; returns whether a value must be escaped. */
+VECTORISED static uint32_t row_intervals(const uint32_t *packed, uint32_t symbols,
+                                         const uint32_t *symbol_of, const uint16_t *high,
+                                         const int32_t *contexts, size_t classes,
+                                         uint32_t *restrict intervals) {
+    uint32_t escaped = 0;
+    for (size_t c = 0; c < classes; c++) {
+        uint32_t symbol = symbol_of[high[c]];
+        uint32_t interval = packed[(uint32_t)contexts[c] * symbols + symbol];
+        intervals[c] = interval;
+        escaped |= (uint32_t)(symbol == symbols - 1) | (uint32_t)((interval & 0xFFFF) == 0);
     }
+    return escaped;
 }
 
-/* Split values to high bits by position, (C, B), and low bits without their `drop` lowest, (B, C).
+/* One label in class order: its high bits, and its low bits without the `drop` lowest.
  * One function for each width of the values. */
-#define DENSE_SPLIT(NAME, TYPE)                                                                    \
-    VECTORISED static void NAME(const TYPE *bits, size_t rows, size_t classes,                     \
-                                const int64_t *order, unsigned shift, unsigned drop,               \
-                                uint16_t *high, TYPE *low) {                                       \
-        TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                            \
-        for (size_t first = 0; first < rows; first += TILE) {                                      \
-            size_t stop = first + TILE < rows ? first + TILE : rows;                               \
-            for (size_t c = 0; c < classes; c++)                                                   \
-                for (size_t row = first; row < stop; row++) {                                      \
-                    TYPE value = bits[row * classes + (size_t)order[c]];                           \
-                    high[c * rows + row] = (uint16_t)(value >> shift);                             \
-                    low[row * classes + c] = (TYPE)((value & mask) >> drop);                       \
-                }                                                                                  \
+#define ROW_SPLIT(NAME, TYPE)                                                                      \
+    static void NAME(const TYPE *bits, const int32_t *order, size_t classes, unsigned shift,       \
+                     unsigned drop, uint16_t *restrict high, uint32_t *restrict low) {             \
+        const uint32_t mask = ((uint32_t)1 << shift) - 1;                                          \
+        for (size_t c = 0; c < classes; c++) {                                                     \
+            uint32_t value = bits[order[c]];                                                       \
+            high[c] = (uint16_t)(value >> shift);                                                  \
+            low[c] = (value & mask) >> drop;                                                       \
         }                                                                                          \
     }
 
-DENSE_SPLIT(dense_split16, uint16_t)
-DENSE_SPLIT(dense_split32, uint32_t)
+ROW_SPLIT(row_split16, uint16_t)
+ROW_SPLIT(row_split32, uint32_t)
 
-/* Inverse of the split. */
+/* Append values of `width` bits, eight at a time where they fit one word. */
+INLINED void put_row(bit_writer *out, const uint32_t *low, size_t count, unsigned width) {
+    size_t i = 0;
+    if (width <= 7)
+        for (; i + 8 <= count; i += 8) {
+            uint64_t word = 0;
+            for (unsigned j = 0; j < 8; j++)
+                word |= (uint64_t)low[i + j] << (j * width);
+            bits_put(out, word, 8 * width);
+        }
+    for (; i < count; i++)
+        bits_put(out, low[i], width);
+}
+
+static int compare_escapes(const void *a, const void *b) {
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+    return (first > second) - (first < second);
+}
+
+/* Scratch of the encoder, and what it writes. */
+typedef struct {
+    uint16_t *high;      /* (C,) */
+    uint32_t *low;       /* (C,) */
+    int32_t *residual;   /* (4 + C,), beginning with 4 zeros */
+    int32_t *contexts;   /* (C,) */
+    uint32_t *intervals; /* (B, C) */
+    uint64_t *escapes;   /* (B * C,): coding position << 16 | high bits, in coding order */
+    uint8_t *packed_low; /* B * C * (shift - drop) bits and 16 bytes of room */
+} dense_output;
+
+/* Intervals, escapes and low bits of a batch. bits: (B, C) of 2 or 4 bytes each. symbol_of: symbol
+ * of every pattern, the escape S - 1 for those without. Returns the number of escapes. */
+static size_t dense_encode(const dense_model *model, const void *bits, int is_half,
+                           const int32_t *order, unsigned shift, unsigned drop,
+                           const uint32_t *symbol_of, const uint32_t *packed, size_t symbols,
+                           dense_output out) {
+    const size_t rows = model->rows, classes = model->classes;
+    bit_writer low = {out.packed_low, 0, 0};
+    size_t count = 0;
+    for (size_t row = 0; row < rows; row++) {
+        uint32_t *intervals = out.intervals + row * classes;
+        if (is_half)
+            row_split16((const uint16_t *)bits + row * classes, order, classes, shift, drop,
+                        out.high, out.low);
+        else
+            row_split32((const uint32_t *)bits + row * classes, order, classes, shift, drop,
+                        out.high, out.low);
+        put_row(&low, out.low, classes, shift - drop);
+        row_contexts(model, out.high, out.residual, out.contexts);
+        if (!row_intervals(packed, (uint32_t)symbols, symbol_of, out.high, out.contexts, classes,
+                           intervals))
+            continue;
+        for (size_t c = 0; c < classes; c++)
+            if (symbol_of[out.high[c]] == symbols - 1 || !(intervals[c] & 0xFFFF)) {
+                intervals[c] = packed[(size_t)out.contexts[c] * symbols + symbols - 1];
+                out.escapes[count++] = (uint64_t)(c * rows + row) << 16 | out.high[c];
+            }
+    }
+    bits_flush(&low);
+    qsort(out.escapes, count, sizeof *out.escapes, compare_escapes);
+    return count;
+}
+
+/* ---- Decoding: position by position, all labels at once ------------------------------------- */
+
+/* Contexts of a position. residual: (rows,) residuals of the preceding ones, the nearest at [0]. */
+VECTORISED static void column_contexts(int32_t *const residual[LAGS], int32_t mean, int32_t base,
+                                       int32_t last, size_t rows, uint16_t *restrict contexts) {
+    const int32_t *r1 = residual[0], *r2 = residual[1], *r3 = residual[2], *r4 = residual[3];
+    for (size_t row = 0; row < rows; row++)
+        contexts[row] =
+            (uint16_t)context_of(mean, r1[row], r2[row], r3[row], r4[row], base, last);
+}
+
+/* High bits and residuals of a position from its symbols; returns whether a value is escaped.
+ * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. */
+VECTORISED static uint32_t column_values(const uint8_t *symbols, uint32_t escape,
+                                         const uint16_t *pattern_of, const int32_t *place_of,
+                                         int32_t mean, size_t rows, uint16_t *restrict high,
+                                         int32_t *restrict residual) {
+    uint32_t escaped = 0;
+    for (size_t row = 0; row < rows; row++) {
+        int32_t place = place_of[symbols[row]];
+        residual[row] = place == UNKNOWN ? 0 : place - mean;
+        escaped |= symbols[row] == escape;
+    }
+    for (size_t row = 0; row < rows; row++)
+        high[row] = pattern_of[symbols[row]];
+    return escaped;
+}
+
+/* Decode high bits, (C, B).
+ *
+ * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. escapes: (count,)
+ * patterns, each below the number of patterns. residual: (4, B) zeros; contexts, symbols: (B,). */
+static int dense_decode(const dense_model *model, rans_decoder *rans, const rans_tables *table,
+                        const uint16_t *pattern_of, const int32_t *place_of,
+                        const uint16_t *escapes, size_t count, int32_t *residuals,
+                        uint16_t *contexts, uint8_t *symbols, uint16_t *high) {
+    const size_t rows = model->rows;
+    const uint32_t escape = (uint32_t)table->symbols - 1;
+    int32_t *residual[LAGS];
+    size_t used = 0;
+    for (size_t i = 0; i < LAGS; i++)
+        residual[i] = residuals + i * rows;
+    for (size_t c = 0; c < model->classes; c++, high += rows) {
+        int32_t mean = model->mean[c], *farthest = residual[LAGS - 1];
+        column_contexts(residual, mean, model->base, model->last, rows, contexts);
+        if (rans_symbols(rans, table, contexts, 0, rows, symbols))
+            return MALFORMED;
+        memmove(residual + 1, residual, (LAGS - 1) * sizeof *residual);
+        residual[0] = farthest;
+        if (!column_values(symbols, escape, pattern_of, place_of, mean, rows, high, farthest))
+            continue;
+        for (size_t row = 0; row < rows; row++)
+            if (symbols[row] == escape) {
+                if (used == count)
+                    return MALFORMED;
+                high[row] = escapes[used++];
+                int32_t place = model->place_of[high[row]];
+                farthest[row] = place == UNKNOWN ? 0 : place - mean;
+            }
+    }
+    return rans_closed(rans) && used == count ? GOOD : MALFORMED;
+}
+
+/* Values (B, C) from high bits (C, B) and packed low bits (B, C), both in class order.
+ * position: (C,) position of each class; low: (TILE, C) scratch. */
 #define DENSE_JOIN(NAME, TYPE)                                                                     \
-    VECTORISED static void NAME(const uint16_t *high, const uint32_t *low, size_t rows,            \
-                                size_t classes, const int64_t *order, unsigned shift,              \
-                                unsigned drop, TYPE *bits) {                                       \
+    static void NAME(const uint16_t *high, const uint8_t *packed, size_t size, unsigned width,     \
+                     unsigned drop, unsigned shift, const int32_t *position, size_t rows,          \
+                     size_t classes, uint32_t *low, TYPE *bits) {                                  \
         for (size_t first = 0; first < rows; first += TILE) {                                      \
-            size_t stop = first + TILE < rows ? first + TILE : rows;                               \
-            for (size_t c = 0; c < classes; c++)                                                   \
-                for (size_t row = first; row < stop; row++)                                        \
-                    bits[row * classes + (size_t)order[c]] =                                       \
-                        (TYPE)((uint32_t)high[c * rows + row] << shift |                           \
-                               low[row * classes + c] << drop);                                    \
+            size_t tile = rows - first < TILE ? rows - first : TILE;                               \
+            unpack_at(packed, size, (uint64_t)first * classes * width, width, low, tile * classes);\
+            for (size_t own = 0; own < classes; own++) {                                           \
+                size_t c = (size_t)position[own];                                                  \
+                const uint16_t *tops = high + c * rows + first;                                    \
+                for (size_t row = 0; row < tile; row++)                                            \
+                    bits[(first + row) * classes + own] =                                          \
+                        (TYPE)((uint32_t)tops[row] << shift | low[row * classes + c] << drop);     \
+            }                                                                                      \
         }                                                                                          \
     }
 
 DENSE_JOIN(dense_join16, uint16_t)
 DENSE_JOIN(dense_join32, uint32_t)
-
-/* Pack values of `width` (0..20) bits, eight at a time where they fit one word. */
-#define DENSE_PACK(NAME, TYPE)                                                                     \
-    static void NAME(const TYPE *low, size_t count, unsigned width, uint8_t *data) {               \
-        size_t i = 0;                                                                              \
-        for (; width <= 8 && i + 8 <= count; i += 8, data += width) {                              \
-            uint64_t word = 0;                                                                     \
-            for (unsigned j = 0; j < 8; j++)                                                       \
-                word |= (uint64_t)low[i + j] << (j * width);                                       \
-            store64(data, word);                                                                   \
-        }                                                                                          \
-        bit_writer out = {data, 0, 0};                                                             \
-        for (; i < count; i++)                                                                     \
-            bits_put(&out, low[i], width);                                                         \
-        bits_flush(&out);                                                                          \
-    }
-
-DENSE_PACK(dense_pack16, uint16_t)
-DENSE_PACK(dense_pack32, uint32_t)
-
-/* Everything that coding high bits needs beside the frequency tables. */
-typedef struct {
-    const int32_t *place_of;   /* fixed-point value of every pattern of high bits, or UNKNOWN */
-    const int32_t *mean;       /* (C,) mean fixed-point value at each position */
-    int32_t base, last;        /* prediction at which context 0 begins; the last context */
-    size_t rows, classes;
-    int32_t *residual;         /* (4, B) zeroed scratch */
-    uint16_t *contexts;        /* (B,) scratch */
-} dense_model;
-
-INLINED void dense_start(const dense_model *model, int32_t *residual[4]) {
-    for (size_t i = 0; i < 4; i++)
-        residual[i] = model->residual + i * model->rows;
-}
-
-/* Context of each of the (C, B) high bits. */
-static void dense_contexts(const dense_model *model, const uint16_t *high, uint8_t *contexts) {
-    int32_t *residual[4];
-    size_t rows = model->rows;
-    dense_start(model, residual);
-    for (size_t c = 0; c < model->classes; c++) {
-        dense_predict(residual, model->mean[c], model->base, model->last, rows, model->contexts);
-        for (size_t row = 0; row < rows; row++)
-            contexts[c * rows + row] = (uint8_t)model->contexts[row];
-        dense_shift(residual);
-        dense_residuals(model->place_of, high + c * rows, model->mean[c], rows, residual[0]);
-    }
-}
-
-/* Look up intervals; returns whether a value must be escaped. */
-VECTORISED static uint32_t dense_lookup(const uint32_t *packed, size_t symbols,
-                                        const uint32_t *symbol_of, const uint16_t *high,
-                                        const uint16_t *contexts, size_t rows,
-                                        uint32_t *intervals) {
-    uint32_t escape = (uint32_t)symbols - 1, escaped = 0;
-    for (size_t row = 0; row < rows; row++) {
-        uint32_t symbol = symbol_of[high[row]];
-        uint32_t interval = packed[contexts[row] * (uint32_t)symbols + symbol];
-        intervals[row] = interval;
-        escaped |= (uint32_t)(symbol == escape) | (uint32_t)((interval & 0xFFFF) == 0);
-    }
-    return escaped;
-}
-
-/* Intervals of the (C, B) high bits, and the escaped high bits in coding order.
- * symbol_of: symbol of every pattern, the escape S - 1 for those without. Returns their number. */
-static size_t dense_intervals(const dense_model *model, const uint16_t *high,
-                              const uint32_t *symbol_of, const uint32_t *packed, size_t symbols,
-                              uint32_t *intervals, uint16_t *escapes) {
-    int32_t *residual[4];
-    size_t rows = model->rows, count = 0;
-    dense_start(model, residual);
-    for (size_t c = 0; c < model->classes; c++, high += rows, intervals += rows) {
-        const uint16_t *contexts = model->contexts;
-        dense_predict(residual, model->mean[c], model->base, model->last, rows, model->contexts);
-        if (dense_lookup(packed, symbols, symbol_of, high, contexts, rows, intervals))
-            for (size_t row = 0; row < rows; row++)
-                if (symbol_of[high[row]] == symbols - 1 || !(intervals[row] & 0xFFFF)) {
-                    intervals[row] = packed[contexts[row] * symbols + symbols - 1];
-                    escapes[count++] = high[row];
-                }
-        dense_shift(residual);
-        dense_residuals(model->place_of, high, model->mean[c], rows, residual[0]);
-    }
-    return count;
-}
-
-/* Decode the high bits, (C, B). pattern_of: (S,) pattern of each symbol. escapes: (count,)
- * patterns, each below the number of patterns. symbols: (B,) scratch. */
-static int dense_decode(const dense_model *model, rans_decoder *rans, const rans_tables *table,
-                        const uint16_t *pattern_of, const uint16_t *escapes, size_t count,
-                        uint8_t *symbols, uint16_t *high) {
-    int32_t *residual[4];
-    size_t rows = model->rows, used = 0;
-    uint8_t escape = (uint8_t)(table->symbols - 1);
-    dense_start(model, residual);
-    for (size_t c = 0; c < model->classes; c++, high += rows) {
-        uint32_t escaped = 0;
-        dense_predict(residual, model->mean[c], model->base, model->last, rows, model->contexts);
-        if (rans_symbols(rans, table, model->contexts, 0, rows, symbols))
-            return MALFORMED;
-        for (size_t row = 0; row < rows; row++) {
-            escaped |= symbols[row] == escape;
-            high[row] = pattern_of[symbols[row]];
-        }
-        if (UNLIKELY(escaped))
-            for (size_t row = 0; row < rows; row++)
-                if (symbols[row] == escape) {
-                    if (used == count)
-                        return MALFORMED;
-                    high[row] = escapes[used++];
-                }
-        dense_shift(residual);
-        dense_residuals(model->place_of, high, model->mean[c], rows, residual[0]);
-    }
-    return rans_closed(rans) && used == count ? GOOD : MALFORMED;
-}
 
 #endif
