@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Sources of the compiled kernels: a change builds them anew.
 KERNELS := $(shell find labelcodec -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test plugin check format
+.PHONY: demo test core plugin check format
 
 demo: $(VENV)/.ready
 	$(BIN)/labelcodec demo
@@ -34,6 +34,12 @@ $(VENV)/.ready: pyproject.toml constraints.txt setup.py $(KERNELS) | $(BIN)/pyth
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
+
+# The installation without extras, in an environment of its own.
+core:
+	$(PYTHON) -m venv --clear $(VENV)-core
+	$(VENV)-core/bin/python -m pip install --quiet -c constraints.txt .
+	$(VENV)-core/bin/python tests/core_install.py
 
 plugin: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --no-deps examples/plugin

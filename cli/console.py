@@ -55,7 +55,10 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
 
 def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
     from labelcodec.errors import ConfigError, LabelcodecError
+    from labelcodec.extras import missing_extra
 
+    if isinstance(error, ModuleNotFoundError):
+        error = missing_extra(error, "this command") or error
     notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
     if isinstance(error, ConfigError):
         return _complain(with_flags(str(error) + notes, flag_of), USAGE)

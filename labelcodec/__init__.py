@@ -30,17 +30,14 @@ Inspect and maintain files:
 Errors about files, data and settings are `LabelcodecError`s; a container that is not there is a
 `FileNotFoundError`, a batch that is not there an `IndexError`. Replay of labels in
 training is in `labelcodec.replay`; relabelling, training and evaluation are in
-`labelcodec.pipeline`. These two need torch; reading, writing and converting label sets do not.
+`labelcodec.pipeline`. These two need torch (`pip install 'labelcodec[torch]'`); reading, writing
+and converting label sets do not.
 """
 
-from labelcodec.analysis.breakdown import stats
-from labelcodec.analysis.open_any import compare
-from labelcodec.augmentation.crop import Crop
-from labelcodec.augmentation.mix import Mix
-from labelcodec.augmentation.parts import Augmentation
-from labelcodec.augmentation.randaugment import RandAugment
-from labelcodec.batch import LabelBatch, Labels
-from labelcodec.container import repair
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from labelcodec.errors import (
     ConfigError,
     CorruptError,
@@ -49,18 +46,52 @@ from labelcodec.errors import (
     FormatError,
     LabelcodecError,
     MismatchError,
+    MissingExtraError,
     UnsafeError,
     UnsupportedError,
     VersionError,
 )
-from labelcodec.header import Header
-from labelcodec.merging import merge
-from labelcodec.reader import Reader
-from labelcodec.reader import open as open
-from labelcodec.transcode import decode, encode, recode
-from labelcodec.verification import verify
+from labelcodec.lazy import lazy_attributes
 from labelcodec.version import __version__
-from labelcodec.writer import Writer
+
+if TYPE_CHECKING:
+    from labelcodec.analysis.breakdown import stats
+    from labelcodec.analysis.open_any import compare
+    from labelcodec.augmentation.crop import Crop
+    from labelcodec.augmentation.mix import Mix
+    from labelcodec.augmentation.parts import Augmentation
+    from labelcodec.augmentation.randaugment import RandAugment
+    from labelcodec.batch import LabelBatch, Labels
+    from labelcodec.container import repair
+    from labelcodec.header import Header
+    from labelcodec.merging import merge
+    from labelcodec.reader import Reader
+    from labelcodec.reader import open as open
+    from labelcodec.transcode import decode, encode, recode
+    from labelcodec.verification import verify
+    from labelcodec.writer import Writer
+
+# Imported on first use: many programs need only one of them.
+_MODULES = {
+    "Augmentation": "augmentation.parts",
+    "compare": "analysis.open_any",
+    "Crop": "augmentation.crop",
+    "decode": "transcode",
+    "encode": "transcode",
+    "Header": "header",
+    "LabelBatch": "batch",
+    "Labels": "batch",
+    "merge": "merging",
+    "Mix": "augmentation.mix",
+    "open": "reader",
+    "RandAugment": "augmentation.randaugment",
+    "Reader": "reader",
+    "recode": "transcode",
+    "repair": "container",
+    "stats": "analysis.breakdown",
+    "verify": "verification",
+    "Writer": "writer",
+}
 
 # `open` is omitted, so that a star import does not shadow the builtin.
 __all__ = [
@@ -76,6 +107,7 @@ __all__ = [
     "LabelcodecError",
     "Labels",
     "MismatchError",
+    "MissingExtraError",
     "Mix",
     "RandAugment",
     "Reader",
@@ -93,3 +125,11 @@ __all__ = [
     "stats",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return lazy_attributes(__name__, _MODULES, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

@@ -41,5 +41,9 @@ class ShapeError(MismatchError):
     """A model's weights have other shapes, mostly because of another number of classes."""
 
 
+class MissingExtraError(LabelcodecError, ImportError):
+    """A package is not installed that only a part of the library needs; the message names it."""
+
+
 class ConfigError(LabelcodecError):
     """An invalid codec spec or option: the call is wrong, not the data."""

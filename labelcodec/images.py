@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import MismatchError
+from labelcodec.extras import needing_extra
 from labelcodec.files.os_errors import unlisted
 from labelcodec.progress import Progress
 
@@ -133,7 +134,8 @@ def image_sizes(
 
 
 def _header_size(path: Path) -> tuple[int, int]:
-    from PIL import Image
+    with needing_extra("reading the sizes of images"):
+        from PIL import Image
 
     try:
         with Image.open(path) as image:

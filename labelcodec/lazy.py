@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from labelcodec.extras import needing_extra
+
 
 def lazy_attributes(package: str, modules: Mapping[str, str], name: str) -> Any:
     """Import and return an attribute of a package; to be called from its `__getattr__`.
@@ -17,7 +19,10 @@ def lazy_attributes(package: str, modules: Mapping[str, str], name: str) -> Any:
 
     Raises:
         AttributeError: the package has no such name.
+        MissingExtraError: the submodule needs a package that is not installed.
     """
     if name not in modules:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
-    return getattr(import_module(f"{package}.{modules[name]}"), name)
+    with needing_extra(f"{package}.{name}"):
+        module = import_module(f"{package}.{modules[name]}")
+    return getattr(module, name)

@@ -15,6 +15,7 @@ import pytest
 
 import labelcodec
 
+FIXTURE = Path(labelcodec.__file__).parent / "fixtures" / "in1k-two-batches"
 HEAVY = ("torch", "matplotlib", "pandas")
 
 
@@ -36,6 +37,21 @@ def test_library_imports_no_torch(module: str) -> None:
     loaded = loaded_after(f"import {module}")
     assert "labelcodec" in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_import_loads_no_numpy_until_it_is_used() -> None:
+    assert not loaded_after("import labelcodec") & {"numpy", *HEAVY}
+    assert "numpy" in loaded_after("import labelcodec; labelcodec.open")
+
+
+def test_dumps_are_converted_without_torch_and_pillow(tmp_path: Path) -> None:
+    statement = f"""
+import labelcodec
+labelcodec.encode({str(FIXTURE)!r}, {str(tmp_path / "a.slc")!r})
+labelcodec.decode({str(tmp_path / "a.slc")!r}, {str(tmp_path / "copy")!r})
+labelcodec.compare({str(tmp_path / "copy")!r}, {str(tmp_path / "a.slc")!r})
+"""
+    assert not loaded_after(statement) & {"torch", "PIL", "safetensors", "matplotlib"}
 
 
 def test_help_of_the_program_needs_no_numpy() -> None:

@@ -10,7 +10,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"errors", "version", "mapdiff", "progress", "lazy"},
+    {"errors", "version", "mapdiff", "progress"},
+    {"extras"},
+    {"lazy"},
     {"plugins", "files", "entropy"},
     {"streams", "checks"},
     {"augmentation"},

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from labelcodec.errors import ConfigError, MismatchError, ShapeError
+from labelcodec.errors import MismatchError, MissingExtraError, ShapeError
+from labelcodec.extras import needing_extra
 
 OPTIONAL = "num_batches_tracked"  # torch loads state dicts without it
 
@@ -23,7 +24,7 @@ def load_weights(model: nn.Module, path: Path, named: str) -> None:
         named: name of the model in error messages.
 
     Raises:
-        ConfigError: the safetensors package is not installed.
+        MissingExtraError: the safetensors package is not installed.
         ShapeError: a tensor has another shape than the model's.
         MismatchError: the file is missing, damaged, not a state dict, or its tensors do not fit
             the model.
@@ -69,12 +70,13 @@ def _read_state(path: Path) -> dict[str, Any]:
         raise MismatchError(f"{path}: no such weights file")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            with needing_extra(f"{path}: reading it"):
+                from safetensors.torch import load_file
 
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except ImportError:
-        raise ConfigError(f"{path}: reading it requires the safetensors package") from None
+    except MissingExtraError:
+        raise
     except Exception as error:
         raise MismatchError(f"{path}: not a file of weights ({type(error).__name__})") from None
     if not isinstance(state, dict):

@@ -93,7 +93,7 @@ def encoded(
             yield _encode_one(source, coder, codec, allow_nonfinite, i)
         return
     job = _Job(source, coder.header, coder.side_information(), codec, allow_nonfinite)
-    # spawn, not fork: torch's threads do not survive a fork
+    # spawn, not fork: threads of libraries do not survive a fork
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(job,))
     waiting: deque[Future[list[Encoded]]] = deque()
@@ -138,10 +138,7 @@ _worker: list[tuple[Batches, BatchCoder, Codec, bool]] = []  # state of this wor
 
 
 def _start_worker(job: _Job) -> None:
-    import torch
-
     threading.Thread(target=_follow_parent, daemon=True).start()
-    torch.set_num_threads(1)
     coder = BatchCoder.from_side_information(job.header, job.side, "side information")
     _worker.append((job.source, coder, job.codec, job.allow_nonfinite))
 
