@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from labelcodec.errors import ConfigError, UnsupportedError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PRIVATE = "x-"  # names of entries from other packages start with it (SPEC, section 4.1)
 
@@ -91,6 +93,8 @@ class Registry(Generic[E]):
 
     @cached_property
     def _installed(self) -> dict[str, EntryPoint]:
+        from importlib.metadata import entry_points
+
         points = entry_points(group=self.group)
         return {point.name: point for point in points if point.name.startswith(PRIVATE)}
 
