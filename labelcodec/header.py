@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from labelcodec.augmentation.sampler_order import GENERATOR as SAMPLER
+from labelcodec.augmentation.sampler_order import SamplerOrder
 from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
-from labelcodec.errors import FormatError
+from labelcodec.errors import ConfigError, CorruptError, FormatError
 from labelcodec.version import __version__
 
 CREATOR = "labelcodec"
+FREE_IMAGES, IMAGES_PER_LABEL = 1 << 20, 16  # limit of a recipe's images
 OWN = frozenset({"source", "creator", "version"})  # keys in which shards of a set may differ
 
 
@@ -43,9 +46,14 @@ class Header:
             restore it. Also lists earlier lossy codecs of the labels.
         recipe: the augmentation spec of a seeded file, which stores neither images nor
             augmentations; None if batches store their own.
+        image_order: the recipe of the image order of a file whose batches store their augmentation;
+            None without one. It excludes `recipe`.
         creator: the program that wrote the file.
         version: version of that program.
         extra: header keys of later minor versions, kept unchanged.
+
+    Raises:
+        ConfigError: both `recipe` and `image_order`.
     """
 
     classes: int
@@ -66,19 +74,25 @@ class Header:
     epochs: int | None = None
     source: Mapping[str, Any] | None = None
     recipe: AugmentationSpec | None = None
+    image_order: SamplerOrder | None = None
     creator: str = CREATOR
     version: str = __version__
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.recipe is not None and self.image_order is not None:
+            raise ConfigError("a header has either a recipe or an image order")
+
     def to_map(self) -> dict[str, Any]:
         """Serialize to the msgpack map of SPEC, section 4.1; keys that are None are omitted."""
         labels = {"space": self.space, "precision": self.precision, "tail": self.tail, "k": self.k}
+        recipe = self.recipe or self.image_order
         values = {
             "classes": self.classes,
             "labels": {key: value for key, value in labels.items() if value is not None},
             "codec": {"name": self.codec, "config": dict(self.config)},
             "image_size": list(self.image_size) if self.image_size else None,
-            "recipe": None if self.recipe is None else self.recipe.to_map(),
+            "recipe": None if recipe is None else recipe.to_map(),
             "creator": self.creator,
             "version": self.version,
             **{key: getattr(self, key) for key in _DIRECT_KEYS},
@@ -98,7 +112,7 @@ class Header:
             UnsupportedError: an augmentation spec that this version cannot draw from.
         """
         labels = _typed(data, "labels", dict, where)
-        recipe = _optional(data, "recipe", dict, where)
+        recipe, image_order = _recipes(_optional(data, "recipe", dict, where), where)
         codec = _typed(data, "codec", dict, where)
         size = _optional(data, "image_size", list, where)
         if size is not None and (len(size) != 2 or not all(isinstance(s, int) for s in size)):
@@ -112,7 +126,8 @@ class Header:
             codec=_typed(codec, "name", str, where),
             config=_typed(codec, "config", dict, where),
             image_size=cast("tuple[int, int]", tuple(size)) if size else None,
-            recipe=None if recipe is None else AugmentationSpec.from_map(recipe, where),
+            recipe=recipe,
+            image_order=image_order,
             creator=_typed(data, "creator", str, where),
             version=_typed(data, "version", str, where),
             extra={key: value for key, value in data.items() if key not in _KNOWN_KEYS},
@@ -122,8 +137,7 @@ class Header:
             raise FormatError(f"{where}: {header.classes} classes, allowed are 1..{MAX_CLASSES}")
         if header.k is not None and not 0 < header.k <= header.classes:
             raise FormatError(f"{where}: k={header.k}, allowed are 1..{header.classes}")
-        if header.recipe is not None:
-            _check_recipe(header, header.recipe, where)
+        _check_recipe(header, where)
         return header
 
 
@@ -143,13 +157,49 @@ _KNOWN_KEYS = {
 }  # fmt: skip
 
 
-def _check_recipe(header: Header, recipe: AugmentationSpec, where: str) -> None:
-    """Check that the augmentation spec agrees with the rest of the header."""
-    for name, stated, drawn in (
-        ("images", header.images, recipe.images),
-        ("image_size", header.image_size, recipe.size),
-        ("mix", header.mix, recipe.mix),
-    ):
+def check_recipe_images(header: Header, labels: int, where: str) -> None:
+    """Check that permutations of a recipe's images are worth the labels (SPEC, section 12.10).
+
+    Args:
+        header: header of the label set.
+        labels: number of labels in all its files.
+        where: file name for error messages.
+
+    Raises:
+        CorruptError: the recipe has too many images.
+    """
+    recipe = header.recipe or header.image_order
+    most = FREE_IMAGES + IMAGES_PER_LABEL * labels
+    if recipe is not None and recipe.images > most:
+        raise CorruptError(
+            f"{where}: a recipe of {recipe.images} images for {labels} labels, allowed are {most}; "
+            "open all shards of the label set together"
+        )
+
+
+def _recipes(
+    recipe: dict[str, Any] | None, where: str
+) -> tuple[AugmentationSpec | None, SamplerOrder | None]:
+    """The augmentation spec or the image order that the header's key `recipe` holds."""
+    if recipe is None:
+        return None, None
+    if recipe.get("generator") == SAMPLER:
+        return None, SamplerOrder.from_map(recipe, where)
+    return AugmentationSpec.from_map(recipe, where), None
+
+
+def _check_recipe(header: Header, where: str) -> None:
+    """Check that the recipe agrees with the rest of the header."""
+    pairs: list[tuple[str, Any, Any]] = []
+    if header.image_order is not None:
+        pairs = [("images", header.images, header.image_order.images)]
+    if (recipe := header.recipe) is not None:
+        pairs = [
+            ("images", header.images, recipe.images),
+            ("image_size", header.image_size, recipe.size),
+            ("mix", header.mix, recipe.mix),
+        ]
+    for name, stated, drawn in pairs:
         if stated is not None and stated != drawn:
             raise FormatError(f"{where}: header key {name!r} is {stated}, the recipe has {drawn}")
 

@@ -19,7 +19,7 @@ from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import LabelcodecError, UnsupportedError
-from labelcodec.header import OWN, Header
+from labelcodec.header import OWN, Header, check_recipe_images
 from labelcodec.image_names import unpack_names
 
 PathLike = str | os.PathLike[str]
@@ -59,6 +59,7 @@ class Reader:
         self.index = shards.index
         self.header = _joined([_header(shard) for shard in shards.readers])
         self._where = str(shards.readers[0].path)
+        check_recipe_images(self.header, int(self.index.samples.sum()), self._where)
         self._coders: dict[tuple[int, int], BatchCoder] = {}
         self._lock = threading.Lock()
 

@@ -1,6 +1,6 @@
 """Write the golden files of a format version, with expected arrays, a manifest and single draws.
 
-    python -m spec.make_vectors spec/vectors/v1.0
+    python -m spec.make_vectors spec/vectors/v1.1
 
 A released folder is never written again; --force is for one that is not released yet.
 """
@@ -19,14 +19,13 @@ import numpy as np
 
 from labelcodec import open as open_labels
 from labelcodec.codecs.registry import from_config, spec_of
-from spec.vector_cases import CASES, NOT_DETERMINISTIC
-from spec.vector_cases.draws import draws
+from spec.vector_cases import CASES, DRAWS, NOT_DETERMINISTIC
 
 
 def make(folder: Path) -> list[dict[str, Any]]:
-    """Write all files below `folder`; the entries of the manifest."""
+    """Write all files of the version that `folder` is named after; the entries of the manifest."""
     entries = []
-    for name, case in CASES.items():
+    for name, case in CASES[folder.name].items():
         path = folder / f"{name}.slc"
         path.parent.mkdir(parents=True, exist_ok=True)
         content = case(path)
@@ -59,13 +58,15 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--force", action="store_true", help="replace the folder")
     args = parser.parse_args()
+    if args.folder.name not in CASES:
+        sys.exit(f"{args.folder} is not named after a version: {', '.join(CASES)}")
     if args.folder.exists():
         if not args.force:
             sys.exit(f"{args.folder} exists; golden files of a released version never change")
         shutil.rmtree(args.folder)
     entries = make(args.folder)
     (args.folder / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
-    (args.folder / "draws.json").write_text(json.dumps(draws()) + "\n")
+    (args.folder / "draws.json").write_text(json.dumps(DRAWS[args.folder.name]()) + "\n")
 
 
 if __name__ == "__main__":

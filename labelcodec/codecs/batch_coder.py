@@ -104,7 +104,7 @@ class BatchCoder:
         context = BatchContext(batch.image_index, batch.augmentation)
         streams = self.labels.encode(batch.labels, context)
         if self.header.recipe is None:
-            streams |= stored.encode(batch, self.tables)
+            streams |= stored.encode(batch, self.tables, self.header.image_order)
         return join(streams)
 
     def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
@@ -126,7 +126,9 @@ class BatchCoder:
             raise CorruptError(f"{samples} samples of {width} values are too large a batch")
         streams = split(data)
         if header.recipe is None:
-            index, augmentation = stored.decode(streams, samples, self.tables)
+            index, augmentation = stored.decode(
+                streams, samples, self.tables, (number, epoch), header.image_order
+            )
         else:
             if surplus := streams.keys() & SEEDED:
                 raise CorruptError(f"stream {int(min(surplus))} in a file whose recipe draws it")

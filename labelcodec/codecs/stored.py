@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.part import PartTables
 from labelcodec.augmentation.parts import PARTS, Augmentation
+from labelcodec.augmentation.sampler_order import SamplerOrder
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs.components import IMAGE_INDEX, Stream
 from labelcodec.entropy import packing
@@ -17,13 +18,23 @@ from labelcodec.errors import CorruptError
 Tables = Mapping[str, PartTables]  # by the part's name; parts without tables are left out
 
 
-def encode(batch: LabelBatch, tables: Tables) -> dict[Stream, bytes]:
+def encode(
+    batch: LabelBatch, tables: Tables, order: SamplerOrder | None = None
+) -> dict[Stream, bytes]:
     """Streams 1 to 8, those of parts that were not recorded left out.
+
+    Args:
+        batch: the batch.
+        tables: tables of the augmentation parts, by name of the part.
+        order: recipe of the image order; image indices that it gives are left out, too.
 
     Raises:
         DataError: what no stream can hold.
     """
-    streams = {IMAGE_INDEX: encode_image_index(batch.image_index)}
+    drawn = None if order is None else order.image_index(batch.number, batch.epoch)
+    streams: dict[Stream, bytes] = {}
+    if drawn is None or not np.array_equal(drawn, batch.image_index):
+        streams[IMAGE_INDEX] = encode_image_index(batch.image_index)
     for part in PARTS:
         value = getattr(batch.augmentation, part.name)
         if value is not None:
@@ -32,7 +43,11 @@ def encode(batch: LabelBatch, tables: Tables) -> dict[Stream, bytes]:
 
 
 def decode(
-    streams: Mapping[Stream, memoryview], samples: int, tables: Tables
+    streams: Mapping[Stream, memoryview],
+    samples: int,
+    tables: Tables,
+    batch: tuple[int, int] = (0, 0),
+    order: SamplerOrder | None = None,
 ) -> tuple[NDArray[np.int64], Augmentation]:
     """Image indices and augmentation, the inverse of `encode`.
 
@@ -40,15 +55,32 @@ def decode(
         streams: the batch's streams.
         samples: B.
         tables: tables of the augmentation parts, by name of the part.
+        batch: its number and epoch.
+        order: recipe of the image order, which gives image indices that are not stored.
 
     Raises:
         CorruptError: a stream is missing or malformed.
     """
-    if IMAGE_INDEX not in streams:
+    if IMAGE_INDEX in streams:
+        index = decode_image_index(streams[IMAGE_INDEX], samples)
+    elif order is None:
         raise CorruptError("the image index stream is missing")
-    index = decode_image_index(streams[IMAGE_INDEX], samples)
+    else:
+        index = _draw_image_index(order, samples, *batch)
     values = {part.name: part.decode(streams, samples, tables.get(part.name)) for part in PARTS}
     return index, Augmentation(**values)
+
+
+def _draw_image_index(
+    order: SamplerOrder, samples: int, number: int, epoch: int
+) -> NDArray[np.int64]:
+    drawn = order.image_index(number, epoch)
+    if drawn is None or len(drawn) != samples:
+        raise CorruptError(
+            f"no image indices, and the recipe has no batch {number} of {samples} samples in epoch "
+            f"{epoch}"
+        )
+    return drawn
 
 
 def encode_image_index(index: NDArray[np.int64]) -> bytes:

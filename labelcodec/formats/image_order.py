@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
 
@@ -38,12 +39,11 @@ class ListedOrder:
         return self.flat[self.start[i] : self.start[i + 1]].astype(np.int64)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class SeedOrder:
     """Order drawn by torch's `RandomSampler` from a seeded generator.
 
-    The sampler draws two permutations per epoch and uses the first. The state of the generator
-    before each epoch is cached, so that epochs can be accessed in any order.
+    The sampler draws two permutations per epoch and uses the first.
 
     Attributes:
         seed: seed of the generator.
@@ -56,33 +56,16 @@ class SeedOrder:
     images: int
     batch_size: int
     per_epoch: int
-    _states: list[Any] = field(default_factory=list, repr=False)
-    _drawn: tuple[int, NDArray[np.int64]] | None = field(default=None, repr=False)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return SeedOrder, (self.seed, self.images, self.batch_size, self.per_epoch)
 
     def indices(self, i: int) -> NDArray[np.int64]:
         """(B,) int64 image indices of batch i."""
         epoch, batch = divmod(i, self.per_epoch)
-        if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = (epoch, self.permutation(epoch))
-        return self._drawn[1][batch * self.batch_size : (batch + 1) * self.batch_size]
+        order = permutations_of(self.seed, self.images, 2).of_epoch(epoch)
+        return order[batch * self.batch_size : (batch + 1) * self.batch_size].astype(np.int64)
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
         """(N,) int64, the images in the order of that epoch."""
-        import torch
-
-        generator = torch.Generator()
-        if not self._states:
-            self._states.append(generator.manual_seed(self.seed).get_state())
-        generator.set_state(self._states[min(epoch, len(self._states) - 1)])
-        while len(self._states) <= epoch:
-            for _ in range(2):
-                torch.randperm(self.images, generator=generator)
-            self._states.append(generator.get_state())
-        drawn: NDArray[np.int64] = torch.randperm(self.images, generator=generator).numpy()
-        return drawn
+        return permutations_of(self.seed, self.images, 2).of_epoch(epoch).astype(np.int64)
 
 
 def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:

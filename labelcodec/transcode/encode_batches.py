@@ -14,6 +14,7 @@ from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
 from labelcodec.codecs.interface import Codec
 from labelcodec.header import Header
 from labelcodec.progress import Progress
+from labelcodec.transcode.order_recipe import with_image_order
 from labelcodec.transcode.workers import Batches, encoded
 from labelcodec.writer import Writer
 
@@ -48,6 +49,7 @@ def write(
     source_bytes: int,
     lengths: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
+    loader_seed: int | None = None,
     workers: int = 1,
     allow_nonfinite: bool = False,
     force: bool = False,
@@ -65,6 +67,7 @@ def write(
         lengths: number of labels in each batch; None if only reading the batches would tell, in
             which case all are assumed to be as long as the first.
         names: image names to store.
+        loader_seed: seed of the data loader whose image order is looked for; None for the usual.
         workers: number of processes that read and encode.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
@@ -77,6 +80,7 @@ def write(
         ChildProcessError: a worker process died.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    header = with_image_order(header, source, loader_seed)
     nonfinite = 0
     with Writer(
         target,

@@ -89,6 +89,7 @@ def encode(
         if info.samples is None
         else [len(dump.image_index(i)) for i in range(len(dump))],
         names=info.names,
+        loader_seed=loader_seed,
         workers=workers,
         allow_nonfinite=allow_nonfinite,
         force=force,

@@ -1,4 +1,4 @@
-"""A decoder of labelcodec containers, version 1.0, that follows SPEC.md and nothing else.
+"""A decoder of labelcodec containers, version 1.1, that follows SPEC.md and nothing else.
 
 It is for reading beside the specification and for checking other decoders: plain loops, every
 MUST of a reader checked, clause ids in brackets. It needs numpy, zstandard and msgpack.
@@ -18,6 +18,7 @@ import zstandard
 from .columns import whole_integers
 from .container import Container, read_header, read_names
 from .dense import dense_tables, read_dense
+from .order import draw_images, read_order
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
 from .recipe import draw, read_recipe
 from .streams import (
@@ -56,7 +57,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Array
     """Header, image names and the batches in order of number.
 
     Raises:
-        Invalid: the file breaks a clause, or needs what version 1.0 does not have.
+        Invalid: the file breaks a clause, or needs what version 1.1 does not have.
     """
     try:
         return _read(Container(path))
@@ -66,7 +67,10 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Array
 
 def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:
     header = read_header(file.section(b"H") or b"")
-    recipe = read_recipe(header)
+    order = read_order(header)
+    recipe = read_recipe(header) if order is None else None
+    labels = sum(row[2] for row in file.batches)
+    need((order or recipe or {"images": 1})["images"] <= (1 << 20) + 16 * labels, "R-22")
     sides = [read_side(file.side(number), header) for number in range(len(file.sides))]
     read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
         header["codec"]["name"]
@@ -82,7 +86,11 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         streams, tables = split_streams(data), sides[side]
         batch: Arrays = {"number": np.array(number), "epoch": np.array(epoch)}
         if recipe is None:
-            batch |= read_images(streams, samples, tables["crop"])
+            if 1 in streams or order is None:
+                batch["image_index"] = read_image_index(streams, samples)
+            else:
+                batch["image_index"] = draw_images(order, number, epoch, samples)
+            batch |= read_augmentation(streams, samples, tables["crop"])
         else:
             need(all(stream > 8 for stream in streams), "R-20")
             drawn = draw(recipe, number)
@@ -93,11 +101,17 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
     return header, read_names(file.section(b"n")), batches
 
 
-def read_images(streams: dict[int, bytes], samples: int, tables: dict[str, Any]) -> Arrays:
-    """Image indices and augmentation [B-9, B-10]."""
+def read_image_index(streams: dict[int, bytes], samples: int) -> Any:
+    """Stored image indices [B-9, B-10]."""
     need(1 in streams, "B-10")
-    out: Arrays = {"image_index": whole_integers(streams[1], samples)}
-    need(out["image_index"].min() >= 0, "B-10")
+    index = whole_integers(streams[1], samples)
+    need(index.min() >= 0, "B-10")
+    return index
+
+
+def read_augmentation(streams: dict[int, bytes], samples: int, tables: dict[str, Any]) -> Arrays:
+    """Streams 2 to 8."""
+    out: Arrays = {}
     if 2 in streams:
         out |= read_crop(streams[2], samples, tables)
     if 3 in streams:

@@ -7,25 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from spec.vector_cases import augmentation, container, dense, recipe, topk, transform
+from spec.vector_cases import augmentation, container, dense, draws, order, recipe, topk, transform
 from spec.vector_cases.content import Content
 
 Case = Callable[[Path], Content]
 
 FOLDERS = {
-    "dense": dense.CASES,
-    "topk": topk.CASES,
-    "transform": transform.CASES,
-    "augmentation": augmentation.CASES,
-    "container": container.CASES,
-    "recipe": recipe.CASES,
+    "v1.0": {
+        "dense": dense.CASES,
+        "topk": topk.CASES,
+        "transform": transform.CASES,
+        "augmentation": augmentation.CASES,
+        "container": container.CASES,
+        "recipe": recipe.CASES,
+    },
+    "v1.1": {"order": order.CASES},
 }
-CASES: dict[str, Case] = {
-    f"{folder}/{case.__name__.replace('_', '-')}": case
-    for folder, cases in FOLDERS.items()
-    for case in cases
+CASES: dict[str, dict[str, Case]] = {
+    version: {
+        f"{folder}/{case.__name__.replace('_', '-')}": case
+        for folder, cases in folders.items()
+        for case in cases
+    }
+    for version, folders in FOLDERS.items()
 }
+DRAWS: dict[str, Callable[[], dict[str, Any]]] = {"v1.0": draws.draws, "v1.1": order.draws}
 
 # Encoding again may give other bytes: zstd frames depend on zstd's version, and what a decoder
 # skipped is gone.

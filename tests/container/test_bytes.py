@@ -6,8 +6,9 @@ from pathlib import Path
 
 from labelcodec.container import RecordReader, RecordWriter, Section
 
+PREAMBLE = bytes.fromhex("89534c430d0a1a0a 0100 0100")  # as this version writes it
 RECORDS = bytes.fromhex(
-    "89534c430d0a1a0a 0100 0000"  # preamble
+    "89534c430d0a1a0a 0100 0000"  # preamble of version 1.0
     "48 0a000000 27e16d35 81a7636c61737365730a"  # header {"classes": 10}
     "53 08000000 41c8bd88 0000 7461626c6573"  # side information 0, "tables"
     "6e 05000000 f15c253b 612e6a7067"  # names "a.jpg"
@@ -53,7 +54,7 @@ def test_writes_the_pinned_records(tmp_path: Path) -> None:
         assert writer.add_section(b"n", b"a.jpg") == 2
         writer.add_batch(b"\xaa\xbb", side=0, samples=3, number=300, epoch=1)
     written = path.read_bytes()
-    assert written[: len(RECORDS)] == RECORDS
+    assert written[: len(RECORDS)] == PREAMBLE + RECORDS[len(PREAMBLE) :]
     assert written[-20:-12] == TRAILER[:8]
 
 

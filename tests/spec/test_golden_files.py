@@ -35,7 +35,7 @@ def from_library(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_golden_files() -> None:
-    assert [folder.name for folder in VERSIONS] == ["v1.0"]
+    assert [folder.name for folder in VERSIONS] == ["v1.0", "v1.1"]
     assert len(ENTRIES) >= 58
 
 
