@@ -57,7 +57,9 @@ def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 def chosen(choice: Mapping[str, Any]) -> None:
     """Print the parameters chosen by fitting a codec, and the result, from `Coder.chosen`."""
-    line = f"chose rank {choice['rank']}, step {choice['step']:.3g}"
+    line = f"chose rank {choice['rank']}"
+    if "step" in choice:
+        line += f", step {choice['step']:.3g}"
     if "sample" not in choice:
         click.echo(line)
         return

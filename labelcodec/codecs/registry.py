@@ -52,6 +52,14 @@ CODECS: Registry[CodecEntry] = Registry(
             cost="labelcodec.codecs.dense.cost:cost",
         ),
         CodecEntry(
+            name="dense2",
+            codec="labelcodec.codecs.dense2.codec:Dense2",
+            summary="every logit, bit for bit, predicted in a fitted basis; smaller than dense",
+            examples=("dense2", "dense2:rank=16"),
+            planned=("dense2",),
+            cost="labelcodec.codecs.dense2.cost:cost",
+        ),
+        CodecEntry(
             name="topk",
             codec="labelcodec.codecs.topk.codec:TopK",
             summary="the k largest logits and their classes, bit for bit or rounded to a step",

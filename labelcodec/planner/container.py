@@ -61,14 +61,10 @@ def container_components(cost: LabelCost, setting: Setting, kept: Batches) -> di
 
 
 def _augmentation(setting: Setting, samples: int) -> dict[str, float]:
-    """Bytes of the augmentation F and of the image indices of one batch."""
+    """Bytes of the augmentation F of one batch; its image indices follow from a recipe."""
     if not samples:
         return {}
-    order = (setting.images - 1).bit_length() / 8 * samples
-    parts: dict[str, float] = {
-        "image index": order + measured.COLUMN_HEAD,
-        "crop": measured.CROP * samples,
-    }
+    parts: dict[str, float] = {"crop": measured.CROP * samples}
     if setting.cutout:
         parts["cutout"] = _CUTOUT * (samples + measured.COLUMN_HEAD)
     else:

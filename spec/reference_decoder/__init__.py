@@ -18,6 +18,7 @@ import zstandard
 from .columns import whole_integers
 from .container import Container, read_header, read_names
 from .dense import dense_tables, read_dense
+from .dense2 import dense2_tables, read_dense2
 from .order import draw_images, read_order
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
 from .recipe import draw, read_recipe
@@ -43,6 +44,7 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     need(1 + len(side) + sum(1 + len(group) for group in side.values()) <= 64, "S-2")
     label_tables = {
         "dense": dense_tables,
+        "dense2": dense2_tables,
         "topk": topk_tables,
         "transform": transform_tables,
     }[header["codec"]["name"]]
@@ -72,9 +74,12 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
     labels = sum(row[2] for row in file.batches)
     need((order or recipe or {"images": 1})["images"] <= (1 << 20) + 16 * labels, "R-22")
     sides = [read_side(file.side(number), header) for number in range(len(file.sides))]
-    read_labels = {"dense": read_dense, "topk": read_topk, "transform": read_transform}[
-        header["codec"]["name"]
-    ]
+    read_labels = {
+        "dense": read_dense,
+        "dense2": read_dense2,
+        "topk": read_topk,
+        "transform": read_transform,
+    }[header["codec"]["name"]]
     transform = header["codec"]["name"] == "transform"
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):

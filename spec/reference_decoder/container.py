@@ -111,6 +111,7 @@ OPTIONAL = {
 QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
     "dense": set(),
+    "dense2": {"rank"},
     "topk": {"k", "step", "tail"},
     "transform": {"rank", "step", "peaks", "bytes"} | QUALITIES,
 }

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spec.vector_cases import augmentation, container, dense, draws, order, recipe, topk, transform
+from spec.vector_cases import (
+    augmentation,
+    container,
+    dense,
+    dense2,
+    draws,
+    order,
+    recipe,
+    topk,
+    transform,
+)
 from spec.vector_cases.content import Content
 
 Case = Callable[[Path], Content]
@@ -23,7 +33,7 @@ FOLDERS = {
         "container": container.CASES,
         "recipe": recipe.CASES,
     },
-    "v1.1": {"order": order.CASES},
+    "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
 }
 CASES: dict[str, dict[str, Case]] = {
     version: {
@@ -40,6 +50,7 @@ DRAWS: dict[str, Callable[[], dict[str, Any]]] = {"v1.0": draws.draws, "v1.1": o
 NOT_DETERMINISTIC = frozenset(
     {
         "dense/tables-of-another-type",
+        "dense2/tables-of-another-type",
         "topk/duplicates",
         "topk/rising-values",
         "topk/floor",

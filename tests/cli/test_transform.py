@@ -39,6 +39,13 @@ def test_exact_codecs_have_nothing_to_say(capsys, workplace) -> None:
     assert (found["chosen"], found["damage"]) == ([], None)
 
 
+def test_dense2_says_its_rank(capsys, workplace) -> None:
+    found = call(capsys, "encode", "dump", "a.slc", "--codec", "dense2:rank=3", "--json").json()
+    assert found["chosen"] == {"rank": 3}
+    for command in ("inspect", "stats"):
+        assert "chose rank 3" in call(capsys, command, "a.slc").out.splitlines()
+
+
 def test_every_shard_of_a_merged_file_has_its_own_choice(capsys, workplace) -> None:
     with labelcodec.open("labels.slc") as reader:
         for i, batch in enumerate(reader):

@@ -1,0 +1,222 @@
+"""The dense2 codec with its fitted tables: labels to a stream and back (SPEC, section 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Labels
+from labelcodec.codecs import float_bits
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.components import LABEL_VALUES, Stream
+from labelcodec.codecs.dense2.format import CODED, MAX_WEIGHT, PLAIN, CellModel
+from labelcodec.codecs.interface import Coder
+from labelcodec.entropy import coding, packing, tables, varint
+from labelcodec.entropy.backend import implementation
+from labelcodec.entropy.coding import Symbols, Usage
+from labelcodec.entropy.tables import TableSet
+from labelcodec.errors import CorruptError
+
+kernels = partial(implementation, "labelcodec.codecs.dense2")
+MAX_UNITS = float(1 << 24)  # values are limited to this when coefficients are computed
+
+
+@dataclass(frozen=True, eq=False)
+class Dense2Coder(Coder):
+    """The dense2 codec with its fitted tables.
+
+    Attributes:
+        model: how values are predicted and cut into cells.
+        scales: (r,) int64 weight of the basis per step of a coefficient.
+        coefficients: token frequencies of the coefficients, one context each.
+        table: symbol frequencies by context.
+    """
+
+    model: CellModel
+    scales: NDArray[np.int64]
+    coefficients: TableSet
+    table: TableSet
+
+    def to_parts(self) -> dict[str, bytes]:
+        """Serialize to named parts of the side information."""
+        model = self.model
+        head = (len(self.scales), model.shift, model.exponent)
+        numbers = (self.scales, model.mean, model.thresholds, np.array([model.first]))
+        return {
+            "precision": model.precision.encode(),
+            "model": b"".join(map(varint.encode, head))
+            + b"".join(packing.pack_ints(array) for array in numbers),
+            "basis": model.basis.tobytes(),
+            "coefficients": tables.to_bytes(self.coefficients),
+            "table": tables.to_bytes(self.table),
+        }
+
+    def chosen(self) -> dict[str, Any]:
+        """The rank that fitting chose."""
+        return {"rank": len(self.scales)}
+
+    def coefficients_of(self, labels: Labels) -> NDArray[np.int64]:
+        """(B, r) int64 coefficients that predict the labels; any would do.
+
+        The sums are of whole numbers, and therefore the same on every machine.
+        """
+        model, layout = self.model, float_bits.LAYOUTS[self.model.precision]
+        bias = (1 << (layout.width - layout.mantissa - 2)) - 1
+        unit = 2.0 ** (model.exponent - bias - model.shift)
+        with np.errstate(over="ignore", invalid="ignore"):
+            units = np.rint(labels.value.astype(np.float64) / unit)
+        units = np.where(np.isfinite(units), units, model.mean)
+        centred = np.clip(units, -MAX_UNITS, MAX_UNITS) - model.mean
+        basis = model.basis.astype(np.float64)
+        squares = np.einsum("jc,jc->j", basis, basis)
+        along = (centred @ basis.T) / np.maximum(squares * self.scales, 1)
+        most = MAX_WEIGHT // np.maximum(self.scales, 1)
+        steps: NDArray[np.int64] = np.clip(np.rint(along), -most, most).astype(np.int64)
+        return steps
+
+    def coefficient_symbols(self, coefficients: NDArray[np.int64]) -> Symbols:
+        """Tokens of (B, r) coefficients, sample by sample, in the contexts of their columns."""
+        columns = np.broadcast_to(np.arange(len(self.scales)), coefficients.shape)
+        zigzag = (coefficients << 1) ^ (coefficients >> 63)
+        return coding.tokenise(zigzag, np.ascontiguousarray(columns))
+
+    def weights(self, coefficients: NDArray[np.int64]) -> NDArray[np.int32]:
+        """(B, r) int32 weights of the basis.
+
+        Raises:
+            CorruptError: a weight is out of range.
+        """
+        most = MAX_WEIGHT // np.maximum(self.scales, 1)
+        if (np.abs(coefficients) > most).any():
+            raise CorruptError("a coefficient is out of range")
+        return (coefficients * self.scales).astype(np.int32)
+
+    def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
+        """Encode the labels of a batch.
+
+        Args:
+            labels: labels returned by `Dense2.prepare`.
+            context: ignored.
+
+        Returns:
+            The LABEL_VALUES stream.
+        """
+        bits = float_bits.to_bits(labels.value, labels.precision)
+        if labels.precision != self.model.precision:
+            return {LABEL_VALUES: bytes([PLAIN]) + packing.pack_floats(bits.ravel())}
+        coefficients = self.coefficients_of(labels)
+        first = coding.encode_symbols(self.coefficient_symbols(coefficients), self.coefficients)
+        drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
+        starts, freqs, escaped, gaps, low = kernels().dense2_encode(
+            bits, self.weights(coefficients), self.model, drop, self.table.starts, self.table.freqs
+        )
+        rans = coding.encode_intervals(starts, freqs)
+        lengths = (len(first), len(rans), len(escaped), len(gaps))
+        return {
+            LABEL_VALUES: bytes([CODED, drop])
+            + b"".join(map(varint.encode, lengths))
+            + first
+            + rans
+            + packing.pack_fixed(escaped, self.model.width)
+            + gaps.tobytes()
+            + low.tobytes()
+        }
+
+    def decode(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        context: BatchContext | None = None,
+    ) -> Labels:
+        """Decode the labels of a batch; see `interface.Coder`.
+
+        Args:
+            streams: the streams of the batch.
+            samples: B.
+            blank: labels without values that carry their precision.
+            context: ignored.
+
+        Raises:
+            CorruptError: the stream is missing or malformed.
+        """
+        data = streams.get(LABEL_VALUES)
+        if not data:
+            raise CorruptError("the label values stream is missing")
+        classes = len(self.model.mean)
+        if data[0] == PLAIN:
+            storage = float_bits.LAYOUTS[blank.precision].storage
+            bits = packing.unpack_floats(data[1:], storage, samples * classes)
+            bits = bits.reshape(samples, classes)
+        elif data[0] == CODED and blank.precision == self.model.precision:
+            bits = self._decode_bits(data, samples)
+        else:
+            raise CorruptError("dense2 labels of unknown form")
+        return replace(blank, value=float_bits.from_bits(bits, blank.precision))
+
+    def _decode_bits(self, data: memoryview, samples: int) -> NDArray[Any]:
+        model, count = self.model, samples * len(self.model.mean)
+        drop, position = data[1] if len(data) > 1 else MAX_WEIGHT, 2
+        lengths = []
+        for _ in range(4):
+            length, position = varint.decode(data, position)
+            lengths.append(length)
+        head, rans, escaped, gaps = lengths
+        data = data[position:]
+        if drop > model.mantissa or escaped > count or head + rans + gaps > len(data):
+            raise CorruptError("dense2 labels of impossible shape")
+        rank = len(self.scales)
+        columns = np.tile(np.arange(rank), samples)
+        zigzag = coding.decode_values(data[:head], columns, self.coefficients, "coefficients")
+        coefficients = ((zigzag >> 1) ^ -(zigzag & 1)).reshape(samples, rank)
+        states, words = coding.split_rans(data[head : head + rans], count)
+        escapes, data = packing.unpack_fixed(data[head + rans :], escaped, model.width)
+        if gaps > len(data):
+            raise CorruptError("dense2 labels of impossible shape")
+        stored = np.frombuffer(data, np.uint8)
+        decoded = kernels().dense2_decode(
+            states, words, self.weights(coefficients), model, drop, self.table.lookup,
+            self.table.escape, escapes, stored[:gaps], stored[gaps:],
+        )  # fmt: skip
+        return coding.good(decoded, "label values")
+
+    def symbols(self, labels: Labels) -> tuple[Symbols, Symbols]:
+        """Symbols of the coefficients and of the values of labels of the tables' precision."""
+        coefficients = self.coefficients_of(labels)
+        weights, size = self.weights(coefficients), self.table.freqs.shape[1]
+        bits = float_bits.to_bits(labels.value, labels.precision)
+        contexts = kernels().dense2_predict(weights, self.model)[1]
+        symbols = kernels().dense2_symbols(bits, weights, self.model, size)
+        blank = np.zeros(0, np.uint8), np.zeros(0, np.uint64)
+        return self.coefficient_symbols(coefficients), Symbols(
+            contexts.ravel(), symbols.ravel(), *blank
+        )
+
+    def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
+        """Symbol counts and coded bytes of the entropy-coded stream.
+
+        Args:
+            labels: the labels that were encoded.
+            sizes: bytes of each stream.
+        """
+        if labels.precision != self.model.precision:
+            return {}
+        coefficients, values = self.symbols(labels)
+        counts = (
+            coefficients.counts(*self.coefficients.freqs.shape),
+            values.counts(*self.table.freqs.shape),
+        )
+        bits = float_bits.to_bits(labels.value, labels.precision)
+        drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
+        *_, escaped, gaps, low = kernels().dense2_encode(
+            bits, self.weights(self.coefficients_of(labels)), self.model, drop,
+            self.table.starts, self.table.freqs,
+        )  # fmt: skip
+        stored = 8 * (len(gaps) + len(low)) + self.model.width * len(escaped)
+        fixed = float(stored + int(coefficients.widths.sum(dtype=int)))
+        return {LABEL_VALUES.component: Usage(counts, fixed, sizes[LABEL_VALUES])}

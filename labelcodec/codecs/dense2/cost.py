@@ -1,0 +1,21 @@
+"""Cost model of the dense2 codec: full logits take the same number of bits per value."""
+
+from __future__ import annotations
+
+from labelcodec.codecs.cost import MANTISSA_BYTES, LabelCost, LabelSetting
+from labelcodec.codecs.dense2.codec import Dense2
+
+VALUE = 1.378  # bytes per float16 logit, coefficients included
+SIDE, SIDE_PER_CLASS = 3000, 40.0  # bytes of the side information
+
+
+def cost(codec: Dense2, setting: LabelSetting, labels: int) -> LabelCost:
+    """Predict the size of a label set.
+
+    Args:
+        codec: the configuration; the rank is taken to be the one that fitting chooses.
+        setting: classes, images and precision of the labels.
+        labels: number of labels in the file; it does not matter.
+    """
+    value = VALUE + (MANTISSA_BYTES if setting.precision == "float32" else 0)
+    return LabelCost(0, value * setting.classes, SIDE + SIDE_PER_CLASS * setting.classes, 0.0)
