@@ -15,6 +15,7 @@ ROOMS = (
     "entropy",
     "augmentation.crop",
     "codecs.dense",
+    "codecs.dense2",
     "codecs.topk",
     "codecs.transform",
 )

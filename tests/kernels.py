@@ -21,6 +21,7 @@ PACKAGES = tuple(
         "entropy",
         "augmentation.crop",
         "codecs.dense",
+        "codecs.dense2",
         "codecs.topk",
         "codecs.transform",
     )

@@ -18,7 +18,14 @@ from pathlib import Path
 import click
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("entropy", "augmentation.crop", "codecs.dense", "codecs.topk", "codecs.transform")
+ROOMS = (
+    "entropy",
+    "augmentation.crop",
+    "codecs.dense",
+    "codecs.dense2",
+    "codecs.topk",
+    "codecs.transform",
+)
 CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 SKIPPED = 77
 

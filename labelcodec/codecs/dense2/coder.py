@@ -110,12 +110,15 @@ class Dense2Coder(Coder):
         if labels.precision != self.model.precision:
             return {LABEL_VALUES: bytes([PLAIN]) + packing.pack_floats(bits.ravel())}
         coefficients = self.coefficients_of(labels)
-        first = coding.encode_symbols(self.coefficient_symbols(coefficients), self.coefficients)
+        zigzag = (coefficients << 1) ^ (coefficients >> 63)
+        columns = np.tile(np.arange(len(self.scales)), len(labels))
+        first = coding.encode_values(zigzag.ravel(), columns, self.coefficients)
         drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
-        starts, freqs, escaped, gaps, low = kernels().dense2_encode(
-            bits, self.weights(coefficients), self.model, drop, self.table.starts, self.table.freqs
-        )
-        rans = coding.encode_intervals(starts, freqs)
+        states, words, escaped, gaps, low = kernels().dense2_encode(
+            bits, self.weights(coefficients), self.model, drop, self.table.packed,
+            coding.lanes_for(bits.size),
+        )  # fmt: skip
+        rans = coding.join_rans(states, words)
         lengths = (len(first), len(rans), len(escaped), len(gaps))
         return {
             LABEL_VALUES: bytes([CODED, drop])
@@ -181,7 +184,7 @@ class Dense2Coder(Coder):
         stored = np.frombuffer(data, np.uint8)
         decoded = kernels().dense2_decode(
             states, words, self.weights(coefficients), model, drop, self.table.lookup,
-            self.table.escape, escapes, stored[:gaps], stored[gaps:],
+            escapes, stored[:gaps], stored[gaps:],
         )  # fmt: skip
         return coding.good(decoded, "label values")
 
@@ -192,10 +195,8 @@ class Dense2Coder(Coder):
         bits = float_bits.to_bits(labels.value, labels.precision)
         contexts = kernels().dense2_predict(weights, self.model)[1]
         symbols = kernels().dense2_symbols(bits, weights, self.model, size)
-        blank = np.zeros(0, np.uint8), np.zeros(0, np.uint64)
-        return self.coefficient_symbols(coefficients), Symbols(
-            contexts.ravel(), symbols.ravel(), *blank
-        )
+        values = Symbols(contexts.ravel(), symbols.ravel(), np.zeros(0, np.uint8))
+        return self.coefficient_symbols(coefficients), values
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Symbol counts and coded bytes of the entropy-coded stream.
@@ -215,7 +216,7 @@ class Dense2Coder(Coder):
         drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
         *_, escaped, gaps, low = kernels().dense2_encode(
             bits, self.weights(self.coefficients_of(labels)), self.model, drop,
-            self.table.starts, self.table.freqs,
+            self.table.packed, coding.lanes_for(bits.size),
         )  # fmt: skip
         stored = 8 * (len(gaps) + len(low)) + self.model.width * len(escaped)
         fixed = float(stored + int(coefficients.widths.sum(dtype=int)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,21 @@ class CellModel:
     exponent: int
     thresholds: NDArray[np.int32]
     first: int
+
+    @cached_property
+    def columns(self) -> NDArray[np.int16]:
+        """(C, n) basis by class, padded with zeros to a multiple of 16 coefficients."""
+        rank, classes = self.basis.shape
+        padded = np.zeros((classes, -(-rank // 16) * 16), np.int16)
+        padded[:, :rank] = self.basis.T
+        return padded
+
+    @cached_property
+    def context_of(self) -> NDArray[np.uint8]:
+        """Contexts of -4097..4097 half cells; beyond are those at the ends."""
+        halves = np.arange(-MAX_THRESHOLD - 1, MAX_THRESHOLD + 2)
+        contexts: NDArray[Any] = np.searchsorted(self.thresholds, halves, side="right")
+        return contexts.astype(np.uint8)
 
     @property
     def width(self) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from labelcodec.codecs.dense2.format import MAX_GAP, MAX_OCTAVE, ZERO, CellModel
 from labelcodec.entropy.reference.bits import pack_bits
 from labelcodec.entropy.reference.lanes import Array, Exhausted, Lanes
+from labelcodec.entropy.reference.rans import rans_encode
 from labelcodec.entropy.tables import Lookup
 
 
@@ -51,26 +52,26 @@ def dense2_symbols(bits: Array, weights: Array, model: CellModel, symbols: int) 
 
 
 def dense2_encode(
-    bits: Array, weights: Array, model: CellModel, drop: int, starts: Array, freqs: Array
+    bits: Array, weights: Array, model: CellModel, drop: int, packed: Array, lanes: int
 ) -> tuple[Array, Array, Array, Array, Array]:
-    """Coding intervals of all values, and what is stored in bits (SPEC, section 14.3).
+    """Encode the values of a batch (SPEC, section 14.3).
 
     Args:
         bits: (B, C) values as unsigned integers.
         weights: (B, r) int32 weights of the basis.
         model: the tables.
         drop: low bits that are 0 in all values.
-        starts: (K, S) interval starts of the table set.
-        freqs: (K, S) frequencies of the table set.
+        packed: (K, S) uint32 intervals of the table set.
+        lanes: number of lanes, 1..32.
 
     Returns:
-        (B * C,) uint16 starts and frequencies, the escaped values, and uint8 arrays: gaps and low
+        (lanes,) uint32 states and uint16 words, the escaped values, and uint8 arrays: gaps and low
         bits.
     """
-    escape = freqs.shape[1] - 1
+    escape = packed.shape[1] - 1
     contexts = dense2_predict(weights, model)[1].ravel()
     symbols = dense2_symbols(bits, weights, model, escape + 1).ravel()
-    symbols = np.where(freqs[contexts, symbols] == 0, escape, symbols)
+    symbols = np.where(packed[contexts, symbols] & 0xFFFF == 0, escape, symbols)
     value = bits.ravel().astype(np.int64)
     coded = value[(symbols != ZERO) & (symbols != escape)]
     magnitude = coded & ((1 << (model.width - 1)) - 1)
@@ -80,9 +81,8 @@ def dense2_encode(
     width = np.maximum(model.mantissa - np.maximum(octave, 0) - drop, 0)
     low = (magnitude >> drop) & ((np.int64(1) << width) - 1)
     escaped = bits.ravel()[symbols == escape]
-    return (
-        starts[contexts, symbols], freqs[contexts, symbols], escaped, gaps, pack_bits(low, width),
-    )  # fmt: skip
+    states, words = rans_encode(packed[contexts, symbols], lanes)
+    return states, words, escaped, gaps, pack_bits(low, width)
 
 
 def dense2_decode(
@@ -92,7 +92,6 @@ def dense2_decode(
     model: CellModel,
     drop: int,
     lookup: Lookup,
-    escape: int,
     escapes: Array,
     gaps: Array,
     low: Array,
@@ -106,7 +105,6 @@ def dense2_decode(
         model: the tables.
         drop: low bits that are 0 in all values.
         lookup: decoding tables of all contexts.
-        escape: the escape symbol.
         escapes: the escaped values.
         gaps: uint8 octaves of the values in cells 0 and -1.
         low: uint8 low bits.
@@ -121,7 +119,7 @@ def dense2_decode(
         lanes = Lanes(states, words)
         symbols = lanes.take(lookup, contexts.ravel())
         lanes.close()
-        escaped = symbols == escape
+        escaped = symbols == lookup[1].shape[1] - 1
         if np.count_nonzero(escaped) != len(escapes):
             raise Exhausted
         value[escaped] = escapes

@@ -16,6 +16,7 @@ from labelcodec.entropy import packing, tables, varint
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from spec.reference_decoder import Invalid
 from spec.reference_decoder.dense2 import dense2_tables, read_dense2
+from tests.backends import BACKENDS, backend
 from tests.codecs.content import Recipe, batch, recipes, same
 
 
@@ -235,8 +236,9 @@ def stream(drop: int, *lengths: int, rest: bytes = b"") -> bytes:
         (GOOD + b"\0", "do not decode"),
     ],
 )
-def test_malformed(data, message):
-    with pytest.raises(CorruptError, match=message):
+@pytest.mark.parametrize("name", BACKENDS)
+def test_malformed(data, message, name):
+    with backend(name), pytest.raises(CorruptError, match=message):
         decoded(data)
 
 
