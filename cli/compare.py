@@ -14,6 +14,7 @@ from . import console, options, render
 @click.argument("first", metavar="A", type=options.PATH)
 @click.argument("second", metavar="B", type=options.PATH)
 @options.dump
+@options.threads
 @options.as_json
 @click.pass_context
 def compare(context: click.Context, /, first: Path, second: Path, json_: bool, **dump: Any) -> None:

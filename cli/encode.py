@@ -25,13 +25,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Number of epochs the student trains for; needed for rates that include pruning.",
 )
-@click.option(
-    "--workers",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=1,
-    help="Number of processes. More than one pays off for large dumps; start-up takes about 3 s.",
-)
+@options.threads
 @click.option(
     "--allow-nonfinite",
     is_flag=True,
@@ -57,7 +51,7 @@ def encode(context: click.Context, /, source: Path, target: Path, json_: bool, *
     \b
     Example:
       labelcodec encode dump labels.slc
-      labelcodec encode dump small.slc --codec topk:k=50 --workers 2
+      labelcodec encode dump small.slc --codec topk:k=50 --threads 2
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
     """

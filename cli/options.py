@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,13 @@ from click.shell_completion import CompletionItem
 PATH = click.Path(path_type=Path)
 OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
 
+
+def _set_threads(context: click.Context, option: click.Parameter, threads: int | None) -> None:
+    """Keep --threads in the environment, where the library and child processes look for it."""
+    if threads is not None:
+        os.environ["LABELCODEC_THREADS"] = str(threads)
+
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 force = click.option("--force", is_flag=True, help="Replace existing output.")
 workers = click.option(
@@ -21,6 +29,14 @@ workers = click.option(
     type=click.IntRange(min=0),
     default=0,
     help="Number of processes that load images; 0 loads them in the main process.",
+)
+threads = click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(min=1),
+    expose_value=False,
+    callback=_set_threads,
+    help="Number of threads; by default LABELCODEC_THREADS or the CPUs that may be used.",
 )
 device = click.option(
     "--device", help="Device, such as cpu or cuda; a GPU by default if there is one."

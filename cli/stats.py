@@ -22,6 +22,7 @@ from . import console, options, render
     "--plot", metavar="PNG", type=options.PATH, help="Also plot the containers to this file."
 )
 @options.dump
+@options.threads
 @options.as_json
 def stats(
     paths: tuple[Path, ...], against: Path | None, plot: Path | None, json_: bool, **dump: Any

@@ -11,6 +11,7 @@ from . import console, options
 
 @click.command()
 @click.argument("file", type=options.PATH)
+@options.threads
 @options.as_json
 @click.pass_context
 def verify(context: click.Context, /, file: Path, json_: bool) -> None:

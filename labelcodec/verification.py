@@ -13,6 +13,7 @@ from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
+from labelcodec.threads import ordered_map
 from labelcodec.validation import validate
 
 
@@ -41,21 +42,26 @@ class VerifyReport:
         return not self.problems and self.undecoded is None
 
 
-def verify(path: str | os.PathLike[str], progress: Progress | None = None) -> VerifyReport:
+def verify(
+    path: str | os.PathLike[str], progress: Progress | None = None, *, threads: int | None = None
+) -> VerifyReport:
     """Check one container completely; problems are reported, not raised.
 
     Args:
         path: the container.
         progress: called with batches done and total batches.
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         OSError: the file cannot be read.
     """
-    report = _verify(path, progress)
+    report = _verify(path, progress, threads)
     return replace(report, savable=would_save(path)) if report.problems else report
 
 
-def _verify(path: str | os.PathLike[str], progress: Progress | None) -> VerifyReport:
+def _verify(
+    path: str | os.PathLike[str], progress: Progress | None, threads: int | None
+) -> VerifyReport:
     problems: list[str] = []
     try:
         with RecordReader(path) as records:
@@ -67,10 +73,12 @@ def _verify(path: str | os.PathLike[str], progress: Progress | None) -> VerifyRe
             _note(problems, lambda: reader.names)
             undecoded = reader.missing_codec()
             check = _check if undecoded is None else _check_bytes
-            for i in range(len(reader)):
-                _note(problems, partial(check, reader, i, Path(path)))
+            numbers = range(len(reader))
+            results = ordered_map(partial(_problem, check, reader, Path(path)), numbers, threads)
+            for done, problem in enumerate(results, 1):
+                problems += problem
                 if progress is not None:
-                    progress(i + 1, len(reader))
+                    progress(done, len(reader))
             samples = int(reader.index.samples.sum())
             return VerifyReport(len(reader), samples, _grouped(problems), undecoded=undecoded)
     except LabelcodecError as error:
@@ -82,6 +90,15 @@ def _note(problems: list[str], check: Callable[[], object]) -> None:
         check()
     except LabelcodecError as error:
         problems.append(str(error))
+
+
+def _problem(
+    check: Callable[[Reader, int, Path], object], reader: Reader, path: Path, i: int
+) -> list[str]:
+    """The problem that batch i has, if any."""
+    problems: list[str] = []
+    _note(problems, partial(check, reader, i, path))
+    return problems
 
 
 def _grouped(problems: Sequence[str]) -> tuple[str, ...]:

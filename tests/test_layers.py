@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version", "mapdiff", "progress"},
-    {"extras"},
+    {"extras", "threads"},
     {"lazy"},
     {"plugins", "files", "entropy"},
     {"streams", "checks"},
@@ -35,7 +35,17 @@ LAYERS = (
 # imports at its top; augmentation parts import it in the functions that replay on tensors.
 NUMPY_ONLY = {
     *("augmentation", "batch", "checks", "codecs", "container", "entropy", "files", "formats"),
-    *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
+    *(
+        "analysis",
+        "header",
+        "image_names",
+        "mapdiff",
+        "planner",
+        "plugins",
+        "progress",
+        "reader",
+        "threads",
+    ),
     *("streams", "transcode", "validation", "writer"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.threads import ordered_map
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,10 @@ class Breakdown:
 
 
 def stats(
-    labels: Reader | PathLike | Sequence[PathLike], progress: Progress | None = None
+    labels: Reader | PathLike | Sequence[PathLike],
+    progress: Progress | None = None,
+    *,
+    threads: int | None = None,
 ) -> Breakdown:
     """Break the size of a label set down by component; reads and decodes every batch.
 
@@ -124,23 +129,23 @@ def stats(
     Args:
         labels: an opened label set, or any argument of `labelcodec.open`.
         progress: called with (batches done, total batches).
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         LabelcodecError: a file or batch cannot be read.
     """
     if isinstance(labels, (str, os.PathLike, Sequence)):
         with open_containers(labels) as reader:
-            return stats(reader, progress)
+            return stats(reader, progress, threads=threads)
     reader, header, index = labels, labels.header, labels.index
     components = dict.fromkeys(COMPONENTS, 0)
     usage: dict[str, _Sum] = {}
     undecoded = reader.missing_codec()
-    for i in range(len(reader)):
-        _add(components, reader.component_bytes(i))
-        if undecoded is None:
-            tables = reader.side(i)
-            for name, use in reader.usage(i).items():
-                usage[name] = usage.get(name, _Sum()).plus(use, tables)
+    measure = partial(_measured, reader, undecoded is None)
+    for i, (sizes, used) in enumerate(ordered_map(measure, range(len(reader)), threads)):
+        _add(components, sizes)
+        for name, use in used.items():
+            usage[name] = usage.get(name, _Sum()).plus(use, reader.side(i))
         if progress is not None:
             progress(i + 1, len(reader))
     _add(components, reader.overhead_bytes())
@@ -159,6 +164,13 @@ def stats(
         chosen=reader.chosen() if undecoded is None else (),
         undecoded=undecoded,
     )
+
+
+def _measured(
+    reader: Reader, decodes: bool, i: int
+) -> tuple[Mapping[str, int], Mapping[str, Usage]]:
+    """Bytes of batch i by component, and the accounting of its streams if it decodes."""
+    return reader.component_bytes(i), reader.usage(i) if decodes else {}
 
 
 def _source_bytes(header: Header) -> int | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from labelcodec.analysis.fidelity import Accumulator, Fidelity
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
+from labelcodec.threads import ordered_map
 
 
 class LabelSet(Protocol):
@@ -48,8 +50,10 @@ class Comparison:
         }
 
 
-def compare_sets(a: LabelSet, b: LabelSet, progress: Progress | None = None) -> Comparison:
-    """Compare two label sets batch by batch, by position, with one batch of each in memory.
+def compare_sets(
+    a: LabelSet, b: LabelSet, progress: Progress | None = None, *, threads: int | None = None
+) -> Comparison:
+    """Compare two label sets batch by batch, by position, with a few batches of each in memory.
 
     Crop boxes are compared as fractions of the image sides, since a dump does not record the size
     of its images in pixels.
@@ -58,6 +62,7 @@ def compare_sets(a: LabelSet, b: LabelSet, progress: Progress | None = None) -> 
         a: the reference, P in the distances.
         b: the set to measure, Q in the distances.
         progress: called with (batches done, total batches).
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         LabelcodecError: a batch cannot be read.
@@ -66,20 +71,34 @@ def compare_sets(a: LabelSet, b: LabelSet, progress: Progress | None = None) -> 
         return Comparison(len(a), False, f"{len(a)} batches against {len(b)}", None)
     distances = Accumulator()
     difference = None
-    for i in range(len(a)):
-        left, right = a[i], b[i]
-        where = f"batch {left.number}"
-        mismatch = _sample_mismatch(left, right)
-        if mismatch:
-            return Comparison(len(a), False, difference or f"{where}: {mismatch}", None)
-        if difference is None:
-            part = _first_difference(left, right)
-            difference = part and f"{where}: {part}"
-        distances.add(left.labels, right.labels)
+    for i, batch in enumerate(ordered_map(partial(_compared, a, b), range(len(a)), threads)):
+        difference = difference or batch.difference
+        if batch.distances is None:
+            return Comparison(len(a), False, difference, None)
+        distances.merge(batch.distances)
         if progress:
             progress(i + 1, len(a))
     fidelity = distances.result() if distances.labels else None
     return Comparison(len(a), difference is None, difference, fidelity)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What differs between two batches; distances are None if their samples differ."""
+
+    difference: str | None
+    distances: Accumulator | None
+
+
+def _compared(a: LabelSet, b: LabelSet, i: int) -> _Compared:
+    left, right = a[i], b[i]
+    where = f"batch {left.number}: "
+    if mismatch := _sample_mismatch(left, right):
+        return _Compared(where + mismatch, None)
+    part = _first_difference(left, right)
+    distances = Accumulator()
+    distances.add(left.labels, right.labels)
+    return _Compared(part and where + part, distances)
 
 
 def _sample_mismatch(a: LabelBatch, b: LabelBatch) -> str | None:

@@ -100,7 +100,12 @@ def fidelity_of(
 
 
 def compare(
-    left: PathLike, right: PathLike, *, progress: Progress | None = None, **dump: Any
+    left: PathLike,
+    right: PathLike,
+    *,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    **dump: Any,
 ) -> Comparison:
     """Compare two label sets: are they identical, and if not, how far apart are the labels?
 
@@ -108,6 +113,7 @@ def compare(
         left: path of the reference, a container or a dump; P in the distances.
         right: path of the labels to measure, likewise; Q in the distances.
         progress: called with (batches done, total batches).
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
         dump: options for dumps, see `open_dump`; each set gets the options that apply to it.
 
     Raises:
@@ -115,4 +121,4 @@ def compare(
         LabelcodecError: one of them cannot be read.
     """
     with open_pair(Path(left), Path(right), **dump) as (first, second):
-        return compare_sets(first, second, progress)
+        return compare_sets(first, second, progress, threads=threads)

@@ -14,8 +14,8 @@ from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
 from labelcodec.codecs.interface import Codec
 from labelcodec.header import Header
 from labelcodec.progress import Progress
+from labelcodec.transcode.encoded_batches import Batches, encoded
 from labelcodec.transcode.order_recipe import with_image_order
-from labelcodec.transcode.workers import Batches, encoded
 from labelcodec.writer import Writer
 
 
@@ -50,7 +50,7 @@ def write(
     lengths: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     loader_seed: int | None = None,
-    workers: int = 1,
+    threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
     resume: bool = False,
@@ -68,7 +68,8 @@ def write(
             which case all are assumed to be as long as the first.
         names: image names to store.
         loader_seed: seed of the data loader whose image order is looked for; None for the usual.
-        workers: number of processes that read and encode.
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
+            not change the bytes.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.
@@ -77,7 +78,6 @@ def write(
     Raises:
         LabelcodecError: a batch is invalid, or `target` may not be written.
         OSError: a file cannot be read or written.
-        ChildProcessError: a worker process died.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     header = with_image_order(header, source, loader_seed)
@@ -95,7 +95,7 @@ def write(
         coder = writer.coder or writer.fit(_fitting_sample(source, lengths, codec.fit_labels))
         done = len(writer.numbers)  # a resumed file holds the first `done` batches
         todo = range(done, len(source))
-        for result in encoded(source, coder, codec, allow_nonfinite, todo, workers):
+        for result in encoded(source, coder, codec, allow_nonfinite, todo, threads):
             writer.add_encoded(result.payload, result.batch)
             nonfinite += result.nonfinite
             done += 1

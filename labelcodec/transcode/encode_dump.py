@@ -29,7 +29,7 @@ def encode(
     label_type: str | None = None,
     classes: int | None = None,
     epochs: int | None = None,
-    workers: int = 1,
+    threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
     resume: bool = False,
@@ -48,7 +48,8 @@ def encode(
         label_type: as in `open_dump`.
         classes: as in `open_dump`.
         epochs: number of epochs T the student will train for; needed to account for pruning.
-        workers: number of processes that read and encode.
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
+            not change the bytes.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.
@@ -57,7 +58,6 @@ def encode(
     Raises:
         LabelcodecError: the dump or the codec spec is invalid, or `target` may not be written.
         OSError: a file cannot be read or written.
-        ChildProcessError: a worker process died.
 
     After an error `target` is unchanged. The batches encoded so far stay in its partial file,
     and a note on the error says so: a full disk or a damaged file late in a large dump does not
@@ -90,7 +90,7 @@ def encode(
         else [len(dump.image_index(i)) for i in range(len(dump))],
         names=info.names,
         loader_seed=loader_seed,
-        workers=workers,
+        threads=threads,
         allow_nonfinite=allow_nonfinite,
         force=force,
         resume=resume,

@@ -12,7 +12,7 @@ from labelcodec.augmentation.spec import MAX_BATCH, MAX_IMAGES
 from labelcodec.batch import LabelBatch
 from labelcodec.formats.image_order import LOADER_SEED
 from labelcodec.header import Header
-from labelcodec.transcode.workers import Batches
+from labelcodec.transcode.encoded_batches import Batches
 
 
 def with_image_order(header: Header, source: Batches, loader_seed: int | None) -> Header:

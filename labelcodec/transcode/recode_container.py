@@ -27,7 +27,7 @@ def recode(
     target: PathLike,
     codec: str,
     *,
-    workers: int = 1,
+    threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
     resume: bool = False,
@@ -39,7 +39,8 @@ def recode(
         source: a container, a glob or a list of shards; they are only read.
         target: path of the container to write.
         codec: a codec spec.
-        workers: number of processes that decode and encode.
+        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
+            not change the bytes.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.
@@ -48,7 +49,6 @@ def recode(
     Raises:
         LabelcodecError: the source or the codec spec is invalid, or `target` may not be written.
         OSError: a file cannot be read or written.
-        ChildProcessError: a worker process died.
     """
     parsed, target = registry.parse(codec), Path(target)
     with open_containers(source) as reader:
@@ -62,7 +62,7 @@ def recode(
             source_bytes=sum(path.stat().st_size for path in reader.paths),
             lengths=reader.index.samples.tolist(),
             names=reader.names,
-            workers=workers,
+            threads=threads,
             allow_nonfinite=allow_nonfinite,
             force=force,
             resume=resume,

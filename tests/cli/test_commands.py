@@ -23,7 +23,7 @@ def test_encode_reports_what_it_wrote(capsys, workplace) -> None:
     assert found["bytes"] == Path("new.slc").stat().st_size
     assert found["source_bytes"] == SOURCE_BYTES
     assert found["header"]["epochs"] == 300
-    plain = call(capsys, "encode", "dump", "newer.slc", "--workers", 2)
+    plain = call(capsys, "encode", "dump", "newer.slc", "--threads", 2)
     assert plain.out.startswith("newer.slc: 2 batches in ")
     assert Path("newer.slc").stat().st_size == pytest.approx(found["bytes"], abs=64)
 
@@ -43,7 +43,7 @@ def test_a_container_is_encoded_again(capsys, workplace) -> None:
     assert found["source_bytes"] == Path("labels.slc").stat().st_size
     assert call(capsys, "compare", "new.slc", "small.slc").out.startswith("identical")
     shards = call(
-        capsys, "encode", "shard-*.slc", "all.slc", "--codec", "topk:k=10", "--workers", 2
+        capsys, "encode", "shard-*.slc", "all.slc", "--codec", "topk:k=10", "--threads", 2
     )
     assert shards.out.startswith("all.slc: 2 batches in ")
     assert call(capsys, "compare", "all.slc", "small.slc").out.startswith("identical")
@@ -311,7 +311,7 @@ def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
         (["encode", "absent", "x.slc"], 1, "absent"),
         (["encode", "dump", "x.slc", "--codec", "nope"], 2, "nope"),
         (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
-        (["encode", "dump", "x.slc", "--workers", "0"], 2, "--workers"),
+        (["encode", "dump", "x.slc", "--threads", "0"], 2, "--threads"),
         (["encode", "labels.slc", "x.slc"], 2, "--codec is required"),
         (["encode", "labels.slc", "x.slc", "--codec", "dense", "--epochs", "9"], 2, "--epochs"),
         (

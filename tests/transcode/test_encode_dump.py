@@ -60,10 +60,10 @@ def test_there_and_back(tmp_path, name):
     assert side_files(tmp_path / "copy") == side_files(root)
 
 
-def test_workers_make_the_same_file(tmp_path, forty):
+def test_threads_make_the_same_file(tmp_path, forty):
     one, two = ([], [])
     encode(forty, tmp_path / "a.slc", progress=lambda *args: one.append(args))
-    encode(forty, tmp_path / "b.slc", workers=2, progress=lambda *args: two.append(args))
+    encode(forty, tmp_path / "b.slc", threads=2, progress=lambda *args: two.append(args))
     assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "b.slc").read_bytes()
     assert one == two == [(i, 40) for i in range(1, 41)]
 
@@ -126,18 +126,18 @@ class TestRefused:
         with labelcodec.open(tmp_path / "a.slc") as reader:
             assert len(reader) == 40
 
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_a_bad_batch_in_the_middle(self, tmp_path, forty, workers):
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_a_bad_batch_in_the_middle(self, tmp_path, forty, threads):
         def cut(content):
             return [*content[:-1], content[-1][:2]]
 
         edit(forty / "batch_33.tar", cut)
         with pytest.raises((DumpError, DataError), match="33"):
-            encode(forty, tmp_path / "a.slc", workers=workers)
+            encode(forty, tmp_path / "a.slc", threads=threads)
         assert left(tmp_path) == []
 
-    @pytest.mark.parametrize("workers", [1, 2])
-    def test_what_a_bad_file_late_in_a_dump_leaves(self, tmp_path, forty, workers, monkeypatch):
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_what_a_bad_file_late_in_a_dump_leaves(self, tmp_path, forty, threads, monkeypatch):
         """The batches before it, to be resumed once the file is mended."""
         monkeypatch.setattr(TopK, "fit_labels", 8)  # the first and the last batch
         encode(forty, tmp_path / "whole.slc")
@@ -145,7 +145,7 @@ class TestRefused:
         good = file.read_bytes()
         file.write_bytes(bytes(len(good)))
         with pytest.raises(DumpError, match="batch_32") as caught:
-            encode(forty, tmp_path / "a.slc", workers=workers)
+            encode(forty, tmp_path / "a.slc", threads=threads)
         assert left(tmp_path) == ["a.slc.partial", "whole.slc"]
         assert "a.slc.partial keeps the 32 batches" in caught.value.__notes__[0]
         file.write_bytes(good)

@@ -107,9 +107,9 @@ def test_shards_become_one_file(tmp_path, full):
         assert all(same(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_workers_make_the_same_file(tmp_path, full):
+def test_threads_make_the_same_file(tmp_path, full):
     recode(full, tmp_path / "a.slc", "topk:k=3")
-    recode(full, tmp_path / "b.slc", "topk:k=3", workers=2)
+    recode(full, tmp_path / "b.slc", "topk:k=3", threads=2)
     assert bytes_of(tmp_path / "a.slc") == bytes_of(tmp_path / "b.slc")
 
 

@@ -59,11 +59,11 @@ def test_threads_of_the_linear_algebra_do_not_change_bytes(tmp_path):
     assert found[0] == found[1] and len(found[0]) == 65
 
 
-def test_workers_do_not_change_bytes(tmp_path):
+def test_threads_of_encode_do_not_change_bytes(tmp_path):
     dump = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
-    for workers in (1, 2):
+    for threads in (1, 2):
         encode(
-            dump, tmp_path / f"{workers}.slc", codec="transform:rank=4,step=1,peaks=2",
-            workers=workers,
+            dump, tmp_path / f"{threads}.slc", codec="transform:rank=4,step=1,peaks=2",
+            threads=threads,
         )  # fmt: skip
     assert (tmp_path / "1.slc").read_bytes() == (tmp_path / "2.slc").read_bytes()

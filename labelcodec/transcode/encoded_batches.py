@@ -1,0 +1,78 @@
+"""Reading and encoding of batches, on one thread or several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+
+from labelcodec.batch import LabelBatch, Labels
+from labelcodec.codecs import float_bits
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.codecs.interface import Codec
+from labelcodec.threads import ordered_map
+from labelcodec.writer import prepare
+
+_NO_LABELS = Labels(1, np.zeros((0, 1), np.float16))
+
+
+class Batches(Protocol):
+    """Source of batches; several threads read from it at once."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def read(self, i: int) -> LabelBatch:
+        """Batch i."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """An encoded batch.
+
+    Attributes:
+        payload: the encoded bytes.
+        batch: the batch without its labels.
+        nonfinite: whether the labels held NaN or infinite values.
+    """
+
+    payload: bytes
+    batch: LabelBatch
+    nonfinite: bool
+
+
+def encoded(
+    source: Batches,
+    coder: BatchCoder,
+    codec: Codec,
+    allow_nonfinite: bool,
+    todo: range,
+    threads: int | None = None,
+) -> Iterator[Encoded]:
+    """Read and encode the batches at the positions `todo`, in order.
+
+    Args:
+        source: the batches, by position.
+        coder: codec with its tables.
+        codec: the codec's configuration.
+        allow_nonfinite: store NaN and infinities that the codec would refuse.
+        todo: positions of the batches.
+        threads: number of threads, see `labelcodec.threads`; it does not change the bytes.
+
+    Raises:
+        LabelcodecError: a batch is invalid, or the codec cannot store its labels.
+    """
+    encode = partial(_encode_one, source, coder, codec, allow_nonfinite)
+    return ordered_map(encode, todo, threads)
+
+
+def _encode_one(
+    source: Batches, coder: BatchCoder, codec: Codec, allow_nonfinite: bool, i: int
+) -> Encoded:
+    batch = prepare(source.read(i), codec, allow_nonfinite)
+    payload = coder.encode(batch)
+    nonfinite = not float_bits.all_finite(batch.labels.value)
+    return Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)

@@ -1,0 +1,111 @@
+"""How many threads there are, and a map over them that keeps the order of its items."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from labelcodec import threads
+from labelcodec.errors import ConfigError
+from labelcodec.threads import ordered_map, thread_count, usable_cpus
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_results_come_in_order(count):
+    gate = threading.Event()
+
+    def square(i: int) -> int:
+        if i == 0 and count > 1:  # the first is the last to be done
+            gate.wait(10)
+        elif i == 1:
+            gate.set()
+        return i * i
+
+    assert list(ordered_map(square, range(50), count)) == [i * i for i in range(50)]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_the_first_failure_is_raised(count):
+    def fail(i: int) -> int:
+        if i in (4, 5):
+            raise ValueError(str(i))
+        return i
+
+    results = ordered_map(fail, range(20), count)
+    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="4"):
+        next(results)
+
+
+def test_few_items_are_in_flight():
+    started = []
+    results = ordered_map(started.append, range(1000), 2)
+    next(results)
+    assert len(started) <= 2 * threads.AHEAD + 3
+    results.close()
+    count = len(started)
+    assert count < 100 and not any(t.name.startswith("labelcodec") for t in threading.enumerate())
+
+
+def test_one_thread_is_the_callers_own():
+    assert (
+        list(ordered_map(lambda i: threading.get_ident(), range(3), 1))
+        == [threading.get_ident()] * 3
+    )
+
+
+def test_an_argument_goes_before_the_variable(monkeypatch):
+    monkeypatch.setenv("LABELCODEC_THREADS", "3")
+    assert thread_count() == 3 and thread_count(2) == 2
+    monkeypatch.setenv("LABELCODEC_THREADS", "")
+    assert thread_count() == usable_cpus()
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
+def test_a_variable_that_is_no_number(monkeypatch, text):
+    monkeypatch.setenv("LABELCODEC_THREADS", text)
+    with pytest.raises(ConfigError, match="whole number"):
+        thread_count()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_affinity():
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert usable_cpus() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "cpus"),
+    [
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 2),
+        ("0::/a\n", {"cpu.max": "max 100000", "a/cpu.max": "100000 100000"}, 1),
+        ("0::/a\n", {"a/cpu.max": "1000 100000"}, 1),
+        ("0::/\n", {}, 64),
+        (
+            "3:cpu,cpuacct:/job\n0::/\n",
+            {
+                "cpu,cpuacct/job/cpu.cfs_quota_us": "300000",
+                "cpu,cpuacct/job/cpu.cfs_period_us": "100000",
+            },
+            3,
+        ),
+        ("3:cpu:/job\n", {"cpu/job/cpu.cfs_quota_us": "-1"}, 64),
+        ("4:memory:/job\n", {"memory/job/cpu.max": "100000 100000"}, 64),
+    ],
+)
+def test_quotas(monkeypatch, tmp_path, line, files, cpus):
+    """Of cgroup v2 and v1: the smallest quota on the way up, in whole CPUs."""
+    (tmp_path / "self").write_text(line)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    monkeypatch.setattr(threads, "CGROUPS", tmp_path)
+    monkeypatch.setattr(threads, "OWN_CGROUPS", tmp_path / "self")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    assert usable_cpus() == cpus
