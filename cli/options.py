@@ -12,13 +12,19 @@ import click
 from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
+THREADS = "LABELCODEC_THREADS"
 OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
 
 
 def _set_threads(context: click.Context, option: click.Parameter, threads: int | None) -> None:
     """Keep --threads in the environment, where the library and child processes look for it."""
-    if threads is not None:
-        os.environ["LABELCODEC_THREADS"] = str(threads)
+    if threads is None:
+        return
+    before = os.environ.get(THREADS)
+    os.environ[THREADS] = str(threads)
+    context.call_on_close(
+        lambda: os.environ.pop(THREADS) if before is None else os.environ.update({THREADS: before})
+    )
 
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")

@@ -35,18 +35,8 @@ LAYERS = (
 # imports at its top; augmentation parts import it in the functions that replay on tensors.
 NUMPY_ONLY = {
     *("augmentation", "batch", "checks", "codecs", "container", "entropy", "files", "formats"),
-    *(
-        "analysis",
-        "header",
-        "image_names",
-        "mapdiff",
-        "planner",
-        "plugins",
-        "progress",
-        "reader",
-        "threads",
-    ),
-    *("streams", "transcode", "validation", "writer"),
+    *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
+    *("streams", "threads", "transcode", "validation", "writer"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 
