@@ -132,7 +132,14 @@ typedef struct {
 } dense2_input;
 
 /* The octave of a value in the cell 0 or -1, negative; 0 if the part is malformed. */
-static int dense2_gap(bit_reader *gaps) {
+INLINED int dense2_gap(bit_reader *gaps) {
+    if (gaps->end - gaps->position >= 64) {
+        uint64_t word = load64(gaps->data + (gaps->position >> 3)) >> (gaps->position & 7);
+        uint32_t head = (uint32_t)word & (((uint32_t)1 << MAX_GAP) - 1);
+        int gap = head ? highest_bit(head & (0 - head)) + 1 : 0;
+        gaps->position += (unsigned)gap;
+        return -gap;
+    }
     for (int octave = -1; octave >= -MAX_GAP; octave--) {
         uint64_t bit;
         if (bits_take(gaps, 1, &bit))
