@@ -9,6 +9,7 @@ import io
 import math
 import pickletools
 import random
+import re
 import struct
 from collections.abc import Callable
 from functools import lru_cache
@@ -56,14 +57,20 @@ def originals() -> list[bytes]:
         [crop.numpy(), flip.numpy(), logits.numpy().astype(">f4").reshape(4, 2, 3)],
         [crop.T, torch.nn.Parameter(logits), {"a": (1, 2, "text")}, np.float16(1), b"bytes"],
     ]  # fmt: skip
-    files = []
-    for content in contents:
-        for options in (*({"pickle_protocol": p} for p in range(2, 6)), {"zip": False}):
-            zipped = options.pop("zip", True)
-            out = io.BytesIO()
-            torch.save(content, out, _use_new_zipfile_serialization=zipped, **options)
-            files.append(out.getvalue())
-    return files
+    files = [
+        saved(content, pickle_protocol=protocol) for content in contents for protocol in range(2, 6)
+    ]
+    views = [logits, logits[1:3].T, crop.numpy(), "text"]  # of one storage
+    legacy = saved(views, _use_new_zipfile_serialization=False)
+    key = re.compile(rb"X.\0\0\0[0-9]{9,}", re.DOTALL)  # an address, another one in every process
+    return [*files, *[key.sub(archives.text("1234"), legacy)] * 4]
+
+
+def saved(content: Any, **options: Any) -> bytes:
+    """What torch.save writes."""
+    out = io.BytesIO()
+    torch.save(content, out, **options)
+    return out.getvalue()
 
 
 @lru_cache(maxsize=1)

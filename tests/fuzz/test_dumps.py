@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from labelcodec.formats.torch_file import read_torch_file
 from tests.fuzz import dump_cases, dumps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -22,6 +23,11 @@ def test_only_our_errors_come_out() -> None:
     for kind in kinds:  # neither all good nor all bad
         outcomes = {what for k, what in report.outcomes if k == kind}
         assert {"DumpError", "UnsafeError"} & outcomes and {"read", "parsed"} & outcomes, kind
+
+
+def test_the_originals_are_valid() -> None:
+    for data in dump_cases.originals():
+        read_torch_file(data)
 
 
 def test_cases_can_be_made_again() -> None:
