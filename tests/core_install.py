@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,8 @@ def check_commands(dump: Path) -> None:
     assert "identical" in run("compare", dump, "labels.slc")
     run("decode", "labels.slc", "copy")
     assert "identical" in run("compare", "copy", dump)
+    shutil.copytree(dump / "epoch_0", "seeded/epoch_0")  # without the file of its image order
+    run("encode", "seeded", "seeded.slc", "--loader-seed", 42)
     run("merge", "all.slc", "labels.slc")
     run("plan", "--classes", 1000, "--ipc", 10)
     run("codecs")
