@@ -21,6 +21,8 @@ MAX_CONTEXTS = 1 << 10
 MAX_SYMBOLS = 1 << 8
 
 
+_FREQUENCIES = [varint.encode(freq) for freq in range(SLOTS + 1)]
+
 Lookup = tuple[NDArray[np.uint8], NDArray[np.uint32]]
 """Decoding tables: (K, 4096) symbol that owns each slot, and the (K, S) packed intervals."""
 
@@ -98,8 +100,7 @@ def to_bytes(tables: TableSet) -> bytes:
         used = [i for i, freq in enumerate(row) if freq]
         first, length = (used[0], used[-1] + 1 - used[0]) if used else (0, 0)
         out += varint.encode(first) + varint.encode(length)
-        for freq in row[first : first + length]:
-            out += varint.encode(freq)
+        out += b"".join(_FREQUENCIES[freq] for freq in row[first : first + length])
     return bytes(out)
 
 

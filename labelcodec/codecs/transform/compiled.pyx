@@ -51,6 +51,18 @@ cdef extern from "labelcodec/codecs/transform/peaks.h" nogil:
     )
     void scaled(const int32_t *, size_t, float, float *)
 
+cdef extern from "labelcodec/codecs/transform/fitting.h" nogil:
+    void mix_to "mix_rows"(
+        const int64_t *, const float *, const float *, size_t, size_t, float *
+    )
+    void sum_to "sum_rows"(
+        const int64_t *, const float *, const float *, size_t, size_t, double *
+    )
+    void add_masses(
+        const int32_t *, const float *, const float *, float, const uint8_t *, size_t, unsigned,
+        int32_t, double *, double *
+    )
+
 c.rans_start()
 
 # Context tables, each input capped at the value from which on the context stays the same.
@@ -300,3 +312,75 @@ def logits(units, float unit):
         with nogil:
             scaled(&values[0, 0], values.shape[0] * values.shape[1], unit, &out[0, 0])
     return result
+
+
+def _check_mixing(image, weight, size_t images):
+    """Image indices and weights of two images per label."""
+    if image.shape != weight.shape or image.ndim != 2 or image.shape[1] != 2:
+        raise ValueError("two images per label are needed, and their weights")
+    if image.size and (int(image.min()) < 0 or int(image.max()) >= images):
+        raise ValueError(f"an image outside 0..{images - 1}")
+
+
+def mix_rows(image, weight, mean):
+    """As `reference.mix_rows`."""
+    _check_mixing(image, weight, len(mean))
+    cdef const int64_t[:, ::1] index = np.ascontiguousarray(image, np.int64)
+    cdef const float[:, ::1] share = np.ascontiguousarray(weight, np.float32)
+    cdef const float[:, ::1] means = np.ascontiguousarray(mean, np.float32)
+    cdef size_t rows = index.shape[0], width = means.shape[1]
+    result = np.zeros((rows, width), np.float32)
+    cdef float[:, ::1] out = result
+    if result.size:
+        with nogil:
+            mix_to(&index[0, 0], &share[0, 0], &means[0, 0], rows, width, &out[0, 0])
+    return result
+
+
+def sum_rows(image, weight, labels, size_t images):
+    """As `reference.sum_rows`."""
+    _check_mixing(image, weight, images)
+    cdef const int64_t[:, ::1] index = np.ascontiguousarray(image, np.int64)
+    cdef const float[:, ::1] share = np.ascontiguousarray(weight, np.float32)
+    cdef const float[:, ::1] label = np.ascontiguousarray(labels, np.float32)
+    cdef size_t rows = index.shape[0], width = label.shape[1]
+    if label.shape[0] != index.shape[0]:
+        raise ValueError("as many labels as mixtures are needed")
+    sums = np.zeros((images, width))
+    cdef double[:, ::1] out = sums
+    if label.size:
+        with nogil:
+            sum_to(&index[0, 0], &share[0, 0], &label[0, 0], rows, width, &out[0, 0])
+    return sums.astype(np.float32)
+
+
+def distance_masses(units, counts, classes, p, q, weight, unsigned shift, int groups):
+    """As `reference.distance_masses`."""
+    cdef const int32_t[:, ::1] unit = np.ascontiguousarray(units, np.int32)
+    cdef const float[:, ::1] first = np.ascontiguousarray(p, np.float32)
+    cdef const float[:, ::1] second = np.ascontiguousarray(q, np.float32)
+    cdef const float[::1] weights = np.ascontiguousarray(weight, np.float32).reshape(-1)
+    cdef const int64_t[::1] chosen = np.ascontiguousarray(classes, np.int64)
+    cdef size_t rows = unit.shape[0], width = unit.shape[1], row
+    cdef const int64_t[::1] ends = _ends(counts, classes, width)
+    cdef Py_ssize_t i
+    if not unit.shape[0] == first.shape[0] == second.shape[0] == weights.shape[0]:
+        raise ValueError("masses of other labels")
+    if not unit.shape[1] == first.shape[1] == second.shape[1] or groups < 1 or shift > 31:
+        raise ValueError("masses of other classes")
+    if ends.shape[0] != unit.shape[0] + 1:
+        raise ValueError("as many counts as labels are needed")
+    p_mass, q_mass = np.zeros(groups), np.zeros(groups)
+    cdef double[::1] p_out = p_mass, q_out = q_mass
+    cdef uint8_t[::1] flags = np.zeros(width, np.uint8)
+    with nogil:
+        for row in range(rows):
+            for i in range(ends[row], ends[row + 1]):
+                flags[chosen[i]] = 1
+            add_masses(
+                &unit[row, 0], &first[row, 0], &second[row, 0], weights[row], &flags[0], width,
+                shift, groups - 1, &p_out[0], &q_out[0],
+            )
+            for i in range(ends[row], ends[row + 1]):
+                flags[chosen[i]] = 0
+    return p_mass, q_mass

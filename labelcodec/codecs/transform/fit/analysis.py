@@ -73,9 +73,21 @@ class Analysis:
 
     def peaks(self, price: float) -> Peaks:
         """Choose the peaks that save at least `price` nats per bit."""
-        counts, places, classes = kernels().choose(
-            self.scores, self.gain, peak_prices(self.scores.shape[1], price), MAX_PEAKS
+        return self.peaks_at(*self.choose(price))
+
+    def choose(
+        self, price: float, most: int = MAX_PEAKS
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Counts (B,), positions (P,) and classes (P,) of at most `most` peaks per label."""
+        chosen: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] = kernels().choose(
+            self.scores, self.gain, peak_prices(self.scores.shape[1], price), most
         )
+        return chosen
+
+    def peaks_at(
+        self, counts: NDArray[np.int64], places: NDArray[np.int64], classes: NDArray[np.int64]
+    ) -> Peaks:
+        """The peaks at chosen positions of the ranking, whose classes these are."""
         rows = np.repeat(np.arange(len(counts)), counts)
         before = self.scores[rows, classes]
         target = np.ldexp(self.centred[rows, classes].astype(np.float64), self.basis.point)
@@ -102,9 +114,7 @@ class Analysis:
         """The price at which labels have `peaks` peaks on average; 0 if there are never so many."""
         target, price = round(peaks * len(self.scores)), FIRST_PRICE
         while price > LAST_PRICE:
-            counts, places, classes = kernels().choose(
-                self.scores, self.gain, peak_prices(self.scores.shape[1], price), MAX_PEAKS
-            )
+            counts, places, classes = self.choose(price)
             if len(places) > target:
                 rows = np.repeat(np.arange(len(counts)), counts)
                 worth = self.gain[rows, classes] / peak_bits(places)

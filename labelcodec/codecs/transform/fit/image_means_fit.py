@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.fit.sample import Sample
 from labelcodec.codecs.transform.format import (
@@ -69,15 +70,15 @@ class _Mixing:
 
     def times(self, mean: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, R) labels predicted from means (K, R)."""
-        own, partner = (self.weight[:, i : i + 1] * mean[self.shown.image[:, i]] for i in (0, 1))
-        result: NDArray[np.float32] = own + partner
+        result: NDArray[np.float32] = kernels().mix_rows(self.shown.image, self.weight, mean)
         return result
 
     def back(self, labels: NDArray[np.float32]) -> NDArray[np.float32]:
         """(K, R) product of the transposed matrix with labels (N, R)."""
-        image, weight = self.shown.image.ravel(), self.weight
-        sums = [np.bincount(image, (weight * y[:, None]).ravel(), self.images) for y in labels.T]
-        return np.stack(sums, axis=1).astype(np.float32)
+        sums: NDArray[np.float32] = kernels().sum_rows(
+            self.shown.image, self.weight, labels, self.images
+        )
+        return sums
 
     def squares(self) -> NDArray[np.float64]:
         """(K,) squared column norms."""

@@ -15,8 +15,9 @@ from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.compact import TransformLabels
 from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.candidate import Candidate
+from labelcodec.codecs.transform.fit.peak_choice import PeakChoice
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
-from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, fit_tail, with_price
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, fit_tail, with_price
 from labelcodec.codecs.transform.format import (
     GAP_CONTEXTS,
     MAX_CODED,
@@ -43,6 +44,7 @@ class Trial:
         """Quantise the labels of `truth`."""
         self.candidate, self._truth = candidate, truth
         self._analysis = candidate.analyse(truth.sample)
+        self._choice = PeakChoice(self._analysis, 2.0 ** PRICES[0])
         bare = self._compact(NO_PEAKS)
         model = ContextModel.fit([bare])
         self._streams, tables_ = _cost(model.value_integers(bare), VALUE_CONTEXTS)
@@ -52,7 +54,7 @@ class Trial:
 
     def _compact(self, price: float) -> TransformLabels:
         analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
-        return analysis.compact(analysis.peaks(price))
+        return analysis.compact(analysis.peaks_at(*self._choice.at(price)))
 
     def bytes(self, price: float, total: int) -> float:
         """Estimated bytes per label; the frequency tables are fitted to these very labels.
@@ -76,7 +78,7 @@ class Trial:
             measures: names of the distances.
         """
         analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
-        peaks = analysis.peaks(price)
+        peaks = analysis.peaks_at(*self._choice.at(price))
         analysis = replace(analysis, basis=fit_tail(analysis, peaks))
         return self._truth.measure(analysis.basis.logits(analysis.expand(peaks)), measures)
 

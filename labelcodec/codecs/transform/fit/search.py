@@ -34,7 +34,7 @@ from labelcodec.codecs.transform.fit.table_fit import PRICES, fit_coder
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.errors import DataError
 
-START, STRIDE, TRIALS = 1.2, 0.6, 7
+START, STRIDE, TRIALS = 1.2, 0.6, 4
 USUAL_PRICE = -9.0  # log2
 FINER = 0.1  # change of log2 step where a small sample was too optimistic
 ROUNDS = 8

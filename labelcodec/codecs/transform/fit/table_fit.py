@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.context_model import ContextModel, column_classes, zones_of
@@ -105,15 +106,12 @@ def fit_tail(analysis: Analysis, peaks: Peaks) -> BasisTables:
     """
     basis, true = analysis.basis, analysis.centred
     units = analysis.expand(peaks)
-    group = np.minimum((units.max(axis=1, keepdims=True) - units) >> basis.shift, TAIL - 1)
-    group[peaks.rows, peaks.classes] = TAIL
     full = basis.logits(units)
     base = true.max(axis=1, keepdims=True)
     p, q = (np.exp(np.minimum((z - base) / TAIL_TEMPERATURE, MAX_EXPONENT)) for z in (true, full))
     weight = 1 / p.sum(axis=1, keepdims=True)
-    true_mass, coded_mass = (
-        np.bincount(group.ravel(), (mass * weight).ravel(), minlength=TAIL + 1)[:TAIL]
-        for mass in (p, q)
+    true_mass, coded_mass = kernels().distance_masses(
+        units, peaks.counts, peaks.classes, p, q, weight, basis.shift, TAIL
     )
     seen = np.minimum(true_mass, coded_mass) > 0
     ratio = np.where(seen, true_mass, 1) / np.where(seen, coded_mass, 1)

@@ -1,5 +1,6 @@
 """The transform codec's kernels in NumPy: the reference implementation of `compiled`."""
 
+from labelcodec.codecs.transform.reference.fitting import distance_masses, mix_rows, sum_rows
 from labelcodec.codecs.transform.reference.images import (
     eighths,
     mixed,
@@ -20,12 +21,15 @@ from labelcodec.codecs.transform.reference.symbols import (
 __all__ = [
     "choose",
     "coefficient_contexts",
+    "distance_masses",
     "eighths",
     "expand",
     "gap_decode",
     "logits",
+    "mix_rows",
     "mixed",
     "ranked_classes",
     "restored",
+    "sum_rows",
     "value_decode",
 ]
