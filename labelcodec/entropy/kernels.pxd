@@ -38,9 +38,6 @@ cdef extern from "labelcodec/entropy/rans.h" nogil:
     )
     int token_values(bit_reader *, const uint8_t *, size_t, uint32_t, int64_t *)
     size_t rans_encode(const uint32_t *, size_t, unsigned, uint16_t *, uint32_t *)
-    size_t rans_encode_columns(
-        const uint32_t *, size_t, size_t, unsigned, uint16_t *, uint32_t *
-    )
     uint32_t token_of(uint64_t, unsigned *, uint64_t *)
     uint32_t interval_of(const uint32_t *, size_t, size_t, uint32_t, unsigned *, uint64_t *)
     size_t encode_values(

@@ -192,37 +192,27 @@ INLINED uint32_t divided(uint32_t n, uint32_t d) {
 
 /* Encode intervals (start << 16 | frequency), last symbol first.
  *
- * intervals: (rows, columns), coded column by column. words: room for rows * columns + 1; states:
- * (lanes,) receives the final states.
+ * words: room for count + 1; states: (lanes,) receives the final states.
  * Returns the index of the first word in the order in which a decoder reads them. */
-SEPARATE size_t rans_encode_columns(const uint32_t *restrict intervals, size_t rows,
-                                    size_t columns, unsigned lanes, uint16_t *restrict words,
-                                    uint32_t *restrict states) {
+SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, unsigned lanes,
+                            uint16_t *restrict words, uint32_t *restrict states) {
     uint32_t state[MAX_LANES];
     for (unsigned lane = 0; lane < lanes; lane++)
         state[lane] = FIRST_STATE;
-    size_t used = rows * columns;
-    unsigned lane = (unsigned)(used % lanes);
-    for (size_t column = columns; column-- > 0;)
-        for (size_t row = rows; row-- > 0;) {
-            lane = (lane ? lane : lanes) - 1;
-            uint32_t interval = intervals[row * columns + column], own = state[lane];
-            uint32_t start = interval >> 16, freq = interval & 0xFFFF;
-            words[used] = (uint16_t)own; /* kept only if the state is full; avoids a branch */
-            unsigned full = own >> 20 >= freq;
-            used -= full;
-            own >>= full << 4;
-            uint32_t quotient = divided(own, freq);
-            state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
-        }
+    size_t used = count;
+    unsigned lane = (unsigned)(count % lanes);
+    for (size_t i = count; i-- > 0;) {
+        lane = (lane ? lane : lanes) - 1;
+        uint32_t start = intervals[i] >> 16, freq = intervals[i] & 0xFFFF, own = state[lane];
+        words[used] = (uint16_t)own; /* kept only if the state is full; avoids a branch */
+        unsigned full = own >> 20 >= freq;
+        used -= full;
+        own >>= full << 4;
+        uint32_t quotient = divided(own, freq);
+        state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
+    }
     memcpy(states, state, lanes * sizeof *states);
     return used + 1;
-}
-
-/* Encode a plain sequence of intervals. */
-static size_t rans_encode(const uint32_t *intervals, size_t count, unsigned lanes,
-                          uint16_t *words, uint32_t *states) {
-    return rans_encode_columns(intervals, count, 1, lanes, words, states);
 }
 
 /* Token, number of extra bits and extra bits of an integer below 2^32. */

@@ -21,6 +21,7 @@ cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
         uint32_t *low
         int32_t *residual
         int32_t *contexts
+        uint32_t *tile
         uint32_t *intervals
         uint64_t *escapes
         uint8_t *packed_low
@@ -123,10 +124,11 @@ def dense_encode(
     cdef uint8_t[::1] low_out = low
     cdef uint64_t[::1] escape_out = escapes
     cdef uint16_t[::1] high = np.empty(classes, np.uint16)
-    cdef uint32_t[::1] wide = np.empty(cells + classes, np.uint32)
+    cdef uint32_t[::1] wide = np.empty(cells + (TILE + 1) * classes, np.uint32)
     cdef int32_t[::1] narrow = np.zeros(LAGS + 2 * classes, np.int32)
     cdef dense_output out
-    out.high, out.low, out.intervals = &high[0], &wide[cells], &wide[0]
+    out.high, out.intervals = &high[0], &wide[0]
+    out.low, out.tile = &wide[cells], &wide[cells + classes]
     out.residual, out.contexts = &narrow[0], &narrow[LAGS + classes]
     out.escapes, out.packed_low = &escape_out[0], &low_out[0]
     with nogil:
@@ -134,7 +136,7 @@ def dense_encode(
             &model.model, &raw[0], is_half, &class_at[0], shift, drop, &symbol[0], &packed[0, 0],
             symbols, out,
         )
-        first = c.rans_encode_columns(&wide[0], rows, classes, lanes, &word[0], &state[0])
+        first = c.rans_encode(&wide[0], cells, lanes, &word[0], &state[0])
     return states, words[first:], (escapes[:escaped] & 0xFFFF).astype(np.uint16), low[:size]
 
 

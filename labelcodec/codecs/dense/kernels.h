@@ -73,34 +73,56 @@ VECTORISED static uint32_t row_intervals(const uint32_t *packed, uint32_t symbol
     return escaped;
 }
 
-/* One label in class order: its high bits, and its low bits without the `drop` lowest.
- * One function for each width of the values. */
+/* One label in class order: its high bits, and its low bits without the `drop` lowest. `low` has
+ * room for C values and is first filled with the values. One function for each width of them. */
 #define ROW_SPLIT(NAME, TYPE)                                                                      \
-    static void NAME(const TYPE *bits, const int32_t *order, size_t classes, unsigned shift,       \
-                     unsigned drop, uint16_t *restrict high, uint32_t *restrict low) {             \
-        const uint32_t mask = ((uint32_t)1 << shift) - 1;                                          \
+    VECTORISED static void NAME(const TYPE *restrict bits, const int32_t *restrict order,          \
+                                size_t classes, unsigned shift, unsigned drop,                     \
+                                uint16_t *restrict high, TYPE *restrict low) {                     \
+        const TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                      \
+        for (size_t c = 0; c < classes; c++)                                                       \
+            low[c] = bits[order[c]];                                                               \
         for (size_t c = 0; c < classes; c++) {                                                     \
-            uint32_t value = bits[order[c]];                                                       \
+            TYPE value = low[c];                                                                   \
             high[c] = (uint16_t)(value >> shift);                                                  \
-            low[c] = (value & mask) >> drop;                                                       \
+            low[c] = (TYPE)((value & mask) >> drop);                                               \
         }                                                                                          \
     }
 
 ROW_SPLIT(row_split16, uint16_t)
 ROW_SPLIT(row_split32, uint32_t)
 
-/* Append values of `width` bits, eight at a time where they fit one word. */
-INLINED void put_row(bit_writer *out, const uint32_t *low, size_t count, unsigned width) {
+/* Four values of `width` (0..7) bits, 16 bits apart in a word, moved next to each other. */
+INLINED uint64_t squeezed(uint64_t word, unsigned width) {
+    const uint64_t even = 0x0000FFFF0000FFFFu, lowest = 0x00000000FFFFFFFFu;
+    word = (word & even) | (word >> 16 & even) << width;
+    return (word & lowest) | (word >> 32) << (2 * width);
+}
+
+/* Append values of `width` bits. */
+static void put_row16(bit_writer *out, const uint16_t *low, size_t count, unsigned width) {
     size_t i = 0;
     if (width <= 7)
         for (; i + 8 <= count; i += 8) {
-            uint64_t word = 0;
-            for (unsigned j = 0; j < 8; j++)
-                word |= (uint64_t)low[i + j] << (j * width);
-            bits_put(out, word, 8 * width);
+            uint64_t first = squeezed(load64((const uint8_t *)(low + i)), width);
+            uint64_t second = squeezed(load64((const uint8_t *)(low + i + 4)), width);
+            bits_put(out, first | second << (4 * width), 8 * width);
         }
     for (; i < count; i++)
         bits_put(out, low[i], width);
+}
+
+static void put_row32(bit_writer *out, const uint32_t *low, size_t count, unsigned width) {
+    for (size_t i = 0; i < count; i++)
+        bits_put(out, low[i], width);
+}
+
+/* Write (tile, C) intervals to columns of (C, B): to[c * rows + i] = from[i * C + c]. */
+static void transpose_tile(const uint32_t *restrict from, size_t tile, size_t classes,
+                           uint32_t *restrict to, size_t rows) {
+    for (size_t c = 0; c < classes; c++)
+        for (size_t i = 0; i < tile; i++)
+            to[c * rows + i] = from[i * classes + c];
 }
 
 static int compare_escapes(const void *a, const void *b) {
@@ -114,7 +136,8 @@ typedef struct {
     uint32_t *low;       /* (C,) */
     int32_t *residual;   /* (4 + C,), beginning with 4 zeros */
     int32_t *contexts;   /* (C,) */
-    uint32_t *intervals; /* (B, C) */
+    uint32_t *tile;      /* (TILE, C) intervals, to be transposed */
+    uint32_t *intervals; /* (C, B) */
     uint64_t *escapes;   /* (B * C,): coding position << 16 | high bits, in coding order */
     uint8_t *packed_low; /* B * C * (shift - drop) bits and 16 bytes of room */
 } dense_output;
@@ -129,14 +152,18 @@ static size_t dense_encode(const dense_model *model, const void *bits, int is_ha
     bit_writer low = {out.packed_low, 0, 0};
     size_t count = 0;
     for (size_t row = 0; row < rows; row++) {
-        uint32_t *intervals = out.intervals + row * classes;
-        if (is_half)
+        uint32_t *intervals = out.tile + row % TILE * classes;
+        if (row && row % TILE == 0)
+            transpose_tile(out.tile, TILE, classes, out.intervals + row - TILE, rows);
+        if (is_half) {
             row_split16((const uint16_t *)bits + row * classes, order, classes, shift, drop,
-                        out.high, out.low);
-        else
+                        out.high, (uint16_t *)out.low);
+            put_row16(&low, (const uint16_t *)out.low, classes, shift - drop);
+        } else {
             row_split32((const uint32_t *)bits + row * classes, order, classes, shift, drop,
                         out.high, out.low);
-        put_row(&low, out.low, classes, shift - drop);
+            put_row32(&low, out.low, classes, shift - drop);
+        }
         row_contexts(model, out.high, out.residual, out.contexts);
         if (!row_intervals(packed, (uint32_t)symbols, symbol_of, out.high, out.contexts, classes,
                            intervals))
@@ -147,6 +174,8 @@ static size_t dense_encode(const dense_model *model, const void *bits, int is_ha
                 out.escapes[count++] = (uint64_t)(c * rows + row) << 16 | out.high[c];
             }
     }
+    size_t left = (rows - 1) % TILE + 1;
+    transpose_tile(out.tile, left, classes, out.intervals + rows - left, rows);
     bits_flush(&low);
     qsort(out.escapes, count, sizeof *out.escapes, compare_escapes);
     return count;
