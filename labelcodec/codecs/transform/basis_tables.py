@@ -116,10 +116,10 @@ class BasisTables:
         """
         bound = float((np.abs(coefficients) @ self._reach).max(initial=0))
         vectors: NDArray[Any] = self._single if bound < EXACT_SINGLE else self.vectors
-        sums = coefficients.astype(vectors.dtype) @ vectors
-        scores: NDArray[Any] = sums.astype(np.int32 if bound < EXACT_SINGLE else np.int64)
-        scores += self._offset
-        return np.clip(scores, -MAX_SCORE, MAX_SCORE, out=scores).astype(np.int32, copy=False)
+        scores: NDArray[np.int32] = kernels().clipped(
+            coefficients.astype(vectors.dtype) @ vectors, self._offset
+        )
+        return scores
 
     def raised(self, scores: NDArray[np.int32], residuals: NDArray[np.int64]) -> NDArray[np.int32]:
         """Logits of peaks, in units.

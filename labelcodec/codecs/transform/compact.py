@@ -86,15 +86,11 @@ class TransformLabels:
         classes = kernels().ranked_classes(scores, self.counts, self.places)
         return rows, classes, self.basis.raised(scores[rows, classes], self.residuals)
 
-    def units(self) -> NDArray[np.int32]:
-        """(B, C) int32 logits in units of 2^-point."""
-        basis, scores = self.basis, self.basis.scores(self.coefficients)
-        _, classes, values = self._peaks(scores)
-        full: NDArray[np.int32] = kernels().expand(
-            scores, self.counts, classes, values, basis.tail, basis.shift
-        )
-        return full
-
     def dense(self) -> NDArray[np.float32]:
         """(B, C) float32 logits."""
-        return self.basis.logits(self.units())
+        basis, scores = self.basis, self.basis.scores(self.coefficients)
+        _, classes, values = self._peaks(scores)
+        logits: NDArray[np.float32] = kernels().expand_logits(
+            scores, self.counts, classes, values, basis.tail, basis.shift, 2.0**-basis.point
+        )
+        return logits

@@ -4,6 +4,7 @@
 import numpy as np
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from labelcodec.codecs.transform.contexts import gap_context, residual_context
 from labelcodec.codecs.transform.format import MAX_CODED
@@ -50,6 +51,8 @@ cdef extern from "labelcodec/codecs/transform/peaks.h" nogil:
         int64_t *, int64_t *
     )
     void scaled(const int32_t *, size_t, float, float *)
+    void clip_single(const float *, const int32_t *, size_t, int32_t *)
+    void clip_double(const double *, const int32_t *, size_t, int32_t *)
 
 cdef extern from "labelcodec/codecs/transform/fitting.h" nogil:
     void mix_to "mix_rows"(
@@ -301,6 +304,59 @@ def expand(scores, counts, classes, values, tail, unsigned shift):
                     &correction[0], correction.shape[0] - 1, shift,
                 )
     return full
+
+
+def clipped(sums, mean):
+    """As `reference.clipped`."""
+    cdef const float[:, ::1] single
+    cdef const double[:, ::1] wide
+    cdef const int32_t[::1] means = np.ascontiguousarray(mean, np.int32)
+    cdef size_t rows = sums.shape[0], width = sums.shape[1], row
+    cdef bint is_single = sums.dtype == np.float32
+    if means.shape[0] != width:
+        raise ValueError("as many means as classes are needed")
+    scores = np.empty((rows, width), np.int32)
+    cdef int32_t[:, ::1] out = scores
+    if not scores.size:
+        return scores
+    if is_single:
+        single = np.ascontiguousarray(sums)
+    else:
+        wide = np.ascontiguousarray(sums, np.float64)
+    with nogil:
+        for row in range(rows):
+            if is_single:
+                clip_single(&single[row, 0], &means[0], width, &out[row, 0])
+            else:
+                clip_double(&wide[row, 0], &means[0], width, &out[row, 0])
+    return scores
+
+
+def expand_logits(scores, counts, classes, values, tail, unsigned shift, float unit):
+    """As `reference.expand_logits`."""
+    cdef const int32_t[:, ::1] score = np.ascontiguousarray(scores, np.int32)
+    cdef const int64_t[::1] chosen = np.ascontiguousarray(classes, np.int64)
+    cdef const int32_t[::1] value = np.ascontiguousarray(values, np.int32)
+    cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
+    cdef size_t rows = score.shape[0], width = score.shape[1], row, peaks = chosen.shape[0]
+    cdef const int64_t[::1] ends = _ends(counts, classes, width)
+    if ends.shape[0] != score.shape[0] + 1 or value.shape[0] != chosen.shape[0] or shift > 31:
+        raise ValueError("as many counts as labels are needed, and as many values as classes")
+    result = np.empty((rows, width), np.float32)
+    if not result.size:
+        return result
+    cdef float[:, ::1] out = result
+    cdef int32_t[::1] full = np.empty(width, np.int32)
+    with nogil:
+        for row in range(rows):
+            memcpy(&full[0], &score[row, 0], width * sizeof(int32_t))
+            expand_row(
+                &full[0], width, &chosen[ends[row]] if peaks else NULL,
+                &value[ends[row]] if peaks else NULL, ends[row + 1] - ends[row],
+                &correction[0], correction.shape[0] - 1, shift,
+            )
+            scaled(&full[0], width, unit, &out[row, 0])
+    return result
 
 
 def logits(units, float unit):

@@ -106,8 +106,10 @@ static uint32_t rank_limit(const ranker *rank, size_t classes, size_t needed, ui
 }
 
 /* Rank the classes within a coarse distance: rank->sorted[i] & (2^20 - 1) is the class at position
- * i. Returns how many there are. A bucket sort by coarse distance, then by key. */
-static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit) {
+ * i, for the ascending positions `places`, or all if that is NULL. Returns how many classes there
+ * are. A bucket sort by coarse distance, then by key in the buckets that hold a position. */
+static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit,
+                          const int64_t *places, size_t remaining) {
     const int32_t high = rank->high;
     flag_within(rank->coarse, classes, (uint16_t)limit, rank->flags);
     unsigned fold = 0; /* from a coarse distance to its bucket */
@@ -140,9 +142,12 @@ static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, u
     }
     size_t first = 0; /* start[b] is now the end of bucket b */
     for (size_t bucket = 0; bucket < BUCKETS && first < count; bucket++) {
-        if (start[bucket] - first > 1)
-            sort_keys(rank->sorted + first, start[bucket] - first);
-        first = start[bucket];
+        size_t stop = start[bucket], holds = places ? 0 : 1;
+        for (; places && remaining && (size_t)*places < stop; places++, remaining--)
+            holds = 1;
+        if (holds && stop - first > 1)
+            sort_keys(rank->sorted + first, stop - first);
+        first = stop;
     }
     return count;
 }
@@ -154,7 +159,8 @@ static void classes_at(ranker *rank, const int32_t *scores, size_t classes, cons
         return;
     uint32_t farthest = rank_open(rank, scores, classes);
     size_t needed = (size_t)places[count - 1] + 1;
-    rank_within(rank, scores, classes, rank_limit(rank, classes, needed, farthest));
+    uint32_t limit = rank_limit(rank, classes, needed, farthest);
+    rank_within(rank, scores, classes, limit, places, count);
     for (size_t i = 0; i < count; i++)
         chosen[i] = (int64_t)(rank->sorted[places[i]] & ((1 << CLASS_BITS) - 1));
 }
@@ -179,9 +185,30 @@ static void expand_row(int32_t *full, size_t classes, const int64_t *chosen, con
         full[chosen[i]] = values[i];
 }
 
-VECTORISED static void scaled(const int32_t *units, size_t count, float unit, float *logits) {
+VECTORISED static void scaled(const int32_t *restrict units, size_t count, float unit,
+                              float *restrict logits) {
     for (size_t i = 0; i < count; i++)
         logits[i] = (float)units[i] * unit;
+}
+
+/* Scores of one label: exact sums of products plus the means, within +-MAX_SCORE units. */
+#define MAX_SCORE (1 << 29)
+VECTORISED static void clip_single(const float *restrict sums, const int32_t *restrict mean,
+                                   size_t classes, int32_t *restrict scores) {
+    for (size_t c = 0; c < classes; c++) { /* |sum| < 2^24, |mean| <= 2^29 */
+        int32_t score = (int32_t)sums[c] + mean[c];
+        score = score > MAX_SCORE ? MAX_SCORE : score;
+        scores[c] = score < -MAX_SCORE ? -MAX_SCORE : score;
+    }
+}
+
+static void clip_double(const double *restrict sums, const int32_t *restrict mean, size_t classes,
+                        int32_t *restrict scores) {
+    for (size_t c = 0; c < classes; c++) { /* |sum| < 2^53 */
+        int64_t score = (int64_t)sums[c] + mean[c];
+        score = score > MAX_SCORE ? MAX_SCORE : score;
+        scores[c] = (int32_t)(score < -MAX_SCORE ? -MAX_SCORE : score);
+    }
 }
 
 /* Choose the peaks of a label whose gain is worth their bits.
@@ -208,7 +235,7 @@ static size_t choose_row(ranker *rank, const int32_t *scores, const float *gain,
         }
     if (!likely)
         return 0;
-    size_t count = 0, left = 0, ranked = rank_within(rank, scores, classes, limit);
+    size_t count = 0, left = 0, ranked = rank_within(rank, scores, classes, limit, NULL, 0);
     for (size_t place = 0; place < ranked; place++) {
         size_t own = rank->sorted[place] & ((1 << CLASS_BITS) - 1);
         if (gain[own] > price[place]) {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.transform import Transform, compiled, reference
-from labelcodec.codecs.transform.basis_tables import EXACT_SINGLE
+from labelcodec.codecs.transform.basis_tables import EXACT, EXACT_SINGLE
 from labelcodec.codecs.transform.compact import TransformLabels
 from labelcodec.codecs.transform.fit.peak_bits import peak_prices
 from labelcodec.codecs.transform.tensors import expand, expand_on
@@ -85,6 +85,25 @@ def test_twins_agree(seed, ties):
         twin.expand(scores, counts, ranked[0], values, tail, 3) for twin in (reference, compiled)
     ]
     np.testing.assert_array_equal(*full)
+    wide = [
+        twin.expand_logits(scores, counts, ranked[0], values, tail, 3, 2.0**-9)
+        for twin in (reference, compiled)
+    ]
+    np.testing.assert_array_equal(*wide)
+    np.testing.assert_array_equal(wide[0], full[0].astype(np.float32) * np.float32(2.0**-9))
+
+
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from([np.float32, np.float64]))
+@settings(max_examples=40, deadline=None)
+def test_scores_are_clipped_alike(seed, kind):
+    rng = np.random.default_rng(seed)
+    most = EXACT_SINGLE if kind is np.float32 else EXACT
+    sums = rng.integers(-most + 1, most, (3, 7)).astype(kind)
+    sums[0, 0], sums[0, 1] = most - 1, 1 - most
+    mean = rng.integers(-(1 << 29), (1 << 29) + 1, 7).astype(np.int32)
+    clipped = [twin.clipped(sums, mean) for twin in (reference, compiled)]
+    np.testing.assert_array_equal(*clipped)
+    assert clipped[0].dtype == clipped[1].dtype == np.int32
 
 
 def test_single_and_double_precision_give_the_same_scores(compact):

@@ -8,7 +8,9 @@ from labelcodec.codecs.transform.reference.images import (
 )
 from labelcodec.codecs.transform.reference.peaks import (
     choose,
+    clipped,
     expand,
+    expand_logits,
     logits,
     ranked_classes,
 )
@@ -20,10 +22,12 @@ from labelcodec.codecs.transform.reference.symbols import (
 
 __all__ = [
     "choose",
+    "clipped",
     "coefficient_contexts",
     "distance_masses",
     "eighths",
     "expand",
+    "expand_logits",
     "gap_decode",
     "logits",
     "mix_rows",

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.codecs.transform.format import MAX_SCORE
+
 Array = NDArray[Any]
 
 
@@ -79,3 +81,25 @@ def logits(units: Array, unit: float) -> Array:
     values = units.astype(np.float32)
     values *= np.float32(unit)
     return values
+
+
+def expand_logits(
+    scores: Array, counts: Array, classes: Array, values: Array, tail: Array, shift: int,
+    unit: float,
+) -> Array:  # fmt: skip
+    """(B, C) float32 logits of what `expand` gives, in units of `unit` logits."""
+    return logits(expand(scores, counts, classes, values, tail, shift), unit)
+
+
+def clipped(sums: Array, mean: Array) -> Array:
+    """Scores: sums of products plus the means, clipped to the range of scores.
+
+    Args:
+        sums: (B, C) float32 or float64 whole numbers, below 2^24 or 2^53 in magnitude.
+        mean: (C,) int32 means in units.
+
+    Returns:
+        (B, C) int32 scores within ±2^29.
+    """
+    whole = sums.astype(np.int64) + mean
+    return np.asarray(np.clip(whole, -MAX_SCORE, MAX_SCORE), np.int32)
