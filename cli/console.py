@@ -215,8 +215,10 @@ def as_json(value: Any) -> None:
 
 
 def note(message: str) -> None:
-    """Print a remark to stderr."""
-    click.echo(printable(f"labelcodec: {message}"), err=True)
+    """Print a remark to stderr; parameters that a library message names become flags."""
+    context = click.get_current_context(silent=True)
+    flag_of = {} if context is None else flags(context.find_root().command)
+    click.echo(printable(f"labelcodec: {with_flags(message, flag_of)}"), err=True)
 
 
 def size(number: float | None) -> str:

@@ -13,6 +13,7 @@ from . import console, options, render
 @click.option(
     "--plot", metavar="PNG", type=options.PATH, help="Plot accuracy against size to this file."
 )
+@options.threads
 @options.as_json
 @click.pass_context
 def demo(context: click.Context, /, plot: Path | None, json_: bool) -> None:
@@ -29,13 +30,14 @@ def demo(context: click.Context, /, plot: Path | None, json_: bool) -> None:
       labelcodec demo --plot accuracy.png
     """
     from labelcodec.demo import roundtrip, whole_path
+    from labelcodec.pipeline.threads import torch_threads
 
     with console.progress("round trip") as progress:
         trip = roundtrip.run(progress)
     if not json_:
         render.round_trip(trip)
         click.echo()
-    with console.stages() as stages:
+    with torch_threads(), console.stages() as stages:
         students = whole_path.run(whole_path.FULL, stages)
     if json_:
         console.as_json({**trip.to_json(), "students": students.to_json()})

@@ -20,6 +20,7 @@ from . import console, options, render
 @click.option("--teacher-weights", type=options.PATH, help="File of the teacher's weights.")
 @options.no_resize
 @options.workers
+@options.threads
 @options.device
 @options.as_json
 def evaluate(
@@ -46,9 +47,10 @@ def evaluate(
 
     from labelcodec.pipeline.distributed import rank
     from labelcodec.pipeline.evaluate_runs import evaluate_runs
+    from labelcodec.pipeline.threads import torch_threads
 
     first = rank() == 0
-    with console.progress("evaluate", shown=first) as progress:
+    with torch_threads(), console.progress("evaluate", shown=first) as progress:
         results = evaluate_runs(
             images,
             runs,

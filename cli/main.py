@@ -14,6 +14,7 @@ from . import (
     decode,
     demo,
     encode,
+    environment,
     evaluate,
     inspect,
     merge,
@@ -66,4 +67,5 @@ for command in COMMANDS.values():
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
+    environment.set_defaults()
     sys.exit(console.run(cli, args))

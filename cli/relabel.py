@@ -136,6 +136,7 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 )
 @options.seed("Seed of the image order and the augmentation.")
 @options.workers
+@options.threads
 @options.device
 @options.force
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
@@ -174,11 +175,16 @@ def relabel(
     from labelcodec.images import list_images
     from labelcodec.pipeline.distributed import rank
     from labelcodec.pipeline.relabelling import relabel as run
+    from labelcodec.pipeline.threads import torch_threads
 
     (operations, magnitude), scale = more.pop("randaugment"), more.pop("scale")
     listing, first = list_images(images), rank() == 0
     try:
-        with console.resumable(), console.progress("relabel", shown=first) as progress:
+        with (
+            torch_threads(),
+            console.resumable(),
+            console.progress("relabel", shown=first) as progress,
+        ):
             report = run(
                 listing,
                 target,

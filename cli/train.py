@@ -71,6 +71,7 @@ def _setting(text: str) -> dict[str, Any]:
 @options.normalisation()
 @options.seed("Seed of the initial weights and the order of batches.")
 @options.workers
+@options.threads
 @options.device
 @click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 @options.as_json
@@ -118,6 +119,7 @@ def train(
 
     from labelcodec.pipeline.distributed import rank
     from labelcodec.pipeline.run_folder import CHECKPOINT
+    from labelcodec.pipeline.threads import torch_threads
     from labelcodec.pipeline.training import train as run
     from labelcodec.pipeline.training_recipe import load_recipe, merge_settings
 
@@ -125,7 +127,11 @@ def train(
     empty: dict[str, Any] = {}
     settings = load_recipe(recipe, reduce(merge_settings, changes, empty))
     first = rank() == 0
-    with console.resumable(out / CHECKPOINT), console.progress("train", shown=first) as bar:
+    with (
+        torch_threads(),
+        console.resumable(out / CHECKPOINT),
+        console.progress("train", shown=first) as bar,
+    ):
         report = run(
             labels,
             images,

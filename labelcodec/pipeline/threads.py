@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from labelcodec import threads
+
+OPENMP = "OMP_NUM_THREADS"
+
 
 def thread_count() -> int:
-    """Number of threads torch computes with; OMP_NUM_THREADS sets it for torch and BLAS alike."""
+    """Number of threads that torch computes with."""
     return torch.get_num_threads()
+
+
+@contextmanager
+def torch_threads() -> Iterator[None]:
+    """Let torch use as many threads as `labelcodec.threads.thread_count` says, and no more after.
+
+    LABELCODEC_THREADS decides; without it OMP_NUM_THREADS, which torch itself follows; without
+    both, torch's own number is lowered to that of the CPUs that this process may use. A program of
+    the user's sets torch's threads itself: only the commands call this.
+
+    Raises:
+        ConfigError: LABELCODEC_THREADS is not a whole number of 1 or more.
+    """
+    before = torch.get_num_threads()
+    if os.environ.get(threads.VARIABLE):
+        torch.set_num_threads(threads.thread_count())
+    elif not os.environ.get(OPENMP):
+        torch.set_num_threads(min(before, threads.usable_cpus()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def thread_change_note(path: Path, before: int, now: int) -> str:
@@ -22,6 +51,6 @@ def thread_change_note(path: Path, before: int, now: int) -> str:
     """
     return (
         f"{path}: torch had threads={before} and has threads={now} now; the run continues, but not "
-        "to the same bits as an uninterrupted run (for those, resume with "
-        f"OMP_NUM_THREADS={before} on as many cores)"
+        f"to the same bits as an uninterrupted run (for those, resume with `threads={before}` on "
+        f"as many cores, or torch.set_num_threads({before}) in a program)"
     )

@@ -62,7 +62,10 @@ def load_batch(
 
 
 def start_worker(number: int) -> None:
-    """`worker_init_fn` of a `DataLoader`: leave Ctrl-C and locked files to the parent process."""
+    """`worker_init_fn` of a `DataLoader`: leave Ctrl-C and locked files to the parent process.
+
+    torch itself gives a worker one thread.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_to_parent()
 

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
 import labelcodec
@@ -220,16 +219,16 @@ def test_a_run_of_other_threads_is_gone_on_with_and_told(capsys, room, monkeypat
     def interrupt(*_) -> None:
         raise KeyboardInterrupt
 
-    threads, again = torch.get_num_threads(), (*TRAIN, *STUDENT, *CPU, "--resume")
+    again = (*TRAIN, *STUDENT, *CPU, "--resume", "--threads", 2)
     with monkeypatch.context() as patch:
         patch.setattr("labelcodec.pipeline.training.amend", interrupt)
         more = ("--validate", "validation", "--validate-every", 1)
-        assert call(capsys, *TRAIN, *STUDENT, *CPU, *more).status == 130
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
+        assert call(capsys, *TRAIN, *STUDENT, *CPU, *more, "--threads", 1).status == 130
     found = call(capsys, *again, "--json")
     assert (found.status, found.json()["epochs"]) == (0, 2)
-    said = f"torch had threads={threads} and has threads={threads + 1} now; the run continues"
+    said = "torch had threads=1 and has threads=2 now; the run continues"
     assert found.err.startswith(f"labelcodec: run/checkpoint.pt: {said}")
+    assert "resume with --threads 1 on as many cores" in found.err
     assert found.err.count("\n") == 1
     assert call(capsys, *again) == (0, "run/student.pt: 2 epochs\n", "")
 
@@ -238,14 +237,13 @@ def test_a_relabel_of_other_threads_is_gone_on_with_and_told(capsys, room, monke
     def interrupt(*_) -> None:
         raise KeyboardInterrupt
 
-    threads, given = torch.get_num_threads(), (*RELABEL, *SMALL)
+    given = (*RELABEL, *SMALL)
     with monkeypatch.context() as patch:
         patch.setattr("labelcodec.writer.Writer.adopt", interrupt)
-        assert call(capsys, *given).status == 130
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
-    found = call(capsys, *given, "--resume")
+        assert call(capsys, *given, "--threads", 1).status == 130
+    found = call(capsys, *given, "--resume", "--threads", 2)
     assert (found.status, found.out) == (0, "new.slc: 44 labels in 12 batches\n")
-    assert found.err.startswith(f"labelcodec: new.slc: torch had threads={threads} and has ")
+    assert found.err.startswith("labelcodec: new.slc: torch had threads=1 and has threads=2 now")
     assert found.err.count("\n") == 1
 
 
