@@ -54,7 +54,7 @@ def where(used: Mapping[str, Any]) -> str:
 def paired(jobs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
     """Seconds of each job in each round; jobs take turns, so that a slow spell hits all alike."""
     for job in jobs.values():
-        job()  # warm caches, compile kernels
+        job()  # warm caches
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(rounds):
         for name, job in jobs.items():

@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads of ours, not f
 import click
 import torch
 from common import machine, markdown, paired, ratio, require_data, save, where, write_report
-from container import lpqld_dump
+from peers import lpqld_dump
 
 import labelcodec
 from labelcodec import LabelBatch
