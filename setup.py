@@ -34,11 +34,14 @@ def kernels(room: str) -> Extension:
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         py_limited_api=True,
         extra_compile_args=FLAGS,
-        optional=True,
     )
 
 
+modules = cythonize([kernels(room) for room in ROOMS], build_dir="build/cython", quiet=True)
+for module in modules:
+    module.optional = True  # which `cythonize` does not hand on
+
 setup(
-    ext_modules=cythonize([kernels(room) for room in ROOMS], build_dir="build/cython", quiet=True),
+    ext_modules=modules,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labelcodec.progress import Progress
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+NOT_COMPILED = "the compiled kernels are missing"  # begins the one warning meant for users
 
 
 class Interrupted(click.ClickException):
@@ -36,6 +37,8 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # library warnings are meant for programmers
+        warnings.filterwarnings("default", NOT_COMPILED)
+        warnings.showwarning = lambda message, *_: note(str(message))
     try:
         status = command.main(args, prog_name="labelcodec", standalone_mode=False)
         return status if isinstance(status, int) else 0

@@ -31,7 +31,7 @@ def run(*arguments: object, status: int = 0) -> str:
 def check_commands(dump: Path) -> None:
     """Encode, look, convert and decode."""
     run("encode", dump, "labels.slc")
-    run("encode", "labels.slc", "small.slc", "--codec", "topk:k=10", "--workers", 2)
+    run("encode", "labels.slc", "small.slc", "--codec", "topk:k=10", "--threads", 2)
     run("encode", dump, "tiny.slc", "--codec", "transform:rank=8,step=9,peaks=4")
     run("inspect", "labels.slc", "--batch", 0)
     assert json.loads(run("stats", "labels.slc", "--json"))
