@@ -45,7 +45,7 @@ def test_the_environment_forces_the_reference_without_a_word():
 
 
 def test_the_program_says_so_in_one_line(tmp_path):
-    """Also what it prints last: the labels, from the same bytes."""
+    """And goes on: the file is read by the reference."""
     golden = next((ROOT / "spec" / "vectors").rglob("topk/*.slc"))
     code = (
         "import sys; sys.modules['labelcodec.entropy.compiled'] = None; "

@@ -98,6 +98,36 @@ static ranking_facts rank_labels(const int64_t *position, size_t classes, const 
     return facts;
 }
 
+/* Begin to decode class sets: no position yet, and the context of the first gap. */
+static void set_start(size_t rows, int64_t *last, uint16_t *contexts) {
+    for (size_t row = 0; row < rows; row++) {
+        last[row] = -1;
+        contexts[row] = FIRST_GAP;
+    }
+}
+
+/* The i-th members, into column i of (B, k), and the contexts of the next gaps. values: (B,) gaps;
+ * order: (C,) class at each position. MALFORMED if a position is past the last class. */
+INLINED int set_step(size_t i, size_t rows, size_t k, const int64_t *order, size_t classes,
+                     const int64_t *values, int64_t *last, int64_t *previous, int64_t *before,
+                     uint16_t *contexts, int64_t *members) {
+    int64_t highest = 0;
+    for (size_t row = 0; row < rows; row++) {
+        int64_t own = last[row] + values[row] + 1;
+        highest = own > highest ? own : highest;
+        last[row] = own;
+        before[row] = i ? previous[row] : values[row];
+        previous[row] = values[row];
+    }
+    if (highest >= (int64_t)classes)
+        return MALFORMED;
+    for (size_t row = 0; row < rows; row++) {
+        members[row * k + i] = order[last[row]];
+        contexts[row] = gap_context((uint32_t)(previous[row] + before[row] + 1));
+    }
+    return GOOD;
+}
+
 /* Decode class sets to classes in order of position, (B, k).
  *
  * order: (C,) class at each position. last, previous, before: (B,) scratch; symbols, contexts,
@@ -106,29 +136,13 @@ static int set_decode(rans_decoder *rans, bit_reader bits, const rans_tables *ta
                       size_t k, const int64_t *order, size_t classes, int64_t *last,
                       int64_t *previous, int64_t *before, uint8_t *symbols, uint16_t *contexts,
                       int64_t *values, int64_t *members) {
-    for (size_t row = 0; row < rows; row++) {
-        last[row] = -1;
-        contexts[row] = FIRST_GAP;
-    }
-    for (size_t i = 0; i < k; i++) {
-        int64_t highest = 0;
+    set_start(rows, last, contexts);
+    for (size_t i = 0; i < k; i++)
         if (rans_symbols(rans, table, contexts, 0, rows, symbols) ||
-            token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values))
+            token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values) ||
+            set_step(i, rows, k, order, classes, values, last, previous, before, contexts,
+                     members))
             return MALFORMED;
-        for (size_t row = 0; row < rows; row++) {
-            int64_t own = last[row] + values[row] + 1;
-            highest = own > highest ? own : highest;
-            last[row] = own;
-            before[row] = i ? previous[row] : values[row];
-            previous[row] = values[row];
-        }
-        if (highest >= (int64_t)classes)
-            return MALFORMED;
-        for (size_t row = 0; row < rows; row++) {
-            members[row * k + i] = order[last[row]];
-            contexts[row] = gap_context((uint32_t)(previous[row] + before[row] + 1));
-        }
-    }
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }
 

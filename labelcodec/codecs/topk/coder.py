@@ -160,9 +160,12 @@ class TopKCoder(Coder):
             if len(rest) or (index < 0).any() or (index >= self.classes).any():
                 raise CorruptError(f"a top-k class outside 0..{self.classes - 1}")
         elif index_data[0] & ~TIES_BY_CLASS == CODED and k <= MAX_K:
-            levels = self._decode_levels(value_data, samples, k)
-            ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
-            index = self._decode_index(body, samples, levels, ties_by_class)
+            if index_data[0] == CODED == value_data[0]:
+                index, levels = self._decode_untied(body, value_data, samples, k)
+            else:
+                levels = self._decode_levels(value_data, samples, k)
+                ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
+                index = self._decode_index(body, samples, levels, ties_by_class)
             value = self._to_values(levels, value_data[1], blank.precision)
         else:
             raise CorruptError("top-k labels of unknown form")
@@ -172,9 +175,26 @@ class TopKCoder(Coder):
             floor = packing.unpack_floats(floor_data, kind, samples)
         return Labels(self.classes, value, index, blank.space, blank.tail, blank.precision, floor)
 
+    def _decode_untied(
+        self, index_data: memoryview, value_data: memoryview, samples: int, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Classes and levels whose permutations take no account of ties: the usual case."""
+        _check_values(value_data)
+        members, permutation = _split_index(index_data)
+        index, levels, status = kernels().labels_decode(
+            coding.split_symbols(members, samples * k),
+            coding.split_symbols(value_data[2:], samples * k),
+            coding.split_rans(permutation, samples * k),
+            samples, self.order, ranking.rank_contexts(k), self.step is not None,
+            self.sets.lookup, self.gaps.lookup,
+        )  # fmt: skip
+        if status:
+            part = ("kept classes", "label values", "class ranks")[status - 1]
+            raise CorruptError(f"the entropy-coded {part} do not decode")
+        return index, levels
+
     def _decode_levels(self, data: memoryview, samples: int, k: int) -> NDArray[np.int64]:
-        if len(data) < 3 or data[1] >= 32:
-            raise CorruptError("top-k values of impossible shape")
+        _check_values(data)
         if data[0] == CONSTANT:
             level, position = varint.decode(data, 2)
             if position != len(data):
@@ -192,16 +212,13 @@ class TopKCoder(Coder):
         self, data: memoryview, samples: int, levels: NDArray[np.int64], ties_by_class: bool
     ) -> NDArray[np.int64]:
         k = levels.shape[1]
-        length, position = varint.decode(data, 0)
-        split = position + length
-        if split > len(data):
-            raise CorruptError("the kept classes are longer than their stream")
-        states, words, extra = coding.split_symbols(data[position:split], samples * k)
+        members_data, permutation = _split_index(data)
+        states, words, extra = coding.split_symbols(members_data, samples * k)
         members = coding.good(
             kernels().set_decode(states, words, extra, samples, k, self.order, self.sets.lookup),
             "kept classes",
         )
-        states, words = coding.split_rans(data[split:], samples * k)
+        states, words = coding.split_rans(permutation, samples * k)
         coded_levels = levels if ties_by_class else ranking.distinct((samples, k))
         decoded = kernels().order_decode(states, words, coded_levels, members)
         return coding.good(decoded, "class ranks")
@@ -252,6 +269,29 @@ def _within(value: NDArray[Any], step: float) -> bool:
     """Whether all values are finite and few enough steps from zero to be coded as tokens."""
     with np.errstate(invalid="ignore"):
         return bool((np.abs(value.astype(np.float64) / step) < MAX_INTEGER // 2 - 1).all())
+
+
+def _check_values(data: memoryview) -> None:
+    """Check the head of a LABEL_VALUES stream.
+
+    Raises:
+        CorruptError: it is too short, or drops more bits than a value has.
+    """
+    if len(data) < 3 or data[1] >= 32:
+        raise CorruptError("top-k values of impossible shape")
+
+
+def _split_index(data: memoryview) -> tuple[memoryview, memoryview]:
+    """Split a LABEL_INDEX stream behind its head into class sets and permutations.
+
+    Raises:
+        CorruptError: the class sets are longer than the stream.
+    """
+    length, position = varint.decode(data, 0)
+    split = position + length
+    if split > len(data):
+        raise CorruptError("the kept classes are longer than their stream")
+    return data[position:split], data[split:]
 
 
 def _need(streams: Mapping[Stream, memoryview], stream: Stream) -> memoryview:

@@ -52,6 +52,24 @@ cdef extern from "labelcodec/codecs/topk/values.h" nogil:
     int level_bits16(const int64_t *, size_t, unsigned, unsigned, uint16_t *)
     int level_bits32(const int64_t *, size_t, unsigned, unsigned, uint32_t *)
 
+cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
+    ctypedef struct label_scratch:
+        int64_t *last
+        int64_t *previous
+        int64_t *before
+        int64_t *values
+        uint16_t *contexts
+        uint8_t *set_symbols
+        uint8_t *value_symbols
+        uint64_t *reciprocals
+        int16_t *entries
+        int64_t *members
+    int labels_to "labels_decode"(
+        c.rans_decoder *, c.bit_reader, const c.rans_tables *, c.rans_decoder *, c.bit_reader,
+        const c.rans_tables *, const uint16_t *, c.rans_decoder *, size_t, size_t,
+        const int64_t *, size_t, int, label_scratch, int64_t *, int64_t *
+    )
+
 MAX_K = 4096
 
 c.rans_start()
@@ -226,6 +244,53 @@ def levels_decode(
             &out[0, 0],
         )
     return levels, status
+
+
+def labels_decode(
+    set_part, value_part, order_part, size_t rows, order, contexts, bint is_signed, set_lookup,
+    value_lookup,
+):
+    """As `reference.labels_decode`."""
+    cdef c.rans_tables set_table, value_table
+    cdef c.rans_decoder set_rans, value_rans, order_rans
+    c.tables_open(&set_table, set_lookup[0], set_lookup[1])
+    c.tables_open(&value_table, value_lookup[0], value_lookup[1])
+    c.decoder_open(&set_rans, set_part[0], set_part[1])
+    c.decoder_open(&value_rans, value_part[0], value_part[1])
+    c.decoder_open(&order_rans, order_part[0], order_part[1])
+    cdef c.bit_reader set_bits = c.reader_of(set_part[2], 0)
+    cdef c.bit_reader value_bits = c.reader_of(value_part[2], 0)
+    cdef const int64_t[::1] classes = np.ascontiguousarray(order, np.int64)
+    cdef const uint16_t[::1] context = np.ascontiguousarray(contexts, np.uint16)
+    cdef size_t k = context.shape[0], count = classes.shape[0]
+    if set_table.contexts < 17 or not 0 < k <= MAX_K:
+        raise ValueError(f"class sets need 17 contexts, and 1..{MAX_K} classes")
+    if int(contexts.max()) >= value_table.contexts:
+        raise ValueError(f"a context outside 0..{value_table.contexts - 1}")
+    if not set_rans.lanes == value_rans.lanes == order_rans.lanes:
+        raise ValueError("parts of different numbers of lanes")
+    index, levels = np.zeros((rows, k), np.int64), np.zeros((rows, k), np.int64)
+    if not rows:
+        return index, levels, 1
+    cdef int64_t[:, ::1] index_out = index, level_out = levels
+    cdef int64_t[::1] wide = np.empty((4 + k) * rows, np.int64)
+    cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
+    cdef int16_t[::1] entries = np.empty(rows * k, np.int16)
+    cdef uint16_t[::1] next_contexts = np.empty(rows, np.uint16)
+    cdef uint8_t[::1] symbols = np.empty(2 * rows, np.uint8)
+    cdef label_scratch to
+    to.last, to.previous, to.before = &wide[0], &wide[rows], &wide[2 * rows]
+    to.values, to.members = &wide[3 * rows], &wide[4 * rows]
+    to.contexts, to.entries, to.reciprocals = &next_contexts[0], &entries[0], &reciprocals[0]
+    to.set_symbols, to.value_symbols = &symbols[0], &symbols[rows]
+    cdef int status
+    with nogil:
+        status = labels_to(
+            &set_rans, set_bits, &set_table, &value_rans, value_bits, &value_table, &context[0],
+            &order_rans, rows, k, &classes[0], count, is_signed, to, &level_out[0, 0],
+            &index_out[0, 0],
+        )
+    return index, levels, status
 
 
 def level_bits(levels, unsigned width, unsigned drop, dtype):

@@ -8,6 +8,19 @@
 
 #include "labelcodec/entropy/rans.h"
 
+/* The i-th levels, into column i of (B, k), from (B,) first levels or falls. */
+INLINED void levels_step(size_t i, size_t rows, size_t k, int is_signed, const int64_t *values,
+                         int64_t *levels) {
+    for (size_t row = 0; row < rows; row++) {
+        int64_t value = values[row];
+        if (i)
+            value = levels[row * k + i - 1] - value;
+        else if (is_signed)
+            value = (value >> 1) ^ -(value & 1);
+        levels[row * k + i] = value;
+    }
+}
+
 /* Decode levels, (B, k). contexts: (k,) context of each rank, below table->contexts.
  * symbols, values: (B,) scratch. A first level is zigzag-mapped if `is_signed`. */
 static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables *table,
@@ -17,14 +30,7 @@ static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables 
         if (rans_symbols(rans, table, NULL, contexts[i], rows, symbols) ||
             token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values))
             return MALFORMED;
-        for (size_t row = 0; row < rows; row++) {
-            int64_t value = values[row];
-            if (i)
-                value = levels[row * k + i - 1] - value;
-            else if (is_signed)
-                value = (value >> 1) ^ -(value & 1);
-            levels[row * k + i] = value;
-        }
+        levels_step(i, rows, k, is_signed, values, levels);
     }
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }

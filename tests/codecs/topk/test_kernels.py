@@ -169,3 +169,41 @@ def test_level_bits(seed, dtype):
     for bad in (-1, 1 << width):
         levels[1, 2] = bad
         assert agree_or_fail("level_bits", levels, width, drop, dtype)[1] == 1
+
+
+@few
+@given(seeds, st.integers(1, 9) | st.just(300), st.integers(1, 30), st.sampled_from(LANES))
+def test_three_parts_at_once(seed, rows, k, lanes):
+    rng = np.random.default_rng(seed)
+    classes = int(rng.integers(k, 90))
+    index = np.array([rng.permutation(classes)[:k] for _ in range(rows)])
+    levels, order = falling(rng, rows, k) + (1 << 36), rng.permutation(classes)
+    gaps, contexts, ranks, values, _ = topk_compiled.rank_labels(
+        np.argsort(order), index, levels, False
+    )
+    sets, falls, rank_contexts = (
+        random_table(rng, 17),
+        random_table(rng, 33),
+        rng.integers(0, 33, k),
+    )
+    values[0] &= (1 << 30) - 1
+    set_part = compiled.encode_values(gaps.ravel(), contexts.ravel(), sets.packed, lanes)
+    value_part = compiled.encode_values(
+        values.ravel(), np.repeat(rank_contexts, rows), falls.packed, lanes
+    )
+    distinct = np.tile(-np.arange(k), (rows, 1))
+    order_part = compiled.rans_encode(topk_compiled.order_intervals(ranks, distinct), lanes)
+    rest = (rows, order, rank_contexts, False, sets.lookup, falls.lookup)
+    results = both("labels_decode", set_part, value_part, order_part, *rest)
+    for found, decoded, status in results:
+        assert status == 0 and (found == index).all()
+        assert (decoded[:, 0] == values[0]).all()
+        assert (decoded[:, :-1] - decoded[:, 1:] == values[1:].T).all()
+    which = int(rng.integers(3))
+    parts = [set_part, value_part, (*order_part, order_part[1].view(np.uint8))]
+    parts[which] = damaged(rng, *parts[which])
+    parts[2] = parts[2][:2]
+    (index, levels, status), (other, others, compiled_status) = both("labels_decode", *parts, *rest)
+    assert bool(status) == bool(compiled_status)
+    if not status:
+        assert (index == other).all() and (levels == others).all()
