@@ -196,7 +196,7 @@ class Writer:
             self.add_encoded(self._coder.encode(prepared), prepared)
 
     def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:
-        """Add a batch that was encoded with `coder`, possibly in another process."""
+        """Add a batch that was encoded with `coder`, possibly on another thread."""
         self._records.add_batch(
             payload, side=0, samples=len(batch), number=batch.number, epoch=batch.epoch
         )

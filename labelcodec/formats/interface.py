@@ -57,7 +57,7 @@ class DumpInfo:
 
 
 class Dump(Protocol):
-    """An opened dump. Picklable, so that worker processes can read from it."""
+    """An opened dump. Several threads may read from it at once."""
 
     @property
     def info(self) -> DumpInfo:

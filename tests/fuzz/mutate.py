@@ -89,7 +89,7 @@ def run(
         fix_crc: make checksums, index and trailer right again.
         progress: called with the mutants done.
     """
-    for path in paths:  # so that compiling is not timed
+    for path in paths:  # so that imports are not timed
         verify(path)
     report, before = FuzzReport(), _resident()
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
