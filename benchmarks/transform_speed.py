@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two threads of ours, not four
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import click
 import torch
@@ -130,19 +128,6 @@ def searching(batches: Sequence[LabelBatch], rounds: int) -> dict[str, Any]:
     }
 
 
-def whole_command(source: Path, rounds: int) -> dict[str, Any]:
-    """Seconds of `labelcodec encode DUMP FILE --codec transform:bytes=30`, start-up included."""
-    spec = SEARCHES[-1]
-    with tempfile.TemporaryDirectory() as folder:
-        target = str(Path(folder) / "a.slc")
-        command = [sys.executable, "-m", "labelcodec_cli", "encode", str(source), target]
-        usual = {key: value for key, value in os.environ.items() if not key.endswith("_THREADS")}
-        given = [*command, "--codec", spec, "--force"]
-        job = partial(subprocess.run, given, check=True, env=usual)
-        took = paired({spec: partial(job, capture_output=True)}, rounds)[spec]
-    return {"codec": spec, "seconds": min(took)}
-
-
 def readme_text(result: dict[str, Any]) -> str:
     """The table in docs/benchmarks.md."""
     decoded, encoded = result["decoding"], result["encoding"]
@@ -168,14 +153,6 @@ def readme_text(result: dict[str, Any]) -> str:
             "search for a budget or a quality",
             f"{slowest:.1f} s",
             "the slowest of five, to 13 ... 60 B/label; one thread",
-        ]
-    )
-    whole = result["whole command"]
-    rows.append(
-        [
-            f"`labelcodec encode DUMP FILE --codec {whole['codec']}`",
-            f"{whole['seconds']:.1f} s",
-            "start, reading, search, encoding",
         ]
     )
     return "\n\n".join(
@@ -204,7 +181,6 @@ def main(rounds: int) -> None:
         result["decoding"] = decoding(source, batches, Path(folder), rounds)
     result["encoding"] = encoding(batches, max(rounds // 2, 1))
     result["searching"] = searching(batches, max(rounds // 3, 1))
-    result["whole command"] = whole_command(source, max(rounds // 3, 1))
     save("transform_speed", result)
     write_report("transform-speed", readme_text(result))
     click.echo(json.dumps(result, indent=2))
