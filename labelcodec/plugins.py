@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from labelcodec.errors import ConfigError, UnsupportedError
+from labelcodec.loading import LOADING
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -112,4 +113,5 @@ class Registry(Generic[E]):
 def imported(path: str) -> Any:
     """Import the object 'package.module:name'."""
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    with LOADING:
+        return getattr(import_module(module), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob as _glob
 import operator
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.errors import LabelcodecError, UnsupportedError
 from labelcodec.header import OWN, Header, check_recipe_images
 from labelcodec.image_names import unpack_names
+from labelcodec.loading import LOADING
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
@@ -30,7 +30,8 @@ class Reader:
     """Random access to the batches of a label set, in order of batch number.
 
     Safe to use from several threads and from forked or spawned processes: a batch is read with one
-    positioned read, and an unpickled reader reopens its files.
+    positioned read, and an unpickled reader reopens its files. A fork waits until no thread loads
+    tables.
 
     Example:
         >>> with labelcodec.open("labels.slc") as labels:
@@ -61,7 +62,7 @@ class Reader:
         self._where = str(shards.readers[0].path)
         check_recipe_images(self.header, int(self.index.samples.sum()), self._where)
         self._coders: dict[tuple[int, int], BatchCoder] = {}
-        self._lock = threading.Lock()
+        self._used = False  # modules that decoding needs are imported once a batch was decoded
 
     def __getstate__(self) -> dict[str, Any]:
         return {"shards": self.shards}
@@ -226,20 +227,27 @@ class Reader:
             int(index.number[position]),
             int(index.epoch[position]),
         )
-        return self._with_record(
-            position, lambda shard, side, data: use(self._coder(shard, side), data, key)
-        )
+
+        def with_coder(shard: int, side: int, data: memoryview) -> T:
+            if self._used:
+                return use(self._coder(shard, side), data, key)
+            with LOADING:
+                result = use(self._coder(shard, side), data, key)
+                self._used = True
+                return result
+
+        return self._with_record(position, with_coder)
 
     def _coder(self, shard: int, side: int) -> BatchCoder:
-        with self._lock:
-            coder = self._coders.get((shard, side))
-            if coder is None:
+        if (coder := self._coders.get((shard, side))) is not None:
+            return coder
+        with LOADING:
+            if (shard, side) not in self._coders:
                 record = self.shards.readers[shard]
-                coder = BatchCoder.from_side_information(
+                self._coders[shard, side] = BatchCoder.from_side_information(
                     _header(record), record.side(side), "side information"
                 )
-                self._coders[shard, side] = coder
-            return coder
+            return self._coders[shard, side]
 
 
 def open(paths: PathLike | Sequence[PathLike]) -> Reader:

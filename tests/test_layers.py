@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version", "mapdiff", "progress"},
-    {"extras", "threads"},
+    {"extras", "loading", "threads"},
     {"lazy"},
     {"plugins", "files", "entropy"},
     {"streams", "checks"},

@@ -160,7 +160,8 @@ class EpochPermutations:
 
 
 permutations_of = lru_cache(maxsize=2)(EpochPermutations)
-# A forked child must not inherit a lock that another thread of its parent held.
+# A forked child must not inherit a lock that another thread of its parent held, nor a generator
+# in the midst of drawing.
 os.register_at_fork(after_in_child=permutations_of.cache_clear)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import weakref
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
 
 from labelcodec.container import batch_prefix, layout
@@ -13,6 +12,7 @@ from labelcodec.container.index import Index, Section
 from labelcodec.container.opening import Opened, open_container
 from labelcodec.container.record import read_record
 from labelcodec.errors import CorruptError
+from labelcodec.loading import LOADING
 
 
 class RecordReader:
@@ -41,16 +41,17 @@ class RecordReader:
         self._opened: Opened | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
         self._closed = False
-        self._lock = Lock()
 
     def _file(self) -> Opened:
-        with self._lock:
+        if (opened := self._opened) is not None:
+            return opened
+        with LOADING:
             if self._closed:
                 raise ValueError(f"{self.path}: the reader is closed")
             if self._opened is None:
                 opened = open_container(self.path, self._identity)
-                self._opened = opened
                 self._finalizer = weakref.finalize(self, os.close, opened.fd)
+                self._opened = opened
             return self._opened
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,7 +167,7 @@ class RecordReader:
 
     def close(self) -> None:
         """Close the file; the reader cannot be used afterwards."""
-        with self._lock:
+        with LOADING:
             self._closed = True
             self._opened = None
             if self._finalizer is not None:

@@ -12,6 +12,8 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+from labelcodec.loading import LOADING
+
 NOT_COMPILED = (
     "the compiled kernels are missing, so labelcodec runs on NumPy: the same bytes, but 10 to 100 "
     "times slower; install it again where there is a C compiler"
@@ -29,12 +31,13 @@ def implementation(package: str) -> ModuleType:
     `LABELCODEC_BACKEND=numpy` in the environment forces the reference. Without it, the first
     missing module is reported once, as a `NotCompiledWarning`.
     """
-    if os.environ.get("LABELCODEC_BACKEND") != "numpy":
-        try:
-            return import_module(f"{package}.compiled")
-        except ImportError:
-            _report()
-    return import_module(f"{package}.reference")
+    with LOADING:
+        if os.environ.get("LABELCODEC_BACKEND") != "numpy":
+            try:
+                return import_module(f"{package}.compiled")
+            except ImportError:
+                _report()
+        return import_module(f"{package}.reference")
 
 
 @cache
