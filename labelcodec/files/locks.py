@@ -14,6 +14,9 @@ _locked: set[int] = set()  # file descriptors
 def lock(fd: int, path: Path) -> int:
     """Lock an open file or folder for this process, until `unlock`.
 
+    Between the opening and the lock, another process may have finished its work, so that the file
+    has its final name by now or is gone: then it is not ours to change.
+
     Args:
         fd: its file descriptor.
         path: its path, for the error message.
@@ -22,7 +25,8 @@ def lock(fd: int, path: Path) -> int:
         `fd`.
 
     Raises:
-        MismatchError: another process holds the lock; `fd` is then closed.
+        MismatchError: another process holds the lock, or `path` is another file by now; `fd` is
+            then closed.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -31,8 +35,20 @@ def lock(fd: int, path: Path) -> int:
         raise MismatchError(f"{path}: another process is writing it; wait or stop it") from None
     except OSError:
         pass  # the file system has no locks: avoiding two writers is up to the user
+    if not _is_at(fd, path):
+        os.close(fd)
+        raise MismatchError(
+            f"{path}: another process has just finished or replaced it; run the command again"
+        )
     _locked.add(fd)
     return fd
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def unlock(fd: int) -> None:

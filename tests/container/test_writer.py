@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labelcodec.container import RecordReader, RecordWriter, layout
+from labelcodec.container import RecordReader, RecordWriter, layout, partial
 from labelcodec.errors import DataError, LabelcodecError, MismatchError
 from labelcodec.files import atomic
 from tests.container.sample import HEADER, add, build, content, expected
@@ -80,6 +80,26 @@ def test_partial_file_in_use(path: Path, options: dict[str, bool]) -> None:
             RecordWriter(path, HEADER, **options)
         writer.add_section(b"S", b"side")
         add(writer, 0)
+    assert content(path) == expected([0])
+
+
+@pytest.mark.parametrize("options", [{"resume": True}, {"force": True}])
+def test_a_file_that_is_published_meanwhile_is_left_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool]
+) -> None:
+    """The first writer closes after the second one opened its file and before it is locked."""
+    first = RecordWriter(path, HEADER, force=True)
+    first.add_section(b"S", b"side")
+    add(first, 0)
+    lock = partial.lock
+
+    def late(fd: int, at: Path) -> int:
+        first.close()
+        return lock(fd, at)
+
+    monkeypatch.setattr(partial, "lock", late)
+    with pytest.raises(MismatchError, match="another process has just finished"):
+        RecordWriter(path, HEADER, **options)
     assert content(path) == expected([0])
 
 

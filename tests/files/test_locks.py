@@ -45,3 +45,20 @@ def test_what_is_open_again_is_not_locked(tmp_path) -> None:
     assert opened(tmp_path / "a") == fd
     locks.leave_to_parent()
     os.close(fd)
+
+
+@pytest.mark.parametrize("finished", ["renamed", "removed", "replaced"])
+def test_a_file_that_its_writer_has_finished_is_not_locked(tmp_path, finished: str) -> None:
+    """Opened while another process held it, which ends between the opening and the lock."""
+    path = tmp_path / "a"
+    fd = opened(path)
+    if finished == "removed":
+        path.unlink()
+    else:
+        path.rename(tmp_path / "b")
+    if finished == "replaced":
+        path.touch()
+    with pytest.raises(MismatchError, match="a: another process has just finished or replaced it"):
+        locks.lock(fd, path)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
