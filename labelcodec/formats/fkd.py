@@ -208,7 +208,7 @@ def write_fkd(
             "image's name: only labels from an FKD dump can be written in it"
         )
     label_type = types.get("label_type")
-    if label_type not in TAILS:
+    if not isinstance(label_type, str) or label_type not in TAILS:
         raise DumpError(f"types of the source dump: label_type cannot be {label_type!r}")
     for part in ("coords", "flip", "label"):
         if types.get(part) is None:

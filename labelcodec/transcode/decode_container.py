@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
@@ -13,6 +14,7 @@ from labelcodec.formats import write_dump
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
+from labelcodec.transcode.origin import origin_of
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,8 @@ def decode(
     """
     source, target = Path(source), Path(target)
     with Reader([source]) as reader:
-        origin = reader.header.source or {}
-        target_layout = layout or _own_layout(reader.header)
+        origin = origin_of(reader.header, str(source))
+        target_layout = layout or _own_layout(reader.header, origin)
         if target_layout is None:
             raise DumpError(f"{source}: it was not made from a dump; say which `layout` to write")
         if target.resolve() in source.resolve().parents:
@@ -71,9 +73,8 @@ def decode(
         return DecodeReport(files, is_lossy(reader.header, str(source)), target_layout)
 
 
-def _own_layout(header: Header) -> str | None:
+def _own_layout(header: Header, origin: Mapping[str, Any]) -> str | None:
     """The layout of the source dump; LPQLD's if the labels were reduced from full to top-k."""
-    origin = header.source or {}
     reduced = header.k is not None and origin.get("k") is None
     return "lpqld" if reduced and "layout" in origin else origin.get("layout")
 
@@ -84,7 +85,7 @@ def is_lossy(header: Header, where: str) -> bool:
     `where` names the container in error messages.
     """
     codec = registry.from_config(header.codec, header.config, where)
-    origin = header.source or {}
+    origin = origin_of(header, where)
     fewer = "layout" in origin and origin.get("k") != header.k
     return codec.lossy or fewer or "lossy" in origin
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.transcode.origin import origin_of
 from labelcodec.version import __version__
 
 
@@ -68,7 +69,7 @@ def recode(
             resume=resume,
             progress=progress,
         )
-    passed = (report.header.source or {}).get("lossy", ())
+    passed = origin_of(report.header, str(target)).get("lossy", ())
     notes = [f"the labels have been through {spec}" for spec in passed]
     return replace(report, notes=(*notes, *report.notes))
 
@@ -78,12 +79,11 @@ def _header(header: Header, where: str) -> Header:
 
     `where` names the source in error messages.
     """
-    origin: Mapping[str, Any] | None = header.source
+    origin = origin_of(header, where)
     codec = registry.from_config(header.codec, header.config, where)
     if codec.lossy:
-        earlier = (origin or {}).get("lossy", ())
-        origin = {**(origin or {}), "lossy": [*earlier, registry.spec_of(codec)]}
-    return replace(header, source=origin, creator=CREATOR, version=__version__)
+        origin = {**origin, "lossy": [*origin.get("lossy", ()), registry.spec_of(codec)]}
+    return replace(header, source=origin or header.source, creator=CREATOR, version=__version__)
 
 
 @dataclass(frozen=True)
