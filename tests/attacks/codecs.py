@@ -11,6 +11,7 @@ from tests.attacks import (
     content_headers,
     content_streams,
     content_tables,
+    dense2,
     transform_streams,
     transform_tables,
 )
@@ -20,6 +21,7 @@ MODULES = (
     content_headers,
     content_tables,
     content_streams,
+    dense2,
     transform_tables,
     transform_streams,
 )

@@ -26,6 +26,7 @@ MIB = 1 << 20
 TOPK = Recipe(samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"))
 DENSE = Recipe(samples=8)
 RANK = 3  # of the transform codec's set
+DENSE2_RANK = 2
 
 
 @dataclass
@@ -75,6 +76,10 @@ def valid(recipe: Recipe = TOPK, spec: str = "topk") -> LabelSet:
 
 def dense() -> LabelSet:
     return valid(DENSE, "dense")
+
+
+def dense2() -> LabelSet:
+    return valid(DENSE, f"dense2:rank={DENSE2_RANK}")
 
 
 def floors() -> LabelSet:
