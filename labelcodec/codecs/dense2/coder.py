@@ -188,9 +188,8 @@ class Dense2Coder(Coder):
         )  # fmt: skip
         return coding.good(decoded, "label values")
 
-    def symbols(self, labels: Labels) -> tuple[Symbols, Symbols]:
+    def symbols(self, labels: Labels, coefficients: NDArray[np.int64]) -> tuple[Symbols, Symbols]:
         """Symbols of the coefficients and of the values of labels of the tables' precision."""
-        coefficients = self.coefficients_of(labels)
         weights, size = self.weights(coefficients), self.table.freqs.shape[1]
         bits = float_bits.to_bits(labels.value, labels.precision)
         contexts = kernels().dense2_predict(weights, self.model)[1]
@@ -207,7 +206,8 @@ class Dense2Coder(Coder):
         """
         if labels.precision != self.model.precision:
             return {}
-        coefficients, values = self.symbols(labels)
+        fitted = self.coefficients_of(labels)
+        coefficients, values = self.symbols(labels, fitted)
         counts = (
             coefficients.counts(*self.coefficients.freqs.shape),
             values.counts(*self.table.freqs.shape),
@@ -215,8 +215,8 @@ class Dense2Coder(Coder):
         bits = float_bits.to_bits(labels.value, labels.precision)
         drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
         *_, escaped, gaps, low = kernels().dense2_encode(
-            bits, self.weights(self.coefficients_of(labels)), self.model, drop,
-            self.table.packed, coding.lanes_for(bits.size),
+            bits, self.weights(fitted), self.model, drop, self.table.packed,
+            coding.lanes_for(bits.size),
         )  # fmt: skip
         stored = 8 * (len(gaps) + len(low)) + self.model.width * len(escaped)
         fixed = float(stored + int(coefficients.widths.sum(dtype=int)))

@@ -166,7 +166,7 @@ def _with_tables(coder: Dense2Coder, batches: Sequence[Labels]) -> Dense2Coder:
     wide = replace(coder, model=model, table=tables.fit(np.zeros((shape[0], shape[1] - 1), int)))
     counts, tokens = np.zeros(shape, np.int64), []
     for batch in batches:
-        token, symbols = wide.symbols(batch)
+        token, symbols = wide.symbols(batch, wide.coefficients_of(batch))
         counts += symbols.counts(*shape)
         tokens.append(token)
     used = np.flatnonzero(counts[:, 1:-1].sum(axis=0))
