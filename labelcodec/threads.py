@@ -24,15 +24,17 @@ def thread_count(threads: int | None = None) -> int:
     """Number of threads to use: `threads`, else LABELCODEC_THREADS, else the usable CPUs.
 
     Raises:
-        ConfigError: the environment variable is not a whole number of 1 or more.
+        ConfigError: `threads` or the variable is not a whole number of 1 or more.
     """
     if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"`threads` is {threads}: a whole number of 1 or more is needed")
         return threads
     text = os.environ.get(VARIABLE)
     if not text:
         return usable_cpus()
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"{VARIABLE}={text}: a whole number of 1 or more is needed")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6) or int(text) < 1:
+        raise ConfigError(f"{VARIABLE}={text[:20]}: a whole number of 1 or more is needed")
     return int(text)
 
 
@@ -44,7 +46,7 @@ def usable_cpus() -> int:
 
 
 def _quota() -> int:
-    """CPUs that the cgroups of this process allow together, rounded up; a large number if any."""
+    """CPUs that the cgroups of this process allow, rounded up; 2^20 if they set no limit."""
     allowed = [1 << 20]
     try:
         lines = OWN_CGROUPS.read_text().splitlines()

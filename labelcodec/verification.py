@@ -13,7 +13,7 @@ from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
-from labelcodec.threads import ordered_map
+from labelcodec.threads import ordered_map, thread_count
 from labelcodec.validation import validate
 
 
@@ -53,15 +53,14 @@ def verify(
         threads: number of threads, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
+        ConfigError: an impossible number of threads.
         OSError: the file cannot be read.
     """
-    report = _verify(path, progress, threads)
+    report = _verify(path, progress, thread_count(threads))
     return replace(report, savable=would_save(path)) if report.problems else report
 
 
-def _verify(
-    path: str | os.PathLike[str], progress: Progress | None, threads: int | None
-) -> VerifyReport:
+def _verify(path: str | os.PathLike[str], progress: Progress | None, threads: int) -> VerifyReport:
     problems: list[str] = []
     try:
         with RecordReader(path) as records:

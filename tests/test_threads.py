@@ -63,7 +63,7 @@ def test_an_argument_goes_before_the_variable(monkeypatch):
     assert thread_count() == usable_cpus()
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²"])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²", "٣", "9" * 5000])
 def test_a_variable_that_is_no_number(monkeypatch, text):
     monkeypatch.setenv("LABELCODEC_THREADS", text)
     with pytest.raises(ConfigError, match="whole number"):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from labelcodec.container import RecordReader, layout, record
+from labelcodec.errors import ConfigError
 from labelcodec.verification import verify
 from tests.labelsets import NAMES, batches, write
 
@@ -103,3 +105,14 @@ def test_images_that_the_folder_does_not_have(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         verify(tmp_path / "none.slc")
+
+
+@pytest.mark.parametrize("text", ["0", "abc"])
+def test_a_bad_number_of_threads_is_not_damage(monkeypatch, tmp_path, text):
+    golden = next((Path(__file__).parents[1] / "spec" / "vectors").rglob("*.slc"))
+    monkeypatch.setenv("LABELCODEC_THREADS", text)
+    with pytest.raises(ConfigError, match="whole number"):
+        verify(golden)
+    monkeypatch.delenv("LABELCODEC_THREADS")
+    with pytest.raises(ConfigError, match="whole number"):
+        verify(golden, threads=0)

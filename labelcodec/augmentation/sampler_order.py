@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.limits import check_whole
 from labelcodec.augmentation.spec import MAX_BATCH, MAX_IMAGES
+from labelcodec.entropy.backend import coders
 from labelcodec.errors import ConfigError, FormatError, UnsupportedError
 
 GENERATOR = "torch-random-sampler"
-MAX_WORDS = 1 << 28  # random words before an epoch's permutation: one second of work
+MAX_WORDS = 1 << 28  # random words before an epoch's permutation: a second or two of work
 CHECKPOINT = 1 << 17  # words between two states that are kept for random access
 CACHED_BYTES = 64 << 20  # of permutations: 600 epochs of 50 000 images
 
@@ -150,9 +151,10 @@ class EpochPermutations:
         """(count,) int64, the next words; the generator's state is kept at every checkpoint."""
         pieces = [np.zeros(0, np.int64)]
         while count:
-            size = min(count, CHECKPOINT - self._position % CHECKPOINT)
+            position, size = self._position, min(count, CHECKPOINT - self._position % CHECKPOINT)
+            self._position = -1  # an interrupt while words are drawn leaves no known state
             pieces.append(self._words.random_raw(size).astype(np.int64))
-            self._position += size
+            self._position = position + size
             count -= size
             if self._position == len(self._states) * CHECKPOINT:
                 self._states.append(self._words.state)
@@ -175,8 +177,5 @@ def permutation(words: NDArray[np.int64]) -> NDArray[Any]:
         (n,) permutation; uint16 if that holds it, else int32.
     """
     count = len(words) + 1
-    order = list(range(count))
-    for place, step in enumerate((words % np.arange(count, 1, -1)).tolist()):
-        other = place + step
-        order[place], order[other] = order[other], order[place]
-    return np.array(order, np.uint16 if count <= 1 << 16 else np.int32)
+    order: NDArray[np.int32] = coders().shuffled(words % np.arange(count, 1, -1))
+    return order.astype(np.uint16) if count <= 1 << 16 else order

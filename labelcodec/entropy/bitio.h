@@ -56,7 +56,7 @@ INLINED int bits_take(bit_reader *bits, unsigned width, uint64_t *value) {
     return GOOD;
 }
 
-/* Whether the reader stands in the last byte of its part, or the part is empty and so is it. */
+/* Whether what is left of the part is less than one byte, its padding. */
 INLINED int bits_finished(const bit_reader *bits) {
     return (bits->position + 7) >> 3 == bits->end >> 3;
 }
@@ -190,6 +190,21 @@ static int unpack_digits(const uint8_t *data, size_t size, uint64_t position,
         first = stop;
     }
     return bits_finished(&bits) ? GOOD : MALFORMED;
+}
+
+/* Exchange place i of `order` (count + 1 entries) with place i + steps[i], for i = 0, 1, ….
+ * Returns MALFORMED if a step leads outside. */
+static int shuffle(const int64_t *steps, size_t count, int32_t *order) {
+    for (size_t i = 0; i <= count; i++)
+        order[i] = (int32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        if ((uint64_t)steps[i] > count - i)
+            return MALFORMED;
+        int32_t own = order[i];
+        order[i] = order[i + (size_t)steps[i]];
+        order[i + (size_t)steps[i]] = own;
+    }
+    return GOOD;
 }
 
 /* digits[i] = number of later entries that are smaller than permutation[i]. */

@@ -10,8 +10,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.entropy cimport kernels as c
 
-PADDING = 16  # bytes of room that a bit writer needs behind its output
-
 c.rans_start()
 
 
@@ -45,8 +43,10 @@ def pack_bits(values, widths):
     cdef size_t count = value.shape[0]
     if width.shape[0] != value.shape[0]:
         raise ValueError("as many widths as values are needed")
+    if count and not 0 <= int(np.min(widths)) <= int(np.max(widths)) <= 63:
+        raise ValueError("widths of 0..63 bits are possible")
     size = (int(np.sum(widths, dtype=np.int64)) + 7) >> 3
-    packed = np.empty(size + PADDING, np.uint8)
+    packed = np.empty(size + c.PADDING, np.uint8)
     cdef uint8_t[::1] out = packed
     if count:
         with nogil:
@@ -59,7 +59,7 @@ def pack_fixed(values, unsigned width):
     cdef const int64_t[::1] value = _as(values, np.int64)
     cdef size_t count = value.shape[0]
     size = (count * width + 7) >> 3
-    packed = np.empty(size + PADDING, np.uint8)
+    packed = np.empty(size + c.PADDING, np.uint8)
     cdef uint8_t[::1] out = packed
     if count:
         with nogil:
@@ -85,6 +85,22 @@ def unpack_fixed(const uint8_t[::1] data, unsigned width, values):
         wide = values
         with nogil:
             c.unpack_fixed64(first, size, width, &wide[0], count)
+
+
+def shuffled(steps):
+    """As `reference.shuffled`."""
+    cdef const int64_t[::1] step = _as(steps, np.int64)
+    cdef size_t count = step.shape[0]
+    cdef int status
+    if count >= 1 << 31:
+        raise ValueError(f"{count} steps, at most 2^31 - 1 are possible")
+    order = np.empty(count + 1, np.int32)
+    cdef int32_t[::1] out = order
+    with nogil:
+        status = c.shuffle(&step[0] if count else NULL, count, &out[0])
+    if status:
+        raise ValueError("a step that leads outside")
+    return order
 
 
 def permutation_digits(permutation):
@@ -154,6 +170,9 @@ def rans_encode(intervals, unsigned lanes):
     cdef size_t count = interval.shape[0], first
     if not 0 < lanes <= c.MAX_LANES:
         raise ValueError(f"{lanes} rANS lanes, allowed are 1..{c.MAX_LANES}")
+    lengths = np.bitwise_and(intervals, 0xFFFF)
+    if count and not 0 < int(lengths.min()) <= int(lengths.max()) <= c.SLOTS:
+        raise ValueError(f"intervals of 1..{c.SLOTS} slots are possible")
     states, words = np.empty(lanes, np.uint32), np.empty(count + 1, np.uint16)
     cdef uint32_t[::1] state = states
     cdef uint16_t[::1] word = words
@@ -183,13 +202,13 @@ def encode_values(values, contexts, const uint32_t[:, ::1] packed, unsigned lane
     cdef const int64_t[::1] value = _as(values, np.int64)
     cdef const uint16_t[::1] context = _rows_of(contexts, packed.shape[0])
     cdef size_t count = value.shape[0], symbols = packed.shape[1], first = 0, size = 0
-    if context.shape[0] != value.shape[0] or not 0 < lanes <= c.MAX_LANES:
+    if context.shape[0] != value.shape[0] or not symbols or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("as many contexts as values are needed, and 1..32 lanes")
     _check_range(value)
     states, words = np.full(lanes, 1 << 16, np.uint32), np.empty(count + 1, np.uint16)
     if not count:
         return states, words[1:], np.zeros(0, np.uint8)
-    bits = np.empty(5 * count + PADDING, np.uint8)
+    bits = np.empty(5 * count + c.PADDING, np.uint8)
     cdef uint32_t[::1] state = states, interval = np.empty(count, np.uint32)
     cdef uint16_t[::1] word = words
     cdef uint8_t[::1] out = bits

@@ -17,6 +17,7 @@ cdef extern from "labelcodec/entropy/bitio.h" nogil:
     void unpack_fixed64(const uint8_t *, size_t, unsigned, uint64_t *, size_t)
     size_t group_digits(const int64_t *, const int64_t *, size_t, uint64_t *, int64_t *)
     int unpack_digits(const uint8_t *, size_t, uint64_t, const int64_t *, size_t, int64_t *)
+    int shuffle(const int64_t *, size_t, int32_t *)
     void permutation_digits(const int32_t *, size_t, int64_t *)
     void permutation_of(int64_t *, size_t, size_t, int32_t *)
 
@@ -46,6 +47,10 @@ cdef extern from "labelcodec/entropy/rans.h" nogil:
     )
 
 
+cdef enum:
+    PADDING = 16  # bytes of room that a bit writer needs behind its output
+
+
 cdef inline int tables_open(
     rans_tables *table, const uint8_t[:, ::1] symbol, const uint32_t[:, ::1] interval
 ) except -1:
@@ -70,6 +75,8 @@ cdef inline int decoder_open(
     return 0
 
 
-cdef inline bit_reader reader_of(const uint8_t[::1] data, uint64_t position) noexcept:
+cdef inline bit_reader reader_of(const uint8_t[::1] data, uint64_t position) except *:
     """A reader of the bits from `position` on."""
+    if position > 8 * <uint64_t>data.shape[0]:
+        raise ValueError(f"bit {position} of {data.shape[0]} bytes")
     return bits_open(&data[0] if data.shape[0] else NULL, data.shape[0], position)

@@ -37,13 +37,13 @@ typedef struct {
     size_t count, read;
 } rans_decoder;
 
-/* lanes: 1..32. */
 INLINED uint32_t load_word(const uint16_t *words, size_t i) {
     uint16_t word;
     memcpy(&word, (const uint8_t *)words + 2 * i, 2);
     return word;
 }
 
+/* lanes: 1..32. */
 INLINED void rans_open(rans_decoder *rans, const uint32_t *states, size_t lanes,
                        const uint16_t *words, size_t count) {
     memcpy(rans->state, states, lanes * sizeof *states);
@@ -254,9 +254,7 @@ INLINED uint32_t interval_of(const uint32_t *packed, size_t symbols, size_t cont
     return interval;
 }
 
-/* Whole parts of integers below 2^32 in known contexts; contexts[i] < K. */
-
-/* Encode values: words (count + 1) and states as in `rans_encode`; `bits` has room for 37 bits a
+/* Encode values below 2^32 in known contexts, contexts[i] < K: words (count + 1) and states as in `rans_encode`; `bits` has room for 37 bits a
  * value and 16 bytes. `intervals` is (count,) scratch. Returns the size of `bits` in bytes. */
 static size_t encode_values(const int64_t *values, const uint16_t *contexts, size_t count,
                             const uint32_t *packed, size_t symbols, unsigned lanes,

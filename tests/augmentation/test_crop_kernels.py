@@ -29,7 +29,9 @@ def test_boxes(seed, rows, lanes):
     assert status or (found[:, :2] + found[:, 2:] <= size).all()
 
 
-@pytest.mark.parametrize("box", [[-1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 9, 9], [0, 0, 10, 1]])
+@pytest.mark.parametrize(
+    "box", [[-1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 9, 9], [0, 0, 10, 1], [2**31 - 1, 0, 9, 9]]
+)
 def test_only_boxes_within_their_images_are_encoded(box):
     rng = np.random.default_rng(0)
     height, width = random_table(rng, 1), random_table(rng, 124)

@@ -123,3 +123,35 @@ def test_a_fork_inherits_no_lock():
         if child == 0:
             os._exit(len(permutations_of(42, 37, 2).of_epoch(1)))
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 37
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_in_mid_draw_does_not_shift_later_epochs(monkeypatch, error):
+    """The generator has moved on, and nobody knows how far."""
+    expected = EpochPermutations(42, 5000, 2).of_epoch(60)
+    orders = EpochPermutations(42, 5000, 2)
+    orders.of_epoch(3)
+
+    class Interrupted:
+        def __init__(self, words):
+            self.words, self.calls = words, 0
+
+        def random_raw(self, count):
+            drawn = self.words.random_raw(count)
+            self.calls += 1
+            if self.calls == 2:
+                raise error
+            return drawn
+
+        @property
+        def state(self):
+            return self.words.state
+
+        @state.setter
+        def state(self, value):
+            self.words.state = value
+
+    monkeypatch.setattr(orders, "_words", Interrupted(orders._words))
+    with pytest.raises(error):
+        orders.of_epoch(60)
+    assert (orders.of_epoch(60) == expected).all()

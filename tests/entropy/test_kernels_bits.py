@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -79,3 +80,30 @@ def test_digits_above_their_radix():
     """A number as large as the product of the radices names no digits."""
     assert agree_or_fail("unpack_digits", np.array([5], np.uint8), 0, np.array([5]))[1] == 1
     assert agree_or_fail("unpack_digits", np.array([4], np.uint8), 0, np.array([5]))[1] == 0
+
+
+@few
+@given(seeds, st.integers(0, 60))
+def test_shuffles(seed, count):
+    steps = np.random.default_rng(seed).integers(0, np.arange(count + 1, 1, -1), count)
+    order = agree("shuffled", steps)
+    assert order.dtype == np.int32 and (np.sort(order) == np.arange(count + 1)).all()
+
+
+@pytest.mark.parametrize("steps", [[3, 0], [0, -1], [0, 2]])
+def test_a_step_that_leads_outside(steps):
+    with pytest.raises(ValueError, match="outside"):
+        compiled.shuffled(np.array(steps))
+
+
+def test_what_the_kernels_rely_on():
+    """Arguments that no caller of ours passes are refused, not followed out of an array."""
+    tokens, table = np.array([9], np.uint8), np.zeros((1, 0), np.uint32)
+    with pytest.raises(ValueError, match="bit"):
+        compiled.extra_decode(tokens, 200, np.zeros(4, np.uint8), 33)
+    with pytest.raises(ValueError, match="slots"):
+        compiled.rans_encode(np.array([4097]), 1)
+    with pytest.raises(ValueError, match="widths"):
+        compiled.pack_bits(np.array([1]), np.array([64]))
+    with pytest.raises(ValueError, match="contexts"):
+        compiled.encode_values(np.zeros(0, np.int64), np.zeros(0, np.int64), table, 1)

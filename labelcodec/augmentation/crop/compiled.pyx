@@ -7,8 +7,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
 from labelcodec.entropy cimport kernels as c
 
-PADDING = 16  # bytes of room that a bit writer needs behind its output
-
 cdef extern from "labelcodec/augmentation/crop/kernels.h" nogil:
     int MAX_TOKEN
     size_t encode_to "box_encode"(
@@ -37,10 +35,12 @@ def box_encode(
         raise ValueError("crop boxes of impossible shape")
     if not height.size or width.shape[0] <= MAX_TOKEN or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("crop tables of impossible shape")
-    if (box[:, 2:] < 1).any() or (box[:, :2] < 0).any() or (box[:, :2] + box[:, 2:] > size).any():
+    wide_box = box.astype(np.int64)
+    ends = wide_box[:, :2] + wide_box[:, 2:]
+    if (box[:, 2:] < 1).any() or (box[:, :2] < 0).any() or (ends > size).any():
         raise ValueError("a crop box outside its image")
     states, words = np.empty(lanes, np.uint32), np.empty(2 * rows + 1, np.uint16)
-    bits = np.empty(20 * rows + PADDING, np.uint8)
+    bits = np.empty(20 * rows + c.PADDING, np.uint8)
     cdef uint32_t[::1] state = states, interval = np.empty(2 * rows, np.uint32)
     cdef int64_t[::1] number = np.empty(2 * rows, np.int64), radix = np.empty(2 * rows, np.int64)
     cdef uint16_t[::1] word = words

@@ -7,8 +7,6 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.entropy cimport kernels as c
 
-PADDING = 16  # bytes of room that a bit writer needs behind its output
-
 cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
     int LAGS, TILE
     ctypedef struct dense_model:
@@ -109,14 +107,14 @@ def dense_encode(
     cdef const int32_t[::1] class_at = _check_order(order, classes)
     cdef bint is_half = bits.itemsize == 2
     cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
-    if not cells or model.model.classes != classes:
+    if not cells or model.model.classes != classes or not packed.shape[0]:
         raise ValueError("no labels, or tables for another number of classes")
     if symbol.shape[0] != len(place_of) or int(symbol_of.max()) >= symbols or drop > shift:
         raise ValueError("dense tables that do not belong together")
     if len(place_of) << shift < 1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("patterns that the tables do not name")
     size = cells * (shift - drop) + 7 >> 3
-    low = np.empty(size + PADDING, np.uint8)
+    low = np.empty(size + c.PADDING, np.uint8)
     escapes = np.empty(cells, np.uint64)
     states, words = np.empty(lanes, np.uint32), np.empty(cells + 1, np.uint16)
     cdef uint32_t[::1] state = states

@@ -48,13 +48,14 @@ VECTORISED static void row_contexts(const dense_model *model, const uint16_t *hi
                                  residual[c], base, last);
 }
 
-/* Contexts (C, B) of high bits (B, C). residual, row: scratch for 4 + C and C entries. */
+/* Contexts (C, B) of high bits (B, C). residual: (4 + C,) scratch that begins with 4 zeros;
+ * label_contexts: (C,) scratch. */
 static void dense_contexts(const dense_model *model, const uint16_t *high, int32_t *residual,
-                           int32_t *row_of, uint8_t *contexts) {
+                           int32_t *label_contexts, uint8_t *contexts) {
     for (size_t row = 0; row < model->rows; row++) {
-        row_contexts(model, high + row * model->classes, residual, row_of);
+        row_contexts(model, high + row * model->classes, residual, label_contexts);
         for (size_t c = 0; c < model->classes; c++)
-            contexts[c * model->rows + row] = (uint8_t)row_of[c];
+            contexts[c * model->rows + row] = (uint8_t)label_contexts[c];
     }
 }
 
@@ -212,7 +213,7 @@ VECTORISED static uint32_t column_values(const uint8_t *symbols, uint32_t escape
 /* Decode high bits, (C, B).
  *
  * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. escapes: (count,)
- * patterns, each below the number of patterns. residual: (4, B) zeros; contexts, symbols: (B,). */
+ * patterns, each below the number of patterns. residuals: (4, B) zeros; contexts, symbols: (B,). */
 static int dense_decode(const dense_model *model, rans_decoder *rans, const rans_tables *table,
                         const uint16_t *pattern_of, const int32_t *place_of,
                         const uint16_t *escapes, size_t count, int32_t *residuals,

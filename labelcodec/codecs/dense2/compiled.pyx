@@ -5,9 +5,8 @@ import numpy as np
 
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from labelcodec.codecs.dense2.format import MAX_WEIGHT
 from labelcodec.entropy cimport kernels as c
-
-PADDING = 16  # bytes of room that a bit writer needs behind its output
 
 cdef extern from "labelcodec/codecs/dense2/kernels.h" nogil:
     int MOST_HALVES
@@ -66,6 +65,8 @@ cdef class _Batch:
     def __cinit__(self, weights, tables, unsigned drop):
         self.basis, self.mean, self.context_of = tables.columns, tables.mean, tables.context_of
         rank = self.basis.shape[1]
+        if weights.size and int(np.abs(weights).max()) > MAX_WEIGHT:
+            raise ValueError(f"a weight above {MAX_WEIGHT}")
         padded = np.zeros((len(weights), rank), np.int16)
         padded[:, : weights.shape[1]] = weights
         self.weights, self.rows = padded, len(weights)
@@ -143,8 +144,8 @@ def dense2_encode(
         raise ValueError(f"{lanes} rANS lanes, allowed are 1..{c.MAX_LANES}")
     cdef uint32_t[::1] intervals = np.empty(count + 1, np.uint32)
     escapes = np.empty(count + 1, np.uint32)
-    gaps = np.empty(2 * count + PADDING, np.uint8)
-    low = np.empty(3 * count + PADDING, np.uint8)
+    gaps = np.empty(2 * count + c.PADDING, np.uint8)
+    low = np.empty(3 * count + c.PADDING, np.uint8)
     states, words = np.empty(lanes, np.uint32), np.empty(count + 1, np.uint16)
     cdef uint32_t[::1] escape = escapes, state = states
     cdef uint8_t[::1] gap_out = gaps, low_out = low

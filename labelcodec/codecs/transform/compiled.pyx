@@ -93,7 +93,7 @@ cdef class _Ranker:
 
 
 def _ends(counts, places, size_t classes):
-    """Where each label's peaks begin and end; positions must ascend within a label, below C."""
+    """Where each label's peaks begin and end; positions must be below C."""
     ends = np.zeros(len(counts) + 1, np.int64)
     np.cumsum(counts, out=ends[1:])
     if int(ends[len(counts)]) != len(places) or (len(counts) and int(counts.min()) < 0):
@@ -270,7 +270,7 @@ def choose(scores, gain, price, size_t most):
     if saved.shape[0] != score.shape[0] or not saved.shape[1] == prices.shape[0] == width:
         raise ValueError("scores and gains of different shapes")
     counts = np.zeros(rows, np.int64)
-    places, classes = np.empty(rows * min(most, width) + width, np.int64), None
+    places = np.empty(rows * min(most, width) + width, np.int64)
     classes = np.empty_like(places)
     cdef int64_t[::1] count = counts, place = places, chosen = classes
     cdef float[::1] excess = np.empty(2 * width, np.float32)
@@ -293,8 +293,10 @@ def expand(scores, counts, classes, values, tail, unsigned shift):
     cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
     cdef size_t rows = out.shape[0], width = out.shape[1], row, peaks = chosen.shape[0]
     cdef const int64_t[::1] ends = _ends(counts, classes, width)
-    if ends.shape[0] != out.shape[0] + 1 or value.shape[0] != chosen.shape[0] or shift > 31:
+    if ends.shape[0] != out.shape[0] + 1 or value.shape[0] != chosen.shape[0]:
         raise ValueError("as many counts as labels are needed, and as many values as classes")
+    if not correction.shape[0] or shift > 31:
+        raise ValueError("a tail correction of impossible shape")
     if full.size:
         with nogil:
             for row in range(rows):
@@ -340,8 +342,10 @@ def expand_logits(scores, counts, classes, values, tail, unsigned shift, float u
     cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
     cdef size_t rows = score.shape[0], width = score.shape[1], row, peaks = chosen.shape[0]
     cdef const int64_t[::1] ends = _ends(counts, classes, width)
-    if ends.shape[0] != score.shape[0] + 1 or value.shape[0] != chosen.shape[0] or shift > 31:
+    if ends.shape[0] != score.shape[0] + 1 or value.shape[0] != chosen.shape[0]:
         raise ValueError("as many counts as labels are needed, and as many values as classes")
+    if not correction.shape[0] or shift > 31:
+        raise ValueError("a tail correction of impossible shape")
     result = np.empty((rows, width), np.float32)
     if not result.size:
         return result
@@ -422,7 +426,7 @@ def distance_masses(units, counts, classes, p, q, weight, unsigned shift, int gr
     cdef Py_ssize_t i
     if not unit.shape[0] == first.shape[0] == second.shape[0] == weights.shape[0]:
         raise ValueError("masses of other labels")
-    if not unit.shape[1] == first.shape[1] == second.shape[1] or groups < 1 or shift > 31:
+    if not 0 < unit.shape[1] == first.shape[1] == second.shape[1] or groups < 1 or shift > 31:
         raise ValueError("masses of other classes")
     if ends.shape[0] != unit.shape[0] + 1:
         raise ValueError("as many counts as labels are needed")

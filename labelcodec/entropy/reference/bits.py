@@ -35,6 +35,22 @@ def unpack_fixed(data: Array, width: int, values: Array) -> None:
     values[:] = (bits.reshape(-1, width) * weight).sum(axis=1) if width else 0
 
 
+def shuffled(steps: Array) -> Array:
+    """The numbers 0..n - 1 after exchanging place i with place i + steps[i], in turn.
+
+    Args:
+        steps: (n - 1,) int64, the i-th of them in 0..n - 1 - i.
+
+    Returns:
+        (n,) int32 permutation.
+    """
+    order = list(range(len(steps) + 1))
+    for place, step in enumerate(steps.tolist()):
+        other = place + step
+        order[place], order[other] = order[other], order[place]
+    return np.array(order, np.int32)
+
+
 def permutation_digits(permutation: Array) -> Array:
     """Lehmer code: digit i is the number of later entries that are smaller; int64."""
     n = len(permutation)

@@ -76,7 +76,7 @@ class Function:
 class Name:
     """A stand-in for a global that is only ever an argument.
 
-    `kind` is 'storage' (`dtype` is that of its values, None for bytes), 'dtype' or 'ndarray'.
+    `kind` is 'storage' (`dtype` is that of its values, None for bytes), 'torch.dtype' or 'ndarray'.
     """
 
     kind: str
