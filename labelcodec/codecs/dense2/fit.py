@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision
 from labelcodec.codecs import float_bits
-from labelcodec.codecs.dense2.coder import Dense2Coder
+from labelcodec.codecs.dense2.coder import Dense2Coder, kernels
 from labelcodec.codecs.dense2.format import (
     MAX_ENTRIES,
     MAX_MEAN,
@@ -21,7 +21,6 @@ from labelcodec.codecs.dense2.format import (
     MAX_WEIGHT,
     CellModel,
 )
-from labelcodec.codecs.dense2.reference import dense2_predict
 from labelcodec.entropy import coding, tables
 
 FAR = 1e6  # larger magnitudes say nothing about correlated classes
@@ -153,7 +152,7 @@ def _with_tables(coder: Dense2Coder, batches: Sequence[Labels]) -> Dense2Coder:
     model, rank = coder.model, len(coder.scales)
     coefficients = [coder.coefficients_of(batch) for batch in batches]
     predicted = [
-        dense2_predict(coder.weights(part), replace(model, shift=model.shift - 1))[0]
+        kernels().dense2_predict(coder.weights(part), replace(model, shift=model.shift - 1))[0]
         for part in coefficients
     ]
     if predicted:
