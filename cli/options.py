@@ -12,7 +12,6 @@ import click
 from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
-THREADS = "LABELCODEC_THREADS"
 OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
 
 
@@ -20,10 +19,14 @@ def _set_threads(context: click.Context, option: click.Parameter, threads: int |
     """Keep --threads in the environment, where the library and child processes look for it."""
     if threads is None:
         return
-    before = os.environ.get(THREADS)
-    os.environ[THREADS] = str(threads)
+    from labelcodec.threads import VARIABLE
+
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(threads)
     context.call_on_close(
-        lambda: os.environ.pop(THREADS) if before is None else os.environ.update({THREADS: before})
+        lambda: (
+            os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before})
+        )
     )
 
 

@@ -79,11 +79,16 @@ class Dense2Coder(Coder):
         steps: NDArray[np.int64] = np.clip(np.rint(along), -most, most).astype(np.int64)
         return steps
 
-    def coefficient_symbols(self, coefficients: NDArray[np.int64]) -> Symbols:
-        """Tokens of (B, r) coefficients, sample by sample, in the contexts of their columns."""
-        columns = np.broadcast_to(np.arange(len(self.scales)), coefficients.shape)
+    def _integers(
+        self, coefficients: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Zigzag-mapped (B, r) coefficients, label by label, and their columns, the contexts."""
         zigzag = (coefficients << 1) ^ (coefficients >> 63)
-        return coding.tokenise(zigzag, np.ascontiguousarray(columns))
+        return zigzag.ravel(), self._columns(len(coefficients))
+
+    def _columns(self, labels: int) -> NDArray[np.int64]:
+        """(labels * r,) column of each coefficient, label by label."""
+        return np.tile(np.arange(len(self.scales)), labels)
 
     def weights(self, coefficients: NDArray[np.int64]) -> NDArray[np.int32]:
         """(B, r) int32 weights of the basis.
@@ -110,9 +115,7 @@ class Dense2Coder(Coder):
         if labels.precision != self.model.precision:
             return {LABEL_VALUES: bytes([PLAIN]) + packing.pack_floats(bits.ravel())}
         coefficients = self.coefficients_of(labels)
-        zigzag = (coefficients << 1) ^ (coefficients >> 63)
-        columns = np.tile(np.arange(len(self.scales)), len(labels))
-        first = coding.encode_values(zigzag.ravel(), columns, self.coefficients)
+        first = coding.encode_values(*self._integers(coefficients), self.coefficients)
         drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
         states, words, escaped, gaps, low = kernels().dense2_encode(
             bits, self.weights(coefficients), self.model, drop, self.table.packed,
@@ -174,8 +177,9 @@ class Dense2Coder(Coder):
         if drop > model.mantissa or escaped > count or head + rans + gaps > len(data):
             raise CorruptError("dense2 labels of impossible shape")
         rank = len(self.scales)
-        columns = np.tile(np.arange(rank), samples)
-        zigzag = coding.decode_values(data[:head], columns, self.coefficients, "coefficients")
+        zigzag = coding.decode_values(
+            data[:head], self._columns(samples), self.coefficients, "coefficients"
+        )
         coefficients = ((zigzag >> 1) ^ -(zigzag & 1)).reshape(samples, rank)
         states, words = coding.split_rans(data[head : head + rans], count)
         escapes, data = packing.unpack_fixed(data[head + rans :], escaped, model.width)
@@ -195,7 +199,7 @@ class Dense2Coder(Coder):
         contexts = kernels().dense2_predict(weights, self.model)[1]
         symbols = kernels().dense2_symbols(bits, weights, self.model, size)
         values = Symbols(contexts.ravel(), symbols.ravel(), np.zeros(0, np.uint8))
-        return self.coefficient_symbols(coefficients), values
+        return coding.tokenise(*self._integers(coefficients)), values
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Symbol counts and coded bytes of the entropy-coded stream.

@@ -21,10 +21,11 @@ from labelcodec.codecs.dense2.format import (
     MAX_WEIGHT,
     CellModel,
 )
+from labelcodec.codecs.principal_axes import principal_axes
 from labelcodec.entropy import coding, tables
 
 FAR = 1e6  # larger magnitudes say nothing about correlated classes
-POWER, SPARE = 3, 16  # iterations and extra columns of the subspace iteration
+POWER = 3  # rounds of the subspace iteration
 CELL = 2.83  # cells per standard deviation of the residuals, at least
 SHIFT = 10  # a cell is 1024 units wide
 STEP = 2.5  # step of a coefficient in standard deviations of the residuals
@@ -82,7 +83,7 @@ def _clean(value: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _principal_axes(batches: Sequence[Labels], classes: int, rank: int) -> Axes:
-    """Randomised subspace iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4)."""
+    """Mean, power and the axes of most variance; no axes of labels that do not differ."""
     labels = max(sum(map(len, batches)), 1)
     mean, squares = np.zeros(classes), 0.0
     for batch in batches:
@@ -102,14 +103,8 @@ def _principal_axes(batches: Sequence[Labels], classes: int, rank: int) -> Axes:
             total += part.T @ (part @ single)
         return total / labels
 
-    start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))
-    block = np.linalg.qr(start)[0]
-    for _ in range(POWER):
-        block = np.linalg.qr(times(block))[0]
-    small = block.T @ times(block)
-    variance, turn = np.linalg.eigh((small + small.T) / 2)
-    vectors = (block @ turn[:, ::-1][:, :rank]).T
-    return Axes(mean, vectors, np.maximum(variance[::-1][:rank], 0.0), power, rms)
+    columns, variance = principal_axes(times, classes, rank, POWER)
+    return Axes(mean, columns.T, np.maximum(variance, 0.0), power, rms)
 
 
 def _cheapest_rank(axes: Axes, labels: int) -> int:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.codecs.principal_axes import principal_axes
 from labelcodec.codecs.transform.basis_tables import most_rank
 from labelcodec.codecs.transform.fit.sample import CELLS
 from labelcodec.errors import DataError
 
-POWER = 4  # iterations; their cost is the block's products with the labels
-SPARE = 16  # oversampling: extra columns, for the accuracy of the last axes
+POWER = 4  # rounds of the subspace iteration
 MATRIX_CLASSES = 4096  # most classes for which the covariance is held as a matrix
 
 
@@ -71,8 +71,6 @@ class Scatter:
 def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
     """The `rank` axes of most variance, by block power iteration; axes of no variance are dropped.
 
-    Source: Halko, Martinsson, Tropp, "Finding structure with randomness" (2011), algorithm 4.4.
-
     Raises:
         DataError: fewer labels than the rank, or labels that do not differ.
     """
@@ -82,14 +80,8 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
             f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
             f"{labels} labels of {classes} classes"
         )
-    start = np.random.default_rng(0).standard_normal((classes, min(rank + SPARE, classes)))
-    block = np.linalg.qr(start)[0]
-    for _ in range(POWER):
-        block = np.linalg.qr(scatter.times(block))[0]
-    small = block.T @ scatter.times(block)
-    variance, turn = np.linalg.eigh((small + small.T) / 2)
-    variance, turn = variance[::-1][:rank], turn[:, ::-1][:, :rank]
+    axes, variance = principal_axes(scatter.times, classes, rank, POWER)
     kept = variance > max(scatter.power * 1e-6, 1e-12)
     if not kept.any():
         raise DataError("transform: the labels do not differ, there is no basis to fit")
-    return Subspace(scatter.mean, (block @ turn)[:, kept], variance[kept], scatter.power**0.5)
+    return Subspace(scatter.mean, axes[:, kept], variance[kept], scatter.power**0.5)
