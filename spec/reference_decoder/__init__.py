@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zstandard
 
 from .columns import whole_integers
 from .container import Container, read_header, read_names
@@ -52,7 +51,7 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     return {"crop": crop_tables(side["crop"]), "labels": labels}
 
 
-BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError, zstandard.ZstdError)
+BROKEN = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Arrays]]:

@@ -87,10 +87,13 @@ class Bits:
 
 def inflate(data: bytes, low: int, high: int) -> bytes:
     """The one zstd frame that `data` is, its declared size in low..high [G-7]."""
-    size = zstandard.frame_content_size(data)
-    need(low <= size <= high, "G-7")
-    worker = zstandard.ZstdDecompressor().decompressobj()
-    content = worker.decompress(data)
+    try:
+        size = zstandard.frame_content_size(data)
+        need(low <= size <= high, "G-7")
+        worker = zstandard.ZstdDecompressor().decompressobj()
+        content = worker.decompress(data)
+    except zstandard.ZstdError as error:
+        raise Invalid(f"clause G-7: {error}") from error
     need(worker.eof and not worker.unused_data and len(content) == size, "G-7")
     return content
 
