@@ -144,11 +144,17 @@ INLINED size_t next_group(const int64_t *radices, size_t count, size_t first, un
     size_t stop = first;
     while (stop < count && product <= MAX_DIGIT_GROUP / radices[stop])
         product *= radices[stop++];
-    unsigned bits = 0;
-    for (uint64_t top = (uint64_t)(product - 1); top; top >>= 1)
-        bits++;
-    *width = bits;
+    *width = product > 1 ? highest_bit((uint64_t)(product - 1)) + 1 : 0;
     return stop;
+}
+
+/* The mixed-radix number of digits first .. stop - 1, the first digit lowest. */
+INLINED uint64_t combined(const int64_t *digits, const int64_t *radices, size_t first,
+                          size_t stop) {
+    uint64_t value = 0;
+    for (size_t i = stop; i-- > first;)
+        value = value * (uint64_t)radices[i] + (uint64_t)digits[i];
+    return value;
 }
 
 /* Combine digits to mixed-radix numbers; returns how many numbers there are. */
@@ -160,10 +166,7 @@ static size_t group_digits(const int64_t *digits, const int64_t *radices, size_t
         size_t stop = next_group(radices, count, first, &width);
         if (stop == first) /* a radix above the limit: no group can hold it */
             return SIZE_MAX;
-        uint64_t value = 0;
-        for (size_t i = stop; i-- > first;)
-            value = value * (uint64_t)radices[i] + (uint64_t)digits[i];
-        values[groups] = value;
+        values[groups] = combined(digits, radices, first, stop);
         widths[groups] = width;
         first = stop;
     }

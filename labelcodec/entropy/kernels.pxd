@@ -3,9 +3,6 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
-cdef extern from "labelcodec/entropy/platform.h" nogil:
-    int GOOD, MALFORMED
-
 cdef extern from "labelcodec/entropy/bitio.h" nogil:
     ctypedef struct bit_reader:
         uint64_t position, end
@@ -22,7 +19,7 @@ cdef extern from "labelcodec/entropy/bitio.h" nogil:
     void permutation_of(int64_t *, size_t, size_t, int32_t *)
 
 cdef extern from "labelcodec/entropy/rans.h" nogil:
-    int MAX_LANES, ESCAPE_BITS, SLOTS
+    int MAX_LANES, SLOTS
     ctypedef struct rans_tables:
         const uint8_t *symbol
         const uint32_t *interval
@@ -40,7 +37,6 @@ cdef extern from "labelcodec/entropy/rans.h" nogil:
     int token_values(bit_reader *, const uint8_t *, size_t, uint32_t, int64_t *)
     size_t rans_encode(const uint32_t *, size_t, unsigned, uint16_t *, uint32_t *)
     uint32_t token_of(uint64_t, unsigned *, uint64_t *)
-    uint32_t interval_of(const uint32_t *, size_t, size_t, uint32_t, unsigned *, uint64_t *)
     size_t encode_values(
         const int64_t *, const uint16_t *, size_t, const uint32_t *, size_t, unsigned,
         uint32_t *, uint32_t *, uint16_t *, size_t *, uint8_t *

@@ -30,6 +30,35 @@
 #endif
 
 /* Statuses of all decoders: anything but GOOD means that the stream is malformed. */
-enum { GOOD = 0, MALFORMED = 1, NO_MEMORY = -1 };
+enum { GOOD = 0, MALFORMED = 1 };
+
+/* Position of the highest and of the lowest bit of a number that is not 0. */
+INLINED unsigned highest_bit(uint64_t number) {
+#if defined(__GNUC__)
+    return 63 - (unsigned)__builtin_clzll(number);
+#else
+    unsigned bit = 0;
+    while (number >> bit > 1)
+        bit++;
+    return bit;
+#endif
+}
+
+INLINED unsigned lowest_bit(uint64_t number) {
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(number);
+#else
+    unsigned bit = 0;
+    while (!(number >> bit & 1))
+        bit++;
+    return bit;
+#endif
+}
+
+/* Order of two uint64_t, for qsort. */
+static int compare_numbers(const void *a, const void *b) {
+    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+    return (first > second) - (first < second);
+}
 
 #endif

@@ -222,13 +222,7 @@ INLINED uint32_t token_of(uint64_t value, unsigned *width, uint64_t *extra) {
         *extra = 0;
         return (uint32_t)value;
     }
-    unsigned bits = 1;
-#if defined(__GNUC__)
-    bits = 61 - (unsigned)__builtin_clzll(value);
-#else
-    while (value >> bits > 7)
-        bits++;
-#endif
+    unsigned bits = highest_bit(value) - 2;
     *width = bits;
     *extra = low_bits(value, bits);
     return DIRECT + 4 * (bits - 1) + (uint32_t)(value >> bits & 3);

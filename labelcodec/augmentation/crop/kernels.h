@@ -59,10 +59,7 @@ static size_t box_encode(const int32_t *box, const int32_t *size, size_t rows,
     for (size_t first = 0, stop; first < 2 * rows; first = stop) {
         unsigned bits;
         stop = next_group(radix, 2 * rows, first, &bits);
-        uint64_t combined = 0;
-        for (size_t i = stop; i-- > first;)
-            combined = combined * (uint64_t)radix[i] + (uint64_t)number[i];
-        bits_put(&out, combined, bits);
+        bits_put(&out, combined(number, radix, first, stop), bits);
         total += bits;
     }
     bits_flush(&out);

@@ -126,11 +126,6 @@ static void transpose_tile(const uint32_t *restrict from, size_t tile, size_t cl
             to[c * rows + i] = from[i * classes + c];
 }
 
-static int compare_escapes(const void *a, const void *b) {
-    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
-    return (first > second) - (first < second);
-}
-
 /* Scratch of the encoder, and what it writes. */
 typedef struct {
     uint16_t *high;      /* (C,) */
@@ -178,7 +173,7 @@ static size_t dense_encode(const dense_model *model, const void *bits, int is_ha
     size_t left = (rows - 1) % TILE + 1;
     transpose_tile(out.tile, left, classes, out.intervals + rows - left, rows);
     bits_flush(&low);
-    qsort(out.escapes, count, sizeof *out.escapes, compare_escapes);
+    qsort(out.escapes, count, sizeof *out.escapes, compare_numbers);
     return count;
 }
 

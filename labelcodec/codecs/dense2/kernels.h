@@ -45,17 +45,6 @@ VECTORISED static void dense2_predict(const dense2_model *model, const int16_t *
     }
 }
 
-INLINED int highest_bit(uint32_t number) { /* of a positive number */
-#if defined(__GNUC__)
-    return 31 - __builtin_clz(number);
-#else
-    int bit = 0;
-    while (number >> bit > 1)
-        bit++;
-    return bit;
-#endif
-}
-
 /* Number of low bits of a value in this octave. */
 INLINED unsigned dense2_width(const dense2_model *model, int octave) {
     int width = (int)(model->mantissa - model->drop) - (octave > 0 ? octave : 0);
@@ -136,7 +125,7 @@ INLINED int dense2_gap(bit_reader *gaps) {
     if (gaps->end - gaps->position >= 64) {
         uint64_t word = load64(gaps->data + (gaps->position >> 3)) >> (gaps->position & 7);
         uint32_t head = (uint32_t)word & (((uint32_t)1 << MAX_GAP) - 1);
-        int gap = head ? highest_bit(head & (0 - head)) + 1 : 0;
+        int gap = head ? (int)lowest_bit(head) + 1 : 0;
         gaps->position += (unsigned)gap;
         return -gap;
     }
@@ -167,7 +156,7 @@ static int dense2_decode(const dense2_model *model, const int32_t *restrict cell
         }
         int32_t cell = cells[c] + model->first + (int32_t)symbol - 1, negative = cell >> 31;
         uint32_t number = (uint32_t)(cell ^ negative);
-        int octave = number ? highest_bit(number) : dense2_gap(&in->gaps);
+        int octave = number ? (int)highest_bit(number) : dense2_gap(&in->gaps);
         int32_t field = model->edge + octave;
         if (UNLIKELY(octave > MAX_OCTAVE || field < 1 || field >= model->top || !(octave | number)))
             return MALFORMED;

@@ -13,13 +13,7 @@
 
 /* Context of a gap: the half-octave of the two preceding gaps' sum, plus 1. */
 INLINED uint16_t gap_context(uint32_t total) { /* total: 1 .. 2^31, the sum + 1 */
-    unsigned high = 0;
-#if defined(__GNUC__)
-    high = 31 - (unsigned)__builtin_clz(total);
-#else
-    while (total >> high > 1)
-        high++;
-#endif
+    unsigned high = highest_bit(total);
     unsigned half = high ? total >> (high - 1) & 1 : 0, context = 2 * high + half;
     return (uint16_t)(context > GAP_CONTEXTS ? GAP_CONTEXTS : context);
 }
@@ -69,13 +63,7 @@ static ranking_facts rank_labels(const int64_t *position, size_t classes, const 
             uint64_t bits = seen[word];
             seen[word] = 0;
             while (bits) {
-                int64_t own = (int64_t)(64 * word);
-#if defined(__GNUC__)
-                own += __builtin_ctzll(bits);
-#else
-                for (uint64_t b = bits; !(b & 1); b >>= 1)
-                    own++;
-#endif
+                int64_t own = (int64_t)(64 * word + lowest_bit(bits));
                 bits &= bits - 1;
                 int64_t gap = own - last - 1;
                 ranks[i] = (int16_t)rank_of[own];

@@ -42,7 +42,7 @@
             uint64_t word;                                                                         \
             memcpy(&word, flags + c, 8);                                                           \
             while (word) {                                                                         \
-                size_t own = c + lowest_byte(word);                                                \
+                size_t own = c + lowest_bit(word) / 8;                                             \
                 word &= word - 1;                                                                  \
                 if (keys[own] == limit) {                                                          \
                     if (!equal)                                                                    \
@@ -53,18 +53,6 @@
             }                                                                                      \
         }                                                                                          \
     }
-
-/* Index of the lowest byte that is not zero. */
-INLINED size_t lowest_byte(uint64_t word) {
-#if defined(__GNUC__)
-    return (size_t)__builtin_ctzll(word) >> 3;
-#else
-    size_t i = 0;
-    while (!(word >> (8 * i) & 0xFF))
-        i++;
-    return i;
-#endif
-}
 
 SELECT_ROW(select16, uint16_t, 16)
 SELECT_ROW(select32, uint32_t, 32)

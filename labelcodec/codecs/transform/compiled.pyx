@@ -284,27 +284,44 @@ def choose(scores, gain, price, size_t most):
     return counts, places[:total].copy(), classes[:total].copy()
 
 
+cdef class _Expansion:
+    """The checked arguments of `expand`, which turn one label's scores into its logits."""
+
+    cdef const int64_t[::1] ends, classes
+    cdef const int32_t[::1] values, tail
+    cdef size_t width
+    cdef unsigned shift
+
+    def __cinit__(self, shape, counts, classes, values, tail, unsigned shift):
+        self.width, self.shift = shape[1], shift
+        self.classes = np.ascontiguousarray(classes, np.int64)
+        self.values = np.ascontiguousarray(values, np.int32)
+        self.tail = np.ascontiguousarray(tail, np.int32)
+        self.ends = _ends(counts, classes, self.width)
+        if len(counts) != shape[0] or self.values.shape[0] != self.classes.shape[0]:
+            raise ValueError("as many counts as labels are needed, and as many values as classes")
+        if not self.tail.shape[0] or shift > 31:
+            raise ValueError("a tail correction of impossible shape")
+
+    cdef void apply(self, size_t row, int32_t *full) noexcept nogil:
+        cdef size_t first = self.ends[row], count = self.ends[row + 1] - first
+        expand_row(
+            full, self.width, &self.classes[first] if count else NULL,
+            &self.values[first] if count else NULL, count, &self.tail[0],
+            self.tail.shape[0] - 1, self.shift,
+        )
+
+
 def expand(scores, counts, classes, values, tail, unsigned shift):
     """As `reference.expand`."""
     full = np.array(scores, np.int32, order="C")
     cdef int32_t[:, ::1] out = full
-    cdef const int64_t[::1] chosen = np.ascontiguousarray(classes, np.int64)
-    cdef const int32_t[::1] value = np.ascontiguousarray(values, np.int32)
-    cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
-    cdef size_t rows = out.shape[0], width = out.shape[1], row, peaks = chosen.shape[0]
-    cdef const int64_t[::1] ends = _ends(counts, classes, width)
-    if ends.shape[0] != out.shape[0] + 1 or value.shape[0] != chosen.shape[0]:
-        raise ValueError("as many counts as labels are needed, and as many values as classes")
-    if not correction.shape[0] or shift > 31:
-        raise ValueError("a tail correction of impossible shape")
+    cdef _Expansion expansion = _Expansion(full.shape, counts, classes, values, tail, shift)
+    cdef size_t row
     if full.size:
         with nogil:
-            for row in range(rows):
-                expand_row(
-                    &out[row, 0], width, &chosen[ends[row]] if peaks else NULL,
-                    &value[ends[row]] if peaks else NULL, ends[row + 1] - ends[row],
-                    &correction[0], correction.shape[0] - 1, shift,
-                )
+            for row in range(<size_t>out.shape[0]):
+                expansion.apply(row, &out[row, 0])
     return full
 
 
@@ -337,15 +354,8 @@ def clipped(sums, mean):
 def expand_logits(scores, counts, classes, values, tail, unsigned shift, float unit):
     """As `reference.expand_logits`."""
     cdef const int32_t[:, ::1] score = np.ascontiguousarray(scores, np.int32)
-    cdef const int64_t[::1] chosen = np.ascontiguousarray(classes, np.int64)
-    cdef const int32_t[::1] value = np.ascontiguousarray(values, np.int32)
-    cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
-    cdef size_t rows = score.shape[0], width = score.shape[1], row, peaks = chosen.shape[0]
-    cdef const int64_t[::1] ends = _ends(counts, classes, width)
-    if ends.shape[0] != score.shape[0] + 1 or value.shape[0] != chosen.shape[0]:
-        raise ValueError("as many counts as labels are needed, and as many values as classes")
-    if not correction.shape[0] or shift > 31:
-        raise ValueError("a tail correction of impossible shape")
+    cdef _Expansion expansion = _Expansion(scores.shape, counts, classes, values, tail, shift)
+    cdef size_t rows = score.shape[0], width = score.shape[1], row
     result = np.empty((rows, width), np.float32)
     if not result.size:
         return result
@@ -354,11 +364,7 @@ def expand_logits(scores, counts, classes, values, tail, unsigned shift, float u
     with nogil:
         for row in range(rows):
             memcpy(&full[0], &score[row, 0], width * sizeof(int32_t))
-            expand_row(
-                &full[0], width, &chosen[ends[row]] if peaks else NULL,
-                &value[ends[row]] if peaks else NULL, ends[row + 1] - ends[row],
-                &correction[0], correction.shape[0] - 1, shift,
-            )
+            expansion.apply(row, &full[0])
             scaled(&full[0], width, unit, &out[row, 0])
     return result
 

@@ -22,14 +22,9 @@ typedef struct {
     int32_t high;      /* the largest score */
 } ranker;
 
-static int compare_keys(const void *a, const void *b) {
-    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
-    return (first > second) - (first < second);
-}
-
 static void sort_keys(uint64_t *keys, size_t count) {
     if (count > FEW) {
-        qsort(keys, count, sizeof *keys, compare_keys);
+        qsort(keys, count, sizeof *keys, compare_numbers);
         return;
     }
     for (size_t i = 1; i < count; i++) {
@@ -122,13 +117,7 @@ static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, u
         uint64_t word;
         memcpy(&word, rank->flags + c, 8);
         while (word) {
-#if defined(__GNUC__)
-            size_t own = c + ((size_t)__builtin_ctzll(word) >> 3);
-#else
-            size_t own = c;
-            for (uint64_t w = word; !(w & 0xFF); w >>= 8)
-                own++;
-#endif
+            size_t own = c + lowest_bit(word) / 8;
             word &= word - 1;
             start[(rank->coarse[own] >> fold) + 1]++;
             rank->keys[count++] = (uint64_t)(uint32_t)(high - scores[own]) << CLASS_BITS | own;
