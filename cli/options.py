@@ -45,8 +45,8 @@ threads = click.option(
     type=click.IntRange(min=1),
     expose_value=False,
     callback=_set_threads,
-    help="Number of threads; by default LABELCODEC_THREADS, or as many as there are CPUs that this "
-    "process may use.",
+    help="Number of threads or processes; by default LABELCODEC_THREADS, or the number of CPUs "
+    "that this process may use.",
 )
 device = click.option(
     "--device", help="Device, such as cpu or cuda; a GPU by default if there is one."

@@ -1,23 +1,15 @@
-"""Threads: how many to use, and a map over them whose results come in order."""
+"""How many threads or worker processes to use."""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from labelcodec.errors import ConfigError
 
 VARIABLE = "LABELCODEC_THREADS"
-AHEAD = 4  # items in flight per thread
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def thread_count(threads: int | None = None) -> int:
@@ -76,36 +68,3 @@ def _limit(folder: Path) -> list[int]:
         return [-(-int(quota) // int(period))] if int(quota) > 0 else []
     except (OSError, ValueError):  # no such file, or "max"
         return []
-
-
-def ordered_map(
-    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None
-) -> Iterator[Result]:
-    """Results of `function`, in the order of the items, whatever the number of threads.
-
-    A few items per thread are in flight, so that memory stays bounded. The kernels, zstd and reads
-    release the interpreter's lock, which is what makes threads pay.
-
-    Args:
-        function: called once per item, from any thread.
-        items: its arguments.
-        threads: as in `thread_count`; one thread is the caller's own.
-
-    Raises:
-        Exception: what `function` raised, for the first item that it failed for.
-    """
-    count = min(thread_count(threads), len(items))
-    if count <= 1:
-        yield from map(function, items)
-        return
-    pool = ThreadPoolExecutor(count, thread_name_prefix="labelcodec")
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > AHEAD * count:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -13,8 +13,9 @@ from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
-from labelcodec.threads import ordered_map, thread_count
+from labelcodec.threads import thread_count
 from labelcodec.validation import validate
+from labelcodec.workers import ordered_map
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def verify(
     Args:
         path: the container.
         progress: called with batches done and total batches.
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         ConfigError: an impossible number of threads.

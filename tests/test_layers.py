@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version", "mapdiff", "progress"},
     {"extras", "loading", "threads"},
-    {"lazy"},
+    {"lazy", "workers"},
     {"plugins", "files", "entropy"},
     {"streams", "checks"},
     {"augmentation"},
@@ -36,7 +36,7 @@ LAYERS = (
 NUMPY_ONLY = {
     *("augmentation", "batch", "checks", "codecs", "container", "entropy", "files", "formats"),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
-    *("streams", "threads", "transcode", "validation", "writer"),
+    *("streams", "threads", "transcode", "validation", "workers", "writer"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 

@@ -1,59 +1,14 @@
-"""How many threads there are, and a map over them that keeps the order of its items."""
+"""How many threads or worker processes there are."""
 
 from __future__ import annotations
 
 import os
-import threading
 
 import pytest
 
 from labelcodec import threads
 from labelcodec.errors import ConfigError
-from labelcodec.threads import ordered_map, thread_count, usable_cpus
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_results_come_in_order(count):
-    gate = threading.Event()
-
-    def square(i: int) -> int:
-        if i == 0 and count > 1:  # the first is the last to be done
-            gate.wait(10)
-        elif i == 1:
-            gate.set()
-        return i * i
-
-    assert list(ordered_map(square, range(50), count)) == [i * i for i in range(50)]
-
-
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_first_failure_is_raised(count):
-    def fail(i: int) -> int:
-        if i in (4, 5):
-            raise ValueError(str(i))
-        return i
-
-    results = ordered_map(fail, range(20), count)
-    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
-    with pytest.raises(ValueError, match="4"):
-        next(results)
-
-
-def test_few_items_are_in_flight():
-    started = []
-    results = ordered_map(started.append, range(1000), 2)
-    next(results)
-    assert len(started) <= 2 * threads.AHEAD + 3
-    results.close()
-    count = len(started)
-    assert count < 100 and not any(t.name.startswith("labelcodec") for t in threading.enumerate())
-
-
-def test_one_thread_is_the_callers_own():
-    assert (
-        list(ordered_map(lambda i: threading.get_ident(), range(3), 1))
-        == [threading.get_ident()] * 3
-    )
+from labelcodec.threads import thread_count, usable_cpus
 
 
 def test_an_argument_goes_before_the_variable(monkeypatch):

@@ -18,7 +18,7 @@ from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
-from labelcodec.threads import ordered_map
+from labelcodec.workers import ordered_map
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def stats(
     Args:
         labels: an opened label set, or any argument of `labelcodec.open`.
         progress: called with (batches done, total batches).
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         LabelcodecError: a file or batch cannot be read.

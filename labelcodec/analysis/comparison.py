@@ -10,7 +10,7 @@ from labelcodec.analysis.fidelity import Accumulator, Fidelity
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
-from labelcodec.threads import ordered_map
+from labelcodec.workers import ordered_map
 
 
 class LabelSet(Protocol):
@@ -62,7 +62,7 @@ def compare_sets(
         a: the reference, P in the distances.
         b: the set to measure, Q in the distances.
         progress: called with (batches done, total batches).
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
         LabelcodecError: a batch cannot be read.

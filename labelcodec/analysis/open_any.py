@@ -113,7 +113,7 @@ def compare(
         left: path of the reference, a container or a dump; P in the distances.
         right: path of the labels to measure, likewise; Q in the distances.
         progress: called with (batches done, total batches).
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
         dump: options for dumps, see `open_dump`; each set gets the options that apply to it.
 
     Raises:

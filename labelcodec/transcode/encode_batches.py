@@ -68,8 +68,8 @@ def write(
             which case all are assumed to be as long as the first.
         names: image names to store.
         loader_seed: seed of the data loader whose image order is looked for; None for the usual.
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
-            not change the bytes.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
+            The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.

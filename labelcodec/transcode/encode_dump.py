@@ -48,8 +48,8 @@ def encode(
         label_type: as in `open_dump`.
         classes: as in `open_dump`.
         epochs: number of epochs T the student will train for; needed to account for pruning.
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
-            not change the bytes.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
+            The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.

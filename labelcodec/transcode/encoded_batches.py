@@ -1,4 +1,4 @@
-"""Reading and encoding of batches, on one thread or several."""
+"""Reading and encoding of batches, in one process or several."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import float_bits
 from labelcodec.codecs.batch_coder import BatchCoder
 from labelcodec.codecs.interface import Codec
-from labelcodec.threads import ordered_map
+from labelcodec.workers import ordered_map
 from labelcodec.writer import prepare
 
 _NO_LABELS = Labels(1, np.zeros((0, 1), np.float16))
 
 
 class Batches(Protocol):
-    """Source of batches; several threads read from it at once."""
+    """Source of batches, which worker processes get a copy of by pickling."""
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -60,7 +60,7 @@ def encoded(
         codec: the codec's configuration.
         allow_nonfinite: store NaN and infinities that the codec would refuse.
         todo: positions of the batches.
-        threads: number of threads, see `labelcodec.threads`; it does not change the bytes.
+        threads: most processes at a time, see `labelcodec.workers`; it does not change the bytes.
 
     Raises:
         LabelcodecError: a batch is invalid, or the codec cannot store its labels.

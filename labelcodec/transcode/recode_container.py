@@ -40,8 +40,8 @@ def recode(
         source: a container, a glob or a list of shards; they are only read.
         target: path of the container to write.
         codec: a codec spec.
-        threads: number of threads, by default as `labelcodec.threads.thread_count` says; it does
-            not change the bytes.
+        threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
+            The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.

@@ -1,0 +1,280 @@
+"""A map over worker processes, whose results come in order.
+
+Work that would take long is spread over processes, not threads: between two kernels a batch spends
+some 0.3 ms in the interpreter, and threads that wait for its lock take longer than one alone
+(notes/threads.md). A worker is started with `subprocess`, so that it imports this package and not
+the caller's main module.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import IO, Any, Self, TypeVar, cast
+
+from labelcodec.errors import LabelcodecError
+from labelcodec.threads import VARIABLE, thread_count
+
+WATCHED = 0.25  # seconds of work after which the rest is estimated
+WORTHWHILE = 0.5  # seconds of work that a worker is started for
+CHUNK = 8  # items per message
+AHEAD = 2  # messages in flight per worker
+_LENGTH = 8  # bytes of a message's length
+_PIPE_BYTES = 1 << 20
+_OWN_THREADS = (VARIABLE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ordered_map(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int | None = None
+) -> Iterator[Result]:
+    """Results of `function`, in the order of the items, whatever the number of processes.
+
+    The caller's process works alone at first. If what is left would take it long, worker processes
+    take over as soon as they are ready. A few items per worker are in flight, so that memory stays
+    bounded.
+
+    Args:
+        function: called once per item. Work is spread only if it can be pickled, and loaded again
+            in a process that has not run the caller's main module.
+        items: its arguments; they and the results can be pickled.
+        threads: most processes at a time, as in `thread_count`.
+
+    Raises:
+        Exception: what `function` raised, for the first item that it failed for.
+        ChildProcessError: a worker died.
+    """
+    most = thread_count(threads)
+    start = time.monotonic()
+    for done, item in enumerate(items):
+        count = min(most, _worthwhile(time.monotonic() - start, done, len(items)))
+        if count > 1:
+            if (message := _pickled(function)) is not None:
+                with _Pool(message, count) as pool:
+                    yield from _handed_over(pool, function, items[done:])
+                return
+            most = 1
+        yield function(item)
+
+
+def _handed_over(
+    pool: _Pool, function: Callable[[Item], Result], items: Sequence[Item]
+) -> Iterator[Result]:
+    done = 0
+    while done < len(items) and not pool.ready():
+        yield function(items[done])
+        done += 1
+    yield from pool.map(items[done:])
+
+
+def _worthwhile(seconds: float, done: int, total: int) -> int:
+    """Number of workers that the items left are worth, after `done` of them took `seconds`."""
+    if not done or seconds < WATCHED:
+        return 0
+    return int(seconds / done * (total - done) / WORTHWHILE)
+
+
+def _pickled(function: Callable[..., Any]) -> bytes | None:
+    """The function for a worker; None if it holds what cannot be sent."""
+    try:
+        message = pickle.dumps(function, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+    return None if b"__main__" in message else message
+
+
+class _Pool:
+    """Worker processes that map one function. Each has a thread here that waits for its replies."""
+
+    def __init__(self, function: bytes, count: int) -> None:
+        self._count = count
+        self._workers: list[_Worker] = []
+        self._free: SimpleQueue[_Worker] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="labelcodec")
+        try:
+            for _ in range(count):
+                self._workers.append(_Worker())
+            self._starting = [self._threads.submit(w.start, function) for w in self._workers]
+        except BaseException:
+            self._stop()
+            raise
+        for worker in self._workers:
+            self._free.put(worker)
+
+    def ready(self) -> bool:
+        """Whether all workers have started."""
+        return all(start.done() for start in self._starting)
+
+    def map(self, items: Sequence[Any]) -> Iterator[Any]:
+        """Results in the order of the items.
+
+        Raises:
+            Exception: what the function raised, for the first item that it failed for.
+            ChildProcessError: a worker died.
+        """
+        for start in self._starting:
+            start.result()
+        waiting: deque[Future[_Reply]] = deque()
+        for first in range(0, len(items), CHUNK):
+            waiting.append(self._threads.submit(self._work, items[first : first + CHUNK]))
+            if len(waiting) > AHEAD * self._count:
+                yield from waiting.popleft().result().opened()
+        while waiting:
+            yield from waiting.popleft().result().opened()
+
+    def _work(self, chunk: Sequence[Any]) -> _Reply:
+        worker = self._free.get()
+        try:
+            return worker.work(chunk)
+        finally:
+            self._free.put(worker)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """Results of a chunk's items up to the first that failed, and its error."""
+
+    results: Sequence[Any]
+    error: BaseException | None
+
+    def opened(self) -> Iterator[Any]:
+        yield from self.results
+        if self.error is not None:
+            raise self.error
+
+
+class _Worker:
+    """A worker process and the pipes to it."""
+
+    def __init__(self) -> None:
+        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        environment = {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(_OWN_THREADS, "1")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-W", "ignore", "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            process_group=0,  # an interrupt from the terminal is for the caller alone
+        )
+        self._requests = cast(IO[bytes], self._process.stdin)
+        self._replies = cast(IO[bytes], self._process.stdout)
+        for pipe in (self._requests, self._replies):
+            _enlarge(pipe)
+
+    def start(self, function: bytes) -> None:
+        """Have the worker load its function.
+
+        Raises:
+            ChildProcessError: it died.
+            Exception: what loading the function raised.
+        """
+        list(self._answer(function).opened())
+
+    def work(self, chunk: Sequence[Any]) -> _Reply:
+        """Have the worker map the chunk.
+
+        Raises:
+            ChildProcessError: it died.
+        """
+        return self._answer(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
+
+    def _answer(self, request: bytes) -> _Reply:
+        try:
+            _send(self._requests, request)
+            return cast(_Reply, pickle.loads(_receive(self._replies)))  # from our own process
+        except (EOFError, OSError, ValueError):  # ValueError: a pipe that `stop` closed
+            status = self._process.wait()
+            raise ChildProcessError(
+                f"a worker process died (status {status}), possibly for lack of memory; "
+                "use fewer `threads`"
+            ) from None
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._requests, self._replies):
+            with suppress(OSError):
+                pipe.close()
+
+
+def _enlarge(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a whole reply, where the system allows it."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _send(pipe: IO[bytes], message: bytes) -> None:
+    pipe.write(len(message).to_bytes(_LENGTH, "little"))
+    pipe.write(message)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> bytes:
+    length = int.from_bytes(_exactly(pipe, _LENGTH), "little")
+    return _exactly(pipe, length)
+
+
+def _exactly(pipe: IO[bytes], count: int) -> bytes:
+    data = pipe.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> bytes:
+    results = []
+    try:
+        for item in chunk:
+            results.append(function(item))
+        reply = _Reply(results, None)
+    except Exception as error:
+        if not isinstance(error, (LabelcodecError, OSError)):
+            error.add_note(f"in a worker process: {traceback.format_exc()}")
+        reply = _Reply(results, error)
+    return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
+
+
+def main() -> None:
+    """Map chunks from standard input to standard output until the caller closes it, or dies."""
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a plug-in prints must not get between the replies
+    with suppress(EOFError, BrokenPipeError):
+        functions: list[Callable[[Any], Any]] = []  # stays empty if loading fails
+        message = _receive(requests)
+        _send(replies, _reply(lambda data: functions.append(pickle.loads(data)), [message]))
+        for function in functions:
+            while True:
+                _send(replies, _reply(function, pickle.loads(_receive(requests))))
+
+
+if __name__ == "__main__":
+    from labelcodec.workers import main as main_by_name  # replies are pickled by its module's name
+
+    main_by_name()

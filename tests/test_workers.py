@@ -1,0 +1,172 @@
+"""The map over worker processes: order, failures, and what becomes of the processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from labelcodec import workers
+from labelcodec.errors import DataError
+from labelcodec.workers import ordered_map
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Workers take over after the first item."""
+    monkeypatch.setattr(workers, "WATCHED", 0)
+    monkeypatch.setattr(workers, "WORTHWHILE", 1e-9)
+    monkeypatch.setattr(workers._Pool, "ready", lambda pool: True)
+
+
+def process_of(i: int) -> tuple[int, int]:
+    return i, os.getpid()
+
+
+def fail_from(first: int, error: type[Exception], i: int) -> int:
+    if i >= first:
+        raise error(f"item {i}")
+    return i
+
+
+def log(file: Path, i: int) -> int:
+    with file.open("a") as opened:
+        opened.write(f"{i}\n")
+    return i
+
+
+def slow(i: int) -> int:
+    time.sleep(0.02)
+    return i
+
+
+def die(i: int) -> int:
+    if i > 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return i
+
+
+def shout(i: int) -> int:
+    print("a plug-in prints", i)
+    return i
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_results_come_in_order(at_once, count):
+    results = list(ordered_map(process_of, range(100), count))
+    assert [i for i, _ in results] == list(range(100))
+    processes = {process for _, process in results[1:]}
+    assert results[0][1] == os.getpid() and os.getpid() not in processes
+    assert 1 <= len(processes) <= count
+
+
+def test_one_process_is_the_callers_own(at_once):
+    assert {process for _, process in ordered_map(process_of, range(30), 1)} == {os.getpid()}
+
+
+def test_little_work_starts_no_process():
+    assert {process for _, process in ordered_map(process_of, range(1000), 4)} == {os.getpid()}
+
+
+def test_the_caller_works_until_the_workers_are_ready(monkeypatch):
+    monkeypatch.setattr(workers, "WATCHED", 0)
+    monkeypatch.setattr(workers, "WORTHWHILE", 1e-9)
+    polls = iter([False] * 5)
+    monkeypatch.setattr(workers._Pool, "ready", lambda pool: next(polls, True))
+    own = [process == os.getpid() for _, process in ordered_map(process_of, range(40), 2)]
+    assert own == [True] * 6 + [False] * 34
+
+
+def test_work_that_cannot_be_sent_stays_here(at_once):
+    assert set(ordered_map(lambda i: os.getpid(), range(30), 2)) == {os.getpid()}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("error", [DataError, OSError, ZeroDivisionError])
+def test_the_first_failure_is_raised_after_what_precedes_it(at_once, count, error):
+    results = ordered_map(partial(fail_from, 21, error), range(60), count)
+    assert [next(results) for _ in range(21)] == list(range(21))
+    with pytest.raises(error, match="item 21") as raised:
+        next(results)
+    notes = getattr(raised.value, "__notes__", [])
+    assert bool(notes) == (count == 2 and error is ZeroDivisionError)
+    assert not notes or "fail_from" in notes[0]
+
+
+def test_few_items_are_in_flight(at_once, tmp_path):
+    file = tmp_path / "log"
+    results = ordered_map(partial(log, file), range(10_000), 2)
+    assert [next(results), next(results)] == [0, 1]
+    time.sleep(0.2)
+    results.close()
+    assert len(file.read_text().split()) <= 1 + workers.CHUNK * (2 * workers.AHEAD + 2)
+
+
+def test_a_worker_that_dies_is_an_error(at_once):
+    with pytest.raises(ChildProcessError, match=r"status -9.*fewer `threads`"):
+        list(ordered_map(die, range(100), 2))
+
+
+def test_what_a_worker_prints_is_not_a_reply(at_once, capfd):
+    assert list(ordered_map(shout, range(30), 2)) == list(range(30))
+    assert "a plug-in prints" in capfd.readouterr().err
+
+
+def test_a_function_that_no_worker_can_load(at_once, monkeypatch):
+    monkeypatch.setattr(process_of, "__module__", "tests.no_such_module")
+    monkeypatch.setitem(sys.modules, "tests.no_such_module", sys.modules[__name__])
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        list(ordered_map(process_of, range(30), 2))
+
+
+_ABANDONED = """
+from labelcodec import workers
+from tests.test_workers import slow
+workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
+for i in workers.ordered_map(slow, range(100_000), 2):
+    if i == 30:
+        print(*[worker._process.pid for worker in POOLS[0]._workers], flush=True)
+"""
+_WITH_POOLS = """
+POOLS = []
+from labelcodec import workers
+enter = workers._Pool.__enter__
+workers._Pool.__enter__ = lambda pool: POOLS.append(pool) or enter(pool)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_with_their_caller(signum):
+    script = _WITH_POOLS + _ABANDONED
+    root = Path(__file__).resolve().parents[1]
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root
+    )
+    assert caller.stdout is not None
+    pids = [int(pid) for pid in caller.stdout.readline().split()]
+    assert len(pids) == 2
+    caller.send_signal(signum)
+    caller.wait(20)
+    caller.stdout.close()
+    for _ in range(100):
+        if not any(map(_runs, pids)):
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker outlived its caller")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process exists and is not a zombie that nobody has waited for."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text() if Path("/proc").is_dir() else ""
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return ") Z " not in status
