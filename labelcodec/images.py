@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from labelcodec.errors import MismatchError
 from labelcodec.extras import needing_extra
 from labelcodec.files.os_errors import unlisted
+from labelcodec.files.regular import check_regular, read_regular
 from labelcodec.progress import Progress
 
 CONTENT_FILES = 64  # number of files whose bytes a content digest covers
@@ -101,7 +102,7 @@ def content_digest(listing: ImageListing) -> str:
     count = min(len(files), CONTENT_FILES)
     digest = hashlib.sha256(np.array([file.stat().st_size for file in files], "<u8").tobytes())
     for i in range(count):
-        digest.update(files[i * len(files) // count].read_bytes())
+        digest.update(read_regular(files[i * len(files) // count], MismatchError, "an image"))
     return digest.hexdigest()
 
 
@@ -138,6 +139,7 @@ def _header_size(path: Path) -> tuple[int, int]:
         from PIL import Image
 
     try:
+        check_regular(path, MismatchError, "an image")
         with Image.open(path) as image:
             return image.height, image.width
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -11,6 +11,7 @@ from labelcodec.container.ledger import Ledger
 from labelcodec.container.record_scan import scan_open
 from labelcodec.errors import FormatError, MismatchError
 from labelcodec.files.locks import lock, unlock
+from labelcodec.files.regular import open_partial
 from labelcodec.mapdiff import difference
 
 
@@ -28,7 +29,7 @@ def create(partial: Path, force: bool) -> int:
         partial.unlink()
         unlock(fd)
     try:
-        fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        fd = open_partial(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
         raise MismatchError(
             f"{partial}: an unfinished file exists; pass `resume=True` to continue it or "
@@ -46,7 +47,7 @@ def claim(partial: Path) -> int:
     Raises:
         MismatchError: another process is writing it.
     """
-    return lock(os.open(partial, os.O_RDWR | os.O_CLOEXEC), partial)
+    return lock(open_partial(partial, os.O_RDWR), partial)
 
 
 def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 import zlib
 from pathlib import Path
 
 from labelcodec.container import layout
 from labelcodec.errors import CorruptError, FormatError, VersionError
 from labelcodec.files.os_errors import naming
+from labelcodec.files.regular import open_regular
 
 
 def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
@@ -58,13 +58,9 @@ def open_file(path: Path) -> int:
 
     Raises:
         FileNotFoundError: there is no such file.
-        FormatError: the path is a folder.
+        FormatError: the path is a folder, FIFO, socket or device.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    if stat.S_ISDIR(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise FormatError(f"{path}: is a folder, a container is a file")
-    return fd
+    return open_regular(path, FormatError, "a container")
 
 
 def read_at(fd: int, offset: int, size: int, path: Path) -> bytes:

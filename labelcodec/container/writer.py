@@ -21,6 +21,7 @@ from labelcodec.errors import DataError, LabelcodecError
 from labelcodec.files.atomic import publish, refuse_existing
 from labelcodec.files.locks import unlock
 from labelcodec.files.os_errors import naming
+from labelcodec.files.regular import target_of
 
 Payload = bytes | bytearray | memoryview
 
@@ -33,7 +34,7 @@ class RecordWriter:
     resumed and adds a note to the error, unless the file has no batches and was not resumed.
 
     Args:
-        path: the container to write.
+        path: the container to write; where it is a symbolic link, what it points to.
         header: the header map; msgpack types and string keys only.
         force: replace an existing container, and discard a partial file unless `resume` is set.
         resume: continue a partial file if there is one.
@@ -53,7 +54,7 @@ class RecordWriter:
         force: bool = False,
         resume: bool = False,
     ) -> None:
-        self.path = Path(path)
+        self.path = target_of(Path(path))
         self.partial = partial_of(self.path)
         self._force = force
         record = pack(layout.HEADER, encode_header(header))

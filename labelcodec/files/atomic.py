@@ -10,21 +10,26 @@ from typing import BinaryIO
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.os_errors import naming
+from labelcodec.files.regular import open_partial, target_of
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file for writing that replaces `path` once it is complete and on disk.
 
-    Until then it is named `NAME.partial`. It is removed after an error. A killed process leaves it
-    behind, and the next writer overwrites it.
+    A symbolic link is kept, and what it points to is replaced. Until then the file is named
+    `NAME.partial`. It is removed after an error. A killed process leaves it behind, and the next
+    writer overwrites it.
 
     Raises:
+        MismatchError: `path` is a folder, FIFO, socket or device, or `NAME.partial` is a link.
         OSError: the file cannot be written.
     """
+    path = target_of(path)
     partial = path.with_name(f"{path.name}.partial")
+    fd = open_partial(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     try:
-        with naming(partial), partial.open("wb") as file:
+        with naming(partial), os.fdopen(fd, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -35,13 +40,12 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Check that `path` may be written; an existing folder may never be replaced.
+    """Check that `path` may be written; only a file may be replaced.
 
     Raises:
-        MismatchError: `path` is a folder, or exists and `force` is not set.
+        MismatchError: `path` is a folder, FIFO, socket or device, or exists and `force` is not set.
     """
-    if path.is_dir():
-        raise MismatchError(f"{path}: is a folder; give the name of a file")
+    target_of(path)
     if not force and os.path.lexists(path):
         raise MismatchError(f"{path}: exists already; pass `force=True` to replace it")
 

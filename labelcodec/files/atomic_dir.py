@@ -34,7 +34,9 @@ def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial, old = (target.with_name(f".{target.name}.{what}") for what in ("partial", "old"))
     partial.mkdir(exist_ok=True)
-    fd = lock(os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), partial)
+    fd = lock(
+        os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), partial
+    )
     try:
         if old.exists():
             _settle(old, target)

@@ -6,7 +6,8 @@ import hashlib
 
 import numpy as np
 
-from labelcodec.files.os_errors import naming
+from labelcodec.errors import DumpError
+from labelcodec.files.regular import read_regular
 from labelcodec.formats.interface import Dump
 
 SAMPLED = 16  # label files whose content is hashed
@@ -23,12 +24,12 @@ def dump_fingerprint(dump: Dump) -> dict[str, str]:
         `sample_sha256`: over the content of up to 16 label files, evenly spaced in the dump.
 
     Raises:
+        DumpError: a label file is a FIFO, socket, device or folder.
         OSError: a file cannot be read.
     """
     order, sample = hashlib.sha256(), hashlib.sha256()
     for i in range(len(dump)):
         order.update(dump.image_index(i).astype("<i8").tobytes())
     for i in np.unique(np.linspace(0, len(dump) - 1, SAMPLED).astype(int)).tolist():
-        with naming(dump.file(i)):
-            sample.update(dump.file(i).read_bytes())
+        sample.update(read_regular(dump.file(i), DumpError, "a label file"))
     return {"order_sha256": order.hexdigest(), "sample_sha256": sample.hexdigest()}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
-from labelcodec.files.os_errors import naming
+from labelcodec.files.regular import read_regular
 
 LOADER_SEED = 42
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")  # what int64 holds
@@ -79,8 +79,7 @@ def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
         OSError: it cannot be read.
     """
     try:
-        with naming(file):
-            content = json.loads(file.read_bytes())
+        content = json.loads(read_regular(file, DumpError, "an image order"))
     except FileNotFoundError as error:
         raise DumpError(f"{file}: the file is missing") from error
     except (ValueError, RecursionError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from labelcodec.errors import DumpError
+from labelcodec.files.regular import read_regular
 from labelcodec.formats.torch_file import read_torch_file
 
 
@@ -24,8 +25,7 @@ def load(path: Path) -> Any:
         OSError: it cannot be opened.
     """
     try:
-        with path.open("rb", 0) as file:
-            data = file.read()
+        data = read_regular(path, DumpError, "a label file")
     except FileNotFoundError as error:
         raise DumpError(f"{path}: the file is missing") from error
     try:

@@ -12,6 +12,7 @@ import msgpack
 from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.files.regular import read_regular
 from labelcodec.header import OWN
 from labelcodec.pipeline import training_recipe as recipes
 from labelcodec.pipeline.models import build
@@ -85,7 +86,7 @@ def load_run(folder: Path) -> Run:
     """
     path = folder / FACTS
     try:
-        facts = json.loads(path.read_text())
+        facts = json.loads(read_regular(path, MismatchError, "the description of a run"))
         recipe = recipes.from_map(facts.pop("recipe"), str(path))
         height, width = facts.pop("image_size")
         threads = tuple(map(int, facts.pop("threads", ())))

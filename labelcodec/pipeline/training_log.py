@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.locks import lock, unlock
+from labelcodec.files.regular import open_partial
 from labelcodec.pipeline.run_folder import CHECKPOINT, LOG, RESULT
 
 
@@ -41,7 +42,7 @@ def open_log(out: Path, resume: bool) -> Iterator[BinaryIO]:
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOG
-    fd = lock(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), path)
+    fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
     try:
         with os.fdopen(fd, "r+b", closefd=False) as log:
             yield log

@@ -17,6 +17,7 @@ from PIL import Image
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
+from labelcodec.files.regular import check_regular
 from labelcodec.images import ImageListing, image_sizes
 from labelcodec.progress import Progress
 
@@ -42,6 +43,7 @@ class ImageFiles:
         """
         path = self._listing.root / self._listing.paths[index]
         try:
+            check_regular(path, MismatchError, "an image")
             with Image.open(path) as image:
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -119,5 +119,5 @@ def test_only_integers_are_image_indices(tmp_path, entry):
 
 
 def test_a_list_that_cannot_be_read(tmp_path):
-    with pytest.raises(IsADirectoryError, match=tmp_path.name):
+    with pytest.raises(DumpError, match=f"{tmp_path.name}: is a folder"):
         read_lists(tmp_path)

@@ -108,13 +108,14 @@ def test_missing(tmp_path):
 
 def test_what_cannot_be_opened_is_not_called_damaged(tmp_path, monkeypatch):
     (tmp_path / "a.tar").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"a\.tar"):
+    with pytest.raises(DumpError, match=r"a\.tar: is a folder"):
         load(tmp_path / "a.tar")
 
-    def forbidden(self: Path, *_: object) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+    def forbidden(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(Path, "open", forbidden)
+    (tmp_path / "b.tar").touch()
+    monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(PermissionError, match=r"Permission denied: .*b\.tar"):
         load(tmp_path / "b.tar")
 
