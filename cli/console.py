@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from labelcodec.errors import LabelcodecWarning
+
 if TYPE_CHECKING:
     from labelcodec.progress import Progress
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
-NOT_COMPILED = "the compiled kernels are missing"  # begins the one warning meant for users
 
 
 class Interrupted(click.ClickException):
@@ -37,7 +38,7 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # library warnings are meant for programmers
-        warnings.filterwarnings("default", NOT_COMPILED)
+        warnings.filterwarnings("always", category=LabelcodecWarning)
         warnings.showwarning = lambda message, *_: note(str(message))
     try:
         status = command.main(args, prog_name="labelcodec", standalone_mode=False)

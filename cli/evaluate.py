@@ -18,6 +18,7 @@ from . import console, options, render
     "torchvision/NAME, timm/NAME, module:callable, or a model file.",
 )
 @click.option("--teacher-weights", type=options.PATH, help="File of the teacher's weights.")
+@options.weights_key
 @options.no_resize
 @options.workers
 @options.threads
@@ -28,6 +29,7 @@ def evaluate(
     runs: tuple[Path, ...],
     teacher: str | None,
     teacher_weights: Path | None,
+    weights_key: str | None,
     no_resize: bool,
     workers: int,
     device: str | None,
@@ -56,6 +58,7 @@ def evaluate(
             runs,
             teacher=teacher,
             teacher_weights=teacher_weights,
+            weights_key=weights_key,
             resize=not no_resize,
             workers=workers,
             device=device,

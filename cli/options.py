@@ -39,6 +39,12 @@ workers = click.option(
     default=0,
     help="Number of processes that load images; 0 loads them in the main process.",
 )
+weights_key = click.option(
+    "--weights-key",
+    metavar="KEY",
+    help="Key of the teacher's weights in their file, such as state_dict_ema; by default plain "
+    "weights under the usual keys.",
+)
 threads = click.option(
     "--threads",
     metavar="N",

@@ -24,8 +24,10 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 @click.option(
     "--weights",
     type=options.PATH,
-    help="File of the teacher's weights: .safetensors, or a state dict saved by torch.save.",
+    help="File of the teacher's weights: .safetensors, or a state dict or checkpoint saved by "
+    "torch.save.",
 )
+@options.weights_key
 @click.option(
     "--classes",
     type=click.IntRange(min=1),

@@ -5,6 +5,10 @@ class LabelcodecError(Exception):
     """Base class of all errors of this library. The message says what, where and what to do."""
 
 
+class LabelcodecWarning(UserWarning):
+    """What a user should know although the work goes on; the program prints it."""
+
+
 class FormatError(LabelcodecError):
     """The bytes are not a container, or violate a MUST of `spec/SPEC.md`."""
 

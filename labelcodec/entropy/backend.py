@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+from labelcodec.errors import LabelcodecWarning
 from labelcodec.loading import LOADING
 
 NOT_COMPILED = (
@@ -20,7 +21,7 @@ NOT_COMPILED = (
 )
 
 
-class NotCompiledWarning(RuntimeWarning):
+class NotCompiledWarning(LabelcodecWarning):
     """The kernels were not compiled; everything works, slowly."""
 
 

@@ -23,6 +23,7 @@ def evaluate(
     *,
     teacher: str | None = None,
     teacher_weights: Path | str | None = None,
+    weights_key: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     interpolation: str = "bilinear",
     normalisation: Mapping[str, Any] | None = None,
@@ -40,6 +41,7 @@ def evaluate(
             (B, C) logits.
         teacher: a model name as in `build`, to measure how often student and teacher agree.
         teacher_weights: file of the teacher's weights.
+        weights_key: where in that file the weights are, see `load_weights`.
         image_size: height and width of a module's input, in pixels; runs record theirs.
         interpolation: for a module, 'bilinear' or 'bicubic' resizing.
         normalisation: for a module, {'mean': [r, g, b], 'std': [r, g, b]} of its inputs in 0..1;
@@ -65,6 +67,7 @@ def evaluate(
             [Path(student)],
             teacher=teacher,
             teacher_weights=weights,
+            weights_key=weights_key,
             resize=resize,
             workers=workers,
             device=device,
@@ -80,7 +83,7 @@ def evaluate(
         teacher_model = (
             None
             if teacher is None
-            else trained(teacher, class_count, weights).to(this_process.device)
+            else trained(teacher, class_count, weights, weights_key).to(this_process.device)
         )
         return score_model(
             student.to(this_process.device),
@@ -99,6 +102,7 @@ def evaluate_runs(
     *,
     teacher: str | None = None,
     teacher_weights: Path | None = None,
+    weights_key: str | None = None,
     resize: bool = True,
     workers: int = 0,
     device: str | None = None,
@@ -112,6 +116,7 @@ def evaluate_runs(
         teacher: a model name as in `build`, to measure how often student and teacher agree; its
             inputs are those of the student, normalised as the run's labels were.
         teacher_weights: file of the teacher's weights.
+        weights_key: where in that file the weights are, see `load_weights`.
         resize: as in `EvaluationImages`.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -135,10 +140,8 @@ def evaluate_runs(
             )
             teacher_model = None
             if teacher is not None:
-                teacher_model = trained(teacher, run.classes, teacher_weights).to(
-                    this_process.device
-                )
-
+                teacher_model = trained(teacher, run.classes, teacher_weights, weights_key)
+                teacher_model = teacher_model.to(this_process.device)
             image_count = len(evaluation_images)
             scores = score_model(
                 model.to(this_process.device),

@@ -32,7 +32,9 @@ NAMES = f"{', '.join(OWN)}, torchvision/NAME, timm/NAME, module:callable, or a T
 NAMES += ".ts) or exported (.pt2) file"
 
 
-def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
+def build(
+    name: str, classes: int, weights: Path | None = None, weights_key: str | None = None
+) -> nn.Module:
     """Build a model that maps (B, 3, H, W) images to (B, C) logits.
 
     Args:
@@ -42,6 +44,7 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
         classes: C.
         weights: file of a state dict, .safetensors or written by torch.save; loaded without
             running code. None leaves the initial weights, usually random.
+        weights_key: where in that file the weights are, see `load_weights`.
 
     Raises:
         ConfigError: an unknown name, a library that is not installed, or weights for a model file.
@@ -53,7 +56,7 @@ def build(name: str, classes: int, weights: Path | None = None) -> nn.Module:
         return _from_file(Path(name))
     model = _by_name(name, classes)
     if weights is not None:
-        load_weights(model, weights, f"{name} of {classes} classes")
+        load_weights(model, weights, f"{name} of {classes} classes", weights_key)
     return model
 
 
@@ -69,19 +72,24 @@ def model_name(model: nn.Module | str) -> str:
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
-def trained(name: str, classes: int, weights: Path | None) -> nn.Module:
+def trained(
+    name: str, classes: int, weights: Path | None, weights_key: str | None = None
+) -> nn.Module:
     """Build a trained model, in evaluation mode.
 
     Args:
         name: name or file of the model, as in `build`.
         classes: C.
         weights: file of the weights; None where the model brings its own.
+        weights_key: where in that file the weights are, see `load_weights`.
 
     Raises:
         ConfigError: as in `build`, or the weights would be random.
         MismatchError: as in `build`.
     """
-    model = build(name, classes, weights)
+    if weights_key is not None and weights is None:
+        raise ConfigError("`weights_key` without `weights`")
+    model = build(name, classes, weights, weights_key)
     if weights is None and not is_file(name) and ":" not in name:
         raise ConfigError(f"{name} has random weights; give its trained weights")
     # an exported program has no training and evaluation modes

@@ -64,6 +64,7 @@ def relabel(
     teacher: nn.Module | str,
     *,
     weights: Path | str | None = None,
+    weights_key: str | None = None,
     classes: int | None = None,
     epochs: int = 300,
     keep: float = 1.0,
@@ -98,6 +99,8 @@ def relabel(
         teacher: a model name as in `labelcodec.pipeline.models.build`, or a trained torch module
             that maps (B, 3, H, W) images to (B, C) logits.
         weights: file of the teacher's weights; None for a module or a model that includes them.
+        weights_key: where in that file the weights are, such as 'state_dict_ema'; None for the
+            usual places.
         classes: C of the teacher; default: the number of classes of the folder.
         epochs: T, number of epochs the student will train for.
         keep: share of the batches to label, above 0 and up to 1.
@@ -133,6 +136,7 @@ def relabel(
             None if weights is None else Path(weights),
             classes or len(listing.classes),
             this_process.device,
+            weights_key=weights_key,
             normalisation=normalisation,
             autocast=autocast,
             precision=precision,

@@ -85,6 +85,7 @@ def load_teacher(
     classes: int,
     device: torch.device,
     *,
+    weights_key: str | None = None,
     normalisation: Mapping[str, Any] | None,
     autocast: str | None,
     precision: Precision,
@@ -97,6 +98,7 @@ def load_teacher(
         weights: file of the weights; None for a module or a model that includes its weights.
         classes: C.
         device: device to run on.
+        weights_key: where in that file the weights are, see `weights.load_weights`.
         normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
         autocast: 'float16', 'bfloat16' or None, see `Teacher`.
         precision: dtype to which logits are rounded, see `Teacher`.
@@ -108,16 +110,18 @@ def load_teacher(
     name = model_name(teacher)
     facts: dict[str, Any] = {"name": name} | ({"autocast": autocast} if autocast else {})
     if isinstance(teacher, nn.Module):
-        if weights is not None:
+        if weights is not None or weights_key is not None:
             raise ConfigError(f"{name} is a trained module, `weights` cannot be added")
         model = teacher.eval().to(device)
         facts["sha256"] = _state_digest(model)
     else:
-        model = trained(teacher, classes, weights).to(device)
+        model = trained(teacher, classes, weights, weights_key).to(device)
         file = weights or (Path(name) if Path(name).is_file() else None)
         if file is not None:
             with file.open("rb") as stream:
                 facts["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+        if weights_key is not None:
+            facts["weights_key"] = weights_key
     return Teacher(model, classes, device, normalisation, autocast, precision, facts)
 
 

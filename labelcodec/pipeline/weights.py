@@ -2,45 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from labelcodec.errors import MismatchError, MissingExtraError, ShapeError
+from labelcodec.errors import LabelcodecError, LabelcodecWarning, MismatchError, ShapeError
 from labelcodec.extras import needing_extra
+from labelcodec.files.regular import check_regular
+from labelcodec.formats.torch_file import Opaque, Tensor, read_torch_file
 
 OPTIONAL = "num_batches_tracked"  # torch loads state dicts without it
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of wrappers around a model
+# Keys under which training scripts save weights; the first that fits is taken.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
+AVERAGED = ("ema", "average", "swa")  # parts of keys that hold averaged weights
+DEPTH = 3  # of dicts in which weights are looked for
+SHOWN = 8  # keys of a file that an error lists
+
+State = Mapping[str, Any]
 
 
-def load_weights(model: nn.Module, path: Path, named: str) -> None:
+class _Nested(NamedTuple):
+    """Weights in a file: the path of keys to them, joined by dots, and the tensors by name."""
+
+    key: str
+    state: State
+
+
+def load_weights(model: nn.Module, path: Path, named: str, key: str | None = None) -> None:
     """Load the weights of a file into a model.
+
+    A checkpoint may hold them under a key and beside other things. Names are tried as they are,
+    and then without the prefixes that wrappers such as DataParallel and torch.compile add.
 
     Args:
         model: the model.
-        path: .safetensors, or a state dict written by torch.save.
+        path: .safetensors, or what torch.save wrote: a state dict or a checkpoint with one.
         named: name of the model in error messages.
+        key: where in a checkpoint the weights are: 'state_dict_ema', 'ema.model'; None for the
+            usual ones, plain weights before averaged ones.
 
     Raises:
         MissingExtraError: the safetensors package is not installed.
         ShapeError: a tensor has another shape than the model's.
-        MismatchError: the file is missing, damaged, not a state dict, or its tensors do not fit
-            the model.
+        MismatchError: the file is missing or damaged, has no weights or none at `key`, or they do
+            not fit the model.
     """
-    state = _read_state(path)
-    for key in ("model", "state_dict"):  # checkpoints of training scripts nest the state dict
-        if isinstance(state.get(key), dict):
-            state = state[key]
-    state = {str(name).removeprefix("module."): value for name, value in state.items()}
+    saved = _read(path)
+    nested = list(_nested(saved))
+    if key is not None:
+        nested = [each for each in nested if each.key == key]
+        if not nested:
+            raise MismatchError(f"{path}: no weights under {key!r}; {_contents(saved)}")
+    if not nested:
+        raise MismatchError(f"{path}: holds no weights; {_contents(saved)}")
+    nested.sort(key=_preference)
+    expected = {name for name in model.state_dict() if not name.endswith(OPTIONAL)}
+    for candidate in nested:
+        for state in _without_prefixes(candidate.state):
+            if {name for name in state if not name.endswith(OPTIONAL)} == expected:
+                _tell_choice(path, candidate, nested)
+                _load(model, state, f"{path}: does not fit {named}")
+                return
+    closest = max(
+        (state for candidate in nested for state in _without_prefixes(candidate.state)),
+        key=lambda state: len(expected & state.keys()),
+    )
+    raise _misfit(f"{path}: does not fit {named}", model, closest, f"; {_contents(saved)}")
+
+
+def _load(model: nn.Module, state: State, prefix: str) -> None:
     try:
-        model.load_state_dict(state)
+        model.load_state_dict(dict(state))
     except RuntimeError:
-        raise _misfit(f"{path}: does not fit {named}", model, state) from None
+        raise _misfit(prefix, model, state) from None
 
 
-def _misfit(prefix: str, model: nn.Module, state: Mapping[str, Any]) -> MismatchError:
+def _nested(saved: Any, key: str = "", depth: int = DEPTH) -> Iterator[_Nested]:
+    """Every dict of tensors in a file, itself included."""
+    if not isinstance(saved, Mapping) or not depth:
+        return
+    state = {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
+    if state:
+        yield _Nested(key, state)
+    for name, inner in saved.items():
+        yield from _nested(inner, f"{key}.{name}".lstrip("."), depth - 1)
+
+
+def _preference(nested: _Nested) -> tuple[bool, bool, int]:
+    """Sort key: plain weights first, then the file itself, then the usual keys in order."""
+    last = nested.key.rpartition(".")[2]
+    place = CONTAINERS.index(last) if last in CONTAINERS else len(CONTAINERS)
+    return _is_averaged(nested.key), bool(nested.key), place
+
+
+def _is_averaged(key: str) -> bool:
+    return any(part in key.lower() for part in AVERAGED)
+
+
+def _without_prefixes(state: State) -> Iterator[State]:
+    """The weights with their names as they are, and with more and more prefixes removed."""
+    yield state
+    while prefix := next((p for p in PREFIXES if any(name.startswith(p) for name in state)), None):
+        shorter = {name.removeprefix(prefix): value for name, value in state.items()}
+        if len(shorter) < len(state):  # two names would become one
+            return
+        yield (state := shorter)
+
+
+def _tell_choice(path: Path, chosen: _Nested, nested: list[_Nested]) -> None:
+    """Say which weights were taken if the file holds both plain and averaged ones."""
+    others = [each.key for each in nested if _is_averaged(each.key) != _is_averaged(chosen.key)]
+    if others:
+        warnings.warn(
+            f"{path}: took the weights under {chosen.key or 'its top level'!r}; `weights_key` "
+            f"takes those under {' or '.join(map(repr, others))}",
+            LabelcodecWarning,
+            stacklevel=4,
+        )
+
+
+def _contents(saved: Any) -> str:
+    """What a file holds, for an error message."""
+    if not isinstance(saved, Mapping):
+        name = saved.name if isinstance(saved, Opaque) else type(saved).__name__
+        return f"it is a {name}, expected a state dict"
+    keys = [str(key) for key in saved if not str(key).endswith(OPTIONAL)]
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return f"its keys are {', '.join(keys[:SHOWN])}{more}" if keys else "it is empty"
+
+
+def _misfit(prefix: str, model: nn.Module, state: State, contents: str = "") -> MismatchError:
     """Error that names the first difference between weights and a model's."""
     model_shapes, file_shapes = (
         {name: _shape(value) for name, value in tensors.items() if not name.endswith(OPTIONAL)}
@@ -52,7 +148,7 @@ def _misfit(prefix: str, model: nn.Module, state: Mapping[str, Any]) -> Mismatch
     ):
         if names:
             rest = f" and {len(names) - 1} more" * (len(names) > 1)
-            return MismatchError(f"{prefix}: it {verb} {min(names)}{rest}")
+            return MismatchError(f"{prefix}: it {verb} {min(names)}{rest}{contents}")
     for name in model_shapes:
         if model_shapes[name] != file_shapes[name]:
             return ShapeError(f"{prefix}: {name} is {file_shapes[name]}, not {model_shapes[name]}")
@@ -65,20 +161,36 @@ def _shape(value: Any) -> str:
     return " x ".join(map(str, value.shape)) or "a number"
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise MismatchError(f"{path}: no such weights file")
+def _read(path: Path) -> Any:
+    """The content of a file of weights."""
     try:
-        if path.suffix == ".safetensors":
-            with needing_extra(f"{path}: reading it"):
-                from safetensors.torch import load_file
+        check_regular(path, MismatchError, "a file of weights")
+    except FileNotFoundError:
+        raise MismatchError(f"{path}: no such weights file") from None
+    if path.suffix == ".safetensors":
+        with needing_extra(f"{path}: reading it"):
+            from safetensors.torch import load_file
+        try:
+            return load_file(path)
+        except Exception as error:
+            raise MismatchError(f"{path}: not a file of weights ({type(error).__name__})") from None
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # it also holds what torch refuses, such as the script's arguments
+        try:
+            return _with_torch_tensors(read_torch_file(path.read_bytes(), opaque=True))
+        except LabelcodecError as error:
+            raise MismatchError(f"{path}: not a file of weights ({error})") from None
 
-            return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except MissingExtraError:
-        raise
-    except Exception as error:
-        raise MismatchError(f"{path}: not a file of weights ({type(error).__name__})") from None
-    if not isinstance(state, dict):
-        raise MismatchError(f"{path}: holds a {type(state).__name__}, expected a state dict")
-    return state
+
+def _with_torch_tensors(saved: Any) -> Any:
+    if isinstance(saved, Tensor):
+        return _to_torch(saved)
+    if isinstance(saved, dict):
+        return {key: _with_torch_tensors(value) for key, value in saved.items()}
+    return saved
+
+
+def _to_torch(tensor: Tensor) -> torch.Tensor:
+    values = torch.from_numpy(tensor.numpy().copy())
+    return values.to(torch.bfloat16) if tensor.dtype == "bfloat16" else values

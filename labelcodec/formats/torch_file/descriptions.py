@@ -53,6 +53,16 @@ class SavedScalar:
     data: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """What a pickle makes of a global without a stand-in, where that is allowed: nothing.
+
+    `name` is that of the global.
+    """
+
+    name: str
+
+
 class Allowance(Protocol):
     """Bytes that a pickle may still make of its text."""
 

@@ -32,11 +32,12 @@ class _LegacyStorages:
         return self.contents[key]
 
 
-def read_legacy(data: bytes) -> Any:
+def read_legacy(data: bytes, opaque: bool = False) -> Any:
     """Read a file without an archive around it.
 
     Args:
         data: the whole file.
+        opaque: as in `read_torch_file`.
 
     Returns:
         As `read_torch_file`.
@@ -61,15 +62,15 @@ def read_legacy(data: bytes) -> Any:
             "written on a big-endian machine without an archive. Load it where it was written and "
             "save it again with torch.save."
         )
-    described = _next(data, facts.end)
+    described = _next(data, facts.end, opaque)
     keys = _next(data, described.end)
     contents = _contents(data, keys, described.storages)
     return to_values(described.value, _LegacyStorages("<", contents))
 
 
-def _next(data: bytes, start: int) -> Unpickled:
+def _next(data: bytes, start: int, opaque: bool = False) -> Unpickled:
     """Interpret the pickle at `start`; `end` is a position in `data`."""
-    pickled = unpickle(data[start : start + MAX_PICKLE])
+    pickled = unpickle(data[start : start + MAX_PICKLE], opaque=opaque)
     return Unpickled(pickled.value, start + pickled.end, pickled.storages)
 
 

@@ -15,11 +15,13 @@ from labelcodec.formats.torch_file.zip_archive import Member, checked, is_zip, r
 _ORDERS = {b"little": "<", b"big": ">"}
 
 
-def read_torch_file(data: bytes) -> Any:
+def read_torch_file(data: bytes, *, opaque: bool = False) -> Any:
     """Read what torch.save wrote, without running anything that it names.
 
     Args:
         data: the whole file.
+        opaque: whether objects of classes that labels do not need, as in checkpoints, are an
+            `Opaque` without content; else a file with such objects is refused.
 
     Returns:
         Lists, tuples, dicts, numbers, text and bytes as they were saved. A tensor is a `Tensor`
@@ -31,7 +33,7 @@ def read_torch_file(data: bytes) -> Any:
         DumpError: it is truncated, damaged or not a torch file.
     """
     if not is_zip(data):
-        return read_legacy(data)
+        return read_legacy(data, opaque)
     members = read_directory(data)
     folder = next(iter(members), b"").partition(b"/")[0] + b"/"
     name = folder + b"data.pkl"
@@ -39,7 +41,7 @@ def read_torch_file(data: bytes) -> Any:
         raise DumpError("a zip archive, not a file that torch.save wrote")
     if members[name].size > MAX_PICKLE:
         raise UnsafeError(f"refused, its pickle is larger than {MAX_PICKLE} bytes")
-    pickled = unpickle(_content(data, members, name))
+    pickled = unpickle(_content(data, members, name), opaque=opaque)
     order = b"little"
     if folder + b"byteorder" in members:
         order = _content(data, members, folder + b"byteorder")

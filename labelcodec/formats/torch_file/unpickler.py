@@ -9,12 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.torch_file.descriptions import (
     Function,
     Name,
+    Opaque,
     SavedArray,
     SavedDtype,
     SavedStorage,
@@ -44,18 +45,19 @@ class Unpickled:
     storages: list[SavedStorage]
 
 
-def unpickle(data: bytes, start: int = 0) -> Unpickled:
+def unpickle(data: bytes, start: int = 0, opaque: bool = False) -> Unpickled:
     """Interpret one pickle.
 
     Args:
         data: bytes that hold it.
         start: position of its first byte.
+        opaque: whether what it makes of other globals is an `Opaque`; else they are refused.
 
     Raises:
         UnsafeError: it names or does something that labels do not need.
         DumpError: it is damaged or ends early.
     """
-    machine = _Machine(data, start)
+    machine = _Machine(data, start, opaque)
     opcodes, stack, marks, memo = _OPCODES, machine.stack, machine.marks, machine.memo
     at = start
     try:
@@ -91,10 +93,11 @@ def unpickle(data: bytes, start: int = 0) -> Unpickled:
 class _Machine:
     """State of the interpreter: position, stack, marks (heights of the stack) and memo."""
 
-    __slots__ = ("at", "data", "marks", "memo", "stack", "storages", "unspent")
+    __slots__ = ("at", "data", "marks", "memo", "opaque", "stack", "storages", "unspent")
 
-    def __init__(self, data: bytes, at: int) -> None:
+    def __init__(self, data: bytes, at: int, opaque: bool) -> None:
         self.data = data
+        self.opaque = opaque
         self.at = at
         self.stack: list[Any] = []
         self.marks: list[int] = []
@@ -251,19 +254,19 @@ def _tuple(machine: _Machine) -> None:
 
 def _append(machine: _Machine) -> None:
     value = machine.stack.pop()
-    _list_on_top(machine).append(value)
+    _extend(machine.stack[-1], [value])
 
 
 def _appends(machine: _Machine) -> None:
     items = machine.items()
-    _list_on_top(machine).extend(items)
+    _extend(machine.stack[-1], items)
 
 
-def _list_on_top(machine: _Machine) -> list[Any]:
-    target: list[Any] = machine.stack[-1]
-    if type(target) is not list:
+def _extend(target: Any, items: list[Any]) -> None:
+    if type(target) is list:
+        target.extend(items)
+    elif type(target) is not Opaque:
         raise TypeError
-    return target
 
 
 def _set_item(machine: _Machine) -> None:
@@ -278,6 +281,8 @@ def _set_items(machine: _Machine) -> None:
 
 
 def _fill(target: Any, items: list[Any]) -> None:
+    if type(target) is Opaque:
+        return
     if type(target) is not dict:
         raise TypeError
     for key, value in zip(items[::2], items[1::2], strict=True):
@@ -293,9 +298,9 @@ def _global(machine: _Machine) -> None:
     if middle < 0 or end < 0:
         raise IndexError
     machine.at = end + 1
-    stand_in = _BY_LINES.get(data[start:end])
+    stand_in: Function | Name | Opaque | None = _BY_LINES.get(data[start:end])
     if stand_in is None:
-        _refuse_global(data[start:middle].decode(), data[middle + 1 : end].decode())
+        stand_in = _unnamed(machine, data[start:middle].decode(), data[middle + 1 : end].decode())
     machine.stack.append(stand_in)
 
 
@@ -304,24 +309,38 @@ def _stack_global(machine: _Machine) -> None:
     module = machine.stack.pop()
     if type(module) is not str or type(name) is not str:
         raise TypeError
-    if (module, name) not in GLOBALS:
-        _refuse_global(module, name)
-    machine.stack.append(GLOBALS[module, name])
+    stand_in = GLOBALS.get((module, name))
+    machine.stack.append(_unnamed(machine, module, name) if stand_in is None else stand_in)
 
 
-def _refuse_global(module: str, name: str) -> NoReturn:
-    refuse(f"names {ascii(f'{module}.{name}'[:MAX_NAME])[1:-1]}")
+def _unnamed(machine: _Machine, module: str, name: str) -> Opaque:
+    """What stands in for a global that is not in the list."""
+    shown = ascii(f"{module}.{name}"[:MAX_NAME])[1:-1]
+    if not machine.opaque:
+        refuse(f"names {shown}")
+    return Opaque(shown)
 
 
 def _reduce(machine: _Machine) -> None:
     args = machine.stack.pop()
     function = machine.stack[-1]
+    if type(function) is Opaque:
+        return
     if type(function) is not Function or type(args) is not tuple:
         refuse("calls something that is not a function")
     try:
         machine.stack[-1] = function.call(args, machine)
     except (ValueError, IndexError):
         refuse(f"calls {function.name} with other arguments than torch.save writes")
+
+
+def _new_object(machine: _Machine) -> None:
+    """NEWOBJ: an object of a class; no class has a stand-in."""
+    if not machine.opaque:
+        _unknown(machine)
+    machine.stack.pop()
+    if type(machine.stack[-1]) is not Opaque:
+        raise TypeError
 
 
 def _build(machine: _Machine) -> None:
@@ -331,7 +350,8 @@ def _build(machine: _Machine) -> None:
         build_array(target, state)
     elif type(target) is SavedDtype:
         build_dtype(target, state)
-    elif type(target) is not dict:  # the state of an OrderedDict holds nothing of its content
+    # the state of an OrderedDict holds nothing of its content
+    elif type(target) is not dict and type(target) is not Opaque:
         refuse("sets the state of something else than an array")
 
 
@@ -384,6 +404,7 @@ _KNOWN: dict[int, Opcode] = {
     ord("c"): _global,
     0x93: _stack_global,
     ord("R"): _reduce,
+    0x81: _new_object,
     ord("b"): _build,
     ord("Q"): _persistent,
     ord("r"): _put(4),

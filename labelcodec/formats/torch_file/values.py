@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.torch_file.descriptions import (
+    Opaque,
     SavedArray,
     SavedDtype,
     SavedScalar,
@@ -85,7 +86,7 @@ class _Converter:
             return kind([self.convert(inner, depth + 1) for inner in value])
         if kind is int and value not in _INTEGERS:
             raise UnsafeError("refused, it holds an integer of more than 64 bits")
-        if value is None or kind in (bool, int, float, str, bytes):
+        if value is None or kind in (bool, int, float, str, bytes, Opaque):
             return value
         raise UnsafeError(f"refused, it holds a bare {_what(value)}, which labels do not need")
 

@@ -12,8 +12,9 @@ import pytest
 
 from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.safe_load import load
-from labelcodec.formats.torch_file import read_torch_file
+from labelcodec.formats.torch_file import Opaque, read_torch_file
 from labelcodec.formats.torch_file.limits import MAX_ARRAYS, MAX_DEPTH, MAX_OPCODES, MAX_PICKLE
+from labelcodec.formats.torch_file.unpickler import unpickle
 from tests.formats.torch_file.archives import (
     archive,
     array,
@@ -249,3 +250,29 @@ def test_arrays_of_both_byte_orders_stay_as_they_are() -> None:
     big = dtype("i2", b"(" + STATE.replace(text("<"), text(">")) + b"t")
     read = read_torch_file(archive(pickle(array((2,), big, raw(b"\0\1\0\2")))))
     assert read.dtype == np.dtype(">i2") and read.tolist() == [1, 2]
+
+
+class TestOpaque:
+    """Objects of other classes, where they are allowed: nothing is made of them."""
+
+    @pytest.mark.parametrize(
+        "pickled",
+        [
+            b"cos\nsystem\n(X\x04\x00\x00\x00exittR",
+            b"cargparse\nNamespace\n)\x81}X\x01\x00\x00\x00aK\x01sb",
+            b"ccollections\nCounter\n)R(X\x01\x00\x00\x00aK\x01u",
+            b"ccollections\ndeque\n)R(K\x01K\x02e",
+        ],
+    )
+    def test_they_stay_empty(self, pickled):
+        with pytest.raises(UnsafeError):
+            unpickle(b"\x80\x02" + pickled + b".")
+        value = unpickle(b"\x80\x02" + pickled + b".", opaque=True).value
+        assert isinstance(value, Opaque) and value.name.partition(".")[0] in (
+            "os", "argparse", "collections"
+        )  # fmt: skip
+
+    def test_what_is_known_is_still_checked(self):
+        for bad in (b"c_codecs\nencode\n(K\x01K\x02tR", b"K\x01)R", b"K\x01)\x81"):
+            with pytest.raises((UnsafeError, DumpError)):
+                unpickle(b"\x80\x02" + bad + b".", opaque=True)
