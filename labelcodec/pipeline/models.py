@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
 import sys
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +115,26 @@ def _by_name(name: str, classes: int) -> nn.Module:
     raise ConfigError(f"unknown model {name!r}; known are {NAMES}")
 
 
-def _library(module: str, package: str) -> Any:
+def _library(module: str, requirement: str) -> Any:
+    """Import a library of models; one that is broken is told from one that is missing."""
+    package = module.partition(".")[0]
+    if importlib.util.find_spec(package) is None:
+        raise ConfigError(f"{package} is not installed: pip install '{requirement}'")
     try:
         return importlib.import_module(module)
-    except ImportError:
-        raise ConfigError(f"{module} is not installed: pip install '{package}'") from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise MismatchError(
+            f"{package} is installed but cannot be imported: {reason}; versions seen: "
+            f"{_version_of('torch')}, {_version_of(package)}. Install versions that fit together"
+        ) from error
+
+
+def _version_of(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} of unknown version"
 
 
 def _checked_build(name: str, make: Callable[[], nn.Module]) -> nn.Module:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import pickle
+import sys
 import zipfile
 from pathlib import Path
 
@@ -236,3 +238,31 @@ def test_weights_as_others_write_them(tmp_path, wrapped) -> None:
     torch.save(given, tmp_path / "weights.pth")
     found = build(scene.SMALL, scene.CLASSES, tmp_path / "weights.pth").state_dict()
     assert all(torch.equal(found[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "raise RuntimeError('operator torchvision::nms does not exist')",
+        "import a_module_that_it_needs",
+        "import ctypes; ctypes.CDLL('libmissing.so')",
+    ],
+)
+def test_a_library_that_is_broken(tmp_path, monkeypatch, library, source) -> None:
+    """Its own error, and the versions: the usual cause is that they do not fit together."""
+    (tmp_path / library).mkdir()
+    (tmp_path / library / "__init__.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, module)
+    reason = r"(nms does not exist|a_module_that_it_needs|libmissing\.so)"
+    said = rf"{library} is installed but cannot be imported: .*{reason}.*versions seen: torch \d"
+    with pytest.raises(MismatchError, match=said):
+        build(f"{library}/resnet18", 3)
+
+
+def test_a_library_that_is_missing(monkeypatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"timm is not installed: pip install 'timm'"):
+        build("timm/vit_tiny_patch16_224", 3)
