@@ -189,6 +189,10 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
     if any(each.actual_rate_kept_epochs for each in results):
         kept = [decimal(each.actual_rate_kept_epochs) for each in results]
         rows.append(["actual rate, with pruning", *kept])
+    if any(each.nonfinite_labels for each in results):
+        rows.append(
+            ["labels with NaN or infinity", *(str(each.nonfinite_labels) for each in results)]
+        )
     table("Label sets", ["", *names], rows)
     click.echo()
     components = [

@@ -36,9 +36,12 @@ def verify(context: click.Context, /, file: Path, json_: bool) -> None:
         facts = {"file": str(file), "batches": report.batches, "samples": report.samples}
         problems = {"problems": list(report.problems), "savable_batches": report.savable}
         outcome = {"sound": report.sound, **problems, "undecoded": report.undecoded}
-        console.as_json({**facts, **outcome})
+        console.as_json({**facts, **outcome, "nonfinite_labels": report.nonfinite})
     elif report.sound:
         console.say(f"{file}: sound, {batches}, {labels}")
+        if report.nonfinite:
+            nonfinite = console.counted(report.nonfinite, "label")
+            console.note(f"{nonfinite} with NaN or infinite values, as they were in the source")
     elif not report.problems:
         console.say(f"{file}: all checksums are valid, {batches}, {labels}")
         console.note(f"error: the labels were not decoded: {report.undecoded}")

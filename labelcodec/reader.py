@@ -128,11 +128,16 @@ class Reader:
         shard, position = int(self.index.shard[i]), int(self.index.position[i])
         return shard, self.shards.readers[shard].batch(position)[0]
 
-    def usage(self, i: int) -> dict[str, Usage]:
-        """Accounting of batch i's entropy-coded streams, by component."""
-        return self._with_coder(
-            i, lambda coder, data, key: coder.usage(coder.decode(data, *key), data)
-        )
+    def usage(self, i: int) -> tuple[LabelBatch, dict[str, Usage]]:
+        """Batch i, and the accounting of its entropy-coded streams by component."""
+
+        def decoded(
+            coder: BatchCoder, data: memoryview, key: tuple[int, int, int]
+        ) -> tuple[LabelBatch, dict[str, Usage]]:
+            batch = coder.decode(data, *key)
+            return batch, coder.usage(batch, data)
+
+        return self._with_coder(i, decoded)
 
     def chosen(self) -> list[dict[str, Any]]:
         """Settings that fitting the codec selected, and the rate and distortion it measured.

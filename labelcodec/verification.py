@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.container import RecordReader, would_save
 from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.progress import Progress
@@ -27,6 +29,7 @@ class VerifyReport:
         samples: number of labels in the index.
         problems: one line per problem; empty if the file is intact.
         savable: number of batches that `repair` would save; 0 if it cannot help.
+        nonfinite: number of labels with NaN or infinite values, which are stored as they were.
         undecoded: reason why labels were not decoded although all checksums match; None if they
             were decoded.
     """
@@ -36,6 +39,7 @@ class VerifyReport:
     problems: tuple[str, ...]
     savable: int = 0
     undecoded: str | None = None
+    nonfinite: int = 0
 
     @property
     def sound(self) -> bool:
@@ -74,13 +78,17 @@ def _verify(path: str | os.PathLike[str], progress: Progress | None, threads: in
             undecoded = reader.missing_codec()
             check = _check if undecoded is None else _check_bytes
             numbers = range(len(reader))
-            results = ordered_map(partial(_problem, check, reader, Path(path)), numbers, threads)
-            for done, problem in enumerate(results, 1):
-                problems += problem
+            results = ordered_map(partial(_checked, check, reader, Path(path)), numbers, threads)
+            nonfinite = 0
+            for done, checked in enumerate(results, 1):
+                problems += checked.problems
+                nonfinite += checked.nonfinite
                 if progress is not None:
                     progress(done, len(reader))
             samples = int(reader.index.samples.sum())
-            return VerifyReport(len(reader), samples, _grouped(problems), undecoded=undecoded)
+            return VerifyReport(
+                len(reader), samples, _grouped(problems), undecoded=undecoded, nonfinite=nonfinite
+            )
     except LabelcodecError as error:
         return VerifyReport(0, 0, _grouped([*problems, str(error)]))
 
@@ -92,13 +100,20 @@ def _note(problems: list[str], check: Callable[[], object]) -> None:
         problems.append(str(error))
 
 
-def _problem(
-    check: Callable[[Reader, int, Path], object], reader: Reader, path: Path, i: int
-) -> list[str]:
-    """The problem that batch i has, if any."""
-    problems: list[str] = []
-    _note(problems, partial(check, reader, i, path))
-    return problems
+class _Checked(NamedTuple):
+    """The problem that a batch has, if any, and its labels with NaN or infinite values."""
+
+    problems: Sequence[str]
+    nonfinite: int
+
+
+def _checked(
+    check: Callable[[Reader, int, Path], int], reader: Reader, path: Path, i: int
+) -> _Checked:
+    try:
+        return _Checked((), check(reader, i, path))
+    except LabelcodecError as error:
+        return _Checked((str(error),), 0)
 
 
 def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
@@ -112,8 +127,12 @@ def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _check(reader: Reader, i: int, path: Path) -> None:
-    """Check that batch i decodes, is valid, and has only image indices that the header allows."""
+def _check(reader: Reader, i: int, path: Path) -> int:
+    """Check that batch i decodes, is valid, and has only image indices that the header allows.
+
+    Returns:
+        Number of its labels with NaN or infinite values.
+    """
     batch = reader[i]
     validate(batch)
     images = reader.header.images
@@ -122,8 +141,10 @@ def _check(reader: Reader, i: int, path: Path) -> None:
             f"{path}: batch {batch.number}: image index {int(batch.image_index.max())}, "
             f"the header says {images} images"
         )
+    return nonfinite_labels(batch.labels)
 
 
-def _check_bytes(reader: Reader, i: int, path: Path) -> None:
+def _check_bytes(reader: Reader, i: int, path: Path) -> int:
     """Check that the record of batch i is intact and that its streams fill it."""
     reader.component_bytes(i)
+    return 0

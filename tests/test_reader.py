@@ -195,7 +195,7 @@ class TestAccounting:
 
     def test_usage_adds_up_over_batches(self, whole):
         with labelcodec.open(whole) as reader:
-            used = [reader.usage(i) for i in range(len(reader))]
+            used = [reader.usage(i)[1] for i in range(len(reader))]
             sizes = [reader.component_bytes(i) for i in range(len(reader))]
         for name in ("crop", "label index", "label values"):
             total = sum(batch[name].tables[0] for batch in used)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import labelcodec
 from labelcodec.container import RecordReader, layout, record
 from labelcodec.errors import ConfigError
 from labelcodec.verification import verify
@@ -116,3 +117,14 @@ def test_a_bad_number_of_threads_is_not_damage(monkeypatch, tmp_path, text):
     monkeypatch.delenv("LABELCODEC_THREADS")
     with pytest.raises(ConfigError, match="whole number"):
         verify(golden, threads=0)
+
+
+def test_labels_with_nan_are_counted(tmp_path):
+    content = batches(range(3))
+    content[0].labels.value[2, 0] = float("nan")
+    content[1].labels.value[2:4, 1:3] = float("inf")
+    path = write(tmp_path / "b.slc", content)
+    report = verify(path)
+    assert report.nonfinite == 3 and report.sound
+    assert labelcodec.stats(path).nonfinite_labels == 3
+    assert labelcodec.stats(write(tmp_path / "c.slc", batches(range(2)))).nonfinite_labels == 0

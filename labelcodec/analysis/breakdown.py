@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.analysis.rates import pruning_factor, raw_bytes, theoretical_rate
 from labelcodec.codecs.components import COMPONENTS
+from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.entropy.coding import Usage
 from labelcodec.header import Header
 from labelcodec.progress import Progress
@@ -56,6 +57,7 @@ class Breakdown:
         theoretical_rate: rate that counts logit values only, see `rates.theoretical_rate`.
         pruning_factor: T over the number of kept epochs; None if unknown.
         chosen: parameters chosen by fitting the codec, and the result, one per side information.
+        nonfinite_labels: number of labels with NaN or infinite values; None if not decoded.
         undecoded: why labels were not decoded; None if they were.
     """
 
@@ -70,6 +72,7 @@ class Breakdown:
     theoretical_rate: float
     pruning_factor: float | None
     chosen: Sequence[Mapping[str, Any]] = ()
+    nonfinite_labels: int | None = 0
     undecoded: str | None = None
 
     @property
@@ -111,6 +114,7 @@ class Breakdown:
                 for name, cost in self.streams.items()
             },
             "chosen": [dict(choice) for choice in self.chosen],
+            "nonfinite_labels": self.nonfinite_labels,
             "undecoded": self.undecoded,
         }
 
@@ -142,9 +146,11 @@ def stats(
     usage: dict[str, _Sum] = {}
     undecoded = reader.missing_codec()
     measure = partial(_measured, reader, undecoded is None)
-    for i, (sizes, used) in enumerate(ordered_map(measure, range(len(reader)), threads)):
-        _add(components, sizes)
-        for name, use in used.items():
+    nonfinite = 0
+    for i, measured in enumerate(ordered_map(measure, range(len(reader)), threads)):
+        _add(components, measured.sizes)
+        nonfinite += measured.nonfinite
+        for name, use in measured.usage.items():
             usage[name] = usage.get(name, _Sum()).plus(use, reader.side(i))
         if progress is not None:
             progress(i + 1, len(reader))
@@ -162,15 +168,25 @@ def stats(
         theoretical_rate=theoretical_rate(header, count),
         pruning_factor=pruning_factor(header, count),
         chosen=reader.chosen() if undecoded is None else (),
+        nonfinite_labels=nonfinite if undecoded is None else None,
         undecoded=undecoded,
     )
 
 
-def _measured(
-    reader: Reader, decodes: bool, i: int
-) -> tuple[Mapping[str, int], Mapping[str, Usage]]:
-    """Bytes of batch i by component, and the accounting of its streams if it decodes."""
-    return reader.component_bytes(i), reader.usage(i) if decodes else {}
+class _Measured(NamedTuple):
+    """Bytes of a batch by component, the accounting of its streams, its labels with NaN."""
+
+    sizes: Mapping[str, int]
+    usage: Mapping[str, Usage]
+    nonfinite: int
+
+
+def _measured(reader: Reader, decodes: bool, i: int) -> _Measured:
+    sizes = reader.component_bytes(i)
+    if not decodes:
+        return _Measured(sizes, {}, 0)
+    batch, usage = reader.usage(i)
+    return _Measured(sizes, usage, nonfinite_labels(batch.labels))
 
 
 def _source_bytes(header: Header) -> int | None:

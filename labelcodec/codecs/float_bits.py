@@ -75,6 +75,13 @@ def all_finite(value: NDArray[Any]) -> bool:
     return not bool(((to_bits(value, precision) & exponent) == exponent).any())
 
 
+def nonfinite_labels(labels: Labels) -> int:
+    """Number of labels with a NaN or infinite value; compact labels have none."""
+    if labels.compact is not None or all_finite(labels.value):
+        return 0
+    return int((~np.isfinite(labels.value)).any(axis=1).sum())
+
+
 def check_type(labels: Labels) -> None:
     """Check that values have the type of their precision, so that no bit is lost.
 

@@ -22,7 +22,7 @@ from labelcodec.replay.folder_check import check_folder, check_images
 from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.loading import load_batch
 from labelcodec.replay.normalisation import check_normalisation, normalise
-from labelcodec.replay.soft_labels import SoftLabels, to_tensors
+from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 
 T = TypeVar("T")
 
@@ -160,9 +160,16 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
         Raises:
             LabelcodecError: the batch or one of its images is damaged or missing.
+            DataError: a label has no softmax, because of NaN or infinite values.
         """
         recorded = self.reader[position]
         augmentation = recorded.augmentation
+        if (sample := without_softmax(recorded.labels)) is not None:
+            raise DataError(
+                f"batch {recorded.number}: the label of sample {sample} has NaN or infinite "
+                "values, which cannot be trained on; `labelcodec stats` counts such labels. Label "
+                "the images again, with a teacher whose logits fit their precision"
+            )
         try:
             check_images(recorded.image_index, self.listing)
             images = load_batch(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from labelcodec.batch import Labels, Space, Tail
+from labelcodec.codecs.float_bits import all_finite
 from labelcodec.replay.expansion import expand
 
 
@@ -77,6 +79,17 @@ class SoftLabels:
         softmax of the teacher's logits, provided p is their softmax at temperature 1.
         """
         return torch.softmax(self.logits() / temperature, dim=1)
+
+
+def without_softmax(labels: Labels) -> int | None:
+    """Index of the first sample whose label has no softmax; None if all have.
+
+    That is a label with NaN or +inf, or of -inf alone. -inf for some classes is probability 0.
+    """
+    if labels.compact is not None or all_finite(labels.value):
+        return None
+    bad = ~np.isfinite(labels.value.max(axis=1))  # the maximum of a row with NaN is NaN
+    return int(bad.argmax()) if bad.any() else None
 
 
 def to_tensors(labels: Labels, device: torch.device | str = "cpu") -> SoftLabels:

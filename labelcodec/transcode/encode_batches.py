@@ -81,7 +81,7 @@ def write(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     header = with_image_order(header, source, loader_seed)
-    nonfinite = 0
+    nonfinite = batches = 0  # labels with NaN or infinite values, and batches with such labels
     with Writer(
         target,
         header,
@@ -98,10 +98,14 @@ def write(
         for result in encoded(source, coder, codec, allow_nonfinite, todo, threads):
             writer.add_encoded(result.payload, result.batch)
             nonfinite += result.nonfinite
+            batches += bool(result.nonfinite)
             done += 1
             if progress is not None:
                 progress(done, len(source))
-    notes = (f"batches with NaN or infinite values, stored unchanged: {nonfinite}",)
+    notes = (
+        f"labels with NaN or infinite values, stored unchanged: {nonfinite}, in {batches} of "
+        f"{done} batches; training refuses those with NaN",
+    )
     return EncodeReport(
         writer.header,
         len(source),

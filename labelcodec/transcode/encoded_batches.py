@@ -36,12 +36,12 @@ class Encoded:
     Attributes:
         payload: the encoded bytes.
         batch: the batch without its labels.
-        nonfinite: whether the labels held NaN or infinite values.
+        nonfinite: number of labels with NaN or infinite values.
     """
 
     payload: bytes
     batch: LabelBatch
-    nonfinite: bool
+    nonfinite: int
 
 
 def encoded(
@@ -74,5 +74,5 @@ def _encode_one(
 ) -> Encoded:
     batch = prepare(source.read(i), codec, allow_nonfinite)
     payload = coder.encode(batch)
-    nonfinite = not float_bits.all_finite(batch.labels.value)
+    nonfinite = float_bits.nonfinite_labels(batch.labels)
     return Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)

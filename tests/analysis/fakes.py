@@ -55,8 +55,8 @@ class FakeReader:
     def chosen(self) -> list[dict[str, Any]]:
         return []
 
-    def usage(self, i: int) -> dict[str, FakeUsage]:
-        return self.uses[i] if self.uses else {}
+    def usage(self, i: int) -> tuple[LabelBatch, dict[str, FakeUsage]]:
+        return make_batch(i), self.uses[i] if self.uses else {}
 
 
 def make_batch(number: int = 0, size: int = 6, classes: int = 10, seed: int = 0) -> LabelBatch:

@@ -245,3 +245,15 @@ def test_another_folder(tmp_path, pool) -> None:
     other = scene.folder(tmp_path / "other", 12, classes=4)
     with pytest.raises(MismatchError, match="not the folder"):
         ReplayDataset(pool, other)
+
+
+def test_labels_that_cannot_be_trained_on_are_named(tmp_path, images) -> None:
+    bad = labelled(1, None, None)
+    bad.labels.value[5, 3] = np.nan
+    with Writer(tmp_path / "a.slc", Header(20, image_size=(scene.SIDE, scene.SIDE)), "dense") as w:
+        w.add(labelled(0, None, None))
+        w.add(bad)
+    dataset = ReplayDataset(tmp_path / "a.slc", images)
+    assert len(dataset[0]) == 8
+    with pytest.raises(DataError, match="batch 1: the label of sample 5 has NaN or infinite"):
+        dataset[1]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 
 from labelcodec import Labels
-from labelcodec.replay.soft_labels import SoftLabels, to_tensors
+from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 from tests.codecs.content import labels as drawn_labels
 from tests.codecs.content import recipes
 
@@ -81,3 +81,21 @@ def test_moving_keeps_everything() -> None:
     one = soft("logits", "floor", KEPT, np.array([-1, -2], np.float32))
     moved = one.to("cpu")
     assert torch.equal(moved.logits(), one.logits())
+
+
+@pytest.mark.parametrize(
+    ("row", "good"),
+    [
+        ([0, 1, 2], True),
+        ([-np.inf, 1, -np.inf], True),  # classes that the teacher masked
+        ([0, np.nan, 2], False),
+        ([0, np.inf, 2], False),
+        ([-np.inf] * 3, False),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_labels_without_a_softmax(row, good, dtype) -> None:
+    labels = Labels(3, np.array([[0, 0, 0], row, row], dtype), precision=dtype)
+    assert without_softmax(labels) == (None if good else 1)
+    softmax = to_tensors(labels).probabilities(4.0)
+    assert bool(softmax.isfinite().all()) == good
