@@ -20,7 +20,7 @@ from labelcodec.reader import open as open_labels
 from labelcodec.replay.expansion import expand
 from labelcodec.replay.folder_check import check_folder, check_images
 from labelcodec.replay.image_source import ImageCache, ImageFiles
-from labelcodec.replay.loading import load_batch
+from labelcodec.replay.loading import end_with_lost_items, load_batch
 from labelcodec.replay.normalisation import check_normalisation, normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 
@@ -162,6 +162,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
             LabelcodecError: the batch or one of its images is damaged or missing.
             DataError: a label has no softmax, because of NaN or infinite values.
         """
+        end_with_lost_items()
         recorded = self.reader[position]
         augmentation = recorded.augmentation
         if (sample := without_softmax(recorded.labels)) is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from multiprocessing.queues import Queue
+from typing import NoReturn, Protocol, TypeVar
 
 import numpy as np
 import torch
+import torch.utils.data
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -68,6 +72,23 @@ def start_worker(number: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_to_parent()
+    end_with_lost_items()
+
+
+def end_with_lost_items() -> None:
+    """In a worker, end the process if an item cannot be sent, as when shared memory is full.
+
+    Python's queue would print the error and drop the item, for which the parent waits for ever.
+    torch notices within seconds that a worker has ended.
+    """
+    if torch.utils.data.get_worker_info() is not None:
+        Queue._on_queue_feeder_error = staticmethod(_end)  # type: ignore[attr-defined]
+
+
+def _end(error: Exception, item: object) -> NoReturn:
+    sys.stderr.write(f"labelcodec: a worker process cannot send a batch: {error}\n")
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def iterate_loader(loader: Iterable[T]) -> Iterator[T]:
@@ -102,8 +123,11 @@ def worker_deaths() -> Iterator[None]:
     except RuntimeError as error:
         if not is_worker_death(error):
             raise
-        message = "a worker process died, perhaps for lack of memory; try fewer `workers`"
-        raise ChildProcessError(message) from None
+        raise ChildProcessError(
+            "a worker process died, perhaps for lack of memory or of space in /dev/shm; use fewer "
+            "`workers` or smaller batches, or give a container more shared memory (in docker, "
+            "ipc=host)"
+        ) from None
 
 
 def is_worker_death(error: BaseException) -> bool:

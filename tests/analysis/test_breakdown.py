@@ -77,7 +77,8 @@ def test_symbols_are_counted_over_the_whole_file(tmp_path) -> None:
 def test_json_has_the_documented_keys(tmp_path) -> None:
     keys = (
         "labels batches classes bytes_total bytes_per_label components source_bytes raw_bytes "
-        "theoretical_rate actual_rate actual_rate_kept_epochs streams chosen nonfinite_labels undecoded"
+        "theoretical_rate actual_rate actual_rate_kept_epochs streams chosen nonfinite_labels "
+        "undecoded"
     )
     found = json.loads(json.dumps(breakdown(reader(tmp_path)).to_json(), allow_nan=False))
     assert list(found) == keys.split()

@@ -257,3 +257,30 @@ def test_labels_that_cannot_be_trained_on_are_named(tmp_path, images) -> None:
     assert len(dataset[0]) == 8
     with pytest.raises(DataError, match="batch 1: the label of sample 5 has NaN or infinite"):
         dataset[1]
+
+
+class Unsendable(torch.Tensor):
+    """What a full /dev/shm makes of a tensor: it cannot be sent to another process."""
+
+    def __reduce_ex__(self, protocol):
+        raise OSError(28, "No space left on device")
+
+
+class Lost(ReplayDataset):
+    """Its second batch cannot be sent."""
+
+    def __getitem__(self, position):
+        batch = super().__getitem__(position)
+        if position == 1:
+            return Unsendable()
+        return batch
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_batch_that_cannot_be_sent_ends_in_an_error(images, pool, start) -> None:
+    """Not in a loader that waits for ever, not even a stock one."""
+    loader = loader_of(Lost(pool, images, normalisation=NORMALISATION), 2, start)
+    with pytest.raises(RuntimeError, match=r"DataLoader worker .*exited unexpectedly"):
+        list(loader)
+    with pytest.raises(ChildProcessError, match=r"/dev/shm.*fewer `workers`"):
+        list(iterate_loader(loader))
