@@ -38,7 +38,7 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     """
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # library warnings are meant for programmers
-        warnings.filterwarnings("always", category=LabelcodecWarning)
+        warnings.filterwarnings("once", category=LabelcodecWarning)
         warnings.showwarning = lambda message, *_: note(str(message))
     try:
         status = command.main(args, prog_name="labelcodec", standalone_mode=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from labelcodec.errors import DataError, MismatchError
+from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
 from labelcodec.pipeline import losses, schedules
 from labelcodec.pipeline.calibration import FIRST, student_temperature
 from labelcodec.pipeline.distributed import Process
@@ -80,6 +82,8 @@ class Trainer:
     def train(self, batches: Iterable[ReplayBatch], epoch: int) -> EpochFacts:
         """Train for one epoch.
 
+        A last step of one sample is left out if the model has BatchNorm, which needs more.
+
         Args:
             batches: finished batches on the student's device.
             epoch: the epoch, counted from 0.
@@ -105,7 +109,12 @@ class Trainer:
         samples = 0
         loss, hits = torch.zeros(2, dtype=torch.float64, device=self.process.device)
         last_step: list[tuple[torch.Tensor, SoftLabels]] = []
-        for parts, total in self._steps(batches):
+        largest = 0
+        for parts, total, has_lone_sample in self._steps(batches):
+            largest = max(largest, total)
+            if has_lone_sample and self._has_batch_norm and largest > self.process.world:
+                _tell_left_out()
+                continue
             self._optimizer.zero_grad(set_to_none=True)
             last_step = []
             for part, is_last in _micro_batches(parts, recipe.micro_batch):
@@ -147,18 +156,25 @@ class Trainer:
             own_temperature,
         )
 
-    def _steps(self, batches: Iterable[ReplayBatch]) -> Iterator[tuple[list[ReplayBatch], int]]:
-        """Parts of each step, and the step's number of samples over all processes.
+    @property
+    def _has_batch_norm(self) -> bool:
+        return any(isinstance(module, _BatchNorm) for module in self.model.modules())
+
+    def _steps(
+        self, batches: Iterable[ReplayBatch]
+    ) -> Iterator[tuple[list[ReplayBatch], int, bool]]:
+        """Parts of each step, its samples over all processes, whether one process has one sample.
 
         Every process takes as many steps as the process with the fewest.
         """
         steps = rebatch(batches, self.recipe.batch_size)
         while True:
             parts = next(steps, [])
-            total, ready = self.process.sums(sum(map(len, parts)), int(bool(parts)))
+            own = sum(map(len, parts))
+            total, ready, lone = self.process.sums(own, int(bool(parts)), int(own == 1))
             if ready < self.process.world:
                 return
-            yield parts, total
+            yield parts, total, lone > 0
 
     def _gradient_sync(self, is_last: bool) -> AbstractContextManager[object]:
         """Context of a backward pass: gradients are synchronised only in the last one of a step."""
@@ -219,6 +235,14 @@ def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimize
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+
+
+def _tell_left_out() -> None:
+    warnings.warn(
+        "a last step of one sample is left out of each epoch: BatchNorm needs more than one",
+        LabelcodecWarning,
+        stacklevel=3,
+    )
 
 
 def _micro_batches(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from labelcodec.errors import DataError, MismatchError
+from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
 from labelcodec.pipeline import losses
 from labelcodec.pipeline.calibration import student_temperature
 from labelcodec.pipeline.ema import MovingAverage
@@ -176,3 +176,23 @@ def test_the_average_is_what_counts(batches) -> None:
     assert not torch.equal(now, average)
     plain = student()
     assert plain.evaluated is plain.model
+
+
+def normalised() -> nn.Module:
+    torch.manual_seed(1)
+    layers = nn.Linear(192, 9), nn.BatchNorm1d(9), nn.Linear(9, scene.CLASSES)
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+def test_a_last_step_of_one_sample_is_left_out_before_batch_norm(batches) -> None:
+    sizes = [len(batch) for batch in batches]
+    leftover = [*batches[:2], batches[2].rows(slice(0, 1))]
+    with pytest.warns(LabelcodecWarning, match="one sample is left out"):
+        facts = student(normalised(), batch_size=None).train(leftover, 0)
+    assert facts.samples == sum(sizes[:2])
+    assert student(batch_size=None).train(leftover, 0).samples == sum(sizes[:2]) + 1
+    ones = [batch.rows(slice(0, 1)) for batch in batches]
+    pooled = nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    conv = nn.Sequential(nn.Conv2d(3, scene.CLASSES, 3), nn.BatchNorm2d(scene.CLASSES), *pooled)
+    facts = student(conv, batch_size=None).train(ones, 0)
+    assert facts.samples == len(ones)  # nothing is left over
