@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.mapdiff import difference
 
 T = TypeVar("T")
+_OF_ORDER = (
+    "of this order. Use DataLoader(dataset, batch_size=None, sampler=order) as it is: with "
+    "in_order=True, and without a library that replaces its sampler or shares its batches out"
+)
 
 
 class BatchOrder(Sampler[int]):
@@ -65,12 +69,7 @@ class BatchOrder(Sampler[int]):
 
     def __len__(self) -> int:
         """Batches in this rank's next pass: a full epoch, or the rest of a resumed one."""
-        return self._share - self._first
-
-    @property
-    def _share(self) -> int:
-        """Batches per epoch for this rank."""
-        return self.per_epoch // self.world
+        return (self.per_epoch - self._first) // self.world
 
     def set_epoch(self, epoch: int) -> None:
         """Move to the start of an epoch; a resumed epoch keeps its position."""
@@ -83,19 +82,45 @@ class BatchOrder(Sampler[int]):
         return self._remaining()
 
     def _remaining(self) -> Iterator[int]:
-        positions = self._epoch_positions()[self.rank :: self.world][: self._share]
-        yield from positions[self._first :].tolist()
+        positions = self._own_positions()
+        yield from positions
         self._first = 0
 
+    def _own_positions(self) -> list[int]:
+        """Positions of this rank's next pass."""
+        rest = self._epoch_positions()[self._first :]
+        positions: list[int] = rest[self.rank :: self.world][: len(self)].tolist()
+        return positions
+
     def counted(self, loader: Iterable[T]) -> Iterator[T]:
-        """Iterate over a loader that uses this order, counting batches for `state_dict`.
+        """Iterate over a loader that uses this order, and check and count its batches.
 
         The sampler alone cannot count: workers prefetch batches that have not been trained on.
+        Batches of a `ReplayDataset` know their position, so that a loader without this order, or
+        one that does not keep it, is noticed at the first wrong batch.
+
+        Raises:
+            ConfigError: the loader yields other batches than those of this order, in another
+                order, or more or fewer of them.
         """
-        for done, batch in enumerate(loader, self._first + 1):
-            self._done = done
+        if isinstance(loader, DataLoader) and loader.sampler is not self:
+            raise ConfigError(f"the loader has another sampler and not the batches {_OF_ORDER}")
+        first, due = self._first, self._own_positions()
+        done = 0
+        for done, batch in enumerate(loader, 1):
+            position = getattr(batch, "position", None)
+            if done > len(due):
+                raise ConfigError(f"the loader yields more than the {len(due)} batches {_OF_ORDER}")
+            if position is not None and position != due[done - 1]:
+                raise ConfigError(
+                    f"the loader yields recorded batch {position} where batch {due[done - 1]} is "
+                    f"due: it does not yield the batches {_OF_ORDER}"
+                )
+            self._done = first + done * self.world
             yield batch
-        self._done = self._share
+        if done < len(due):
+            raise ConfigError(f"the loader yields {done} of the {len(due)} batches {_OF_ORDER}")
+        self._done = first + len(due) * self.world
 
     def _epoch_positions(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """(per_epoch,) int64 positions of the epoch's batches, over all ranks."""
@@ -110,7 +135,9 @@ class BatchOrder(Sampler[int]):
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """State for resuming after the last batch that `counted` yielded.
+        """State for resuming after the last batch that `counted` yielded, on any number of ranks.
+
+        The state is the same on all ranks that have done equally many batches.
 
         Raises:
             ConfigError: the pass was not counted.
@@ -118,12 +145,14 @@ class BatchOrder(Sampler[int]):
         if self._done is None:
             raise ConfigError(
                 "the number of batches trained on is unknown, because workers prefetch: loop over "
-                "order.counted(loader)"
+                "order.counted(loader), with a plain DataLoader"
             )
-        return {**self._identity(), "epoch": self.epoch, "done": self._done}
+        return {**self._identity(), "epoch": self.epoch, "batches_done": self._done}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume after the batches already done.
+        """Resume after the batches already done, by all ranks together.
+
+        With another number of ranks the epoch goes on with the batches that are left of it.
 
         Raises:
             MismatchError: the state belongs to a different order, or is malformed.
@@ -133,11 +162,17 @@ class BatchOrder(Sampler[int]):
             raise MismatchError(
                 f"the state to resume from belongs to a different order: {mismatch}"
             )
-        epoch, done = state.get("epoch"), state.get("done")
-        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= self._share:
-            raise MismatchError(f"an order of {self._share} batches cannot resume after {done}")
+        epoch, done = state.get("epoch"), state.get("batches_done", -1)
+        if (
+            not isinstance(epoch, int)
+            or not isinstance(done, int)
+            or not 0 <= done <= self.per_epoch
+        ):
+            raise MismatchError(
+                f"an order of {self.per_epoch} batches per epoch cannot resume after {done}"
+            )
         self.epoch, self._first, self._done = epoch, done, done
 
     def _identity(self) -> dict[str, Any]:
-        names = ("batches", "per_epoch", "order", "seed", "world")
+        names = ("batches", "per_epoch", "order", "seed")
         return {name: getattr(self, name) for name in names}

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.replay.batch_order import BatchOrder
@@ -71,16 +74,16 @@ def test_goes_on_in_mid_epoch(workers: int, stops: list[int]) -> None:
         loader = loader_of(order, workers)
         if state is not None:
             order.load_state_dict(state)
-            assert len(loader) == 10 - state["done"]
+            assert len(loader) == 10 - state["batches_done"] // 2
         for epoch in range(order.epoch, 3):
             order.set_epoch(epoch)
             for place in order.counted(loader):
                 trained.append(int(place))
                 state = order.state_dict()
-                if epoch == 1 and state["done"] == stop:
+                if epoch == 1 and state["batches_done"] == 2 * stop:
                     break
             else:
-                assert order.state_dict()["done"] == len(loader) == 10
+                assert order.state_dict()["batches_done"] == 2 * len(loader) == 20
                 continue
             break
     assert trained == [place for one in whole for place in one]
@@ -88,7 +91,7 @@ def test_goes_on_in_mid_epoch(workers: int, stops: list[int]) -> None:
 
 def test_a_resumed_position_ends_with_its_pass() -> None:
     order = BatchOrder(10)
-    order.load_state_dict(BatchOrder(10).state_dict() | {"done": 7})
+    order.load_state_dict(BatchOrder(10).state_dict() | {"batches_done": 7})
     loader = loader_of(order)
     whole = epoch_of(BatchOrder(10), 0)
     assert [len(loader), list(loader)] == [3, whole[7:]]
@@ -97,7 +100,7 @@ def test_a_resumed_position_ends_with_its_pass() -> None:
 
 def test_another_epoch_starts_at_its_start() -> None:
     order = BatchOrder(10)
-    order.load_state_dict(order.state_dict() | {"epoch": 4, "done": 7})
+    order.load_state_dict(order.state_dict() | {"epoch": 4, "batches_done": 7})
     order.set_epoch(4)
     assert len(order) == 3
     order.set_epoch(5)
@@ -115,8 +118,8 @@ def test_a_pass_that_was_not_counted_has_no_state() -> None:
     ("change", "what"),
     [
         ({"seed": 9}, "'seed' is 9 there and 0 now"),
-        ({"world": 3, "batches": 8}, "'batches' is 8 there and 10 now, and 'world' differ"),
-        ({"done": 11}, "11"),
+        ({"seed": 9, "batches": 8}, "'batches' is 8 there and 10 now, and 'seed' differ"),
+        ({"batches_done": 11}, "11"),
     ],
 )
 def test_another_orders_state_is_refused(change, what: str) -> None:
@@ -141,3 +144,121 @@ def test_another_orders_state_is_refused(change, what: str) -> None:
 def test_impossible_orders(given, what) -> None:
     with pytest.raises(ConfigError, match=what):
         BatchOrder(**given)
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 4), st.data())
+def test_a_state_resumes_on_another_number_of_ranks(batches, before, after, data) -> None:
+    """All batches of the epoch but a remainder that cannot be shared out, each once."""
+    assume(batches >= max(before, after))
+    done = data.draw(st.integers(0, batches // before))
+    whole = epoch_of(BatchOrder(batches, seed=1), 2)
+    states = []
+    for rank in range(before):
+        order = BatchOrder(batches, seed=1, rank=rank, world=before)
+        order.set_epoch(2)
+        counted = order.counted(loader_of(order))
+        own = [next(counted) for _ in range(done)]
+        assert own == whole[rank::before][:done]
+        states.append(order.state_dict() if done else {**order.state_dict()})
+    assert all(state == states[0] for state in states)
+    shares = []
+    for rank in range(after):
+        order = BatchOrder(batches, seed=1, rank=rank, world=after)
+        order.load_state_dict(states[0])
+        shares.append([int(position) for position in loader_of(order)])
+    together = np.array(shares).T.ravel().tolist()
+    rest = whole[done * before :]
+    assert together == rest[: len(rest) // after * after]
+
+
+@dataclass
+class Batch:
+    position: int
+
+
+class Recorded(Dataset[Batch]):
+    def __getitem__(self, position: int) -> Batch:
+        time.sleep(0.05 * (position % 2))
+        return Batch(position)
+
+    def __len__(self) -> int:
+        return 12
+
+
+class Unlike:
+    """What a user may get wrong, or a library do: loaders without the order."""
+
+    def forgotten(order: BatchOrder) -> DataLoader[Batch]:
+        return DataLoader(Recorded(), batch_size=None)
+
+    def shuffled(order: BatchOrder) -> DataLoader[Batch]:
+        return DataLoader(Recorded(), batch_size=None, sampler=RandomSampler(Recorded()))
+
+    def out_of_order(order: BatchOrder) -> DataLoader[Batch]:
+        return DataLoader(Recorded(), None, sampler=order, num_workers=2, in_order=False)
+
+    def shared_out(order: BatchOrder) -> list[Batch]:
+        return [*DataLoader(Recorded(), batch_size=None, sampler=order)][::2]
+
+    def cut(order: BatchOrder) -> list[Batch]:
+        return [*DataLoader(Recorded(), batch_size=None, sampler=order)][:-1]
+
+    def twice(order: BatchOrder) -> list[Batch]:
+        return [*DataLoader(Recorded(), batch_size=None, sampler=order)] * 2
+
+
+@pytest.mark.parametrize("what", [name for name in vars(Unlike) if not name.startswith("_")])
+def test_a_loader_that_does_not_keep_the_order_is_refused(what: str) -> None:
+    order = BatchOrder(12, seed=1)
+    with pytest.raises(
+        ConfigError, match=r"of this order. Use DataLoader\(dataset, batch_size=None"
+    ):
+        list(order.counted(vars(Unlike)[what](order)))
+
+
+@pytest.mark.parametrize(
+    ("workers", "start", "persistent"),
+    [
+        (0, None, False), (2, "fork", False), (2, "fork", True), (1, "forkserver", False),
+        (1, "spawn", True),
+    ],
+)  # fmt: skip
+def test_loaders_that_keep_it(workers: int, start: str | None, persistent: bool) -> None:
+    options = {"multiprocessing_context": start, "persistent_workers": persistent}
+    order = BatchOrder(12, seed=1)
+    loader = DataLoader(Recorded(), None, sampler=order, num_workers=workers, **options)
+    for epoch in range(2):
+        order.set_epoch(epoch)
+        expected = epoch_of(BatchOrder(12, seed=1), epoch)
+        assert [batch.position for batch in order.counted(loader)] == expected
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("world", [1, 2])
+def test_accelerate_replaces_the_sampler_and_is_refused(world: int) -> None:
+    prepare = pytest.importorskip("accelerate.data_loader").prepare_data_loader
+    order = BatchOrder(12, seed=1, rank=world - 1, world=world)
+    loader = DataLoader(Recorded(), batch_size=None, sampler=order)
+    with pytest.raises(ConfigError, match="without a library that replaces its sampler"):
+        list(order.counted(prepare(loader, num_processes=world, process_index=world - 1)))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_torchdata_resumes_without_workers_and_is_refused_with_workers() -> None:
+    """Its workers save the sampler's state as they fetch, which is not what was trained on."""
+    stateful = pytest.importorskip("torchdata.stateful_dataloader").StatefulDataLoader
+    order = BatchOrder(12, seed=1)
+    with pytest.raises(ConfigError, match="with a plain DataLoader"):
+        next(order.counted(stateful(Recorded(), None, sampler=order, num_workers=2)))
+    order = BatchOrder(12, seed=1)
+    loader = stateful(Recorded(), batch_size=None, sampler=order)
+    trained, state = [], {}
+    for batch in order.counted(loader):
+        trained.append(batch.position)
+        if len(trained) == 5:
+            state = order.state_dict()
+            break
+    order = BatchOrder(12, seed=1)
+    order.load_state_dict(state)
+    rest = order.counted(stateful(Recorded(), batch_size=None, sampler=order))
+    assert trained + [batch.position for batch in rest] == epoch_of(BatchOrder(12, seed=1), 0)
