@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -36,6 +37,7 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
     Exit statuses: 1 for failures, 2 for usage errors, 130 for Ctrl-C. A closed pipe (`| head`) is
     handled by click, which exits silently.
     """
+    _open_standard_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # library warnings are meant for programmers
         warnings.filterwarnings("once", category=LabelcodecWarning)
@@ -57,6 +59,20 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
         return _report(error, flags(command))
 
 
+def _open_standard_streams() -> None:
+    """Give standard streams that the caller closed a null device.
+
+    Otherwise the next file that is opened takes the place of a stream, and is written to as such.
+    """
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != fd:
+                os.dup2(null, fd)
+                os.close(null)
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
+
+
 def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
     from labelcodec.errors import ConfigError, LabelcodecError
     from labelcodec.extras import missing_extra
@@ -70,6 +86,8 @@ def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
         return _complain(with_flags(str(error) + notes, flag_of), FAILED)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename is not None else ""
+        if error.errno == errno.ENOSPC and not where:
+            where = "standard output: "  # all files are named
         what = where + (error.strerror or str(error)) + notes
         return _complain(with_flags(what, flag_of), FAILED)
     if isinstance(error, MemoryError):
@@ -110,7 +128,8 @@ def with_flags(message: str, flag_of: Mapping[str, str]) -> str:
 
 
 def _complain(message: str, status: int) -> int:
-    click.echo(printable(f"labelcodec: error: {' '.join(message.split())}"), err=True)
+    with suppress(OSError):  # the status says it, too
+        click.echo(printable(f"labelcodec: error: {' '.join(message.split())}"), err=True)
     return status
 
 
@@ -222,7 +241,8 @@ def note(message: str) -> None:
     """Print a remark to stderr; parameters that a library message names become flags."""
     context = click.get_current_context(silent=True)
     flag_of = {} if context is None else flags(context.find_root().command)
-    click.echo(printable(f"labelcodec: {with_flags(message, flag_of)}"), err=True)
+    with suppress(OSError):  # no reason to fail for what goes on
+        click.echo(printable(f"labelcodec: {with_flags(message, flag_of)}"), err=True)
 
 
 def size(number: float | None) -> str:

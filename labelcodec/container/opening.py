@@ -23,7 +23,7 @@ class Opened:
     """An open container; the owner closes `fd`.
 
     Attributes:
-        fd: file descriptor.
+        fd: file descriptor, unless it was closed again.
         size: size of the file in bytes.
         mtime_ns: modification time in nanoseconds.
         version: major and minor version.
@@ -67,18 +67,28 @@ def open_container(path: Path, identity: tuple[int, int] | None) -> Opened:
             ) from None
         raise
     try:
-        status = os.fstat(fd)
-        actual = (status.st_size, status.st_mtime_ns)
-        if identity not in (None, actual):
-            raise MismatchError(
-                f"{path}: changed since it was opened: size and modification time are {actual}, "
-                f"expected {identity}"
-            )
-        version, header, index = _read_opening(fd, status.st_size, path)
+        actual = check_identity(fd, identity, path)
+        version, header, index = _read_opening(fd, actual[0], path)
         return Opened(fd, *actual, version, header, index)
     except BaseException:
         os.close(fd)
         raise
+
+
+def check_identity(fd: int, identity: tuple[int, int] | None, path: Path) -> tuple[int, int]:
+    """Size and modification time (ns) of an open file, which must be `identity` unless None.
+
+    Raises:
+        MismatchError: they are others.
+    """
+    status = os.fstat(fd)
+    actual = (status.st_size, status.st_mtime_ns)
+    if identity not in (None, actual):
+        raise MismatchError(
+            f"{path}: changed since it was opened: size and modification time are {actual}, "
+            f"expected {identity}"
+        )
+    return actual
 
 
 def _read_opening(fd: int, size: int, path: Path) -> tuple[tuple[int, int], dict[str, Any], Index]:

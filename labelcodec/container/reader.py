@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.index import Index, Section
-from labelcodec.container.opening import Opened, open_container
-from labelcodec.container.record import read_record
+from labelcodec.container.opening import Opened, check_identity, open_container
+from labelcodec.container.record import open_file, read_record
 from labelcodec.errors import CorruptError
 from labelcodec.loading import LOADING
 
@@ -23,6 +25,7 @@ class RecordReader:
 
     Args:
         path: the container.
+        hold: whether the file stays open, which is faster; else each read opens it.
 
     Raises:
         FormatError: the file is not a container or breaks a rule of the format.
@@ -31,8 +34,8 @@ class RecordReader:
         UnsupportedError: the file holds a critical section that this library does not know.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike[str], *, hold: bool = True) -> None:
+        self.path, self._hold = Path(path), hold
         self._start(None)
         self._file()
 
@@ -50,16 +53,34 @@ class RecordReader:
                 raise ValueError(f"{self.path}: the reader is closed")
             if self._opened is None:
                 opened = open_container(self.path, self._identity)
-                self._finalizer = weakref.finalize(self, os.close, opened.fd)
+                if self._hold:
+                    self._finalizer = weakref.finalize(self, os.close, opened.fd)
+                else:
+                    os.close(opened.fd)
                 self._opened = opened
             return self._opened
 
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
+        """File descriptor to read from, of the same file as at first."""
+        file = self._file()
+        if self._hold:
+            yield file.fd
+            return
+        fd = open_file(self.path)
+        try:
+            check_identity(fd, (file.size, file.mtime_ns), self.path)
+            yield fd
+        finally:
+            os.close(fd)
+
     def __getstate__(self) -> dict[str, Any]:
         file = self._file()
-        return {"path": self.path.absolute(), "identity": (file.size, file.mtime_ns)}
+        identity = file.size, file.mtime_ns
+        return {"path": self.path.absolute(), "identity": identity, "hold": self._hold}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.path = state["path"]
+        self.path, self._hold = state["path"], state["hold"]
         self._start(state["identity"])
 
     @property
@@ -106,7 +127,8 @@ class RecordReader:
         if not 0 <= position < len(index):
             raise IndexError(f"{self.path}: batch position {position} of {len(index)}")
         offset, size = int(index.offset[position]), int(index.size[position])
-        payload = read_record(file.fd, offset, size, layout.BATCH, self.path)
+        with self._descriptor() as fd:
+            payload = read_record(fd, offset, size, layout.BATCH, self.path)
         key = int(index.samples[position]), int(index.number[position]), int(index.epoch[position])
         try:
             side, codec_bytes = batch_prefix.split(payload, key)
@@ -149,8 +171,8 @@ class RecordReader:
         Raises:
             CorruptError: the record is damaged.
         """
-        fd = self._file().fd
-        return bytes(read_record(fd, section.offset, section.size, section.tag, self.path))
+        with self._descriptor() as fd:
+            return bytes(read_record(fd, section.offset, section.size, section.tag, self.path))
 
     def verify(self) -> None:
         """Read every record and check it against its checksum and the index.

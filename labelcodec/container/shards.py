@@ -14,6 +14,8 @@ from labelcodec.container.reader import RecordReader
 from labelcodec.errors import MismatchError
 from labelcodec.mapdiff import differing
 
+HELD_OPEN = 128  # most shards that stay open; files of larger sets are opened for each read
+
 
 @dataclass(frozen=True, eq=False)
 class SetIndex:
@@ -61,7 +63,8 @@ class Shards:
     ) -> None:
         if not paths:
             raise MismatchError("no container given")
-        self.readers = tuple(RecordReader(path) for path in paths)
+        hold = len(paths) <= HELD_OPEN
+        self.readers = tuple(RecordReader(path, hold=hold) for path in paths)
         self.index = _join(self.readers)
         self._check_headers(own)
         self._check_numbers()

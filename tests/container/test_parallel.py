@@ -5,14 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import labelcodec
 from labelcodec.container import RecordReader
 from labelcodec.errors import MismatchError
 from tests.container.sample import build, payload, read
+from tests.labelsets import batches, write
 
 COUNT = 40
 
@@ -79,3 +83,27 @@ def test_changed_file_is_refused(path: Path, change: str) -> None:
     copy = pickle.loads(state)
     with pytest.raises(MismatchError, match="changed since it was opened"):
         copy.batch(0)
+
+
+MANY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+import labelcodec
+with labelcodec.open(sys.argv[1]) as reader:
+    assert len(reader) == 140
+    assert [batch.number for batch in reader] == list(range(140))
+"""
+
+
+def test_more_shards_than_files_may_be_open(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("labelcodec.container.shards.HELD_OPEN", 0)
+    for number in range(140):
+        write(tmp_path / f"s-{number:03}.slc", batches([number]))
+    pattern = str(tmp_path / "s-*.slc")
+    subprocess.run([sys.executable, "-c", MANY, pattern], check=True, timeout=60)
+    with labelcodec.open(pattern) as reader:
+        copy = pickle.loads(pickle.dumps(reader))
+        assert copy[139].number == reader[139].number == 139
+        write(tmp_path / "s-139.slc", batches([139, 140]), force=True)
+        with pytest.raises(MismatchError, match=r"s-139\.slc: changed since it was opened"):
+            reader[139]
