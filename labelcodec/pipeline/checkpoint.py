@@ -30,6 +30,18 @@ def save(path: Path, state: Mapping[str, Any]) -> None:
         file.write(buffer.getbuffer())
 
 
+def processes(path: Path) -> int:
+    """Number of processes that a checkpoint's run started on.
+
+    Raises:
+        MismatchError: the checkpoint is missing or damaged.
+    """
+    count = _read(path)["run"].get("processes")
+    if not isinstance(count, int) or count < 1:
+        raise MismatchError(f"{path}: not a checkpoint (of {count} processes)")
+    return count
+
+
 def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()) -> dict[str, Any]:
     """Read a checkpoint without running code.
 
@@ -43,16 +55,22 @@ def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()
         MismatchError: the checkpoint is missing, damaged, or of another run; the message says what
             differs.
     """
-    if not path.is_file():
-        raise MismatchError(f"{path}: no checkpoint to resume from")
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        run = dict(state["run"])
-    except Exception as error:
-        raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
+    state = _read(path)
     saved, current = (
-        {k: v for k, v in entry.items() if k not in ignore} for entry in (run, expected)
+        {k: v for k, v in entry.items() if k not in ignore} for entry in (state["run"], expected)
     )
     if mismatch := difference(saved, current):
         raise MismatchError(f"{path}: is of another run: {mismatch}")
-    return dict(state)
+    return state
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint; its entry 'run' is a dict."""
+    if not path.is_file():
+        raise MismatchError(f"{path}: no checkpoint to resume from")
+    try:
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        state["run"] = dict(state["run"])
+    except Exception as error:
+        raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
+    return state

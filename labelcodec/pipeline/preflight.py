@@ -46,16 +46,14 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
         )
 
 
-def describe_run(
-    dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, this_process: Process
-) -> Run:
+def describe_run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, started: int) -> Run:
     """Description of the run, to be written to its folder.
 
     Args:
         dataset: labels and images.
         recipe: the training recipe.
         seed: seed of the run.
-        this_process: this process.
+        started: number of processes that the run started on.
     """
     normalisation, names = dataset.normalisation, dataset.listing.classes
     return Run(
@@ -66,7 +64,7 @@ def describe_run(
         dataset.interpolation,
         None if normalisation is None else dict(normalisation),
         digest(dataset.reader),
-        this_process.world,
+        started,
         list(names) if len(names) == dataset.classes else None,
         (threads.thread_count(),),
     )

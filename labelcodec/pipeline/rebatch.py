@@ -3,26 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 
+from labelcodec.errors import MismatchError
 from labelcodec.replay.dataset import ReplayBatch
 
 
-def rebatch(batches: Iterable[ReplayBatch], size: int | None) -> Iterator[list[ReplayBatch]]:
+@dataclass(frozen=True)
+class StepSize:
+    """What one process contributes to an optimiser step.
+
+    Attributes:
+        samples: number of samples; None for whole recorded batches.
+        batches: number of recorded batches, if `samples` is None.
+    """
+
+    samples: int | None
+    batches: int = 1
+
+
+def step_size(batch_size: int | None, started: int, processes: int) -> StepSize:
+    """The share of each process in steps as large as on the processes that a run started on.
+
+    Args:
+        batch_size: samples per step and process when it started; None for one recorded batch.
+        started: number of processes when it started.
+        processes: number of processes now.
+
+    Raises:
+        MismatchError: the steps cannot be shared out evenly.
+    """
+    total = (batch_size or 1) * started
+    if total % processes:
+        what = "recorded batches" if batch_size is None else "samples"
+        raise MismatchError(
+            f"the run was started on {started} processes, with {total} {what} per step, which "
+            f"{processes} processes cannot share out evenly; go on with {started}"
+        )
+    share = total // processes
+    return StepSize(None, share) if batch_size is None else StepSize(share)
+
+
+def rebatch(batches: Iterable[ReplayBatch], size: StepSize) -> Iterator[list[ReplayBatch]]:
     """Yield, for each optimiser step, the slices of recorded batches that make it up.
 
     A finished batch can be sliced anywhere, because its images are mixed already.
 
     Args:
         batches: finished batches, in order.
-        size: samples per step, of which the last step may have fewer; None for one recorded batch
-            per step.
+        size: of the steps; the last one may be smaller.
     """
+    if size.samples is None:
+        iterator = iter(batches)
+        while step := list(islice(iterator, size.batches)):
+            yield step
+        return
     parts: list[ReplayBatch] = []
-    missing = size or 0
+    missing = size.samples
     for batch in batches:
-        if size is None:
-            yield [batch]
-            continue
         first = 0
         while first < len(batch):
             part = batch.rows(slice(first, first + missing))
@@ -31,6 +70,6 @@ def rebatch(batches: Iterable[ReplayBatch], size: int | None) -> Iterator[list[R
             missing -= len(part)
             if missing == 0:
                 yield parts
-                parts, missing = [], size
+                parts, missing = [], size.samples
     if parts:
         yield parts

@@ -20,7 +20,7 @@ from labelcodec.pipeline.calibration import FIRST, student_temperature
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.ema import MovingAverage
 from labelcodec.pipeline.forward import forward
-from labelcodec.pipeline.rebatch import rebatch
+from labelcodec.pipeline.rebatch import StepSize, rebatch
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.replay.dataset import ReplayBatch
 from labelcodec.replay.soft_labels import SoftLabels
@@ -52,14 +52,22 @@ class EpochFacts:
 class Trainer:
     """Trains a model on recorded batches."""
 
-    def __init__(self, model: nn.Module, recipe: TrainingRecipe, this_process: Process) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: TrainingRecipe,
+        this_process: Process,
+        step: StepSize | None = None,
+    ) -> None:
         """Move the model to its device and set up its optimiser.
 
         Args:
             model: the network, with the same weights in every process.
             recipe: the training settings.
             this_process: this process.
+            step: this process's share of each step; by default what the recipe says.
         """
+        self._step = step or StepSize(recipe.batch_size)
         self.model = model.to(this_process.device)
         self.recipe, self.process = recipe, this_process
         self.average = MovingAverage(self.model, recipe.ema) if recipe.ema else None
@@ -167,7 +175,7 @@ class Trainer:
 
         Every process takes as many steps as the process with the fewest.
         """
-        steps = rebatch(batches, self.recipe.batch_size)
+        steps = rebatch(batches, self._step)
         while True:
             parts = next(steps, [])
             own = sum(map(len, parts))

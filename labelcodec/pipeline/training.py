@@ -21,6 +21,7 @@ from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluation import EvaluationImages, Scores, score_model
 from labelcodec.pipeline.models import build, model_name
 from labelcodec.pipeline.preflight import batch_order, check_training, describe_run
+from labelcodec.pipeline.rebatch import step_size
 from labelcodec.pipeline.run_folder import CHECKPOINT, RESULT, Run
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training_log import amend, append, open_log, truncate
@@ -90,7 +91,8 @@ def train(
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
         resume: continue from the checkpoint in `out`, if there is one. The result equals that of an
-            uninterrupted run, provided torch has the same number of threads.
+            uninterrupted run, provided torch has the same number of threads. On another number of
+            processes the steps have as many samples, but the result differs in its last bits.
         progress: called with images done and total images while the cache is filled, then after
             every batch with batches done, total batches and the epoch.
         note: called in the first process with notes for the user.
@@ -122,9 +124,12 @@ def train(
         order = batch_order(dataset, settings, seed, this_process)
         _seed(seed)
         network = model if isinstance(model, nn.Module) else build(settings.model, dataset.classes)
-        student = Trainer(network, settings, this_process)
+        resumes = resume and (out / CHECKPOINT).exists()
+        started = checkpoint.processes(out / CHECKPOINT) if resumes else this_process.world
+        step = step_size(settings.batch_size, started, this_process.world)
+        student = Trainer(network, settings, this_process, step)
         stack.callback(student.leave)
-        run = describe_run(dataset, settings, seed, this_process)
+        run = describe_run(dataset, settings, seed, started)
         evaluation_images = None
         if validate is not None:
             image_settings = (
@@ -137,9 +142,15 @@ def train(
             evaluation_images = EvaluationImages(Path(validate), *image_settings)
         log = stack.enter_context(open_log(out, resume)) if this_process.first else None
         first = 0
-        if resume and (out / CHECKPOINT).exists():
+        if resumes:
             first, past_threads = _restore(student, out / CHECKPOINT, run)
             is_finished = first >= settings.epochs  # nothing left to compute
+            if this_process.first and started != this_process.world and not is_finished:
+                note(
+                    f"{out / CHECKPOINT}: was trained on {started} processes and goes on on "
+                    f"{this_process.world}, with as many samples per step; the student will not "
+                    "be the same to the bit"
+                )
             is_noted = this_process.first and this_process.device.type == "cpu" and not is_finished
             if is_noted and past_threads and past_threads[-1:] != run.threads:
                 note(

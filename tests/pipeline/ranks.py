@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from unittest.mock import patch
 
 import torch
 
+from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training import train
@@ -48,9 +50,16 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
         told = {"progress": lambda *step, seen=seen: seen.append(step), "resume": True}
         scene.relabel(*given, **told, **options)
         (out / f"{name}-{here.rank}.json").write_text(json.dumps(seen))
-    train(
-        out / "full.slc", world / "images", scene.settings(**SHARED), out / "shared", device="cpu"
-    )
+    write = checkpoint.save
+
+    def kept_every_epoch(path: Path, state: Any) -> None:
+        write(path, state)
+        if "epochs" in state:
+            shutil.copy(path, out / f"shared-{state['epochs']}.pt")
+
+    with patch.object(checkpoint, "save", kept_every_epoch):
+        settings = scene.settings(**SHARED)
+        train(out / "full.slc", world / "images", settings, out / "shared", device="cpu")
     kept: list[Trainer] = []
     made = Trainer.__init__
 

@@ -55,7 +55,7 @@ class Doomed(Dataset[int]):
 
 def test_a_worker_that_is_killed_during_a_step() -> None:
     """Torch tells it from a signal handler, wherever the program is."""
-    with pytest.raises(ChildProcessError, match="try fewer `workers`"), process("cpu"):
+    with pytest.raises(ChildProcessError, match="use fewer `workers`"), process("cpu"):
         items = iterate_loader(DataLoader(Doomed(), batch_size=None, num_workers=1))
         next(items)
         for _ in range(1000):

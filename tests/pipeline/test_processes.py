@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -111,6 +112,26 @@ def test_two_processes_learn_what_one_does(world, two, tmp_path) -> None:
     assert [line["samples"] for line in together] == [24] * 4
     for line, other in zip(alone, together, strict=True):
         assert other == pytest.approx(line, rel=1e-4)
+
+
+def test_one_process_goes_on_with_what_two_began(world, two, tmp_path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(two / "shared-2.pt", out / "checkpoint.pt")
+    lines = (two / "shared/log.jsonl").read_text().splitlines(keepends=True)
+    (out / "log.jsonl").write_text("".join(lines[:2]))
+    notes: list[str] = []
+    settings = scene.settings(**ranks.SHARED)
+    labels, images = two / "full.slc", world / "images"
+    train(labels, images, settings, out, device="cpu", resume=True, note=notes.append)
+    assert "trained on 2 processes and goes on on 1" in notes[0]
+    ours, theirs = (
+        torch.load(run / "student.pt", weights_only=True) for run in (out, two / "shared")
+    )
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6)
+    assert len((out / "log.jsonl").read_text().splitlines()) == 4
+    assert load_run(out).processes == 2
 
 
 def test_two_processes_train(two) -> None:

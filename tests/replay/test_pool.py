@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from labelcodec.pipeline.rebatch import rebatch
+from labelcodec.pipeline.rebatch import StepSize, rebatch
 from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
 from tests.replay import scene
@@ -60,7 +60,7 @@ def test_labels_meet_their_own_images(images, data) -> None:
             order = BatchOrder(len(dataset), rank=rank, world=world, **arguments)
             loader = DataLoader(dataset, batch_size=None, sampler=order)
             order.set_epoch(data.draw(st.integers(0, 3)) if world == 1 else 1)
-            steps = list(rebatch(map(dataset.finish, loader), effective))
+            steps = list(rebatch(map(dataset.finish, loader), StepSize(effective)))
             for parts in steps:
                 for part in parts:
                     seen += scene.check(part)
