@@ -12,7 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
-OF_DUMPS = ("layout", "images", "image_order", "loader_seed", "label_type", "classes")
+OF_DUMPS = (
+    *("layout", "images", "image_order", "loader_seed", "label_type", "classes", "epochs_range"),
+)
 
 
 def _set_threads(context: click.Context, option: click.Parameter, threads: int | None) -> None:
@@ -91,6 +93,24 @@ class LayoutName(click.ParamType[str]):
         return [CompletionItem(name) for name in LAYOUTS.names() if name.startswith(incomplete)]
 
 
+class EpochsRange(click.ParamType[tuple[int, int]]):
+    """A:B, the epochs from A up to but not including B."""
+
+    name = "A:B"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Two numbers, of which the second is larger."""
+        first, _, stop = str(value).partition(":")
+        digits = all(
+            part.isascii() and part.isdecimal() and len(part) < 10 for part in (first, stop)
+        )
+        if not digits or int(first) >= int(stop):
+            self.fail(f"{value!r} is not A:B with A below B, such as 0:10.", param, ctx)
+        return int(first), int(stop)
+
+
 layout = click.option(
     "--layout",
     type=LayoutName(),
@@ -110,23 +130,30 @@ _DUMP = (
     click.option(
         "--image-order",
         type=PATH,
-        help="JSON file with the image indices, as one list per epoch or per batch; overrides the "
-        "order recorded in the dump.",
+        help="File with the image indices, JSON or .pt, as one list per epoch or per batch; "
+        "overrides the order recorded in the dump.",
     ),
     click.option(
         "--loader-seed",
         type=int,
-        help="Seed of the data loader, to derive an image order that is not recorded (SRe2L: 42).",
+        help="Seed of the data loader, to derive an image order that is not recorded (SRe2L: 42); "
+        "overrides a list in the dump.",
     ),
     click.option(
         "--label-type",
-        type=click.Choice(("hard", "smoothing", "MS", "MR")),
-        help="Type of FKD's labels; required to distinguish MS from MR.",
+        type=click.Choice(("hard", "smoothing", "MS", "MR", "logits", "probabilities")),
+        help="What the labels are. FKD: required to distinguish MS from MR. Others: logits or "
+        "probabilities, detected by default, or MS or MR for the largest probabilities.",
     ),
     click.option(
         "--classes",
         type=click.IntRange(min=1),
         help="Number of classes, if the labels do not determine it.",
+    ),
+    click.option(
+        "--epochs-range",
+        type=EpochsRange(),
+        help="Read only the epochs from A to B - 1, as the dump numbers them.",
     ),
 )
 

@@ -11,18 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.augmentation.parts import Augmentation
-from labelcodec.batch import LabelBatch, Labels
+from labelcodec.batch import LabelBatch, Labels, Space
 from labelcodec.errors import DumpError
 from labelcodec.formats.batch_list import BatchList, fail, parse_batch_list
 from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.label_space import (
+    PROBABILITIES_NOTE,
+    are_probabilities,
+    label_space,
+)
 from labelcodec.formats.safe_load import load
+from labelcodec.formats.typespec import dtype_of
 from labelcodec.images import ImageListing, image_sizes
 
 # Entries of `DumpInfo.types` that are not the kind of a part.
-_NOT_PARTS = ("layout", "order_file", "label_type")
+_NOT_PARTS = ("layout", "order_file", "label_type", "space", "first_epoch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +97,8 @@ class BatchFiles:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
         if parts.index is not None:
             check_classes(parts.index, self.info.classes, file)
+        elif self.info.space == "probabilities" and not are_probabilities(parts.value):
+            fail(file, "its labels do not sum to 1, but the dump's are read as probabilities")
         indices = self.image_index(i)
         if len(indices) != len(parts.fractions):
             fail(file, f"holds {len(parts.fractions)} samples, the image order has {len(indices)}")
@@ -106,6 +114,7 @@ class BatchFiles:
             self.info.classes,
             parts.value,
             parts.index,
+            self.info.space,
             tail=self.info.tail,
             precision=parts.precision,
         )
@@ -185,6 +194,12 @@ def assemble(
     else:
         folders = len(listing.classes) if listing else None
         count, guessed = class_count(classes, folders, int(first.index.max()))
+    space, tail = label_space(first, options.label_type, file_list.root / file_list.files[0])
+    notes = []
+    if space == "probabilities" and options.label_type is None:
+        notes.append(PROBABILITIES_NOTE)
+    if dtype_of(first.types["values"]) == "float64":
+        notes.append("the labels are float64 and are stored as float32, rounded")
     info = DumpInfo(
         layout=layout,
         classes=count,
@@ -196,12 +211,13 @@ def assemble(
         bytes=file_list.bytes,
         files=file_list.count,
         mix=first.mix.kind if first.mix else None,
-        space="logits",
-        tail=None if first.index is None else "zero",
+        space=space,
+        tail=tail,
         k=None if first.index is None else width,
         precision=first.precision,
-        types={"layout": layout, **first.types, **extra_types},
+        types={"layout": layout, **first.types, **extra_types, **_space_type(space)},
         image_order=known.sentence,
+        notes=tuple(notes),
     )
     sides = None
     if listing is None:
@@ -210,16 +226,32 @@ def assemble(
     return BatchFiles(info, file_list, known.order, width, sides, listing)
 
 
+def _space_type(space: Space) -> dict[str, str]:
+    """The entry of `DumpInfo.types` for labels that are not logits, as those of peers are."""
+    return {} if space == "logits" else {"space": space}
+
+
 def batch_file_parts(file: Path) -> list[tuple[str, Any]]:
     """The parts of a batch file as (component name, content) pairs.
 
     Raises:
         DumpError: the file is damaged, or not a batch file.
     """
-    saved = load(file)
-    parse_batch_list(saved, file)  # validates the structure
-    names = ["crop", "cutout" if saved[1].ndim == 2 else "flip"]
-    if isinstance(saved[2], list):
+    return batch_list_parts(load(file), file)
+
+
+def batch_list_parts(saved: Any, file: Path) -> list[tuple[str, Any]]:
+    """The parts of a batch's list as (component name, content) pairs.
+
+    Raises:
+        DumpError: it is no batch's list.
+    """
+    batch = parse_batch_list(saved, file)
+    names = ["crop", "flip" if batch.cutout is None else "cutout"]
+    if batch.randaugment is not None:
         names.append("randaugment")
-    names += ["mix index", "mix ratio", "mix box", "label values", "label index"]
-    return list(zip(names, saved, strict=False))
+    names += ["mix index", "mix ratio", "mix box", "label values"]
+    if batch.index is not None:
+        names.append("label index")
+    names += ["image index", "patch shuffle"][: len(saved) - len(names)]
+    return list(zip(names, saved, strict=True))

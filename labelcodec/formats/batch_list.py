@@ -1,6 +1,7 @@
-"""Parsing and building of the list that SRe2L, LPLD and LPQLD save per batch.
+"""Parsing and building of the list that SRe2L, LPLD, LPQLD and their kin save per batch.
 
-[coords, flip | cutout, (RandAugment ops), mix index, ratio, box, values, (indices)]
+[coords, flip | cutout, (RandAugment ops), mix index, ratio, box, values, …]; for the rest, see
+`batch_tail`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from labelcodec.augmentation.mix import Mix
 from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.batch import MAX_SAMPLES, LabelBatch, Precision
 from labelcodec.errors import DumpError
+from labelcodec.formats.batch_tail import WHOLE, parse_tail
 from labelcodec.formats.typespec import dtype_of, restore, to_numpy, typespec_of
 
-FLOATS = ("tensor.float16", "tensor.float32")
-VALUES = (*FLOATS, "tensor.bfloat16")
-INTEGERS = ("tensor.uint8", "tensor.int16", "tensor.int32", "tensor.int64")
+FLOATS = ("tensor.float16", "tensor.float32", "numpy.float16", "numpy.float32")
+BOOLS = ("tensor.bool", "numpy.bool")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +37,9 @@ class BatchList:
         flip: (B,) bool, or None if the file has `cutout` instead.
         cutout: (B, 7) float32, or None if the file has `flip` instead.
         mix, randaugment: as in `Augmentation`.
-        value: (B, C) logits if dense, (B, k) if top-k; float16 or float32.
+        value: (B, C) values if dense, (B, k) if top-k; float16 or float32.
         index: (B, k) int64 class indices, or None if dense.
+        image_index: (B,) int64 image indices, or None if the file does not record them.
     """
 
     types: dict[str, Any]
@@ -48,18 +50,13 @@ class BatchList:
     randaugment: RandAugment | None
     value: NDArray[Any]
     index: NDArray[np.int64] | None
+    image_index: NDArray[np.int64] | None
 
     @property
     def precision(self) -> Precision:
-        """The dtype of the stored label values."""
-        return cast(Precision, dtype_of(self.types["values"]))
-
-    def top1(self) -> NDArray[np.int64]:
-        """(B,) int64, the class with the largest value of each label."""
-        best: NDArray[np.int64] = self.value.argmax(axis=1)
-        if self.index is None:
-            return best
-        return self.index[np.arange(len(best)), best]
+        """The dtype of the label values; float64 of a file is held in float32."""
+        dtype = dtype_of(self.types["values"])
+        return "float32" if dtype == "float64" else cast(Precision, dtype)
 
 
 def parse_batch_list(saved: Any, file: Path) -> BatchList:
@@ -72,32 +69,30 @@ def parse_batch_list(saved: Any, file: Path) -> BatchList:
     Raises:
         DumpError: a part has an unexpected type, shape or value; the message names file and part.
     """
-    if not isinstance(saved, list):
-        fail(file, f"holds a {type(saved).__name__}, expected a list of 6 to 8 parts")
+    if not isinstance(saved, (list, tuple)):
+        fail(file, f"holds a {type(saved).__name__}, expected a list of 6 to 10 parts")
+    types: dict[str, Any] = {"sequence": "tuple"} if isinstance(saved, tuple) else {}
     operations = saved[2] if len(saved) > 2 and isinstance(saved[2], list) else None
     rest = saved[3:] if operations is not None else saved[2:]
-    if len(rest) not in (4, 5):
-        fail(file, f"holds a list of {len(saved)} parts, expected 6 to 8")
-    types: dict[str, Any] = {}
+    if not 4 <= len(rest) <= 7:
+        fail(file, f"holds a list of {len(saved)} parts, expected 6 to 10")
     fractions = array(saved[0], "coords", FLOATS, (None, 4), types, file)
     size = len(fractions)
     if not 0 < size <= MAX_SAMPLES:
         fail(file, f"holds {size} samples")
     flip = cutout = None
     if getattr(saved[1], "ndim", 1) == 2:
-        cutout = array(saved[1], "cutout", ("tensor.float32",), (size, 7), types, file)
+        cutout = array(saved[1], "cutout", FLOATS[1::2], (size, 7), types, file)
     else:
-        flip = array(saved[1], "flip", ("tensor.bool",), (size,), types, file)
+        flip = array(saved[1], "flip", BOOLS, (size,), types, file)
     randaugment = None
     if operations is not None:
         randaugment = _randaugment(operations, size, types, file)
     mix = _mix(rest[0], rest[1], rest[2], size, types, file)
-    value = array(rest[3], "values", VALUES, (size, None), types, file)
-    index = None
-    if len(rest) == 5:
-        stored = array(rest[4], "indices", INTEGERS, value.shape, types, file)
-        index = stored.astype(np.int64)
-    return BatchList(types, fractions, flip, cutout, mix, randaugment, value, index)
+    tail = parse_tail(rest[3:], size, types, file)
+    return BatchList(
+        types, fractions, flip, cutout, mix, randaugment, tail.value, tail.index, tail.image_index
+    )
 
 
 def fail(file: Path, what: str) -> NoReturn:
@@ -146,8 +141,8 @@ def _mix(
             fail(file, "has a mix ratio or box but no mix index")
         types.update(mix_index=None, ratio=None, box=None)
         return None
-    partner = array(index, "mix_index", INTEGERS, (size,), types, file).astype(np.int64)
-    if types["mix_index"] == "tensor.uint8" and size > 256:
+    partner = array(index, "mix_index", WHOLE, (size,), types, file).astype(np.int64)
+    if dtype_of(types["mix_index"]) == "uint8" and size > 256:
         # Values wrap modulo 256, so each one below size - 256 stands for two possible partners.
         fail(
             file,
@@ -161,15 +156,27 @@ def _mix(
     if box is None:
         types["box"] = None
         return Mix("mixup", partner, number, None)
-    if not isinstance(box, list) or len(box) != 4:
+    row0, col0, row1, col1 = _edges(box, types, file)
+    return Mix("cutmix", partner, number, (row0, row1, col0, col1))
+
+
+def _edges(box: Any, types: dict[str, Any], file: Path) -> list[int]:
+    """The box as stored: x1, y1, x2, y2, where the peers use x for rows and y for columns."""
+    if getattr(box, "shape", None) == (4,):
+        types["box"], types["box_form"] = typespec_of(box), "array"
+        if types["box"] not in WHOLE:
+            fail(file, f"mix box is {types['box']}, expected one int")
+        edges: list[int] = to_numpy(box).tolist()
+        return edges
+    if not isinstance(box, (list, tuple)) or len(box) != 4:
         fail(file, "mix box is not a list of 4 numbers")
     kinds = {typespec_of(edge) for edge in box}
     if len(kinds) != 1:
         fail(file, f"mix box mixes {' and '.join(sorted(kinds))}")
     types["box"] = kinds.pop()
-    # The peers use x for rows and y for columns, and store x1, y1, x2, y2.
-    row0, col0, row1, col1 = (scalar(edge, "mix box", file, int) for edge in box)
-    return Mix("cutmix", partner, number, (row0, row1, col0, col1))
+    if isinstance(box, tuple):
+        types["box_form"] = "tuple"
+    return [scalar(edge, "mix box", file, int) for edge in box]
 
 
 def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
@@ -251,7 +258,7 @@ _USUAL: dict[str, dict[str, Any]] = {
 }
 
 
-def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -> list[Any]:
+def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -> Sequence[Any]:
     """Build the list of parts of a batch file.
 
     Args:
@@ -274,7 +281,9 @@ def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -
         parts.append(_randaugment_parts(batch, batch.augmentation.randaugment, layout, kinds))
     parts += _mix_parts(batch, layout, kinds)
     parts += _labels(batch, layout, kinds, restoring)
-    return parts
+    if restoring:
+        parts += _recorded_images(batch, kinds)
+    return tuple(parts) if restoring and types.get("sequence") == "tuple" else parts
 
 
 def fractions(crop: Crop, dtype: str) -> NDArray[Any]:
@@ -330,13 +339,27 @@ def _mix_parts(batch: LabelBatch, layout: str, kinds: Mapping[str, Any]) -> list
     if dtype_of(kinds["box"]) == "uint8" and not all(0 <= edge <= 255 for edge in mix.box):
         _refuse(batch, layout, f"the mix box {mix.box}: uint8 ends at 255")
     row0, row1, col0, col1 = mix.box
-    return [*parts, [restore(edge, kinds["box"]) for edge in (row0, col0, row1, col1)]]
+    edges, form = (row0, col0, row1, col1), kinds.get("box_form")
+    if form == "array":
+        return [*parts, restore(np.array(edges), kinds["box"])]
+    box = [restore(edge, kinds["box"]) for edge in edges]
+    return [*parts, tuple(box) if form == "tuple" else box]
+
+
+def _recorded_images(batch: LabelBatch, kinds: Mapping[str, Any]) -> list[Any]:
+    """Image indices, and a patch shuffle of zeros, if the source dump has them in its files."""
+    parts = []
+    if kinds.get("image_index"):
+        parts.append(restore(batch.image_index, kinds["image_index"]))
+    if kinds.get("patch_shuffle"):
+        parts.append(restore(np.zeros((len(batch), 2, 2), np.int64), kinds["patch_shuffle"]))
+    return parts
 
 
 def _labels(batch: LabelBatch, layout: str, kinds: Mapping[str, Any], restoring: bool) -> list[Any]:
     labels = batch.labels.expanded()
-    if labels.space != "logits":
-        _refuse(batch, layout, "probabilities; it holds logits")
+    if labels.space != ((restoring and kinds.get("space")) or "logits"):
+        _refuse(batch, layout, f"{labels.space}; it holds {kinds.get('space') or 'logits'}")
     kind = kinds["values"] if restoring and "values" in kinds else f"tensor.{labels.precision}"
     values = restore(labels.value, kind)
     if labels.index is None:

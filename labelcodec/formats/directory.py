@@ -11,20 +11,22 @@ from pathlib import Path
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import unlisted
 
-_BATCH = re.compile(r"batch_[0-9]+\.tar\Z")
-_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)\Z")
+SUFFIXES = (".pth.tar", ".tar", ".pth", ".pt")  # of label files; a longer one before its end
+_NUMBERED = re.compile(r"(?P<prefix>epoch_|batch_)(?P<number>[0-9]{1,12})(?P<suffix>\..+)?\Z")
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """Numbered files or folders.
+    """Numbered files or folders, in ascending order of their numbers.
 
     Attributes:
-        numbers: the numbers N in ascending order.
+        numbers: the numbers; leading zeros of names do not count.
+        names: their names.
         bytes: total size of the files; 0 for folders.
     """
 
     numbers: tuple[int, ...]
+    names: tuple[str, ...]
     bytes: int
 
 
@@ -39,54 +41,58 @@ def check_directory(root: Path) -> None:
         raise DumpError(f"{root}: {what}")
 
 
-def numbered(folder: Path, prefix: str, suffix: str = "") -> Numbered:
-    """List the files {prefix}N{suffix} of a folder, or its folders {prefix}N without a suffix.
+def number_of(name: str, prefix: str, *, folder: bool = False) -> int | None:
+    """The number in the name of a label file, or of a folder.
+
+    Args:
+        name: a name such as 'batch_07.pth.tar'.
+        prefix: 'epoch_' or 'batch_'.
+        folder: whether it is a folder, whose name has no suffix.
+
+    Returns:
+        The number; None if the name has another form.
+    """
+    match = _NUMBERED.match(name)
+    if match is None or match["prefix"] != prefix:
+        return None
+    fits = match["suffix"] is None if folder else match["suffix"] in SUFFIXES
+    return int(match["number"]) if fits else None
+
+
+def numbered(folder: Path, prefix: str, *, folders: bool = False) -> Numbered:
+    """List the label files {prefix}N.tar (or another suffix) of a folder, or its folders {prefix}N.
 
     Entries without the prefix are ignored.
 
     Args:
         folder: the folder.
-        prefix: beginning of the names.
-        suffix: end of the file names; empty for folders.
+        prefix: beginning of the names: 'epoch_' or 'batch_'.
+        folders: list folders in place of files.
 
     Raises:
-        DumpError: an entry starts with the prefix but does not match the pattern.
+        DumpError: an entry starts with the prefix but does not match the pattern, or two have the
+            same number.
     """
-    sizes: dict[int, int] = {}
+    entries: dict[int, tuple[str, int]] = {}
     with os.scandir(folder) as listing:
-        entries = [entry for entry in listing if entry.name.startswith(prefix)]
-    for entry in entries:
-        number = entry.name.removeprefix(prefix).removesuffix(suffix)
-        is_ours = entry.name.endswith(suffix) and entry.is_file() == bool(suffix)
-        if not is_ours or not _NUMBER.match(number):
+        candidates = [entry for entry in listing if entry.name.startswith(prefix)]
+    for entry in sorted(candidates, key=lambda entry: entry.name):
+        number = number_of(entry.name, prefix, folder=folders)
+        if number is None or entry.is_file() == folders:
+            pattern = f"{prefix}N" if folders else f"{prefix}N.tar"
             raise DumpError(
-                f"{folder / entry.name}: unexpected file, the layout has {prefix}N{suffix}. "
-                "Remove it if it does not belong to the dump."
+                f"{folder / entry.name}: unexpected file, the layout has {pattern}. "
+                "Move it elsewhere if it does not belong to the dump."
             )
-        sizes[int(number)] = entry.stat().st_size if entry.is_file() else 0
-    return Numbered(tuple(sorted(sizes)), sum(sizes.values()))
-
-
-def check_no_holes(numbers: tuple[int, ...], folder: Path, prefix: str, suffix: str = "") -> None:
-    """Check that the numbers are 0, 1, 2, ... without gaps.
-
-    Args:
-        numbers: numbers in rising order.
-        folder: folder of the entries, for error messages.
-        prefix: beginning of their names.
-        suffix: end of their names.
-
-    Raises:
-        DumpError: a number is missing (the message names the first one), or there are none.
-    """
-    if not numbers:
-        raise DumpError(f"{folder}: holds no {prefix}N{suffix}")
-    if numbers[-1] != len(numbers) - 1:
-        missing = next(i for i, number in enumerate(numbers) if i != number)
-        raise DumpError(
-            f"{folder / f'{prefix}{missing}{suffix}'} is missing, though "
-            f"{prefix}{numbers[-1]}{suffix} exists. The dump is incomplete: copy it again."
-        )
+        if number in entries:
+            raise DumpError(
+                f"{folder / entry.name}: unexpected file, {entries[number][0]} has the same "
+                "number. Move the one elsewhere that does not belong to the dump."
+            )
+        entries[number] = entry.name, 0 if folders else entry.stat().st_size
+    numbers = tuple(sorted(entries))
+    names = tuple(entries[number][0] for number in numbers)
+    return Numbered(numbers, names, sum(size for _, size in entries.values()))
 
 
 def tar_files(root: Path) -> Iterator[Path]:
@@ -101,5 +107,5 @@ def tar_files(root: Path) -> Iterator[Path]:
 
 
 def is_batch_file(file: Path) -> bool:
-    """Whether a file is named batch_N.tar."""
-    return bool(_BATCH.match(file.name))
+    """Whether a file is named batch_N.tar, or with another suffix of label files."""
+    return number_of(file.name, "batch_") is not None

@@ -11,6 +11,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.atomic_dir import atomic_folder
 from labelcodec.formats.directory import check_directory
+from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.interface import Dump, OpenOptions
 from labelcodec.formats.option_check import check_options
 from labelcodec.formats.registry import detect, layout_named
@@ -27,6 +28,8 @@ def open_dump(
     loader_seed: int | None = None,
     label_type: str | None = None,
     classes: int | None = None,
+    epochs_range: tuple[int, int] | None = None,
+    order: KnownOrder | None = None,
 ) -> Dump:
     """Open a dump: a directory of soft labels in another project's layout.
 
@@ -42,10 +45,17 @@ def open_dump(
         image_order: JSON file with the image indices of every epoch or batch. It overrides the
             order recorded in the dump; `DumpInfo.image_order` reports this. Not for fkd.
         loader_seed: seed of the data loader that wrote an SRe2L dump without a recorded image
-            order; 42 by default. The order derived from it is checked against the labels.
-        label_type: 'hard', 'smoothing', 'MS' or 'MR'; fkd only, whose files do not distinguish
-            MS from MR.
+            order; 42 by default. The order derived from it is checked against the labels. A seed
+            that is passed overrides an order listed in the dump, and is taken even if the check
+            stays unclear; `DumpInfo.image_order` reports this.
+        label_type: for fkd, whose files do not distinguish MS from MR: 'hard', 'smoothing', 'MS'
+            or 'MR'; for dense labels in batch files 'logits' or 'probabilities', by default
+            probabilities if each label sums to 1; for top-k labels in them 'logits', 'MS' or 'MR'.
         classes: number of classes C, which files of top-k labels do not record.
+        epochs_range: the first epoch to read and the one to stop before, as their names number
+            them; by default all. For layouts with epochs.
+        order: order that another label set of this dump records; for layouts of batch files,
+            where neither the dump nor another argument says.
 
     Raises:
         DumpError: the dump is incomplete, inconsistent, damaged or in an unknown layout.
@@ -57,10 +67,13 @@ def open_dump(
     resolved = detect(root) if layout is None else layout_named(layout)
     check_directory(root)
     options = {"image_order": image_order, "loader_seed": loader_seed, "label_type": label_type}
-    check_options(root, resolved, options)
+    check_options(root, resolved, options | {"epochs_range": epochs_range})
     listing = list_images(Path(images)) if images is not None else None
-    order = Path(image_order) if image_order is not None else None
-    return resolved.open(root, OpenOptions(listing, order, loader_seed, label_type, classes))
+    order_file = Path(image_order) if image_order is not None else None
+    return resolved.open(
+        root,
+        OpenOptions(listing, order_file, loader_seed, label_type, classes, epochs_range, order),
+    )
 
 
 def write_dump(

@@ -7,25 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
-from labelcodec.errors import DumpError
+from labelcodec.errors import ConfigError, DumpError
 from labelcodec.formats.batch_files import BatchFileList, BatchFiles, assemble
-from labelcodec.formats.batch_list import build_batch_list, parse_batch_list
-from labelcodec.formats.directory import check_no_holes, numbered
-from labelcodec.formats.image_order import (
-    LOADER_SEED,
-    KnownOrder,
-    ListedOrder,
-    SeedOrder,
-    by_batch,
-    by_epoch,
-    listed,
-    read_lists,
+from labelcodec.formats.batch_list import BatchList, build_batch_list, parse_batch_list
+from labelcodec.formats.directory import numbered
+from labelcodec.formats.epoch_listing import check_equal, fail_last, list_epochs
+from labelcodec.formats.epoch_order import (
+    EpochFiles,
+    order_of_files,
+    order_of_list,
+    order_of_seed,
 )
+from labelcodec.formats.image_order import LOADER_SEED, KnownOrder, SeedOrder
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.order_check import check_order
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save, save_json
 
@@ -44,120 +40,60 @@ def open_epochs(root: Path, layout: str, options: OpenOptions) -> BatchFiles:
     Raises:
         DumpError: files are missing or the image order cannot be established.
     """
-    epochs = numbered(root, "epoch_").numbers
-    check_no_holes(epochs, root, "epoch_")
-    folders = []
-    for epoch in epochs:
-        folder = root / f"epoch_{epoch}"
-        folders.append(numbered(folder, "batch_", ".tar"))
-        check_no_holes(folders[-1].numbers, folder, "batch_", ".tar")
-    counts = [len(folder.numbers) for folder in folders]
-    sides = [root / name for name in (EPOCH_SIDE, ORDER_SIDE) if (root / name).is_file()]
+    epochs = list_epochs(root, options.epochs_range)
+    sides = epoch_side_files(root)
+    files = [f"{epoch.name}/{file}" for epoch in epochs for file in epoch.files]
+
+    def parsed(i: int) -> BatchList:
+        file = root / files[i]
+        return parse_batch_list(load(file), file)
+
+    first = parsed(0)
+    try:
+        parsed(len(files) - 1)
+    except DumpError as error:
+        fail_last(root, epochs, error)
+    counts = [len(epoch.files) for epoch in epochs]
+    own = next(iter(sides), None)
+    known = _known_order(layout, EpochFiles(root, epochs, parsed, first), own, options)
     file_list = BatchFileList(
         root,
-        tuple(f"epoch_{e}/batch_{b}.tar" for e in epochs for b in range(counts[e])),
-        np.arange(sum(counts), dtype=np.int64),
-        np.repeat(np.arange(len(counts), dtype=np.int64), counts),
-        sum(counts) + len(sides),
-        sum(folder.bytes for folder in folders) + sum(side.stat().st_size for side in sides),
+        tuple(files),
+        np.arange(len(files), dtype=np.int64) + known.first * counts[0],
+        np.repeat(np.arange(len(epochs), dtype=np.int64) + known.first, counts),
+        len(files) + len(sides),
+        sum(epoch.bytes for epoch in epochs) + sum(side.stat().st_size for side in sides),
     )
-    first_file = root / file_list.files[0]
-    first = parse_batch_list(load(first_file), first_file)
-    recorded = next(iter(sides), None)
-    file = options.image_order or recorded
-    if layout == "lpld" and file is None:
-        raise DumpError(
-            f"{root / EPOCH_SIDE} is missing: an LPLD dump without it has lost its image order. "
-            "Pass `image_order=FILE`, or `layout=sre2l` if it is SRe2L's."
-        )
-    if file is not None:
-        order = _from_file(file, counts, len(first.fractions), root)
-        if layout == "sre2l":
-            _check_whole_epochs(counts, root)
-        images = len(options.listing) if options.listing else None
-        known = listed(
-            order, file, recorded, images, f"it fits the {len(file_list.files)} batch files"
-        )
-    else:
-        known = _from_seed(file_list, counts, len(first.fractions), options)
-    extra = {"order_file": root / ORDER_SIDE in sides}
+    extra: dict[str, Any] = {"order_file": root / ORDER_SIDE in sides}
+    if shift := epochs[0].number - known.first:
+        extra["first_epoch"] = shift
     return assemble(layout, file_list, first, known, options, extra)
 
 
-def _check_whole_epochs(counts: list[int], root: Path) -> None:
-    for epoch, count in enumerate(counts):
-        if count < max(counts):
-            raise DumpError(
-                f"{root / f'epoch_{epoch}' / f'batch_{count}.tar'} is missing: other epochs have "
-                f"{max(counts)} batches. Copy the dump again."
-            )
-
-
-def _from_file(file: Path, counts: list[int], batch_size: int, root: Path) -> ListedOrder:
-    lists = read_lists(file)
-    batches = sum(counts)
-    ordered = [lists[number] for number in sorted(lists)]
-    if sorted(lists) == list(range(batches)) and max(map(len, ordered)) <= batch_size:
-        return by_batch(ordered)
-    for epoch, count in enumerate(counts):
-        expected = -(-len(lists[epoch]) // batch_size) if epoch in lists else 0
-        if expected > count:
-            missing = root / f"epoch_{epoch}" / f"batch_{count}.tar"
-            raise DumpError(
-                f"{missing} is missing: {file.name} has {len(lists[epoch])} images in epoch "
-                f"{epoch}, which are {expected} batches of {batch_size}. Copy the dump again."
-            )
-        if expected < count:
-            extra = root / f"epoch_{epoch}" / f"batch_{expected}.tar"
-            raise DumpError(
-                f"{extra} is unexpected: {file.name} has no images for it. "
-                "Remove it, or pass `image_order=FILE` that has them."
-            )
-    if sorted(lists) != list(range(len(counts))):
-        surplus = max(lists)
-        raise DumpError(f"{root / f'epoch_{surplus}'} is missing: {file.name} has images for it")
-    return by_epoch(ordered, batch_size)
-
-
-def _from_seed(
-    file_list: BatchFileList, counts: list[int], batch_size: int, options: OpenOptions
+def _known_order(
+    layout: str, dump: EpochFiles, own: Path | None, options: OpenOptions
 ) -> KnownOrder:
-    root, per_epoch, epochs = file_list.root, counts[0], len(counts)
-    _check_whole_epochs(counts, root)
-
-    def top1(batch: int) -> NDArray[np.int64]:
-        file = root / file_list.files[batch]
-        return parse_batch_list(load(file), file).top1()
-
-    images = batch_size * (per_epoch - 1) + len(top1(per_epoch - 1))
-    if options.listing is not None and len(options.listing) != images:
-        raise DumpError(
-            f"{root}: an epoch has labels for {images} images, the image folder has "
-            f"{len(options.listing)}. Pass the folder the labels were made from, or "
-            "`image_order=FILE` if the dump leaves images out."
-        )
-    seed = LOADER_SEED if options.loader_seed is None else options.loader_seed
-    order = SeedOrder(seed, images, batch_size, per_epoch)
-    source = f"drawn again from loader seed {seed}"
-    help_ = "Pass `image_order=FILE`, or the `loader_seed` that the labels were made with."
-    if epochs == 1:
-        if options.loader_seed is None:
-            raise DumpError(
-                f"{root}: its image order is not recorded and, with one epoch, an order from "
-                f"loader seed {seed} cannot be checked. {help_}"
+    """The image order: of the batch files, a list, another label set, or a seed."""
+    if options.image_order is None and dump.first.image_index is not None:
+        if options.loader_seed is not None:
+            raise ConfigError(
+                f"{dump.root}: `loader_seed` does not apply here: the batch files record which "
+                "images they hold"
             )
-        return KnownOrder(order, images, images, f"{source}; not checkable: one epoch")
-    agreement = check_order(order, epochs, top1)
-    result = (
-        f"{agreement.agreeing} of {agreement.pairs} pairs of labels of one image from two epochs "
-        f"agree in their top class, by chance it would be {agreement.chance:.0f}"
-    )
-    if not agreement.holds:
+        return order_of_files(dump, options)
+    file = options.image_order or (own if options.loader_seed is None else None)
+    if file is not None:
+        if layout == "sre2l":
+            check_equal(dump.root, dump.epochs)
+        return order_of_list(dump, file, own, options)
+    if options.order is not None and options.loader_seed is None:
+        return options.order
+    if layout == "lpld" and options.loader_seed is None:
         raise DumpError(
-            f"{root}: its image order is not recorded, and it is not that of loader seed {seed}: "
-            f"{result}. {help_}"
+            f"{dump.root / EPOCH_SIDE} is missing: an LPLD dump without it has lost its image "
+            "order. Pass `image_order=FILE`, or `layout=sre2l` if it is SRe2L's."
         )
-    return KnownOrder(order, images, images * epochs, f"{source}; checked: {result}")
+    return order_of_seed(dump, own, options)
 
 
 def write_epochs(
@@ -165,8 +101,8 @@ def write_epochs(
 ) -> int:
     """Write epoch folders and the side file into an empty directory; returns the file count.
 
-    An SRe2L dump gets an image_order.json if the source had one, or if the order cannot be
-    derived from the loader's usual seed.
+    Epochs have the numbers of the source's. An SRe2L dump gets an image_order.json if the source
+    had one, or if the order is neither in its files nor that of the loader's usual seed.
 
     Args:
         batches: batches in (epoch, batch) order.
@@ -178,27 +114,38 @@ def write_epochs(
         DumpError: epochs or batches are missing, or the layout cannot represent a batch.
     """
     lists: list[list[list[int]]] = []
-    count = 0
+    start, first, count = 0, 0, 0
+    shift = types.get("first_epoch", 0) if types.get("layout") == layout else 0
+    if type(shift) is not int or not 0 <= shift < 1 << 31:
+        raise DumpError(f"types of the source dump: first_epoch cannot be {shift!r}")
     for batch in batches:
-        if batch.number != count or batch.epoch not in (len(lists) - 1, len(lists)):
+        if not count and batch.epoch:
+            start, first = batch.number, batch.epoch
+        epoch = batch.epoch - first
+        if batch.number != start + count or epoch not in (len(lists) - 1, len(lists)):
             raise DumpError(
-                f"layout {layout} needs every batch of every epoch in order: batch {count} was "
-                f"due, got batch {batch.number} of epoch {batch.epoch}. Use layout lpqld for "
+                f"layout {layout} needs every batch of every epoch in order: batch {start + count} "
+                f"was due, got batch {batch.number} of epoch {batch.epoch}. Use layout lpqld for "
                 "pruned labels."
             )
-        if batch.epoch == len(lists):
+        folder = root / f"epoch_{batch.epoch + shift}"
+        if epoch == len(lists):
             lists.append([])
-            (root / f"epoch_{batch.epoch}").mkdir()
-        file = root / f"epoch_{batch.epoch}" / f"batch_{len(lists[-1])}.tar"
-        save(build_batch_list(batch, layout, types), file)
+            folder.mkdir()
+        save(build_batch_list(batch, layout, types), folder / f"batch_{len(lists[-1])}.tar")
         lists[-1].append(batch.image_index.tolist())
         count += 1
     _check_writable(lists, layout)
+    if start != first * len(lists[0]):
+        raise DumpError(
+            f"layout {layout} needs whole epochs: the first batch is batch {start} of epoch "
+            f"{first}. Use layout lpqld for pruned labels."
+        )
     flat = [[index for batch in epoch for index in batch] for epoch in lists]
     if layout == "lpld":
-        side = {str(epoch): indices for epoch, indices in enumerate(flat)}
+        side = {str(first + shift + epoch): indices for epoch, indices in enumerate(flat)}
         save_json(side, root / EPOCH_SIDE)
-    elif types.get("order_file") or not _derivable(flat, lists):
+    elif types.get("order_file") or not _needs_no_list(flat, lists, first, layout, types):
         save_json(flat, root / ORDER_SIDE)
     else:
         return count
@@ -222,8 +169,17 @@ def _check_writable(lists: list[list[list[int]]], layout: str) -> None:
             )
 
 
-def _derivable(flat: list[list[int]], lists: list[list[list[int]]]) -> bool:
-    order = SeedOrder(LOADER_SEED, len(flat[0]), len(lists[0][0]), len(lists[0]))
+def _needs_no_list(
+    flat: list[list[int]],
+    lists: list[list[list[int]]],
+    first: int,
+    layout: str,
+    types: Mapping[str, Any],
+) -> bool:
+    """Whether the batch files record the images, or they follow from the loader's usual seed."""
+    if types.get("layout") == layout and types.get("image_index"):
+        return True
+    order = SeedOrder(LOADER_SEED, len(flat[0]), len(lists[0][0]), len(lists[0]), first=first)
     return len(flat) > 1 and all(
         np.array_equal(order.permutation(epoch), indices) for epoch, indices in enumerate(flat)
     )
@@ -240,12 +196,8 @@ def epoch_label_files(root: Path) -> list[Path]:
     Raises:
         DumpError: an unexpected file or folder is in the way.
     """
-    folders = [root / f"epoch_{epoch}" for epoch in numbered(root, "epoch_").numbers]
-    return [
-        folder / f"batch_{number}.tar"
-        for folder in folders
-        for number in numbered(folder, "batch_", ".tar").numbers
-    ]
+    folders = [root / name for name in numbered(root, "epoch_", folders=True).names]
+    return [folder / name for folder in folders for name in numbered(folder, "batch_").names]
 
 
 def epoch_side_files(root: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from labelcodec.formats.fkd_labels import (
 )
 from labelcodec.formats.fkd_names import SUFFIX, match_images, safe_name
 from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.option_check import NO_EPOCHS
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save
 from labelcodec.formats.typespec import dtype_of, restore
@@ -61,14 +62,16 @@ class FKD:
     def file_parts(self, file: Path) -> list[tuple[str, Any]]:
         """Components of a label file."""
         saved = load(file)
-        if not isinstance(saved, list) or len(saved) != 3:
-            fail(file, "holds no list of coords, flip and label")
+        _parse_parts(saved, file)
         return list(zip(("crop", "flip", "label values"), saved, strict=True))
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
         """The options that assign images to files."""
         why = "FKD's label files are named after their images"
-        return {"image_order": why, "loader_seed": why}
+        unused = {"image_order": why, "loader_seed": why, "epochs_range": NO_EPOCHS}
+        if options.get("label_type") in ("logits", "probabilities"):
+            unused["label_type"] = "FKD's labels are hard, smoothing, MS or MR"
+        return unused
 
     def open(self, root: Path, options: OpenOptions) -> FkdFiles:
         """Open a dump."""
@@ -248,7 +251,12 @@ def _files(root: Path, below: str) -> Iterator[tuple[str, int]]:
 
 def _read_parts(file: Path) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Read a file: kinds, coords (n, 4), flip (n,) bool and the label array."""
-    saved = load(file)
+    return _parse_parts(load(file), file)
+
+
+def _parse_parts(
+    saved: Any, file: Path
+) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     if not isinstance(saved, list) or len(saved) != 3:
         fail(file, "does not hold FKD's list of coords, flips and labels")
     types: dict[str, Any] = {}

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import read_regular
+from labelcodec.formats.safe_load import load
+from labelcodec.formats.typespec import to_numpy
 
 LOADER_SEED = 42
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")  # what int64 holds
@@ -43,52 +45,73 @@ class ListedOrder:
 class SeedOrder:
     """Order drawn by torch's `RandomSampler` from a seeded generator.
 
-    The sampler draws two permutations per epoch and uses the first.
-
     Attributes:
         seed: seed of the generator.
         images: number of images N.
         batch_size: samples per batch; the last batch of an epoch holds the remainder.
         per_epoch: batches per epoch.
+        permutations: permutations drawn per epoch, of which the first is used: 2, or 1 in torch
+            before 1.11.
+        first: the loader's epoch, counted from 0, that batch 0 belongs to.
     """
 
     seed: int
     images: int
     batch_size: int
     per_epoch: int
+    permutations: int = 2
+    first: int = 0
 
     def indices(self, i: int) -> NDArray[np.int64]:
         """(B,) int64 image indices of batch i."""
         epoch, batch = divmod(i, self.per_epoch)
-        order = permutations_of(self.seed, self.images, 2).of_epoch(epoch)
+        order = self.permutation(epoch)
         return order[batch * self.batch_size : (batch + 1) * self.batch_size].astype(np.int64)
 
     def permutation(self, epoch: int) -> NDArray[np.int64]:
-        """(N,) int64, the images in the order of that epoch."""
-        return permutations_of(self.seed, self.images, 2).of_epoch(epoch).astype(np.int64)
+        """(N,) int64, the images in the order of that epoch of the dump."""
+        drawn = permutations_of(self.seed, self.images, self.permutations)
+        return drawn.of_epoch(self.first + epoch).astype(np.int64)
 
 
 def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
-    """Read lists of image indices from JSON: a list of lists, or a map from number to list.
+    """Read lists of image indices: a list of lists, or a map from number to list.
+
+    Args:
+        file: a JSON file, or one that torch.save wrote if its name ends with .pt or .pth.
 
     Returns:
         Epoch or batch number -> int64 image indices.
 
     Raises:
         DumpError: the file is missing or has another structure.
+        UnsafeError: a torch file would run code if a plain unpickler opened it.
         OSError: it cannot be read.
     """
-    try:
-        content = json.loads(read_regular(file, DumpError, "an image order"))
-    except FileNotFoundError as error:
-        raise DumpError(f"{file}: the file is missing") from error
-    except (ValueError, RecursionError) as error:
-        raise DumpError(f"{file}: not a JSON file ({error})") from error
+    content = _plain(load(file)) if file.suffix in (".pt", ".pth") else _json(file)
     if isinstance(content, list):
         content = dict(enumerate(content))
     if not isinstance(content, dict) or not content:
         raise DumpError(f"{file}: expected lists of image indices, one per epoch or per batch")
     return {_number(key, file): _index_list(key, value, file) for key, value in content.items()}
+
+
+def _json(file: Path) -> Any:
+    try:
+        return json.loads(read_regular(file, DumpError, "an image order"))
+    except FileNotFoundError as error:
+        raise DumpError(f"{file}: the file is missing") from error
+    except (ValueError, RecursionError) as error:
+        raise DumpError(f"{file}: not a JSON file ({error})") from error
+
+
+def _plain(content: Any) -> Any:
+    """Lists in place of the tensors and arrays of a torch file."""
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) if hasattr(value, "ndim") else value for value in content]
+    return to_numpy(content).tolist() if hasattr(content, "ndim") else content
 
 
 def _number(key: Any, file: Path) -> int:
@@ -122,16 +145,23 @@ class KnownOrder:
         images: number of images it refers to.
         samples: number of samples in all batches.
         sentence: one sentence for `DumpInfo.image_order`: the source, and how it was checked.
+        first: number of the first epoch, as the loader counts them from 0.
     """
 
     order: Order
     images: int
     samples: int
     sentence: str
+    first: int = 0
 
 
 def listed(
-    order: ListedOrder, file: Path, own: Path | None, images: int | None, checked: str
+    order: ListedOrder,
+    file: Path,
+    own: Path | None,
+    images: int | None,
+    checked: str,
+    first: int = 0,
 ) -> KnownOrder:
     """The image order recorded in a file.
 
@@ -141,6 +171,7 @@ def listed(
         own: the dump's own image order file, or None.
         images: number of images in the image folder, or None without one.
         checked: what the lists were checked against, for the sentence.
+        first: as in `KnownOrder`.
 
     Raises:
         DumpError: an index exceeds the number of images.
@@ -155,7 +186,7 @@ def listed(
         )
     instead = "" if own in (None, file) else f", not from {own.name} in the dump"
     sentence = f"read from {file.name}{instead}; {checked}"
-    return KnownOrder(order, images or largest + 1, len(order.flat), sentence)
+    return KnownOrder(order, images or largest + 1, len(order.flat), sentence, first)
 
 
 def by_batch(lists: Sequence[NDArray[np.int64]]) -> ListedOrder:

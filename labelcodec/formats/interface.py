@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Space, Tail
+from labelcodec.formats.image_order import KnownOrder
 from labelcodec.images import ImageListing
 
 
@@ -35,6 +36,7 @@ class DumpInfo:
             it to restore the original dtypes.
         image_order: one sentence on the source of the image order and how it was checked.
         names: fkd only: file names relative to the dump, in image order.
+        notes: what a user should know about how the dump was read, one sentence each.
     """
 
     layout: str
@@ -54,6 +56,7 @@ class DumpInfo:
     k: int | None = None
     precision: Precision = "float16"
     names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Dump(Protocol):
@@ -89,8 +92,11 @@ class OpenOptions:
         listing: the image folder.
         image_order: JSON file with the image indices.
         loader_seed: seed of the data loader that wrote the dump.
-        label_type: FKD's label type.
+        label_type: what the values of the labels are; see `open_dump`.
         classes: number of classes C.
+        epochs_range: first epoch to read, and the one to stop before, as their names number them.
+        order: order of the batches that another label set of this dump records; it is used where
+            the dump records none.
     """
 
     listing: ImageListing | None = None
@@ -98,6 +104,8 @@ class OpenOptions:
     loader_seed: int | None = None
     label_type: str | None = None
     classes: int | None = None
+    epochs_range: tuple[int, int] | None = None
+    order: KnownOrder | None = None
 
 
 class Layout(Protocol):

@@ -10,16 +10,14 @@ from labelcodec.batch import LabelBatch
 from labelcodec.formats.batch_files import BatchFiles, batch_file_parts
 from labelcodec.formats.epoch_folders import (
     EPOCH_SIDE,
-    ORDER_SIDE,
     epoch_label_files,
     epoch_side_files,
     has_epochs,
     open_epochs,
-    recorded_order,
     write_epochs,
 )
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.option_check import NO_LABEL_TYPE, NO_SEED
+from labelcodec.formats.label_space import unused_label_type
 
 
 class LPLD:
@@ -45,9 +43,11 @@ class LPLD:
         return batch_file_parts(file)
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
-        """The label type, and the loader seed, which never applies."""
-        order = recorded_order(root, options, (EPOCH_SIDE, ORDER_SIDE))
-        return {"label_type": NO_LABEL_TYPE, "loader_seed": order or NO_SEED}
+        """A label type of FKD's, and the loader seed beside an image order."""
+        unused = unused_label_type(options)
+        if options.get("image_order") is not None:
+            unused["loader_seed"] = "`image_order` says which images the batches hold"
+        return unused
 
     def open(self, root: Path, options: OpenOptions) -> BatchFiles:
         """Open a dump."""

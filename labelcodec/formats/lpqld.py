@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.formats.batch_files import BatchFileList, BatchFiles, assemble, batch_file_parts
 from labelcodec.formats.batch_list import build_batch_list, parse_batch_list
-from labelcodec.formats.directory import numbered
+from labelcodec.formats.directory import Numbered, number_of, numbered
 from labelcodec.formats.epoch_folders import EPOCH_SIDE, ORDER_SIDE, recorded_order
-from labelcodec.formats.image_order import ListedOrder, by_batch, listed, read_lists
+from labelcodec.formats.image_order import KnownOrder, ListedOrder, by_batch, listed, read_lists
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.option_check import NO_LABEL_TYPE, NO_SEED
+from labelcodec.formats.label_space import unused_label_type
+from labelcodec.formats.option_check import NO_EPOCHS, NO_SEED
+from labelcodec.formats.order_check import LabelSample, check_order
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save, save_json
 
@@ -33,13 +36,12 @@ class LPQLD:
     def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
         """Whether there are batch files in the directory itself."""
         return any(
-            not is_dir and name.startswith("batch_") and name.endswith(".tar")
-            for name, is_dir in names.items()
+            not is_dir and number_of(name, "batch_") is not None for name, is_dir in names.items()
         )
 
     def label_files(self, root: Path) -> list[Path]:
         """All batch files."""
-        return [root / f"batch_{number}.tar" for number in numbered(root, "batch_", ".tar").numbers]
+        return [root / name for name in numbered(root, "batch_").names]
 
     def side_files(self, root: Path) -> list[Path]:
         """The image order files of the dump."""
@@ -51,9 +53,10 @@ class LPQLD:
         return batch_file_parts(file)
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
-        """The label type, and the loader seed, which never applies."""
+        """A label type of FKD's, the loader seed, which never applies, and the epochs."""
         order = recorded_order(root, options, (BATCH_SIDE,))
-        return {"label_type": NO_LABEL_TYPE, "loader_seed": order or NO_SEED}
+        unused = {"loader_seed": order or NO_SEED, "epochs_range": NO_EPOCHS}
+        return unused_label_type(options) | unused
 
     def open(self, root: Path, options: OpenOptions) -> BatchFiles:
         """Open a dump."""
@@ -76,37 +79,80 @@ def open_flat(root: Path, options: OpenOptions) -> BatchFiles:
     Raises:
         DumpError: batch files and side file do not match one to one.
     """
-    entries = numbered(root, "batch_", ".tar")
+    entries = numbered(root, "batch_")
     side = root / BATCH_SIDE
-    if not options.image_order and not side.is_file():
+    sides = [side] if side.is_file() else []
+    file = options.image_order or next(iter(sides), None)
+    if file is None and options.order is None:
         raise DumpError(
             f"{side} is missing: it says which images each batch holds. Copy it from where the "
             "dump comes from, or pass `image_order=FILE`. (One epoch of an SRe2L dump looks the "
             "same: then pass the folder above.)"
         )
-    file = options.image_order or side
-    lists = read_lists(file)
-    for number in sorted(lists.keys() ^ set(entries.numbers)):
-        batch = root / f"batch_{number}.tar"
-        if number in lists:
-            raise DumpError(f"{batch} is missing: {file.name} names it. Copy the dump again.")
-        raise DumpError(f"{batch} is not named in {file.name}. Remove it, or add its images.")
-    order = by_batch([lists[number] for number in entries.numbers])
-    sides = [side] if side.is_file() else []
+    first_file = root / entries.names[0]
+    first = parse_batch_list(load(first_file), first_file)
+    order = None if file is None else _listed(root, entries, file)
     file_list = BatchFileList(
         root,
-        tuple(f"batch_{number}.tar" for number in entries.numbers),
+        entries.names,
         np.array(entries.numbers, np.int64),
-        epochs_of(order),
-        len(entries.numbers) + len(sides),
+        np.zeros(len(entries.names), np.int64) if order is None else epochs_of(order),
+        len(entries.names) + len(sides),
         entries.bytes + sum(file.stat().st_size for file in sides),
     )
-    first_file = root / file_list.files[0]
-    first = parse_batch_list(load(first_file), first_file)
+    if file is None or order is None:
+        known = options.order
+        assert known is not None
+        return assemble("lpqld", file_list, first, known, options, {})
     images = len(options.listing) if options.listing else None
-    checked = f"it names each of the {len(file_list.files)} batch files"
-    known = listed(order, file, next(iter(sides), None), images, checked)
-    return assemble("lpqld", file_list, first, known, options, {})
+    names = f"it names each of the {len(entries.names)} batch files"
+    known = listed(order, file, next(iter(sides), None), images, names)
+    return assemble("lpqld", file_list, first, _checked(known, file_list, file), options, {})
+
+
+def _listed(root: Path, entries: Numbered, file: Path) -> ListedOrder:
+    """The lists of a file that has one for each batch."""
+    lists = read_lists(file)
+    for number in sorted(lists.keys() ^ set(entries.numbers)):
+        if number in lists:
+            raise DumpError(
+                f"{root / f'batch_{number}.tar'} is missing: {file.name} names it. Copy it there, "
+                "or pass `image_order=FILE` that names the batches that are there."
+            )
+        name = entries.names[entries.numbers.index(number)]
+        raise DumpError(
+            f"{root / name} is not named in {file.name}. Pass `image_order=FILE` that has its "
+            "images, or move it elsewhere."
+        )
+    return by_batch([lists[number] for number in entries.numbers])
+
+
+def _checked(known: KnownOrder, files: BatchFileList, file: Path) -> KnownOrder:
+    """The order, if the labels do not contradict it; its sentence says what they say.
+
+    Raises:
+        DumpError: the labels contradict it.
+    """
+    epochs = [np.flatnonzero(files.epochs == epoch).tolist() for epoch in np.unique(files.epochs)]
+    if len(epochs) == 1:
+        return known
+
+    def read(i: int) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+        batch_file = files.root / files.files[i]
+        batch = parse_batch_list(load(batch_file), batch_file)
+        return batch.value, batch.index
+
+    first = len(known.order.indices(0))
+    agreement = check_order(known.order.indices, LabelSample(epochs, known.images, first, read))
+    if agreement.verdict == "contradicted":
+        raise DumpError(
+            f"{file}: not the order of the labels: {agreement}. Pass `image_order=FILE` with "
+            "theirs."
+        )
+    what = (
+        "checked" if agreement.verdict == "holds" else "the labels do not tell whether it is theirs"
+    )
+    return replace(known, sentence=f"{known.sentence}; {what}: {agreement}")
 
 
 def epochs_of(order: ListedOrder) -> NDArray[np.int64]:

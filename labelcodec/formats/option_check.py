@@ -9,8 +9,9 @@ from typing import Any
 from labelcodec.errors import ConfigError
 from labelcodec.formats.interface import Layout
 
-NO_LABEL_TYPE = "only FKD's labels have several types"
+NO_LABEL_TYPE = "only FKD's labels are hard, smoothing, MS or MR"
 NO_SEED = "only the order of SRe2L's loader follows from a seed"
+NO_EPOCHS = "the layout does not say which epoch a file belongs to"
 
 
 def unused_options(root: Path, layout: Layout, options: Mapping[str, Any]) -> dict[str, str]:

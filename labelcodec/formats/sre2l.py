@@ -1,4 +1,7 @@
-"""SRe2L's layout: epoch_E/batch_B.tar; the image order is derived from the loader's seed."""
+"""SRe2L's layout: epoch_E/batch_B.tar; the image order is derived from the loader's seed.
+
+CDA, RDED, CV-DD, DWA and others write the same; G_VBSM and EDC also record the image indices.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,14 @@ from labelcodec.batch import LabelBatch
 from labelcodec.formats.batch_files import BatchFiles, batch_file_parts
 from labelcodec.formats.epoch_folders import (
     EPOCH_SIDE,
-    ORDER_SIDE,
     epoch_label_files,
     epoch_side_files,
     has_epochs,
     open_epochs,
-    recorded_order,
     write_epochs,
 )
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.option_check import NO_LABEL_TYPE
+from labelcodec.formats.label_space import unused_label_type
 
 
 class SRe2L:
@@ -45,10 +46,10 @@ class SRe2L:
         return batch_file_parts(file)
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
-        """The label type, and the loader seed if an image order is recorded."""
-        unused = {"label_type": NO_LABEL_TYPE}
-        if why := recorded_order(root, options, (EPOCH_SIDE, ORDER_SIDE)):
-            unused["loader_seed"] = why
+        """A label type of FKD's, and the loader seed beside an image order."""
+        unused = unused_label_type(options)
+        if options.get("image_order") is not None:
+            unused["loader_seed"] = "`image_order` says which images the batches hold"
         return unused
 
     def open(self, root: Path, options: OpenOptions) -> BatchFiles:

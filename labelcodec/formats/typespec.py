@@ -27,8 +27,10 @@ _DTYPES_OF_PART = {
     "mix_index": INTEGERS,
     "ratio": (*_FLOATS, "bfloat16", "float64"),
     "box": INTEGERS,
-    "values": (*_FLOATS, "bfloat16"),
+    "values": (*_FLOATS, "bfloat16", "float64"),
     "indices": INTEGERS,
+    "image_index": INTEGERS,
+    "patch_shuffle": INTEGERS,
     "label": (*_FLOATS, "int32", "int64"),
 }
 

@@ -28,6 +28,7 @@ def encode(
     loader_seed: int | None = None,
     label_type: str | None = None,
     classes: int | None = None,
+    epochs_range: tuple[int, int] | None = None,
     epochs: int | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
@@ -47,6 +48,7 @@ def encode(
         loader_seed: as in `open_dump`.
         label_type: as in `open_dump`.
         classes: as in `open_dump`.
+        epochs_range: as in `open_dump`.
         epochs: number of epochs T the student will train for; needed to account for pruning.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
             The bytes do not depend on it.
@@ -75,6 +77,7 @@ def encode(
         loader_seed=loader_seed,
         label_type=label_type,
         classes=classes,
+        epochs_range=epochs_range,
     )
     info = dump.info
     parsed = registry.parse(codec or ("dense" if info.k is None else "topk"))
@@ -96,7 +99,7 @@ def encode(
         resume=resume,
         progress=progress,
     )
-    notes = [f"image order: {info.image_order}"]
+    notes = [f"image order: {info.image_order}", *info.notes]
     if info.classes_guessed:
         notes.append(f"the dump does not record the number of classes: assumed {info.classes}")
     return replace(report, notes=(*notes, *report.notes))

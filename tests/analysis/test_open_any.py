@@ -37,7 +37,7 @@ def test_options_go_to_the_dumps_that_have_a_use_for_them(dump, tmp_path) -> Non
 def test_an_option_that_nobody_has_a_use_for_is_refused(dump) -> None:
     root, container = dump
     with pytest.raises(ConfigError, match=r"`label_type` applies neither to .*dump nor to"):
-        same(root, container, loader_seed=7, label_type="MR")
+        same(root, container, loader_seed=7, label_type="hard")
     with pytest.raises(ConfigError, match="`loader_seed` applies neither"):
         same(container, container, loader_seed=7)
 

@@ -16,6 +16,7 @@ from tests.formats.builders import (
     EPOCH_SIDE,
     LPQLD,
     edit,
+    epoch_dump,
     flat_dump,
     image_folder,
     loader_order,
@@ -79,7 +80,8 @@ def test_image_folder_of_another_size(sre2l, tmp_path):
         open_dump(sre2l, images=tmp_path / "nowhere")
 
 
-def test_order_file_overrides(sre2l, tmp_path):
+def test_order_file_overrides(tmp_path):
+    sre2l = epoch_dump(tmp_path / "dump", [list(range(40))] * 3, 16)
     file = tmp_path / "order.json"
     for content in (
         [list(range(40))] * 3,
@@ -111,7 +113,7 @@ def test_order_file_overrides(sre2l, tmp_path):
         (lambda x: [*x[:5], x[5].float()], "values is tensor.float32, in the first"),
         (lambda x: [x[0].double(), *x[1:]], "coords is tensor.float64, expected"),
         (lambda x: [x[0], x[1].long(), *x[2:]], "flip is tensor.int64, expected tensor.bool"),
-        (lambda x: [x[0].numpy(), *x[1:]], "coords is numpy.float32, expected"),
+        (lambda x: [x[0].numpy(), *x[1:]], "coords is numpy.float32, in the first"),
         (lambda x: [x[0], x[1][:-1], *x[2:]], r"flip has shape \(15,\), expected \(16\)"),
         (lambda x: [*x[:5], x[5][:-1]], r"values has shape \(15, 12\)"),
         (lambda x: [*x[:5], x[5][:, :-1]], "labels have 11 values, the first batch 12"),

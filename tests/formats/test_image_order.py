@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from labelcodec.errors import DumpError
-from labelcodec.formats import open_dump
+from labelcodec.formats import open_dump, write_dump
 from labelcodec.formats.image_order import SeedOrder, by_batch, read_lists
 from labelcodec.formats.lpqld import epochs_of
-from labelcodec.formats.order_check import Agreement
-from tests.formats.builders import Recipe, epoch_dump, loader_order
+from labelcodec.formats.order_check import Agreement, LabelSample, check_order
+from tests.formats.builders import (
+    BATCH_SIDE,
+    EPOCH_SIDE,
+    ORDER_SIDE,
+    Recipe,
+    epoch_dump,
+    flat_dump,
+    image_folder,
+    loader_order,
+    read_all,
+    same_dumps,
+)
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "in1k-sre2l"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/in1k-sre2l is absent")
@@ -46,7 +59,7 @@ def test_real_dump_without_its_order_file(tmp_path):
     dump = open_dump(tmp_path)
     assert "loader seed 42; checked: " in dump.info.image_order
     assert (dump.read(17).image_index == open_dump(DATA).read(17).image_index).all()
-    with pytest.raises(DumpError, match="not that of loader seed 41"):
+    with pytest.raises(DumpError, match="not that of loader seed 41 but that of loader seed 42"):
         open_dump(tmp_path, loader_seed=41)
 
 
@@ -54,17 +67,85 @@ def test_real_dump_without_its_order_file(tmp_path):
 def test_right_seed_is_accepted(tmp_path, mix):
     root = epoch_dump(tmp_path / "a", loader_order(40, 3), 16, Recipe(mix=mix))
     dump = open_dump(root)
-    assert "loader seed 42; checked: 80 of 80" not in dump.info.image_order
-    assert "loader seed 42; checked: 120 of 120" in dump.info.image_order
+    assert "loader seed 42; checked: 40 of 40" in dump.info.image_order  # two epochs are enough
     other = epoch_dump(tmp_path / "b", loader_order(40, 3, seed=5), 16, Recipe(mix=mix))
     assert "loader seed 5; checked" in open_dump(other, loader_seed=5).info.image_order
 
 
-@pytest.mark.parametrize("seed", [None, 5, 42])
-def test_wrong_seed_is_refused(tmp_path, seed):
+def test_the_check_goes_on_until_the_answer_is_clear(tmp_path):
+    root = epoch_dump(tmp_path / "dump", loader_order(6, 12), 6, Recipe(mix=None))
+    sentence = open_dump(root).info.image_order
+    pairs = int(re.search(r"of (\d+) pairs", sentence)[1])
+    assert "checked" in sentence
+    assert pairs in (3 * 6, 6 * 6)  # three or four epochs, of twelve
+
+
+def test_wrong_seed_is_refused(tmp_path):
+    root = epoch_dump(tmp_path / "dump", loader_order(200, 8, seed=6), 50, Recipe(mix=None))
+    with pytest.raises(
+        DumpError, match=r"it is not that of loader seed 42.*Pass `image_order=FILE`"
+    ):
+        open_dump(root)
+
+
+def test_seed_of_which_the_labels_say_nothing(tmp_path):
     root = epoch_dump(tmp_path / "dump", loader_order(40, 3, seed=6), 16)
-    with pytest.raises(DumpError, match=r"not that of loader seed.*Pass `image_order=FILE`, or"):
-        open_dump(root, loader_seed=seed)
+    with pytest.raises(DumpError, match="do not tell whether it is that of loader seed 42"):
+        open_dump(root)
+
+
+def test_seed_that_the_user_passes_is_taken_with_a_doubt(tmp_path):
+    few = epoch_dump(tmp_path / "few", loader_order(40, 3, seed=6), 16)
+    sentence = open_dump(few, loader_seed=5).info.image_order
+    assert "loader seed 5, as `loader_seed` says; the labels do not tell" in sentence
+    many = epoch_dump(tmp_path / "many", loader_order(200, 8, seed=6), 50, Recipe(mix=None))
+    dump = open_dump(many, loader_seed=5)
+    assert "as `loader_seed` says; the labels CONTRADICT it" in dump.info.image_order
+    assert dump.read(4).image_index.tolist() == loader_order(200, 8, seed=5)[1][:50]
+
+
+def test_seed_is_refused_if_the_labels_have_the_order_of_the_usual_one(tmp_path):
+    root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
+    with pytest.raises(DumpError, match=r"seed 5 but that of loader seed 42: 40 of 40 pairs"):
+        open_dump(root, loader_seed=5)
+
+
+def test_one_permutation_per_epoch(tmp_path):
+    """As torch up to 1.10 drew them."""
+    generator = torch.Generator().manual_seed(42)
+    orders = [torch.randperm(40, generator=generator).tolist() for _ in range(3)]
+    dump = open_dump(epoch_dump(tmp_path / "dump", orders, 16))
+    assert "loader seed 42 with one permutation per epoch" in dump.info.image_order
+    assert [batch.image_index.tolist() for batch in read_all(dump)[3:6]] == [
+        orders[1][:16],
+        orders[1][16:32],
+        orders[1][32:],
+    ]
+
+
+@pytest.mark.parametrize(("named", "drawn"), [(1, 0), (1, 1), (2, 0), (2, 2), (7, 0)])
+def test_epochs_that_start_elsewhere(tmp_path, named, drawn):
+    """Named from `named`, drawn as the loader's epoch `drawn` and on."""
+    orders = loader_order(40, drawn + 3)[drawn:]
+    root = epoch_dump(tmp_path / "dump", orders, 16)
+    for epoch in (2, 1, 0):
+        (root / f"epoch_{epoch}").rename(root / f"epoch_{epoch + named}")
+    dump = open_dump(root)
+    batches = read_all(dump)
+    assert batches[3].image_index.tolist() == orders[1][:16]
+    assert (batches[0].epoch, batches[0].number) == (drawn, 3 * drawn)
+    write_dump(batches, tmp_path / "back", "sre2l", dump.info.types)
+    assert same_dumps(root, tmp_path / "back")
+    assert not (tmp_path / "back" / ORDER_SIDE).exists()
+
+
+def test_loader_that_drops_the_last_batch(tmp_path):
+    orders = loader_order(40, 3)
+    root = epoch_dump(tmp_path / "dump", orders, 16, drop_last=True)
+    images = image_folder(tmp_path / "images", 40)
+    dump = open_dump(root, images=images)
+    assert dump.info.images == 40
+    assert dump.read(2).image_index.tolist() == orders[1][:16]
 
 
 def test_one_epoch_cannot_be_checked(tmp_path):
@@ -91,15 +172,117 @@ def test_large_dumps_are_checked_from_a_few_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(epoch_folders, "load", lambda file: read.append(file) or real(file))
     root = epoch_dump(tmp_path / "dump", loader_order(4000, 2), 40, Recipe(classes=40, mix=None))
     open_dump(root)
-    assert len(read) == 2 + 2 * 32  # sqrt(400 * 4000) / 40 batches of each epoch
+    assert len(read) == 3 + 2 * 32  # sqrt(400 * 4000) / 40 batches of each epoch
 
 
 @pytest.mark.parametrize(
-    ("pairs", "agreeing", "chance", "holds"),
-    [(1000, 400, 1.0, True), (1000, 3, 1.0, False), (1000, 550, 500.0, False), (5, 0, 0.1, False)],
+    ("pairs", "excess", "variance", "verdict"),
+    [
+        (1000, 300.0, 20.0, "holds"),
+        (1000, 40.0, 60.0, "unclear"),
+        (1000, 0.0, 20.0, "contradicted"),
+        (20, -1.0, 2.0, "unclear"),
+        (0, 0.0, 0.0, "unclear"),
+        (1000, 0.0, 0.0, "unclear"),  # labels that are all alike
+    ],
 )
-def test_criterion(pairs, agreeing, chance, holds):
-    assert Agreement(pairs, agreeing, chance).holds is holds
+def test_criterion(pairs, excess, variance, verdict):
+    agreement = Agreement(pairs, 0, 0.0, excess, variance, largest=1.0)
+    assert agreement.verdict == verdict
+
+
+@pytest.mark.parametrize("k", [None, 5])
+def test_wrong_orders_are_not_taken_for_right_ones(k):
+    """Clusters of alike images, heavy tails, and few images: no wrong order holds."""
+    rng = np.random.default_rng(0)
+    for images in (4, 10, 60):
+        means = rng.standard_t(2, size=(3, 12))[rng.integers(0, 3, images)]
+        for _ in range(40):
+            drawn = [rng.permutation(images) for _ in range(4)]
+            claimed = [rng.permutation(images) for _ in range(4)]
+            values = [means[order] + rng.normal(size=(images, 12)) for order in drawn]
+
+            def read(i, values=values):
+                if k is None:
+                    return values[i], None
+                index = np.argsort(-values[i], axis=1)[:, :k]
+                return np.take_along_axis(values[i], index, axis=1), index
+
+            sample = LabelSample([[i] for i in range(4)], images, images, read)
+            assert check_order(claimed.__getitem__, sample).verdict != "holds"
+            if images == 60:
+                assert check_order(drawn.__getitem__, sample).verdict == "holds"
+
+
+def other_order(epochs: int = 3, images: int = 40) -> list[list[int]]:
+    return [np.random.default_rng(epoch).permutation(images).tolist() for epoch in range(epochs)]
+
+
+class TestListed:
+    """A list in the dump is checked, too: LPLD's trainer writes its own into any dump."""
+
+    def test_list_that_the_labels_confirm(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(), 16, side_file=EPOCH_SIDE)
+        assert "; checked: 40 of 40" in open_dump(root).info.image_order
+
+    def test_list_of_the_trainer(self, tmp_path):
+        """Not the labels' order, which is that of seed 42."""
+        root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
+        lists = {str(epoch): images for epoch, images in enumerate(other_order())}
+        (root / EPOCH_SIDE).write_text(json.dumps(lists))
+        dump = open_dump(root)
+        assert "seed 42, not from sampler_indices_epoch.json" in dump.info.image_order
+        assert dump.read(0).image_index.tolist() == loader_order(40, 3)[0][:16]
+
+    def test_list_that_the_labels_contradict(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(8, 200), 50, Recipe(mix=None))
+        rng = np.random.default_rng(99)
+        lists = {str(epoch): rng.permutation(200).tolist() for epoch in range(8)}
+        (root / EPOCH_SIDE).write_text(json.dumps(lists))
+        with pytest.raises(DumpError, match="not the order of the labels"):
+            open_dump(root)
+        order = tmp_path / "mine.json"
+        order.write_text(json.dumps(lists))
+        assert "the labels CONTRADICT it" in open_dump(root, image_order=order).info.image_order
+
+    def test_file_that_is_not_the_seed_s(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
+        order = tmp_path / "order.json"
+        order.write_text(json.dumps(other_order()))
+        with pytest.raises(DumpError, match="The labels have the order of loader seed 42"):
+            open_dump(root, image_order=order)
+
+    def test_list_of_which_the_labels_say_nothing(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(), 16, Recipe(classes=1), EPOCH_SIDE)
+        assert "the labels do not tell" in open_dump(root).info.image_order
+
+    def test_list_that_is_shorter_than_the_dump(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(5), 16, side_file=EPOCH_SIDE)
+        lists = json.loads((root / EPOCH_SIDE).read_text())
+        (root / EPOCH_SIDE).write_text(json.dumps({key: lists[key] for key in "012"}))
+        with pytest.raises(DumpError, match=r"has no images for it.*`epochs_range=0:3` to keep"):
+            open_dump(root)
+        assert open_dump(root, epochs_range=(0, 3)).info.epochs == 3
+
+    def test_torch_file_with_lists(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(), 16)
+        order = tmp_path / "order.pt"
+        content = {str(epoch): torch.tensor(images) for epoch, images in enumerate(other_order())}
+        torch.save(content, order)
+        assert "checked" in open_dump(root, image_order=order).info.image_order
+
+    def test_batches_of_the_flat_layout(self, tmp_path):
+        """The third image order: one list per batch."""
+        right = flat_dump(tmp_path / "right", other_order(), 16)
+        assert "; checked: 40 of 40" in open_dump(right).info.image_order
+        wrong = flat_dump(tmp_path / "wrong", other_order(8, 200), 50)
+        lists = json.loads((wrong / BATCH_SIDE).read_text())
+        for epoch in range(8):
+            images = np.random.default_rng(99 + epoch).permutation(200).reshape(4, 50).tolist()
+            lists.update({str(4 * epoch + batch): images[batch] for batch in range(4)})
+        (wrong / BATCH_SIDE).write_text(json.dumps(lists))
+        with pytest.raises(DumpError, match="not the order of the labels"):
+            open_dump(wrong)
 
 
 def test_a_new_epoch_starts_where_an_image_repeats():

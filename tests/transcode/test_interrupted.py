@@ -101,7 +101,9 @@ class TestInterrupted:
         first = lists[0] if name == "sre2l" else lists["0"]
         first[0], first[1] = first[1], first[0]
         side.write_text(json.dumps(lists))
-        with pytest.raises(MismatchError, match=r"another header: 'source\.order_sha256' is"):
+        with pytest.raises(
+            MismatchError, match=r"another header: 'source\.(order_sha256|image_order)' is"
+        ):
             encode(root, tmp_path / "a.slc", resume=True, **more)
 
     def test_full_disk(self, tmp_path, forty, whole, monkeypatch):

@@ -22,10 +22,11 @@ _BATCH = 1000  # items per APPENDS
 
 
 def to_pickle(content: Any) -> tuple[bytes, list[NDArray[Any]]]:
-    """Pickle a tree of lists.
+    """Pickle a tree of lists, tuples and dicts.
 
     Args:
-        content: lists of `Tensor`, numpy arrays and scalars, numbers, text and None.
+        content: lists, tuples and dicts of `Tensor`, numpy arrays and scalars, numbers, text and
+            None.
 
     Returns:
         The pickle, and the values of storage 0, 1, …, little-endian.
@@ -57,6 +58,10 @@ class _Pickler:
             self.text(value)
         elif kind is list:
             self.list_of(value)
+        elif kind is tuple:
+            self.tuple_of(value)
+        elif kind is dict:
+            self.dict_of(value)
         elif kind is Tensor:
             self.tensor(value)
         elif kind is np.ndarray:
@@ -110,6 +115,23 @@ class _Pickler:
             for value in values[start : start + _BATCH]:
                 self.save(value)
             self.out.append(b"e" if len(values) > 1 else b"a")
+
+    def tuple_of(self, values: tuple[Any, ...]) -> None:
+        self.out.append(b"(" if len(values) > 3 else b"")
+        for value in values:
+            self.save(value)
+        self.end_tuple(len(values))
+
+    def dict_of(self, values: dict[str, Any]) -> None:
+        items = list(values.items())
+        self.out.append(b"}")
+        self.put()
+        for start in range(0, len(items), _BATCH):
+            self.out.append(b"(" if len(items) > 1 else b"")
+            for key, value in items[start : start + _BATCH]:
+                self.save(key)
+                self.save(value)
+            self.out.append(b"u" if len(items) > 1 else b"s")
 
     def integers(self, values: tuple[int, ...]) -> None:
         """A tuple of integers."""

@@ -19,7 +19,8 @@ def torch_file(content: Any, name: str) -> bytes:
     """The bytes of a file that torch.load reads.
 
     Args:
-        content: lists of `Tensor`, numpy arrays and scalars, numbers, text and None.
+        content: lists, tuples and dicts of `Tensor`, numpy arrays and scalars, numbers, text and
+            None.
         name: the file's name without its suffix, which torch gives the folder in the archive.
 
     Raises:

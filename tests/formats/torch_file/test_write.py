@@ -94,5 +94,5 @@ def test_weights_only_reads_it_too(tmp_path: Path) -> None:
 
 
 def test_other_things_are_not_written() -> None:
-    with pytest.raises(TypeError, match="holds no dict"):
-        torch_file([{}], "a")
+    with pytest.raises(TypeError, match="holds no set"):
+        torch_file([{1}], "a")

@@ -1,0 +1,95 @@
+"""What the values of the labels in batch files are: logits, or probabilities.
+
+No layout of batch files says so. Probabilities are told by their values; if they were stored as
+logits, a softmax would be taken of a softmax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Space, Tail
+from labelcodec.errors import ConfigError, DumpError
+from labelcodec.formats.batch_list import BatchList
+from labelcodec.formats.option_check import NO_LABEL_TYPE
+
+# Largest deviation of a sum from 1: float16 rounds each of 20 000 probabilities by 2^-25 at least.
+TOLERANCE = 0.01
+
+PROBABILITIES_NOTE = (
+    "the labels are probabilities, each sums to 1: they are stored as such, and training raises "
+    "them to the power 1/temperature; pass `label_type=logits` if they are logits"
+)
+
+
+def label_space(first: BatchList, label_type: str | None, file: Path) -> tuple[Space, Tail | None]:
+    """Determine the space and the tail of the labels.
+
+    Args:
+        first: content of the first batch file.
+        label_type: 'logits', 'probabilities' (dense labels), 'MS' or 'MR' (top-k probabilities),
+            or None if the caller did not say.
+        file: the first batch file, for error messages.
+
+    Raises:
+        ConfigError: the labels are not of that type.
+        DumpError: top-k labels look like probabilities, and nothing says how to fill in the rest.
+    """
+    if label_type == "logits":
+        return "logits", None if first.index is None else "zero"
+    if first.index is None:
+        if label_type in ("MS", "MR"):
+            _refuse(label_type, "these labels are dense", file)
+        if are_probabilities(first.value):
+            return "probabilities", None
+        if label_type == "probabilities":
+            _refuse(label_type, "these labels do not sum to 1", file)
+        return "logits", None
+    if not _may_be_part(first.value):
+        if label_type is not None:
+            _refuse(label_type, "these labels are not in 0..1, or sum to more than 1", file)
+        return "logits", "zero"
+    if label_type in ("MS", "MR"):
+        return "probabilities", ("uniform" if label_type == "MS" else "zero")
+    raise DumpError(
+        f"{file}: holds the largest probabilities of each label, but nothing says whether the rest "
+        "is spread over the other classes (MS) or dropped (MR): pass `label_type`, MS or MR, or "
+        "logits if they are logits"
+    )
+
+
+def _refuse(label_type: str, why: str, file: Path) -> NoReturn:
+    raise ConfigError(
+        f"{file}: `label_type` does not apply here: {why}, so they are not {label_type}"
+    )
+
+
+def unused_label_type(options: Mapping[str, Any]) -> dict[str, str]:
+    """`label_type`, with the reason, if it names a type that batch files cannot have."""
+    if options.get("label_type") in ("logits", "probabilities", "MS", "MR"):
+        return {}
+    return {"label_type": NO_LABEL_TYPE}
+
+
+def are_probabilities(value: NDArray[Any]) -> bool:
+    """Whether each row of (B, C) values lies in 0..1 and sums to 1."""
+    if value.shape[1] < 2 or not _in_unit_range(value):
+        return False
+    return bool((np.abs(value.sum(axis=1, dtype=np.float64) - 1) < TOLERANCE).all())
+
+
+def _may_be_part(value: NDArray[Any]) -> bool:
+    """Whether (B, k) values may be the largest probabilities of B labels."""
+    if value.shape[1] < 2 or not _in_unit_range(value):
+        return False
+    sums = value.sum(axis=1, dtype=np.float64)
+    return bool((sums < 1 + TOLERANCE).all() and (sums > 0).all())
+
+
+def _in_unit_range(value: NDArray[Any]) -> bool:
+    return bool(value.min() >= 0 and value.max() <= 1)  # False for NaN
