@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from labelcodec.analysis.comparison import Comparison, LabelSet, compare_sets
 from labelcodec.analysis.fidelity import Fidelity
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.formats import Dump, open_dump
+from labelcodec.formats.fkd_labels import TAILS
+from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, layout_named
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike
+from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 
 
@@ -51,15 +56,70 @@ def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
         yield reader
 
 
+@dataclass(frozen=True)
+class _ContainerOrder:
+    """The image indices that a container records, by position."""
+
+    reader: Reader
+
+    def indices(self, i: int) -> NDArray[np.int64]:
+        """(B,) int64 image indices of batch i."""
+        if i >= len(self.reader):
+            where = self.reader.paths[0]
+            raise MismatchError(f"{where} has {len(self.reader)} batches, the dump more")
+        return self.reader[i].image_index
+
+
+def _recorded(reader: Reader) -> dict[str, Any]:
+    """What a container records of its dump and the dump itself may not: options for `open_dump`."""
+    source, header = reader.header.source or {}, reader.header
+    types = source.get("types")
+    types = types if isinstance(types, Mapping) else {}
+    recorded: dict[str, Any] = {}
+    if source.get("k") is not None:
+        recorded["classes"] = header.classes
+        if header.space == "probabilities" and header.tail in ("uniform", "zero"):
+            recorded["label_type"] = "MS" if header.tail == "uniform" else "MR"
+    if source.get("layout") == "fkd":
+        label_type = types.get("label_type")
+        recorded["label_type"] = label_type if label_type in tuple(TAILS) else None
+    elif source.get("k") is None and header.space == "logits":
+        recorded["label_type"] = "logits"
+    if header.images and len(reader):
+        recorded["order"] = KnownOrder(
+            _ContainerOrder(reader),
+            header.images,
+            int(reader.index.samples.sum()),
+            f"that of {reader.paths[0].name}",
+            int(reader.index.epoch.min()),
+        )
+    return recorded
+
+
 @contextmanager
 def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
     """Open two label sets as `open_any` does; each gets the options that apply to it.
+
+    If one is a dump and the other a container, what the container records of its dump stands in
+    for options that were not passed: the image order, the label type and the number of classes.
 
     Raises:
         ConfigError: an option applies to neither of them.
         LabelcodecError: one of them cannot be opened.
     """
     options = {option: value for option, value in dump.items() if value is not None}
+    if a.is_dir() != b.is_dir():
+        root, container = (a, b) if a.is_dir() else (b, a)
+        applicable = _applicable(root, options)
+        if unused := options.keys() - applicable.keys():
+            raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
+        with open_containers(container) as reader:
+            recorded = _applicable(root, _recorded(reader))
+            if "image_order" in applicable or "loader_seed" in applicable:
+                recorded.pop("order", None)
+            labels = _DumpSet(open_dump(root, **recorded | applicable))
+            yield (labels, reader) if root == a else (reader, labels)
+        return
     left_options, right_options = _applicable(a, options), _applicable(b, options)
     if unused := options.keys() - left_options.keys() - right_options.keys():
         raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch, Labels, Space
 from labelcodec.errors import DumpError
-from labelcodec.formats.batch_list import BatchList, fail, parse_batch_list
+from labelcodec.formats.batch_list import BatchList, fail, parse_batch_list, usual_space
 from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
 from labelcodec.formats.image_order import KnownOrder, Order
@@ -48,6 +48,19 @@ class BatchFileList:
     epochs: NDArray[np.int64]
     count: int
     bytes: int
+
+    def name(self, i: int) -> Path:
+        """What error messages call batch i."""
+        return self.root / self.files[i]
+
+    def saved(self, i: int) -> Any:
+        """What was saved of batch i.
+
+        Raises:
+            DumpError: the file is missing or damaged.
+            UnsafeError: the file would run code if a plain unpickler opened it.
+        """
+        return load(self.root / self.files[i])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +103,8 @@ class BatchFiles:
             DumpError: the file is missing, damaged, or inconsistent with the rest of the dump.
             UnsafeError: the file would run code if a plain unpickler opened it.
         """
-        file = self.file(i)
-        parts = parse_batch_list(load(file), file)
+        file = self.file_list.name(i)
+        parts = parse_batch_list(self.file_list.saved(i), file)
         check_types(parts.types, self.info.types, file)
         if parts.value.shape[1] != self.width:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
@@ -215,7 +228,7 @@ def assemble(
         tail=tail,
         k=None if first.index is None else width,
         precision=first.precision,
-        types={"layout": layout, **first.types, **extra_types, **_space_type(space)},
+        types={"layout": layout, **first.types, **extra_types, **_space_type(space, layout)},
         image_order=known.sentence,
         notes=tuple(notes),
     )
@@ -226,9 +239,9 @@ def assemble(
     return BatchFiles(info, file_list, known.order, width, sides, listing)
 
 
-def _space_type(space: Space) -> dict[str, str]:
-    """The entry of `DumpInfo.types` for labels that are not logits, as those of peers are."""
-    return {} if space == "logits" else {"space": space}
+def _space_type(space: Space, layout: str) -> dict[str, str]:
+    """The entry of `DumpInfo.types` for labels that are not what the layout usually has."""
+    return {} if space == usual_space(layout) else {"space": space}
 
 
 def batch_file_parts(file: Path) -> list[tuple[str, Any]]:

@@ -255,7 +255,19 @@ _USUAL: dict[str, dict[str, Any]] = {
         "indices": "tensor.int16",
         "randaugment": {"decision": "tensor.float16"},
     },
+    "hald": {
+        **_PER_EPOCH,
+        "cutout": None,
+        "coords": "tensor.float16",
+        "space": "probabilities",
+    },
 }
+
+
+def usual_space(layout: str) -> str:
+    """'logits' or 'probabilities': what the labels of a layout are, unless the dump says more."""
+    space: str = _USUAL[layout].get("space", "logits")
+    return space
 
 
 def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -> Sequence[Any]:
@@ -263,7 +275,7 @@ def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -
 
     Args:
         batch: the batch to write.
-        layout: 'sre2l', 'lpld' or 'lpqld'.
+        layout: 'sre2l', 'lpld', 'lpqld' or 'hald'.
         types: `DumpInfo.types` of the source dump. If that dump has the same layout, its kinds
             are restored; otherwise, and for parts it lacks, the usual kinds of `layout` are used.
 
@@ -358,8 +370,9 @@ def _recorded_images(batch: LabelBatch, kinds: Mapping[str, Any]) -> list[Any]:
 
 def _labels(batch: LabelBatch, layout: str, kinds: Mapping[str, Any], restoring: bool) -> list[Any]:
     labels = batch.labels.expanded()
-    if labels.space != ((restoring and kinds.get("space")) or "logits"):
-        _refuse(batch, layout, f"{labels.space}; it holds {kinds.get('space') or 'logits'}")
+    space = kinds.get("space", "logits")
+    if labels.space != space:
+        _refuse(batch, layout, f"{labels.space}; it holds {space}")
     kind = kinds["values"] if restoring and "values" in kinds else f"tensor.{labels.precision}"
     values = restore(labels.value, kind)
     if labels.index is None:

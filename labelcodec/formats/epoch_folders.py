@@ -87,7 +87,10 @@ def _known_order(
             check_equal(dump.root, dump.epochs)
         return order_of_list(dump, file, own, options)
     if options.order is not None and options.loader_seed is None:
-        return options.order
+        try:
+            return order_of_seed(dump, own, options)
+        except DumpError:
+            return options.order
     if layout == "lpld" and options.loader_seed is None:
         raise DumpError(
             f"{dump.root / EPOCH_SIDE} is missing: an LPLD dump without it has lost its image "

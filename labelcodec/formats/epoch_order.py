@@ -43,6 +43,7 @@ class EpochFiles:
         epochs: its epochs.
         parsed: reads the batch at a position.
         first: the first batch.
+        batch_name: what error messages append to an epoch's name for batch {}.
     """
 
     def __init__(
@@ -51,8 +52,14 @@ class EpochFiles:
         epochs: list[Epoch],
         parsed: Callable[[int], BatchList],
         first: BatchList,
+        batch_name: str = "/batch_{}.tar",
     ) -> None:
         self.root, self.epochs, self.parsed, self.first = root, epochs, parsed, first
+        self._batch_name = batch_name
+
+    def where(self, epoch: Epoch, batch: int) -> str:
+        """What error messages call a batch of an epoch."""
+        return str(self.root / epoch.name) + self._batch_name.format(batch)
 
     @property
     def counts(self) -> list[int]:
@@ -132,7 +139,7 @@ def order_of_list(
     Raises:
         DumpError: the list does not fit the dump or its labels.
     """
-    order = _listed(dump, file)
+    order = _listed(dump, file, options.epochs_range is None)
     images = len(options.listing) if options.listing else None
     number = sum(dump.counts)
     checked = f"it fits the {number} batch files"
@@ -203,8 +210,8 @@ def order_of_seed(dump: EpochFiles, own: Path | None, options: OpenOptions) -> K
     return _known(dump, order, f"{source}; the labels {_doubt(wrong)}: {agreement}")
 
 
-def _listed(dump: EpochFiles, file: Path) -> ListedOrder:
-    """The lists of the dump's epochs, one per epoch or per batch."""
+def _listed(dump: EpochFiles, file: Path, whole: bool) -> ListedOrder:
+    """The lists of the dump's epochs, one per epoch or per batch; `whole` if all are read."""
     lists = read_lists(file)
     counts, epochs = dump.counts, dump.epochs
     batches = sum(counts)
@@ -214,20 +221,19 @@ def _listed(dump: EpochFiles, file: Path) -> ListedOrder:
     keys = [epoch.number if by_name else epoch.position for epoch in epochs]
     for epoch, key, count in zip(epochs, keys, counts, strict=True):
         expected = -(-len(lists[key]) // dump.batch_size) if key in lists else 0
-        folder = dump.root / epoch.name
         if expected > count:
             raise DumpError(
-                f"{folder / f'batch_{count}.tar'} is missing: {file.name} has {len(lists[key])} "
+                f"{dump.where(epoch, count)} is missing: {file.name} has {len(lists[key])} "
                 f"images in {epoch.name}, which are {expected} batches of {dump.batch_size}. Copy "
                 f"it there if it exists. {whole_epochs(epochs)}"
             )
         if expected < count:
             named = [epoch for epoch, key in zip(epochs, keys, strict=True) if key in lists]
             raise DumpError(
-                f"{folder / epoch.files[expected]} is unexpected: {file.name} has no images for "
+                f"{dump.where(epoch, expected)} is unexpected: {file.name} has no images for "
                 f"it. Pass `image_order=FILE` that has them. {whole_epochs(named)}"
             )
-    if epochs[-1].position == len(epochs) - 1 and len(lists) > len(epochs):
+    if whole and len(lists) > len(epochs):
         surplus = max(lists)
         raise DumpError(
             f"{dump.root / f'epoch_{surplus}'} is missing: {file.name} has images for it. Copy it "

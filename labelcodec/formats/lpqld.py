@@ -83,31 +83,34 @@ def open_flat(root: Path, options: OpenOptions) -> BatchFiles:
     side = root / BATCH_SIDE
     sides = [side] if side.is_file() else []
     file = options.image_order or next(iter(sides), None)
-    if file is None and options.order is None:
+    count = len(entries.names)
+    if file is not None:
+        order = _listed(root, entries, file)
+        images = len(options.listing) if options.listing else None
+        checked = f"it names each of the {count} batch files"
+        known = listed(order, file, next(iter(sides), None), images, checked)
+    elif options.order is not None:
+        known = options.order
+        order = by_batch([known.order.indices(i) for i in range(count)])
+    else:
         raise DumpError(
             f"{side} is missing: it says which images each batch holds. Copy it from where the "
             "dump comes from, or pass `image_order=FILE`. (One epoch of an SRe2L dump looks the "
             "same: then pass the folder above.)"
         )
-    first_file = root / entries.names[0]
-    first = parse_batch_list(load(first_file), first_file)
-    order = None if file is None else _listed(root, entries, file)
     file_list = BatchFileList(
         root,
         entries.names,
         np.array(entries.numbers, np.int64),
-        np.zeros(len(entries.names), np.int64) if order is None else epochs_of(order),
-        len(entries.names) + len(sides),
-        entries.bytes + sum(file.stat().st_size for file in sides),
+        epochs_of(order),
+        count + len(sides),
+        entries.bytes + sum(side.stat().st_size for side in sides),
     )
-    if file is None or order is None:
-        known = options.order
-        assert known is not None
-        return assemble("lpqld", file_list, first, known, options, {})
-    images = len(options.listing) if options.listing else None
-    names = f"it names each of the {len(entries.names)} batch files"
-    known = listed(order, file, next(iter(sides), None), images, names)
-    return assemble("lpqld", file_list, first, _checked(known, file_list, file), options, {})
+    if file is not None:
+        known = _checked(known, file_list, file)
+    first_file = root / entries.names[0]
+    first = parse_batch_list(load(first_file), first_file)
+    return assemble("lpqld", file_list, first, known, options, {})
 
 
 def _listed(root: Path, entries: Numbered, file: Path) -> ListedOrder:

@@ -35,6 +35,7 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
         LayoutEntry("sre2l", "labelcodec.formats.sre2l:SRe2L"),
         LayoutEntry("lpld", "labelcodec.formats.lpld:LPLD"),
         LayoutEntry("lpqld", "labelcodec.formats.lpqld:LPQLD"),
+        LayoutEntry("hald", "labelcodec.formats.hald:HALD"),
         LayoutEntry("fkd", "labelcodec.formats.fkd:FKD"),
     ),
 )

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import torch
 from PIL import Image
 
 BATCH_SIDE, EPOCH_SIDE = "sampler_indices_batch.json", "sampler_indices_epoch.json"
-ORDER_SIDE = "image_order.json"
+ORDER_SIDE, DICT_SIDE = "image_order.json", "sampler_indices_dict.pt"
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,42 @@ def flat_dump(
     return root
 
 
+def changed(root: Path, change: Callable[[list[Any], list[int]], Any], orders, batch: int) -> Path:
+    """A dump of `epoch_dump` whose lists went through `change`, with their image indices."""
+    for epoch, order in enumerate(orders):
+        for number, at in enumerate(range(0, len(order), batch)):
+            file = root / f"epoch_{epoch}" / f"batch_{number}.tar"
+            saved = torch.load(file, weights_only=False)
+            torch.save(change(saved, order[at : at + batch]), file)
+    return root
+
+
+def with_images(saved: list[Any], indices: list[int]) -> list[Any]:
+    """Item 6 of G_VBSM and EDC."""
+    return [*saved, torch.tensor(indices)]
+
+
+def with_patches(saved: list[Any], indices: list[int]) -> list[Any]:
+    """Items 6 and 7 of EDC's ImageNet scripts."""
+    return [*saved, torch.tensor(indices), torch.zeros(len(indices), 2, 2).int()]
+
+
+def hald_dump(root: Path, orders: list[list[int]], batch: int, temperature: float = 4) -> Path:
+    """HALD's layout: a file per epoch, probabilities, and one file for the order."""
+    rng = np.random.default_rng(3)
+    root.mkdir(parents=True, exist_ok=True)
+    for epoch, order in enumerate(orders):
+        saved = []
+        for at in range(0, len(order), batch):
+            indices = np.array(order[at : at + batch])
+            content = parts(len(indices), Recipe(coords="float16"), rng, indices % 12)
+            content[5] = torch.softmax(content[5].float() / temperature, dim=1).half()
+            saved.append(content)
+        torch.save(saved, root / f"epoch_{epoch}.tar")
+    torch.save({str(epoch): order for epoch, order in enumerate(orders)}, root / DICT_SIDE)
+    return root
+
+
 FKD_NAMES = ("train/n01/a.tar", "train/n01/b.tar", "train/n02/a.tar")
 
 
@@ -239,7 +276,7 @@ def same(a: Any, b: Any) -> bool:
     """Equal in type, dtype, shape and every bit, all the way down."""
     if type(a) is not type(b):
         return False
-    if isinstance(a, list):
+    if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, torch.Tensor):
         if a.dtype != b.dtype or a.shape != b.shape:

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from tests.formats.builders import (
     EPOCH_SIDE,
     ORDER_SIDE,
     Recipe,
+    changed,
     epoch_dump,
     fkd_dump,
     flat_dump,
+    hald_dump,
     loader_order,
+    with_images,
+    with_patches,
 )
 
 ORDER = loader_order(20, 3)
+OTHER = [np.random.default_rng(epoch).permutation(20).tolist() for epoch in range(3)]
 Build = Callable[[Path], Path]
 FULL = Recipe(coords="float16", mix_index="uint8", box="tensor.uint8", k=None)
 
@@ -27,6 +34,29 @@ DUMPS: dict[str, Build] = {
     "sre2l unmixed bfloat16": lambda root: epoch_dump(
         root, ORDER, 6, Recipe(mix=None, values="bfloat16", side=(333, 500)), ORDER_SIDE
     ),
+    "sre2l recorded images": lambda root: changed(
+        epoch_dump(root, OTHER, 6), with_images, OTHER, 6
+    ),
+    "sre2l patches": lambda root: changed(epoch_dump(root, OTHER, 6), with_patches, OTHER, 6),
+    "sre2l tuples": lambda root: changed(
+        epoch_dump(root, ORDER, 6), lambda x, _: (*x[:4], tuple(x[4]), x[5]), ORDER, 6
+    ),
+    "sre2l array box": lambda root: changed(
+        epoch_dump(root, ORDER, 6), lambda x, _: [*x[:4], np.array(x[4]), x[5]], ORDER, 6
+    ),
+    "sre2l float64": lambda root: changed(
+        epoch_dump(root, ORDER, 6), lambda x, _: [*x[:5], x[5].double()], ORDER, 6
+    ),
+    "sre2l arrays": lambda root: changed(
+        epoch_dump(root, ORDER, 6),
+        lambda x, _: [*(part.numpy() for part in x[:3]), *x[3:5], x[5].numpy()],
+        ORDER,
+        6,
+    ),
+    "sre2l probabilities": lambda root: changed(
+        epoch_dump(root, ORDER, 6), lambda x, _: [*x[:5], x[5].softmax(dim=1)], ORDER, 6
+    ),
+    "hald": lambda root: hald_dump(root, OTHER, 6),
     "lpld": lambda root: epoch_dump(root, ORDER, 6, side_file=EPOCH_SIDE, stop=5),
     "lpqld topk": lambda root: flat_dump(root, ORDER, 6),
     "lpqld full": lambda root: flat_dump(root, ORDER, 6, FULL),
