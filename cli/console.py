@@ -88,7 +88,7 @@ def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
         where = f"{error.filename}: " if error.filename is not None else ""
         if error.errno == errno.ENOSPC and not where:
             where = "standard output: "  # all files are named
-        what = where + (error.strerror or str(error)) + notes
+        what = where + (error.strerror or str(error)) + notes + _of_address(error)
         return _complain(with_flags(what, flag_of), FAILED)
     if isinstance(error, MemoryError):
         return _complain("out of memory", FAILED)
@@ -96,6 +96,13 @@ def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
     what = f"{type(error).__name__}: {error}"
     place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
     return _complain(f"internal error in labelcodec, please report it: {what} ({place})", FAILED)
+
+
+def _of_address(error: OSError) -> str:
+    """A remark on the address of a file elsewhere, which a path has lost a slash of."""
+    if isinstance(error, FileNotFoundError) and re.match(r"[a-z][a-z0-9]+:/", str(error.filename)):
+        return "; addresses are not read: download the file and pass its path"
+    return ""
 
 
 # Library parameters whose flags have another name or belong to several commands.

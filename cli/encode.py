@@ -79,8 +79,10 @@ def encode(context: click.Context, /, source: Path, target: Path, json_: bool, *
 def _recode(
     context: click.Context, source: Path, target: Path, settings: dict[str, Any], progress: Any
 ) -> EncodeReport:
+    from labelcodec.formats.foreign import refuse_foreign
     from labelcodec.transcode import recode
 
+    refuse_foreign(source)
     if settings["codec"] is None:
         raise click.UsageError(f"--codec is required to re-encode {source}", context)
     dump_options = {name: settings.pop(name) for name in (*options.OF_DUMPS, "epochs")}

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from labelcodec.analysis.rates import pruning_factor, raw_bytes, theoretical_rat
 from labelcodec.codecs.components import COMPONENTS
 from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.entropy.coding import Usage
+from labelcodec.formats.foreign import naming_foreign
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
@@ -139,7 +141,8 @@ def stats(
         LabelcodecError: a file or batch cannot be read.
     """
     if isinstance(labels, (str, os.PathLike, Sequence)):
-        with open_containers(labels) as reader:
+        first = labels if isinstance(labels, (str, os.PathLike)) else next(iter(labels), "")
+        with naming_foreign(Path(first)), open_containers(labels) as reader:
             return stats(reader, progress, threads=threads)
     reader, header, index = labels, labels.header, labels.index
     components = dict.fromkeys(COMPONENTS, 0)

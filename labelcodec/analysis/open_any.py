@@ -17,6 +17,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.formats import Dump, open_dump
 from labelcodec.formats.fkd_labels import TAILS
+from labelcodec.formats.foreign import naming_foreign
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, layout_named
@@ -52,7 +53,7 @@ def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
     if path.is_dir():
         yield _DumpSet(open_dump(path, **dump))
         return
-    with open_containers(path) as reader:
+    with naming_foreign(path), open_containers(path) as reader:
         yield reader
 
 
@@ -113,7 +114,7 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
         applicable = _applicable(root, options)
         if unused := options.keys() - applicable.keys():
             raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
-        with open_containers(container) as reader:
+        with naming_foreign(container), open_containers(container) as reader:
             recorded = _applicable(root, _recorded(reader))
             if "image_order" in applicable or "loader_seed" in applicable:
                 recorded.pop("order", None)

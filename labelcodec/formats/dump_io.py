@@ -38,7 +38,7 @@ def open_dump(
 
     Args:
         path: directory of the dump.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'fkd' or one from an
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd' or one from an
             installed plug-in; None detects it.
         images: the image folder the labels were made from. It provides the true image sizes and
             the number of classes, and every image index is checked against it.
@@ -93,7 +93,7 @@ def write_dump(
     Args:
         batches: the batches in (epoch, batch) order.
         directory: the target; must be absent or empty, unless `force` is set.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'fkd' or one from an
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd' or one from an
             installed plug-in.
         types: `DumpInfo.types` of the source dump. If the source has the same layout, every
             tensor gets its original dtype; otherwise the dtype that `layout` usually has.

@@ -27,6 +27,7 @@ from labelcodec.formats.fkd_labels import (
     parse_labels,
 )
 from labelcodec.formats.fkd_names import SUFFIX, match_images, safe_name
+from labelcodec.formats.foreign import name_content
 from labelcodec.formats.interface import DumpInfo, OpenOptions
 from labelcodec.formats.option_check import NO_EPOCHS
 from labelcodec.formats.safe_load import load
@@ -258,7 +259,10 @@ def _parse_parts(
     saved: Any, file: Path
 ) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     if not isinstance(saved, list) or len(saved) != 3:
-        fail(file, "does not hold FKD's list of coords, flips and labels")
+        known = name_content(saved)
+        fail(
+            file, f"holds {known}" if known else "does not hold FKD's list of coords, flips, labels"
+        )
     types: dict[str, Any] = {}
     coords = array(saved[0], "coords", _COORDS, (None, 4), types, file)
     size = len(coords)

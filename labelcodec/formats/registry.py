@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labelcodec.errors import DumpError
 from labelcodec.formats.directory import check_directory, is_batch_file, tar_files
+from labelcodec.formats.foreign import name_folder, refuse_foreign
 from labelcodec.formats.interface import Layout
 from labelcodec.plugins import Registry, imported
 
@@ -61,6 +62,7 @@ def detect(root: Path) -> Layout:
     Raises:
         DumpError: the directory is missing or empty, or matches no layout or more than one.
     """
+    refuse_foreign(root)
     check_directory(root)
     layouts = [layout_named(entry.name) for entry in LAYOUTS.entries()]
     expected = f"expected {', '.join(layout.looks_like for layout in layouts)}"
@@ -79,5 +81,7 @@ def detect(root: Path) -> Layout:
         in_epoch = tar.parent.name.startswith("epoch_")
         deeper = tar.parent.parent if in_epoch else tar.parent
         raise DumpError(f"{root}: the dump is deeper down; pass {deeper}")
+    if (foreign := name_folder(root, names)) is not None:
+        raise DumpError(f"{root}: {foreign}")
     shown = ", ".join(name + "/" * is_dir for name, is_dir in islice(sorted(names.items()), 5))
     raise DumpError(f"{root}: found {shown}{', …' if len(names) > 5 else ''}; {expected}")
