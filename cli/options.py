@@ -114,7 +114,8 @@ class EpochsRange(click.ParamType[tuple[int, int]]):
 layout = click.option(
     "--layout",
     type=LayoutName(),
-    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd or one of a plug-in; detected by default.",
+    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd or one of a plug-in; detected by "
+    "default.",
 )
 
 

@@ -116,6 +116,16 @@ class BatchFiles:
         if len(indices) != len(parts.fractions):
             fail(file, f"holds {len(parts.fractions)} samples, the image order has {len(indices)}")
         sizes = image_sizes(self.listing, indices) if self.listing else None
+        if (
+            sizes is not None
+            and "patch_shuffle" in parts.types
+            and (sizes[:, 0] != sizes[:, 1]).any()
+        ):
+            fail(
+                file,
+                "is EDC's, whose crops of images that are not square are fractions of the wrong "
+                "sides; labelcodec reads them for square images only",
+            )
         augmentation = Augmentation(
             to_pixels(parts.fractions, sizes, self.sides),
             parts.flip,

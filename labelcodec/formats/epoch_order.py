@@ -35,6 +35,10 @@ from labelcodec.formats.order_check import Agreement, LabelSample, check_order
 _HELP = "Pass `image_order=FILE`, or the `loader_seed` that the labels were made with."
 
 
+class _ShortListError(DumpError):
+    """A list has no images for a batch of the dump."""
+
+
 class EpochFiles:
     """The batches of a dump before its order is known.
 
@@ -139,7 +143,14 @@ def order_of_list(
     Raises:
         DumpError: the list does not fit the dump or its labels.
     """
-    order = _listed(dump, file, options.epochs_range is None)
+    try:
+        order = _listed(dump, file, options.epochs_range is None)
+    except _ShortListError as error:
+        right = _right_seed(dump, LOADER_SEED, dump.labels) if file == own else None
+        if right is None:
+            raise
+        source = f"drawn again from {_of(right[0])}, not from {file.name} in the dump"
+        return _known(dump, right[0], f"{source} ({error}); checked: {right[1]}")
     images = len(options.listing) if options.listing else None
     number = sum(dump.counts)
     checked = f"it fits the {number} batch files"
@@ -229,7 +240,7 @@ def _listed(dump: EpochFiles, file: Path, whole: bool) -> ListedOrder:
             )
         if expected < count:
             named = [epoch for epoch, key in zip(epochs, keys, strict=True) if key in lists]
-            raise DumpError(
+            raise _ShortListError(
                 f"{dump.where(epoch, expected)} is unexpected: {file.name} has no images for "
                 f"it. Pass `image_order=FILE` that has them. {whole_epochs(named)}"
             )
@@ -252,7 +263,7 @@ def _candidates(dump: EpochFiles, seed: int, images: int) -> Iterator[SeedOrder]
 
 def _right_seed(dump: EpochFiles, seed: int, images: int) -> tuple[SeedOrder, Agreement] | None:
     """The order of this seed that the labels confirm, if they confirm one."""
-    if len(set(dump.counts)) > 1:
+    if len(set(dump.counts)) > 1 or len(dump.counts) == 1:
         return None
     for order in _candidates(dump, seed, images):
         agreement = check_order(order.indices, dump.sample)

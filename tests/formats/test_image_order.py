@@ -264,6 +264,20 @@ class TestListed:
             open_dump(root)
         assert open_dump(root, epochs_range=(0, 3)).info.epochs == 3
 
+    def test_short_list_of_the_trainer(self, tmp_path):
+        """It trained for fewer epochs than the dump has; the labels are in seed 42's order."""
+        root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
+        lists = {str(epoch): images for epoch, images in enumerate(other_order(2))}
+        (root / EPOCH_SIDE).write_text(json.dumps(lists))
+        dump = open_dump(root)
+        assert "seed 42, not from sampler_indices_epoch.json" in dump.info.image_order
+        assert "has no images for it" in dump.info.image_order
+        assert dump.info.epochs == 3
+        order = tmp_path / "order.json"
+        (root / EPOCH_SIDE).rename(order)
+        with pytest.raises(DumpError, match="has no images for it"):
+            open_dump(root, image_order=order)
+
     def test_torch_file_with_lists(self, tmp_path):
         root = epoch_dump(tmp_path / "dump", other_order(), 16)
         order = tmp_path / "order.pt"

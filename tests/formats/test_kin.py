@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from labelcodec.analysis.dump_table import dump_table
 from labelcodec.errors import ConfigError, DumpError
@@ -103,6 +104,16 @@ class TestRecordedImages:
         root = kin(tmp_path / "more", lambda x, i: [*with_patches(x, i), None])
         with pytest.raises(DumpError, match="1 parts more than those of any known layout"):
             open_dump(root)
+
+    def test_patches_of_images_that_are_not_square(self, tmp_path):
+        """EDC divides rows by the width: what boxes mean depends on the image."""
+        root = kin(tmp_path / "dump", with_patches)
+        images = image_folder(tmp_path / "images", 20)
+        assert open_dump(root, images=images).read(0).augmentation.crop.size is not None
+        for file in images.rglob("*.png"):
+            Image.new("RGB", (200, 100)).save(file)
+        with pytest.raises(DumpError, match="EDC's, whose crops of images that are not square"):
+            open_dump(root, images=images).read(0)
 
     def test_two_teachers(self, tmp_path):
         root = kin(tmp_path / "dump", lambda x, _: [*x[:5], torch.stack([x[5], x[5]])])
