@@ -95,7 +95,11 @@ class EpochFiles:
             batch = self.parsed(i)
             return batch.value, batch.index
 
-        return LabelSample(batches, self.labels, self.batch_size, read)
+        def name(i: int) -> str:
+            epoch = int(np.searchsorted(ends, i, side="right"))
+            return f"{self.where(self.epochs[epoch], i - batches[epoch].start)}:"
+
+        return LabelSample(batches, self.labels, self.batch_size, read, name)
 
 
 def order_of_files(dump: EpochFiles, options: OpenOptions) -> KnownOrder:

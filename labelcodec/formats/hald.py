@@ -162,6 +162,8 @@ def open_hald(root: Path, options: OpenOptions) -> BatchFiles:
 def _list_epochs(root: Path, options: OpenOptions) -> list[Epoch]:
     """The epoch files, each with as many batches as the first one has."""
     entries = numbered(root, "epoch_")
+    if not entries.numbers:
+        raise DumpError(f"{root}: holds no epoch_N.tar")
     first, stop = options.epochs_range or (0, entries.numbers[-1] + 1)
     chosen = [at for at, number in enumerate(entries.numbers) if first <= number < stop]
     numbers = [entries.numbers[at] for at in chosen]

@@ -80,6 +80,8 @@ def open_flat(root: Path, options: OpenOptions) -> BatchFiles:
         DumpError: batch files and side file do not match one to one.
     """
     entries = numbered(root, "batch_")
+    if not entries.numbers:
+        raise DumpError(f"{root}: holds no batch_N.tar")
     side = root / BATCH_SIDE
     sides = [side] if side.is_file() else []
     file = options.image_order or next(iter(sides), None)
@@ -146,7 +148,8 @@ def _checked(known: KnownOrder, files: BatchFileList, file: Path) -> KnownOrder:
         return batch.value, batch.index
 
     first = len(known.order.indices(0))
-    agreement = check_order(known.order.indices, LabelSample(epochs, known.images, first, read))
+    sample = LabelSample(epochs, known.images, first, read, lambda i: f"{files.name(i)}:")
+    agreement = check_order(known.order.indices, sample)
     if agreement.verdict == "contradicted":
         raise DumpError(
             f"{file}: not the order of the labels: {agreement}. Pass `image_order=FILE` with "
@@ -162,10 +165,11 @@ def epochs_of(order: ListedOrder) -> NDArray[np.int64]:
     """(batches,) int64, epoch of each batch; an epoch ends before the first repeated image."""
     batches = len(order.start) - 1
     epochs = np.zeros(batches, np.int64)
-    seen = np.zeros(int(order.flat.max()) + 1, bool)
+    images, position = np.unique(order.flat, return_inverse=True)
+    seen = np.zeros(len(images), bool)
     epoch = 0
     for batch in range(batches):
-        indices = order.indices(batch)
+        indices = position[order.start[batch] : order.start[batch + 1]]
         if seen[indices].any():
             epoch += 1
             seen[:] = False

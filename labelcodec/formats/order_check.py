@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.errors import DumpError
+
 Verdict = Literal["holds", "contradicted", "unclear"]
 
 WANTED_PAIRS = 400  # labels of one image in two epochs, of which few batches are read
@@ -93,6 +95,7 @@ class LabelSample:
         batch_size: labels per batch.
         read: returns the (B, C) or (B, k) values of the batch at a position, and the (B, k)
             classes of top-k labels.
+        name: returns what error messages call the batch at a position.
     """
 
     def __init__(
@@ -101,11 +104,12 @@ class LabelSample:
         images: int,
         batch_size: int,
         read: Callable[[int], tuple[NDArray[Any], NDArray[np.int64] | None]],
+        name: Callable[[int], object] = "batch {} of the dump:".format,
     ) -> None:
         # Two random subsets of m of N images have m * m / N images in common on average.
         most = math.ceil(math.sqrt(WANTED_PAIRS * images) / batch_size)
         self.epochs = [batches[:most] for batches in epochs]
-        self._read = read
+        self._read, self.name = read, name
         self._labels: dict[int, _EpochLabels] = {}
 
     def labels(self, epoch: int) -> _EpochLabels:
@@ -115,16 +119,18 @@ class LabelSample:
             self._labels[epoch] = _EpochLabels(
                 np.concatenate([sketch(value, index) for value, index in batches]),
                 np.concatenate([top1(value, index) for value, index in batches]),
+                [len(value) for value, _ in batches],
             )
         return self._labels[epoch]
 
 
 @dataclass(frozen=True, eq=False)
 class _EpochLabels:
-    """Labels of one epoch: (n, 128) float64 sketches and (n,) int64 top classes."""
+    """Labels of one epoch: (n, 128) float64 sketches, (n,) int64 top classes, sizes of batches."""
 
     sketches: NDArray[np.float64]
     top: NDArray[np.int64]
+    sizes: list[int]
 
 
 def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample) -> Agreement:
@@ -133,6 +139,9 @@ def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample
     Args:
         indices: returns the (B,) image indices that the order gives the batch at a position.
         sample: the labels.
+
+    Raises:
+        DumpError: the order has more or fewer images than a batch has labels.
     """
     agreement = Agreement()
     compared: list[_ByImage] = []
@@ -140,7 +149,14 @@ def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample
     for epoch, batches in enumerate(sample.epochs):
         labels = sample.labels(epoch)
         centre = labels.sketches.mean(axis=0) if centre is None else centre
-        images, rows = np.unique(np.concatenate([*map(indices, batches)]), return_index=True)
+        claimed = [indices(batch) for batch in batches]
+        for batch, batch_images, size in zip(batches, claimed, labels.sizes, strict=True):
+            if len(batch_images) != size:
+                raise DumpError(
+                    f"{sample.name(batch)} holds {size} samples, the image order has "
+                    f"{len(batch_images)}"
+                )
+        images, rows = np.unique(np.concatenate(claimed), return_index=True)
         vectors = labels.sketches[rows] - centre
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         current = _ByImage(images, vectors, labels.top[rows])

@@ -19,6 +19,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -41,6 +42,7 @@ class Report:
     """What the cases did.
 
     Attributes:
+        seconds: CPU seconds that one case may take.
         cases: how many were read.
         outcomes: (kind of case, error class or 'read') -> how many.
         slowest: CPU seconds of the slowest case.
@@ -48,6 +50,7 @@ class Report:
         crashes, hangs, too_large, others: descriptions of the cases that failed.
     """
 
+    seconds: float = SECONDS
     cases: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -73,7 +76,7 @@ class Report:
         ]
         return [
             f"{self.cases} cases: {len(self.crashes)} crashes, {len(self.others)} other errors, "
-            f"{len(self.hangs)} over {SECONDS:.0f} s of CPU time, "
+            f"{len(self.hangs)} over {self.seconds:.0f} s of CPU time, "
             f"{len(self.too_large)} over {MEMORY >> 20} MiB more than the file's size",
             f"slowest {self.slowest:.2f} s, a process grew by {self.grown / 2**20:.1f} MiB",
             *rows,
@@ -81,15 +84,38 @@ class Report:
         ]
 
 
-def run(cases: int, seed: int = 0, per_child: int = PER_CHILD) -> Report:
-    """Read `cases` hostile files, `per_child` in one process."""
-    report, start = Report(), 0
+@dataclass(frozen=True)
+class Suite:
+    """How cases are made and used.
+
+    Attributes:
+        make: kind and content of a case, from seed and number.
+        use: uses the content; returns what came of it.
+        seconds: CPU seconds that one case may take.
+    """
+
+    make: Callable[[int, int], tuple[str, Any]]
+    use: Callable[[Any], str]
+    seconds: float
+
+
+def run(
+    cases: int,
+    seed: int = 0,
+    per_child: int = PER_CHILD,
+    make: Callable[[int, int], tuple[str, Any]] | None = None,
+    use: Callable[[Any], str] | None = None,
+    seconds: float | None = None,
+) -> Report:
+    """Use `cases` hostile inputs, by default files, `per_child` in one process."""
+    suite = Suite(make or case, use or _read, seconds or SECONDS)
+    report, start = Report(seconds=suite.seconds), 0
     position = mmap.mmap(-1, 8)
     context = multiprocessing.get_context("fork")
     while start < cases:
         stop = min(start + per_child, cases)
         ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(seed, start, stop, position, theirs))
+        child = context.Process(target=_child, args=(suite, seed, start, stop, position, theirs))
         child.start()
         theirs.close()
         done = _receive(ours, report)
@@ -117,14 +143,18 @@ def _receive(connection: Connection, report: Report) -> int:
     return part.cases
 
 
-def _child(seed: int, start: int, stop: int, position: Any, connection: Connection) -> None:
+def _child(
+    suite: Suite, seed: int, start: int, stop: int, position: Any, connection: Connection
+) -> None:
     report, before = Report(), _resident()
     signal.signal(signal.SIGPROF, _alarm)
+    signal.signal(signal.SIGALRM, _alarm)
     warnings.simplefilter("ignore")
     for number in range(start, stop):
         position[:8] = struct.pack("<q", number)
-        kind, data = case(seed, number)
-        report.outcomes[kind, _try(data, f"seed {seed}, case {number} ({kind})", report)] += 1
+        kind, data = suite.make(seed, number)
+        name = f"seed {seed}, case {number} ({kind})"
+        report.outcomes[kind, _try(suite, data, name, report)] += 1
         report.cases += 1
     report.grown = _resident() - before
     connection.send(report)
@@ -138,13 +168,14 @@ def _resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 
 
-def _try(data: bytes, name: str, report: Report) -> str:
+def _try(suite: Suite, data: Any, name: str, report: Report) -> str:
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + len(data) + MEMORY, resource.RLIM_INFINITY))
-    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, suite.seconds)
+    signal.setitimer(signal.ITIMER_REAL, 10 * suite.seconds)  # where it waits for something
     start = time.process_time()
     try:
-        outcome = _read(data)
+        outcome = suite.use(data)
     except TimeoutError:
         outcome = "hang"
         report.hangs.append(name)
@@ -155,6 +186,7 @@ def _try(data: bytes, name: str, report: Report) -> str:
         outcome = "other error"
         report.others.append(f"{name}:\n{traceback.format_exc()}")
     signal.setitimer(signal.ITIMER_PROF, 0)
+    signal.setitimer(signal.ITIMER_REAL, 0)
     report.slowest = max(report.slowest, time.process_time() - start)
     return outcome
 
