@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labelcodec.errors import DumpError
+from labelcodec.batch import MAX_CLASSES
+from labelcodec.errors import ConfigError, DumpError
 
 # ImageNet-1K, ImageNet-21K-P (LPQLD's ImageNet-21K), the whole of ImageNet-21K.
 USUAL = (1000, 10450, 21841)
@@ -21,7 +22,10 @@ def class_count(given: int | None, folders: int | None, largest: int) -> tuple[i
 
     Raises:
         DumpError: `largest` is outside 0..C-1, or no usual C is large enough.
+        ConfigError: C is more than a label set can have.
     """
+    if given is not None and given > MAX_CLASSES:
+        raise ConfigError(f"`classes={given}` is more than {MAX_CLASSES}")
     classes = folders if given is None else given
     if classes is None:
         classes = next((usual for usual in USUAL if largest < usual), 0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from labelcodec.errors import DumpError
+from labelcodec.errors import ConfigError, DumpError
 from labelcodec.formats import open_dump
 from tests.formats.builders import (
     edit,
@@ -87,3 +87,8 @@ def test_class_that_is_no_class(tmp_path, value, message):
     edit(root / "train/n01/a.tar", lambda x: x[2].__setitem__((0, 0), value))
     with pytest.raises(DumpError, match=f"has a class .*{message}"):
         open_dump(root)
+
+
+def test_more_classes_than_a_label_set_has(tmp_path):
+    with pytest.raises(ConfigError, match=r"`classes=2000000` is more than 1048576"):
+        open_dump(fkd_dump(tmp_path / "dump", "hard"), classes=2_000_000)
