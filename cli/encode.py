@@ -53,6 +53,7 @@ def encode(context: click.Context, /, source: Path, target: Path, json_: bool, *
       labelcodec encode dump labels.slc
       labelcodec encode dump small.slc --codec topk:k=50 --threads 2
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
+      labelcodec encode dump whole.slc --epochs-range 0:120
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
     """
     with console.resumable(), console.progress("encode") as progress:

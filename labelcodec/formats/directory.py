@@ -106,6 +106,20 @@ def tar_files(root: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(files) if name.endswith(".tar"))
 
 
-def is_batch_file(file: Path) -> bool:
-    """Whether a file is named batch_N.tar, or with another suffix of label files."""
-    return number_of(file.name, "batch_") is not None
+def is_numbered(name: str) -> bool:
+    """Whether a file is named batch_N.tar or epoch_N.tar, or with another suffix of label files."""
+    return any(number_of(name, prefix) is not None for prefix in ("batch_", "epoch_"))
+
+
+def folder_of_dump(root: Path) -> Path | None:
+    """The folder below a directory that is a dump with numbered files; None if there is none.
+
+    Raises:
+        OSError: a folder cannot be listed.
+    """
+    for folder, folders, files in os.walk(root, onerror=unlisted):
+        folders.sort()
+        if any(map(is_numbered, files)):
+            path = Path(folder)
+            return path.parent if path.name.startswith("epoch_") else path
+    return None

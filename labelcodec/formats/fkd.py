@@ -18,7 +18,7 @@ from labelcodec.formats.batch_files import check_classes, check_types
 from labelcodec.formats.batch_list import array, fail, fractions
 from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import to_pixels
-from labelcodec.formats.directory import is_batch_file, tar_files
+from labelcodec.formats.directory import is_numbered, tar_files
 from labelcodec.formats.fkd_labels import (
     LABEL_KINDS,
     TAILS,
@@ -50,7 +50,7 @@ class FKD:
         if any(name.startswith(("epoch_", "batch_")) for name in names):
             return False
         first = next(tar_files(root), None)
-        return first is not None and not is_batch_file(first)
+        return first is not None and not is_numbered(first.name)
 
     def label_files(self, root: Path) -> list[Path]:
         """All label files."""

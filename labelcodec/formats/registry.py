@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from labelcodec.errors import DumpError
-from labelcodec.formats.directory import check_directory, is_batch_file, tar_files
+from labelcodec.formats.directory import check_directory, folder_of_dump
 from labelcodec.formats.foreign import name_folder, refuse_foreign
 from labelcodec.formats.interface import Layout
 from labelcodec.plugins import Registry, imported
@@ -76,10 +76,7 @@ def detect(root: Path) -> Layout:
         raise DumpError(f"{root}: found files of {mixed}, a mixture of layouts; {expected}")
     if matching:
         return matching[0]
-    tar = next(tar_files(root), None)
-    if tar is not None and is_batch_file(tar):
-        in_epoch = tar.parent.name.startswith("epoch_")
-        deeper = tar.parent.parent if in_epoch else tar.parent
+    if (deeper := folder_of_dump(root)) is not None:
         raise DumpError(f"{root}: the dump is deeper down; pass {deeper}")
     if (foreign := name_folder(root, names)) is not None:
         raise DumpError(f"{root}: {foreign}")

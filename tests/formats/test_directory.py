@@ -21,6 +21,7 @@ from tests.formats.builders import (
     epoch_dump,
     fkd_dump,
     flat_dump,
+    hald_dump,
     image_folder,
     loader_order,
     read_all,
@@ -53,9 +54,13 @@ def test_mixture_of_layouts(sre2l):
         open_dump(sre2l)
 
 
-@pytest.mark.parametrize("build", [epoch_dump, flat_dump])
-def test_dump_deeper_down(tmp_path, build):
+@pytest.mark.parametrize("build", [epoch_dump, flat_dump, hald_dump])
+@pytest.mark.parametrize("suffix", [".tar", ".pt"])
+def test_dump_deeper_down(tmp_path, build, suffix):
+    """WMDD writes DATASET/EXP/epoch_N."""
     build(tmp_path / "a" / "dump", loader_order(40, 2), 16)
+    for file in tmp_path.rglob("*.tar"):
+        file.rename(file.with_suffix(suffix))
     with pytest.raises(DumpError, match=r"deeper down; pass .*a/dump$"):
         open_dump(tmp_path)
 
