@@ -72,7 +72,7 @@ def parse_batch_list(saved: Any, file: Path) -> BatchList:
     if not isinstance(saved, (list, tuple)):
         fail(file, f"holds a {type(saved).__name__}, expected a list of 6 to 10 parts")
     types: dict[str, Any] = {"sequence": "tuple"} if isinstance(saved, tuple) else {}
-    operations = saved[2] if len(saved) > 2 and isinstance(saved[2], list) else None
+    operations = saved[2] if len(saved) > 2 and isinstance(saved[2], (list, tuple)) else None
     rest = saved[3:] if operations is not None else saved[2:]
     if not 4 <= len(rest) <= 7:
         fail(file, f"holds a list of {len(saved)} parts, expected 6 to 10")
@@ -199,9 +199,11 @@ def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
 
 
 def _randaugment(
-    operations: list[Any], size: int, types: dict[str, Any], file: Path
+    operations: Sequence[Any], size: int, types: dict[str, Any], file: Path
 ) -> RandAugment:
-    if not operations or not all(isinstance(op, list) and len(op) == 3 for op in operations):
+    if not operations or not all(
+        isinstance(op, (list, tuple)) and len(op) == 3 for op in operations
+    ):
         fail(file, "randaugment is not a list of [op, decision, magnitude]")
     inner: dict[str, Any] = {}
     ops, decisions, magnitudes, dtypes, seen = [], [], [], [], set()

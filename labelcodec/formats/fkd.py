@@ -235,7 +235,7 @@ def write_fkd(
             restore(flip, types["flip"]),
             compose_labels(batch.labels, label_type, types["label"]),
         ]
-        save(saved, file)
+        save(tuple(saved) if types.get("sequence") == "tuple" else saved, file)
         count += 1
     return count
 
@@ -258,12 +258,12 @@ def _read_parts(file: Path) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any],
 def _parse_parts(
     saved: Any, file: Path
 ) -> tuple[dict[str, Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    if not isinstance(saved, list) or len(saved) != 3:
+    if not isinstance(saved, (list, tuple)) or len(saved) != 3:
         known = name_content(saved)
         fail(
             file, f"holds {known}" if known else "does not hold FKD's list of coords, flips, labels"
         )
-    types: dict[str, Any] = {}
+    types: dict[str, Any] = {"sequence": "tuple"} if isinstance(saved, tuple) else {}
     coords = array(saved[0], "coords", _COORDS, (None, 4), types, file)
     size = len(coords)
     if not 0 < size <= MAX_SAMPLES:

@@ -179,9 +179,9 @@ def _list_epochs(root: Path, options: OpenOptions) -> list[Epoch]:
 
 def _batches(saved: Any, file: Path) -> list[Any]:
     """The batches of an epoch file."""
-    if not isinstance(saved, list) or not saved or not isinstance(saved[0], (list, tuple)):
+    if not isinstance(saved, (list, tuple)) or not saved or not isinstance(saved[0], (list, tuple)):
         fail(file, "does not hold a list of batches, as HALD's epoch files do")
-    return saved
+    return list(saved)
 
 
 def write_hald(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, Any]) -> int:

@@ -16,6 +16,7 @@ from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import read_regular
 from labelcodec.formats.safe_load import load
+from labelcodec.formats.torch_file import Tensor
 from labelcodec.formats.typespec import to_numpy
 
 LOADER_SEED = 42
@@ -88,7 +89,7 @@ def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
         UnsafeError: a torch file would run code if a plain unpickler opened it.
         OSError: it cannot be read.
     """
-    content = _plain(load(file)) if file.suffix in (".pt", ".pth") else _json(file)
+    content = _arrays(load(file)) if file.suffix in (".pt", ".pth") else _json(file)
     if isinstance(content, list):
         content = dict(enumerate(content))
     if not isinstance(content, dict) or not content:
@@ -105,13 +106,17 @@ def _json(file: Path) -> Any:
         raise DumpError(f"{file}: not a JSON file ({error})") from error
 
 
-def _plain(content: Any) -> Any:
-    """Lists in place of the tensors and arrays of a torch file."""
+def _arrays(content: Any) -> Any:
+    """NumPy arrays in place of the tensors of a torch file; a matrix is a list of its rows."""
     if isinstance(content, dict):
-        return {key: _plain(value) for key, value in content.items()}
+        return {key: _array(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_plain(value) if hasattr(value, "ndim") else value for value in content]
-    return to_numpy(content).tolist() if hasattr(content, "ndim") else content
+        return [_array(value) for value in content]
+    return list(array) if np.ndim(array := _array(content)) == 2 else None
+
+
+def _array(value: Any) -> Any:
+    return to_numpy(value) if isinstance(value, (Tensor, np.ndarray)) else value
 
 
 def _number(key: Any, file: Path) -> int:
@@ -126,7 +131,8 @@ def _index_list(key: Any, value: Any, file: Path) -> NDArray[np.int64]:
     except ValueError:
         indices = np.empty(0, object)
     # numpy silently converts bools in a list of integers to 0 and 1
-    if indices.ndim != 1 or indices.dtype.kind != "i" or {*map(type, value)} != {int}:
+    whole = indices.ndim == 1 and (value is indices or {*map(type, value)} == {int})
+    if not whole or indices.dtype.kind not in "iu" or not len(indices):
         raise DumpError(f"{file}: entry {key} is not a list of image indices")
     if indices.min() < 0 or indices.max() > np.iinfo(np.int32).max:
         raise DumpError(

@@ -12,6 +12,7 @@ from tests.formats.builders import (
     ORDER_SIDE,
     Recipe,
     changed,
+    edit,
     epoch_dump,
     fkd_dump,
     flat_dump,
@@ -25,6 +26,14 @@ ORDER = loader_order(20, 3)
 OTHER = [np.random.default_rng(epoch).permutation(20).tolist() for epoch in range(3)]
 Build = Callable[[Path], Path]
 FULL = Recipe(coords="float16", mix_index="uint8", box="tensor.uint8", k=None)
+
+
+def tuples(root: Path) -> Path:
+    """The same dump with tuples in place of lists."""
+    for file in root.rglob("*.tar"):
+        edit(file, tuple)
+    return root
+
 
 DUMPS: dict[str, Build] = {
     "sre2l": lambda root: epoch_dump(root, ORDER, 6),
@@ -64,6 +73,7 @@ DUMPS: dict[str, Build] = {
     "lpqld cutout": lambda root: flat_dump(root, ORDER, 6, Recipe(k=4, cutout=True, side=None)),
     "fkd hard": lambda root: fkd_dump(root, "hard"),
     "fkd smoothing half": lambda root: fkd_dump(root, "smoothing", half=True),
+    "fkd MS tuples": lambda root: tuples(fkd_dump(root, "MS")),
     "fkd MS": lambda root: fkd_dump(root, "MS"),
     "fkd MR half": lambda root: fkd_dump(root, "MR", half=True, tensors=True),
 }

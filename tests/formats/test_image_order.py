@@ -282,8 +282,13 @@ class TestListed:
         root = epoch_dump(tmp_path / "dump", other_order(), 16)
         order = tmp_path / "order.pt"
         content = {str(epoch): torch.tensor(images) for epoch, images in enumerate(other_order())}
-        torch.save(content, order)
-        assert "checked" in open_dump(root, image_order=order).info.image_order
+        for saved in (content, list(content.values()), torch.tensor(other_order())):
+            torch.save(saved, order)
+            assert "checked" in open_dump(root, image_order=order).info.image_order
+        for saved in (torch.zeros(3), torch.rand(3, 40), [torch.zeros(3, 2).int()], [[]], 3, {}):
+            torch.save(saved, order)
+            with pytest.raises(DumpError, match=r"order\.pt"):
+                open_dump(root, image_order=order)
 
     def test_batches_of_the_flat_layout(self, tmp_path):
         """The third image order: one list per batch."""
