@@ -24,6 +24,7 @@ WRITER_HINT = "labelcodec.Writer stores labels of your own, see docs/layouts.md"
 _BLOCK = 512  # bytes of a tar header; POSIX.1-2017, pax: ustar Interchange Format
 _HEADERS = 256  # of a tar archive, looked at for the folder of the dump
 _LARGEST = 64 << 20  # bytes of a label file that is opened to be named
+_ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
 _IN_DUMP = re.compile(r"(?P<folder>.*?)(?:epoch_[0-9]+(?:/batch_[0-9]+)?|batch_[0-9]+)\..+\Z")
 _COMPRESSED = {
     b"\x1f\x8b": ("a gzip", "tar -xzf"),
@@ -156,6 +157,10 @@ def name_folder(root: Path, names: dict[str, bool]) -> str | None:
     Returns:
         What it holds and what to do; None if it is of no known kind.
     """
+    for name in sorted(names):
+        if name.endswith(_ARCHIVES) and not names[name]:
+            sentence = name_file(root / name)
+            return None if sentence is None else f"holds {name}, {sentence}"
     for path in islice(_files(root, names), 8):
         if path.suffix == ".npy":
             return (

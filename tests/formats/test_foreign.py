@@ -57,6 +57,14 @@ def test_archives(dump, name, command):
         pass
 
 
+@pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
+def test_archive_in_a_folder(dump, name):
+    file = packed(dump, name)
+    shutil.rmtree(dump.parent)
+    with pytest.raises(DumpError, match=rf"holds {name}, a \w+ archive; unpack it with"):
+        open_dump(file.parent)
+
+
 def test_one_label_file(dump):
     file = dump / "epoch_1" / "batch_2.tar"
     with pytest.raises(DumpError, match=rf"file of torch\.save; .*pass {dump}$"):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from labelcodec.analysis.dump_table import dump_table
 from labelcodec.errors import ConfigError, DumpError
-from labelcodec.formats import open_dump
+from labelcodec.formats import open_dump, write_dump
 from tests.formats.builders import (
     DICT_SIDE,
     EPOCH_SIDE,
@@ -25,6 +25,7 @@ from tests.formats.builders import (
     image_folder,
     loader_order,
     read_all,
+    same_dumps,
     with_images,
     with_patches,
 )
@@ -220,6 +221,30 @@ class TestHald:
     def test_stats_show_a_batch(self, tmp_path):
         table = dump_table(hald_dump(tmp_path / "dump", ORDERS, 6))
         assert (table.files.layout.name, table.rows[-1].shape) == ("hald", "6 x 12")
+
+    def test_a_dump_with_its_list_may_be_replaced(self, tmp_path):
+        dump = open_dump(hald_dump(tmp_path / "dump", ORDERS, 6))
+        for _ in range(2):
+            write_dump(read_all(dump), tmp_path / "out", "hald", dump.info.types, force=True)
+        assert sorted(path.name for path in (tmp_path / "out").iterdir())[-1] == DICT_SIDE
+        (tmp_path / "out" / "weights.pt").write_bytes(b"x")
+        with pytest.raises(DumpError, match=r"holds weights\.pt"):
+            write_dump(read_all(dump), tmp_path / "out", "hald", dump.info.types, force=True)
+
+    def test_logits(self, tmp_path):
+        root = hald_dump(tmp_path / "dump", ORDERS, 6)
+        for file in root.glob("*.tar"):
+            edit(file, lambda epoch: [[*x[:5], x[5].log()] for x in epoch])
+        dump = open_dump(root)
+        assert dump.info.space == "logits"
+        write_dump(read_all(dump), tmp_path / "out", "hald", dump.info.types)
+        assert same_dumps(root, tmp_path / "out")
+
+    def test_pruned_labels_do_not_fit(self, tmp_path):
+        dump = open_dump(hald_dump(tmp_path / "dump", ORDERS, 6))
+        batches = read_all(dump)
+        with pytest.raises(DumpError, match=r"batch 1 was due, got batch 2. Use layout lpqld"):
+            write_dump([batches[0], batches[2]], tmp_path / "out", "hald", dump.info.types)
 
     def test_without_its_order(self, tmp_path):
         root = hald_dump(tmp_path / "dump", ORDERS, 6)
