@@ -76,6 +76,27 @@ class HALD:
         return write_hald(batches, root, types)
 
 
+class _EpochCache:
+    """The batches of the epoch files that were read last; safe to share by threads."""
+
+    def __init__(self) -> None:
+        self._epochs: OrderedDict[Path, list[Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type[_EpochCache], tuple[()]]:
+        """Another process starts with an empty one."""
+        return _EpochCache, ()
+
+    def batches(self, file: Path) -> list[Any]:
+        """The batches of an epoch file."""
+        with self._lock:
+            if file not in self._epochs:
+                self._epochs[file] = _batches(load(file), file)
+                while len(self._epochs) > _CACHED:
+                    self._epochs.popitem(last=False)
+            return self._epochs[file]
+
+
 @dataclass(frozen=True, eq=False)
 class EpochFileList(BatchFileList):
     """The files of a dump with a file per epoch; `files` names the file of each batch.
@@ -87,8 +108,7 @@ class EpochFileList(BatchFileList):
 
     within: tuple[int, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
-    _epochs: OrderedDict[str, list[Any]] = field(default_factory=OrderedDict, repr=False)
-    _lock: Any = field(default_factory=threading.Lock, repr=False)
+    _cache: _EpochCache = field(default_factory=_EpochCache)
 
     def name(self, i: int) -> Path:
         """As `BatchFileList.name`."""
@@ -97,13 +117,7 @@ class EpochFileList(BatchFileList):
     def saved(self, i: int) -> Any:
         """As `BatchFileList.saved`. The last epochs read stay in memory."""
         name = self.files[i]
-        with self._lock:
-            batches = self._epochs.get(name)
-            if batches is None:
-                file = self.root / name
-                batches = self._epochs[name] = _batches(load(file), file)
-                while len(self._epochs) > _CACHED:
-                    self._epochs.popitem(last=False)
+        batches = self._cache.batches(self.root / name)
         if len(batches) != self.sizes[name]:
             fail(
                 self.root / name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -217,6 +218,12 @@ class TestHald:
         assert f"read from {DICT_SIDE}" in dump.info.image_order
         assert dump.read(7).image_index.tolist() == ORDERS[1][18:]
         assert (dump.read(7).number, dump.read(7).epoch) == (7, 1)
+
+    def test_worker_processes_read_it(self, tmp_path):
+        dump = open_dump(hald_dump(tmp_path / "dump", ORDERS, 6))
+        dump.read(0)
+        copy = pickle.loads(pickle.dumps(dump))
+        assert (copy.read(5).labels.value == dump.read(5).labels.value).all()
 
     def test_stats_show_a_batch(self, tmp_path):
         table = dump_table(hald_dump(tmp_path / "dump", ORDERS, 6))
