@@ -81,10 +81,23 @@ def check_numbers(
     first, last = chosen[0], chosen[-1]
     if last - first != len(chosen) - 1:
         missing = next(n for n in range(first, last) if n not in set(chosen))
+        start, stop = _longest_run(chosen)
         raise DumpError(
             f"{root / f'epoch_{missing}'} is missing, though epoch_{last} exists. Copy it there, "
-            f"or pass `epochs_range={first}:{missing}` to take the epochs before it."
+            f"or pass `epochs_range={start}:{stop}` to take the epochs from {start} to {stop - 1}."
         )
+
+
+def _longest_run(numbers: list[int]) -> tuple[int, int]:
+    """The longest run of consecutive numbers: its first, and the one after its last."""
+    best = start = stop = numbers[0]
+    length = 0
+    for number in numbers:
+        start = number if number != stop else start
+        stop = number + 1
+        if stop - start > length:
+            best, length = start, stop - start
+    return best, best + length
 
 
 def _check_batches(folder: Path, numbers: tuple[int, ...], epochs: list[Epoch]) -> None:
@@ -117,14 +130,11 @@ def check_equal(root: Path, epochs: list[Epoch]) -> None:
 def whole_epochs(epochs: list[Epoch]) -> str:
     """A sentence that says how to read only the longest run of whole epochs; empty without one."""
     most = max((len(epoch.files) for epoch in epochs), default=0)
-    best: list[int] = []
-    run: list[int] = []
-    for epoch in epochs:
-        run = [*run, epoch.number] if most and len(epoch.files) == most else []
-        best = run if len(run) > len(best) else best
-    if not best:
+    whole = [epoch.number for epoch in epochs if most and len(epoch.files) == most]
+    if not whole:
         return ""
-    return f"Or pass `epochs_range={best[0]}:{best[-1] + 1}` to keep the whole epochs."
+    start, stop = _longest_run(whole)
+    return f"Or pass `epochs_range={start}:{stop}` to keep the whole epochs."
 
 
 def fail_last(root: Path, epochs: list[Epoch], error: DumpError) -> NoReturn:
@@ -133,6 +143,6 @@ def fail_last(root: Path, epochs: list[Epoch], error: DumpError) -> NoReturn:
         raise error
     first, last = epochs[0].number, epochs[-1].number
     raise type(error)(
-        f"{error} It is the last file of {root}; if the program that wrote it was interrupted, "
-        f"pass `epochs_range={first}:{last}` to keep the epochs before it."
+        f"{str(error).removesuffix('.')}. It is the last file of {root}; if the program that wrote "
+        f"it was interrupted, pass `epochs_range={first}:{last}` to keep the epochs before it."
     ) from error

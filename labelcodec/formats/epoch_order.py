@@ -149,12 +149,13 @@ def order_of_list(
     """
     try:
         order = _listed(dump, file, options.epochs_range is None)
-    except _ShortListError as error:
+    except _ShortListError:
         right = _right_seed(dump, LOADER_SEED, dump.labels) if file == own else None
         if right is None:
             raise
         source = f"drawn again from {_of(right[0])}, not from {file.name} in the dump"
-        return _known(dump, right[0], f"{source} ({error}); checked: {right[1]}")
+        why = "which has no images for all of its batches"
+        return _known(dump, right[0], f"{source}, {why}; checked: {right[1]}")
     images = len(options.listing) if options.listing else None
     number = sum(dump.counts)
     checked = f"it fits the {number} batch files"

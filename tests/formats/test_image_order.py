@@ -271,7 +271,7 @@ class TestListed:
         (root / EPOCH_SIDE).write_text(json.dumps(lists))
         dump = open_dump(root)
         assert "seed 42, not from sampler_indices_epoch.json" in dump.info.image_order
-        assert "has no images for it" in dump.info.image_order
+        assert "which has no images for all of its batches" in dump.info.image_order
         assert dump.info.epochs == 3
         order = tmp_path / "order.json"
         (root / EPOCH_SIDE).rename(order)

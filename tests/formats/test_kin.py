@@ -195,6 +195,11 @@ class TestInterrupted:
         with pytest.raises(DumpError, match=r"epoch_4 is missing.*`epochs_range=0:4`"):
             open_dump(root)
         assert open_dump(root, epochs_range=(0, 4)).info.epochs == 4
+        shutil.rmtree(root / "epoch_0")
+        shutil.rmtree(root / "epoch_1")
+        (root / "epoch_5").rename(root / "epoch_6")
+        with pytest.raises(DumpError, match=r"epoch_4 is missing.*`epochs_range=2:4`"):
+            open_dump(root)
 
     def test_no_such_epochs(self, tmp_path):
         root = epoch_dump(tmp_path / "dump", loader_order(20, 3), 6)
