@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
-from labelcodec.files.regular import read_regular
+from labelcodec.formats.order_json import read_order_json
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.torch_file import Tensor
 from labelcodec.formats.typespec import to_numpy
@@ -89,21 +88,12 @@ def read_lists(file: Path) -> dict[int, NDArray[np.int64]]:
         UnsafeError: a torch file would run code if a plain unpickler opened it.
         OSError: it cannot be read.
     """
-    content = _arrays(load(file)) if file.suffix in (".pt", ".pth") else _json(file)
+    content = _arrays(load(file)) if file.suffix in (".pt", ".pth") else read_order_json(file)
     if isinstance(content, list):
         content = dict(enumerate(content))
     if not isinstance(content, dict) or not content:
         raise DumpError(f"{file}: expected lists of image indices, one per epoch or per batch")
     return {_number(key, file): _index_list(key, value, file) for key, value in content.items()}
-
-
-def _json(file: Path) -> Any:
-    try:
-        return json.loads(read_regular(file, DumpError, "an image order"))
-    except FileNotFoundError as error:
-        raise DumpError(f"{file}: the file is missing") from error
-    except (ValueError, RecursionError) as error:
-        raise DumpError(f"{file}: not a JSON file ({error})") from error
 
 
 def _arrays(content: Any) -> Any:
