@@ -17,7 +17,7 @@ LAYERS = (
     {"streams", "checks"},
     {"augmentation"},
     {"batch"},
-    {"validation", "header", "images", "container"},
+    {"validation", "header", "images", "container", "label_space"},
     {"codecs"},
     {"image_names"},
     {"reader"},
@@ -36,7 +36,7 @@ LAYERS = (
 NUMPY_ONLY = {
     *("augmentation", "batch", "checks", "codecs", "container", "entropy", "files", "formats"),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
-    *("streams", "threads", "transcode", "validation", "workers", "writer"),
+    *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 

@@ -1,0 +1,28 @@
+"""Logits or probabilities? A check of label values that somebody else has named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 2.0**-7  # of a row's sum: probabilities are often rounded to 16 bits, bfloat16 included
+
+
+def looks_like_probabilities(values: NDArray[Any]) -> bool:
+    """Whether label values are probabilities of a softmax rather than logits.
+
+    They are if all lie in 0..1 and every row sums to 1, as far as 16-bit rounding allows. Rows of
+    top-k labels do so if the softmax was taken over the kept classes. Logits do so only by a rare
+    chance, and one row is as good as none: pass a batch.
+
+    Args:
+        values: (B, C) or (B, k) floating-point values, of at least 2 columns.
+    """
+    if values.ndim != 2 or values.shape[0] == 0 or values.shape[1] < 2:
+        return False
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1 + TOLERANCE):
+        return False
+    sums = values.sum(axis=1, dtype=np.float64)
+    return bool((np.abs(sums - 1) <= TOLERANCE).all())
