@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Number of epochs the student trains for; needed for rates that include pruning.",
 )
+@options.facts
 @options.threads
 @click.option(
     "--allow-nonfinite",
@@ -39,11 +40,24 @@ if TYPE_CHECKING:
 )
 @options.as_json
 @click.pass_context
-def encode(context: click.Context, /, source: Path, target: Path, json_: bool, **more: Any) -> None:
+def encode(
+    context: click.Context,
+    /,
+    source: Path,
+    target: Path,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    json_: bool,
+    **more: Any,
+) -> None:
     """Encode SOURCE, a dump of soft labels, to a container FILE.
 
     The labels are stored losslessly unless --codec names a lossy codec. SOURCE is only read. It may
     also be a container or a quoted glob of shards, which are re-encoded with the codec in --codec.
+
+    Pass the folder of the images with --images: FILE then refuses other images, and says how often
+    the teacher's top class is that of the folder. With --image-size, --mean and --std, it says all
+    that training from it needs.
 
     Until it is complete, the output is FILE.partial. After an interrupt or an error (a damaged
     file, a full disk) it keeps the batches encoded so far, and --resume continues from there.
@@ -51,11 +65,14 @@ def encode(context: click.Context, /, source: Path, target: Path, json_: bool, *
     \b
     Example:
       labelcodec encode dump labels.slc
+      labelcodec encode dump bound.slc --image-size 224 --mean 0.485 0.456 0.406 \\
+        --std 0.229 0.224 0.225 --teacher-name resnet18
       labelcodec encode dump small.slc --codec topk:k=50 --threads 2
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode dump whole.slc --epochs-range 0:120
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
     """
+    more["normalisation"] = options.normalised(mean, std)
     with console.resumable(), console.progress("encode") as progress:
         if source.is_file() or (not source.exists() and glob.has_magic(str(source))):
             report = _recode(context, source, target, more, progress)
@@ -66,13 +83,16 @@ def encode(context: click.Context, /, source: Path, target: Path, json_: bool, *
     for line in report.notes:
         console.note(line)
     if json_:
+        from labelcodec.analysis.json_safe import json_safe
+
         facts = {"file": str(target), "batches": report.batches, "bytes": report.bytes}
         source_facts = {"source_bytes": report.source_bytes, "notes": list(report.notes)}
-        rest = {"chosen": report.chosen, "header": report.header.to_map()}
+        rest = {"chosen": report.chosen, "header": json_safe(report.header.to_map())}
         console.as_json({**facts, **source_facts, **rest})
         return
     written = f"{console.counted(report.batches, 'batch')} in {console.size(report.bytes)}"
     console.say(f"{target}: {written}; the source has {console.size(report.source_bytes)}")
+    render.agreement(report.header.agreement)
     if report.chosen:
         render.chosen(report.chosen)
 
@@ -86,9 +106,11 @@ def _recode(
     refuse_foreign(source)
     if settings["codec"] is None:
         raise click.UsageError(f"--codec is required to re-encode {source}", context)
-    dump_options = {name: settings.pop(name) for name in (*options.OF_DUMPS, "epochs")}
+    names = (*options.OF_DUMPS, "epochs", *options.OF_FACTS)
+    dump_options = {name: settings.pop(name) for name in names}
     for name, value in dump_options.items():
         if value is not None:
-            option = name.replace("_", "-")
-            raise click.UsageError(f"--{option} is for dumps, {source} is a file", context)
+            also = "; see `labelcodec annotate`" if name in options.OF_FACTS else ""
+            flag = console.flags(context.command)[name]
+            raise click.UsageError(f"{flag} is for dumps, {source} is a file{also}", context)
     return recode(source, target, progress=progress, **settings)

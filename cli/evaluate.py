@@ -19,6 +19,7 @@ from . import console, options, render
 )
 @click.option("--teacher-weights", type=options.PATH, help="File of the teacher's weights.")
 @options.weights_key
+@options.class_map
 @options.no_resize
 @options.workers
 @options.threads
@@ -30,6 +31,7 @@ def evaluate(
     teacher: str | None,
     teacher_weights: Path | None,
     weights_key: str | None,
+    class_map: Path | None,
     no_resize: bool,
     workers: int,
     device: str | None,
@@ -38,7 +40,8 @@ def evaluate(
     """Measure the accuracy of students.
 
     Evaluates the students in the training run folders RUN... on all images of the folder IMAGES.
-    The class folders of IMAGES must be those of the training images or a subset of them.
+    The class folders of IMAGES must be those of the training images or a subset of them. If they
+    have other names, --class-map says which class each of them is.
 
     \b
     Example:
@@ -59,6 +62,7 @@ def evaluate(
             teacher=teacher,
             teacher_weights=teacher_weights,
             weights_key=weights_key,
+            class_map=class_map,
             resize=not no_resize,
             workers=workers,
             device=device,

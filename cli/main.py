@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from . import (
+    annotate,
     codecs,
     compare,
     console,
@@ -30,7 +31,7 @@ from . import (
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Convert": (encode.encode, decode.decode),
     "Look": (inspect.inspect, stats.stats, compare.compare, codecs.codecs, plan.plan),
-    "Store": (verify.verify, repair.repair, merge.merge),
+    "Store": (verify.verify, repair.repair, merge.merge, annotate.annotate),
     "Pipeline": (relabel.relabel, train.train, evaluate.evaluate, recipes.recipes, demo.demo),
 }
 COMMANDS = {command.name or "": command for commands in SECTIONS.values() for command in commands}

@@ -12,6 +12,9 @@ import click
 from click.shell_completion import CompletionItem
 
 PATH = click.Path(path_type=Path)
+OF_FACTS = (
+    *("class_map", "image_size", "normalisation", "interpolation", "teacher", "license", "note"),
+)
 OF_DUMPS = (
     *("layout", "images", "image_order", "loader_seed", "label_type", "classes", "epochs_range"),
 )
@@ -63,6 +66,17 @@ no_resize = click.option(
     "--no-resize",
     is_flag=True,
     help="Scale evaluation images straight to the input size, without a centre crop.",
+)
+class_map = click.option(
+    "--class-map",
+    type=PATH,
+    help="The teacher's class names in order, one per line, or as JSON, if they are not the sorted "
+    "class folders.",
+)
+allow_changed_images = click.option(
+    "--allow-changed-images",
+    is_flag=True,
+    help="Accept images that were saved again with a loss, and say how much they differ.",
 )
 interpolation = click.Choice(("bilinear", "bicubic"))
 
@@ -190,6 +204,27 @@ def normalisation(mean: Any = None, std: Any = None) -> Callable[..., Any]:
     first = _three("--mean", -math.inf, mean, "Mean per channel of inputs in 0..1.")
     second = _three("--std", 0, std, "Standard deviation per channel of inputs in 0..1.")
     return lambda command: first(second(command))
+
+
+def facts(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options for how the teacher saw the images, and for who may use the labels."""
+    added = (
+        class_map,
+        click.option(
+            "--image-size",
+            metavar="PIXELS",
+            type=click.IntRange(min=1),
+            help="Height and width of the teacher's input.",
+        ),
+        normalisation(),
+        click.option("--interpolation", type=interpolation, help="Interpolation of resized crops."),
+        click.option("--teacher-name", "teacher", help="Name of the teacher."),
+        click.option("--license", help="Terms under which the labels may be used."),
+        click.option("--note", help="Free text."),
+    )
+    for option in reversed(added):
+        command = option(command)
+    return command
 
 
 def normalised(mean: Any, std: Any) -> dict[str, list[float]] | None:

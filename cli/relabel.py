@@ -33,6 +33,7 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     type=click.IntRange(min=1),
     help="Number of classes of the teacher; by default that of the folder.",
 )
+@options.class_map
 @click.option(
     "--epochs",
     metavar="T",
@@ -212,12 +213,15 @@ def relabel(
         return
     if json_:
         facts = {"files": list(map(str, report.files)), "batches": report.batches}
-        console.as_json({**facts, "labels": report.labels, "chosen": dict(report.chosen)})
+        agreement = render.agreement_map(report.agreement)
+        rest = {"chosen": dict(report.chosen), "agreement": agreement}
+        console.as_json({**facts, "labels": report.labels, **rest})
         return
     labels, batches = (
         console.counted(report.labels, "label"),
         console.counted(report.batches, "batch"),
     )
     console.say(f"{', '.join(map(str, report.files))}: {labels} in {batches}")
+    render.agreement(report.agreement)
     if report.chosen:
         render.chosen(report.chosen)

@@ -11,6 +11,7 @@ from .console import count, counted, decimal, note, say, size, table
 
 if TYPE_CHECKING:
     from labelcodec.analysis import Breakdown, Comparison, DumpTable, Fidelity
+    from labelcodec.binding.agreement import Agreement
     from labelcodec.codecs.registry import CodecInfo
     from labelcodec.container import RepairReport
     from labelcodec.demo.roundtrip import Demo
@@ -301,6 +302,17 @@ def students(report: Students) -> None:
         f"Top-1 accuracy of the teacher: {decimal(100 * report.teacher)} %. Rates include pruning "
         f"to {100 * report.size.keep:g} % of the batches. KL is inf where classes are omitted."
     )
+
+
+def agreement(measured: Agreement | None) -> None:
+    """Print how often the teacher's top class is the class of the image's folder."""
+    if measured is not None and measured.labels:
+        click.echo(f"the teacher's top class is that of the folder for {measured}")
+
+
+def agreement_map(measured: Agreement | None) -> dict[str, int] | None:
+    """The counts of an agreement, for JSON."""
+    return None if measured is None else measured.to_map()
 
 
 def scores(rows: Sequence[tuple[str, Scores]]) -> None:

@@ -69,6 +69,8 @@ def _setting(text: str) -> dict[str, Any]:
     help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
 )
 @options.normalisation()
+@options.class_map
+@options.allow_changed_images
 @options.seed("Seed of the initial weights and the order of batches.")
 @options.workers
 @options.threads
@@ -93,9 +95,9 @@ def train(
     Trains on the labels in FILE and the folder IMAGES they were made from, and writes the student
     to the folder OUT.
 
-    FILE may be a quoted glob of shards. Labels from a dump do not record how images were
-    preprocessed: pass --image-size, --mean and --std, and --interpolation if it was not bilinear.
-    Under torchrun, every process takes its share of the batches.
+    FILE may be a quoted glob of shards. Where FILE does not record how images were preprocessed,
+    pass --image-size, --mean and --std, and --interpolation if it was not bilinear. Under torchrun,
+    every process takes its share of the batches.
 
     Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
     order (pool, recorded), optimizer (adamw, sgd), learning_rate, weight_decay, momentum, warmup,
@@ -148,8 +150,10 @@ def train(
         return
     scores = None if report.scores is None else dataclasses.asdict(report.scores)
     if json_:
-        console.as_json({"student": str(report.student), "epochs": report.epochs, "scores": scores})
+        facts = {"student": str(report.student), "epochs": report.epochs, "scores": scores}
+        console.as_json({**facts, "agreement": render.agreement_map(report.agreement)})
         return
     click.echo(f"{report.student}: {console.counted(report.epochs, 'epoch')}")
+    render.agreement(report.agreement)
     if report.scores is not None:
         render.scores([("student", report.scores)])

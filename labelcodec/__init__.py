@@ -26,6 +26,7 @@ Inspect and maintain files:
     labelcodec.verify("labels.slc").problems        # () if the file is intact
     labelcodec.repair("damaged.slc")
     labelcodec.merge(["a.slc", "b.slc"], "all.slc")
+    labelcodec.annotate("labels.slc", image_size=224, license="CC-BY-4.0")
 
 Errors about files, data and settings are `LabelcodecError`s; a container that is not there is a
 `FileNotFoundError`, a batch that is not there an `IndexError`. Replay of labels in
@@ -57,6 +58,7 @@ from labelcodec.version import __version__
 if TYPE_CHECKING:
     from labelcodec.analysis.breakdown import stats
     from labelcodec.analysis.open_any import compare
+    from labelcodec.annotation import annotate
     from labelcodec.augmentation.crop import Crop
     from labelcodec.augmentation.mix import Mix
     from labelcodec.augmentation.parts import Augmentation
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 
 # Imported on first use: many programs need only one of them.
 _MODULES = {
+    "annotate": "annotation",
     "Augmentation": "augmentation.parts",
     "compare": "analysis.open_any",
     "Crop": "augmentation.crop",
@@ -116,6 +119,7 @@ __all__ = [
     "VersionError",
     "Writer",
     "__version__",
+    "annotate",
     "compare",
     "decode",
     "encode",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,26 @@ class Checker:
         """
         if array.shape != shape:
             self.fail(f"{name} have shape {array.shape}, expected {shape}")
+
+
+def check_normalisation(normalisation: Mapping[str, Any] | None) -> None:
+    """Check the mean and standard deviation of network inputs in 0..1.
+
+    Raises:
+        DataError: 'mean' or 'std' is missing or not three finite numbers, or a std is 0.
+    """
+    if normalisation is None:
+        return
+    for key in ("mean", "std"):
+        entry = normalisation.get(key)
+        try:
+            values = np.asarray(entry, np.float64)
+        except (TypeError, ValueError):
+            values = np.empty(0)
+        if values.shape != (3,) or not np.isfinite(values).all():
+            raise DataError(f"normalisation: {key!r} is {entry!r}, expected three numbers")
+        if key == "std" and not values.all():
+            raise DataError(f"normalisation: 'std' is {entry!r}, which cannot be divided by")
 
 
 def _is_one_of(dtype: np.dtype[Any], dtypes: str) -> bool:

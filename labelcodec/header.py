@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from labelcodec.augmentation.sampler_order import GENERATOR as SAMPLER
 from labelcodec.augmentation.sampler_order import SamplerOrder
 from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
+from labelcodec.binding.agreement import Agreement, agreement_of
+from labelcodec.binding.pixels import PixelSample, sample_of
 from labelcodec.errors import ConfigError, CorruptError, FormatError
 from labelcodec.version import __version__
 
+T = TypeVar("T")
 CREATOR = "labelcodec"
 FREE_IMAGES, IMAGES_PER_LABEL = 1 << 20, 16  # limit of a recipe's images
-OWN = frozenset({"source", "creator", "version"})  # keys in which shards of a set may differ
+# Keys in which shards of a set may differ, and those that change neither labels nor training.
+OWN = frozenset({"source", "creator", "version", "agreement"})
+REMARKS = frozenset({"agreement", "license", "note"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Header:
         fingerprint: SHA-256 (hex) of the sorted image listing; None if it was not given.
         content: SHA-256 (hex) that distinguishes image files of the same names, see
             `images.content_digest`; None without an image folder.
+        stems: SHA-256 (hex) of the image names without extension, see `names.stem_digest`.
+        pixels: decoded pixels of a sample of the images, to recognise images saved again.
+        class_names: C names of the classes, which are those of the class folders; '' where unknown.
+            None if not recorded: the folders are then the first classes, in order.
+        agreement: how many labels name the class of their image's folder first.
         teacher: free-form description of the teacher.
         interpolation: 'bilinear' or 'bicubic', for resizing crops.
         normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
@@ -44,6 +54,8 @@ class Header:
         source: where the labels come from; None for a live run. For a dump: its layout, bytes and
             files on disk, the method that recovered the image order, and the tensor types that
             restore it. Also lists earlier lossy codecs of the labels.
+        license: terms under which the labels may be used.
+        note: free text.
         recipe: the augmentation spec of a seeded file, which stores neither images nor
             augmentations; None if batches store their own.
         image_order: the recipe of the image order of a file whose batches store their augmentation;
@@ -67,12 +79,18 @@ class Header:
     image_size: tuple[int, int] | None = None
     fingerprint: str | None = None
     content: str | None = None
+    stems: str | None = None
+    pixels: PixelSample | None = None
+    class_names: tuple[str, ...] | None = None
+    agreement: Agreement | None = None
     teacher: Mapping[str, Any] | None = None
     interpolation: str | None = None
     normalisation: Mapping[str, Any] | None = None
     mix: str | None = None
     epochs: int | None = None
     source: Mapping[str, Any] | None = None
+    license: str | None = None
+    note: str | None = None
     recipe: AugmentationSpec | None = None
     image_order: SamplerOrder | None = None
     creator: str = CREATOR
@@ -93,6 +111,9 @@ class Header:
             "codec": {"name": self.codec, "config": dict(self.config)},
             "image_size": list(self.image_size) if self.image_size else None,
             "recipe": None if recipe is None else recipe.to_map(),
+            "pixels": None if self.pixels is None else self.pixels.to_map(),
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "agreement": None if self.agreement is None else self.agreement.to_map(),
             "creator": self.creator,
             "version": self.version,
             **{key: getattr(self, key) for key in _DIRECT_KEYS},
@@ -128,6 +149,9 @@ class Header:
             image_size=cast("tuple[int, int]", tuple(size)) if size else None,
             recipe=recipe,
             image_order=image_order,
+            pixels=_parsed(data, "pixels", sample_of, where),
+            class_names=_class_names(data, where),
+            agreement=_parsed(data, "agreement", agreement_of, where),
             creator=_typed(data, "creator", str, where),
             version=_typed(data, "version", str, where),
             extra={key: value for key, value in data.items() if key not in _KNOWN_KEYS},
@@ -151,10 +175,15 @@ _DIRECT_KEYS: dict[str, type] = {
     "mix": str,
     "epochs": int,
     "source": dict,
+    "stems": str,
+    "license": str,
+    "note": str,
 }
 _KNOWN_KEYS = {
-    "classes", "labels", "codec", "image_size", "recipe", "creator", "version", *_DIRECT_KEYS
-}  # fmt: skip
+    *("classes", "labels", "codec", "image_size", "recipe", "creator", "version"),
+    *("pixels", "class_names", "agreement"),
+    *_DIRECT_KEYS,
+}
 
 
 def check_recipe_images(header: Header, labels: int, where: str) -> None:
@@ -186,6 +215,32 @@ def _recipes(
     if recipe.get("generator") == SAMPLER:
         return None, SamplerOrder.from_map(recipe, where)
     return AugmentationSpec.from_map(recipe, where), None
+
+
+def _parsed(
+    data: Mapping[str, Any], key: str, parse: Callable[[Mapping[str, Any]], T], where: str
+) -> T | None:
+    """An optional map as the object that it describes."""
+    values = _optional(data, key, dict, where)
+    try:
+        return None if values is None else parse(values)
+    except ValueError:
+        raise FormatError(f"{where}: header key {key!r} is malformed: {values!r:.80}") from None
+
+
+def _class_names(data: Mapping[str, Any], where: str) -> tuple[str, ...] | None:
+    """The names of the classes: C strings, of which none but '' occurs twice."""
+    names = _optional(data, "class_names", list, where)
+    if names is None:
+        return None
+    if len(names) != data["classes"] or not all(isinstance(name, str) for name in names):
+        raise FormatError(
+            f"{where}: header key 'class_names' is not {data['classes']} names, one per class"
+        )
+    known = [name for name in names if name]
+    if len(set(known)) != len(known):
+        raise FormatError(f"{where}: header key 'class_names' has a name twice")
+    return tuple(names)
 
 
 def _check_recipe(header: Header, where: str) -> None:

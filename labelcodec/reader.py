@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from labelcodec.batch import LabelBatch
+from labelcodec.binding.agreement import Agreement
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder, component_bytes
 from labelcodec.codecs.components import FRAMING, SIDE_INFORMATION
@@ -268,17 +269,29 @@ def open(paths: PathLike | Sequence[PathLike]) -> Reader:
         FileNotFoundError: no file matches, or the list is empty.
         LabelcodecError: as in `Reader`.
     """
+    return Reader(files_of(paths))
+
+
+def files_of(paths: PathLike | Sequence[PathLike]) -> list[Path]:
+    """The files of a label set; they are not opened.
+
+    Args:
+        paths: as in `open`.
+
+    Raises:
+        FileNotFoundError: no file matches a glob pattern, or the list is empty.
+    """
     if not isinstance(paths, (str, os.PathLike)):
         if not paths:
             raise FileNotFoundError("an empty list of containers")
-        return Reader(list(paths))
+        return list(map(Path, paths))
     text = os.fspath(paths)
     if os.path.exists(text) or not _glob.has_magic(text):
-        return Reader([text])
+        return [Path(text)]
     matches = sorted(_glob.glob(text))
     if not matches:
         raise FileNotFoundError(f"no file matches {text!r}")
-    return Reader(matches)
+    return list(map(Path, matches))
 
 
 def _header(shard: RecordReader) -> Header:
@@ -286,12 +299,17 @@ def _header(shard: RecordReader) -> Header:
 
 
 def _joined(headers: Sequence[Header]) -> Header:
-    """The first header, with the source sizes of all shards added up and no source digests."""
-    source = headers[0].source
-    if len(headers) == 1 or source is None:
-        return headers[0]
+    """The first header, with the counts and sizes of all shards added up and no source digests."""
+    first, source = headers[0], headers[0].source
+    if len(headers) == 1:
+        return first
+    agreements = [header.agreement for header in headers if header.agreement is not None]
+    if agreements:
+        first = replace(first, agreement=sum(agreements, Agreement(0, 0)))
+    if source is None:
+        return first
     common = {key: value for key, value in source.items() if not key.endswith("_sha256")}
     sizes = [(header.source or {}).get("bytes") for header in headers]
     if all(type(size) is int for size in sizes):
         common["bytes"] = sum(sizes)
-    return replace(headers[0], source=common)
+    return replace(first, source=common)

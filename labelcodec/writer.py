@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
+from labelcodec.binding.agreement import Agreement
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder, check_batch
 from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_batches
@@ -92,7 +93,9 @@ class Writer:
         self._label_bytes = self._added = 0
         self._complete = 1  # number of added labels at which the tables are fitted
         self._names = None if names is None else pack_names(names)
-        self._records = RecordWriter(path, self.header.to_map(), force=force, resume=resume)
+        self._records = RecordWriter(
+            path, self.header.to_map(), force=force, resume=resume, own=frozenset({"agreement"})
+        )
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):
             try:
@@ -171,6 +174,18 @@ class Writer:
             self._records.add_section(NAMES, self._names)
         self._records.add_section(SIDE_INFORMATION, side_information)
         self._coder = coder
+
+    def record_agreement(self, agreement: Agreement) -> None:
+        """Record in the header how many labels name their folder's class first.
+
+        Args:
+            agreement: the counts, of the labels to be written or a sample of them.
+
+        Raises:
+            DataError: the tables are fitted already, so that the header is complete.
+        """
+        self.header = replace(self.header, agreement=agreement)
+        self._records.replace_header(self.header.to_map())
 
     def prepare(self, batch: LabelBatch) -> LabelBatch:
         """Validate a batch and convert its labels to the form that the codec stores.

@@ -66,7 +66,8 @@ def main() -> None:
         shutil.rmtree(args.folder)
     entries = make(args.folder)
     (args.folder / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
-    (args.folder / "draws.json").write_text(json.dumps(DRAWS[args.folder.name]()) + "\n")
+    if args.folder.name in DRAWS:
+        (args.folder / "draws.json").write_text(json.dumps(DRAWS[args.folder.name]()) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,14 @@ LAYERS = (
     {"streams", "checks"},
     {"augmentation"},
     {"batch"},
-    {"validation", "header", "images", "container", "label_space"},
+    {"images"},
+    {"binding"},
+    {"validation", "header", "container", "label_space"},
     {"codecs"},
     {"image_names"},
     {"reader"},
-    {"writer"},
+    {"writer", "folder_check"},
+    {"annotation"},
     {"formats", "verification", "merging", "replay"},
     {"analysis", "transcode"},
     {"planner"},
@@ -34,9 +37,20 @@ LAYERS = (
 # Packages that import no torch, except in modules named `tensors`, which nothing in these packages
 # imports at its top; augmentation parts import it in the functions that replay on tensors.
 NUMPY_ONLY = {
-    *("augmentation", "batch", "checks", "codecs", "container", "entropy", "files", "formats"),
+    *(
+        "augmentation",
+        "batch",
+        "binding",
+        "checks",
+        "codecs",
+        "container",
+        "entropy",
+        "files",
+        "formats",
+    ),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
     *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
+    *("annotation", "folder_check"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 

@@ -61,8 +61,12 @@ def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
 
 
 def _header(header: Header) -> dict[str, Any]:
-    """The header as a map; image sizes that differ are summarized by their count."""
+    """The header as a map; image sizes that differ, names and colours are summarized."""
     shown = header.to_map()
+    if header.class_names is not None:
+        shown["class_names"] = sum(1 for name in header.class_names if name)
+    if header.pixels is not None:
+        shown["pixels"] = header.pixels.digest
     if header.recipe is not None and isinstance(header.recipe.sizes, bytes):
         shown["recipe"]["sizes"] = f"of {header.recipe.images} images"
     return shown

@@ -10,7 +10,7 @@ from struct import Struct
 MAGIC = b"\x89SLC\r\n\x1a\n"
 END_MAGIC = b"SLC\x1a"
 MAJOR = 1
-MINOR = 1
+MINOR = 2
 
 PREAMBLE = Struct(
     "<"

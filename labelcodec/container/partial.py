@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,16 @@ def claim(partial: Path) -> int:
     return lock(open_partial(partial, os.O_RDWR), partial)
 
 
-def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:
+def resume(
+    fd: int, header: dict[str, Any], partial: Path, own: Set[str] = frozenset()
+) -> Ledger | None:
     """Find the intact records of a partial file and cut off what follows them.
 
     Args:
         fd: the locked partial file.
         header: the header map of the run that wants to continue it.
         partial: path of the file, for error messages.
+        own: header keys in which the file may differ.
 
     Returns:
         The intact records; None, with nothing changed, if the file ends inside its header.
@@ -75,7 +79,11 @@ def resume(fd: int, header: dict[str, Any], partial: Path) -> Ledger | None:
             f"{partial}: was started in version {intact.version}, this library writes {version}; "
             "pass `force=True` to start again"
         )
-    if what := difference(intact.header, header):
+    stored, current = (
+        {key: value for key, value in values.items() if key not in own}
+        for values in (intact.header, header)
+    )
+    if what := difference(stored, current):
         raise MismatchError(
             f"{partial}: was started with another header: {what}; use the same settings and "
             "source, or `force=True` without `resume` to start again"

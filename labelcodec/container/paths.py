@@ -25,3 +25,8 @@ def damaged_of(path: Path) -> Path:
 def repaired_of(path: Path) -> Path:
     """Path of the file that repair writes before it replaces `path`."""
     return path.with_name(path.name + ".repaired")
+
+
+def annotated_of(path: Path) -> Path:
+    """Path of the file that takes the place of `path` once it has another header."""
+    return path.with_name(path.name + ".annotated")

@@ -38,6 +38,7 @@ class RecordWriter:
         header: the header map; msgpack types and string keys only.
         force: replace an existing container, and discard a partial file unless `resume` is set.
         resume: continue a partial file if there is one.
+        own: header keys in which a partial file may differ; it keeps its own.
 
     Raises:
         MismatchError: the container or a partial file exists, the partial file has another header,
@@ -53,6 +54,7 @@ class RecordWriter:
         *,
         force: bool = False,
         resume: bool = False,
+        own: Set[str] = frozenset(),
     ) -> None:
         self.path = target_of(Path(path))
         self.partial = partial_of(self.path)
@@ -62,7 +64,7 @@ class RecordWriter:
         self.resumed = resume and self.partial.exists()
         self._fd = claim(self.partial) if self.resumed else create(self.partial, force)
         try:
-            ledger = resume_partial(self._fd, header, self.partial) if self.resumed else None
+            ledger = resume_partial(self._fd, header, self.partial, own) if self.resumed else None
             self._ledger = ledger or Ledger()
             if ledger is None:
                 os.ftruncate(self._fd, 0)
@@ -71,6 +73,24 @@ class RecordWriter:
         except BaseException:
             self.abort(keep=self.resumed)
             raise
+
+    def replace_header(self, header: dict[str, Any]) -> None:
+        """Replace the header, and drop the sections behind it.
+
+        Args:
+            header: the header map.
+
+        Raises:
+            DataError: the header cannot be stored, or there is side information or a batch already.
+        """
+        if self._ledger.side_positions or self._ledger.numbers:
+            raise DataError(f"{self.path}: has side information, its header cannot be replaced")
+        record = pack(layout.HEADER, encode_header(header))
+        start = layout.PREAMBLE.size
+        os.ftruncate(self._fd, start)
+        self._write(record, start)
+        self._ledger = Ledger()
+        self._ledger.add_section(Section(layout.HEADER, start, len(record)))
 
     @property
     def written(self) -> Index:

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from labelcodec.binding.class_map import as_class_map
+from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import ConfigError
 from labelcodec.images import list_images
 from labelcodec.pipeline.distributed import process
@@ -28,6 +30,7 @@ def evaluate(
     interpolation: str = "bilinear",
     normalisation: Mapping[str, Any] | None = None,
     classes: int | None = None,
+    class_map: ClassMapLike | None = None,
     resize: bool = True,
     workers: int = 0,
     device: str | None = None,
@@ -47,6 +50,8 @@ def evaluate(
         normalisation: for a module, {'mean': [r, g, b], 'std': [r, g, b]} of its inputs in 0..1;
             None for inputs in 0..1.
         classes: C of a module; default: the number of classes of the folder.
+        class_map: the student's classes by the names of the folder, see `as_class_map`, where they
+            are neither recorded nor the sorted class folders.
         resize: resize images of other sizes to 256/224 of the input size and crop their centre, as
             is usual for ImageNet; if False, resize them to the input size directly.
         workers: processes that load images.
@@ -68,6 +73,7 @@ def evaluate(
             teacher=teacher,
             teacher_weights=weights,
             weights_key=weights_key,
+            class_map=class_map,
             resize=resize,
             workers=workers,
             device=device,
@@ -77,8 +83,11 @@ def evaluate(
     if image_size is None:
         raise ConfigError("a torch module does not say what images it takes: give `image_size`")
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    class_count = classes or len(list_images(images).classes)
-    evaluation_images = EvaluationImages(Path(images), size, interpolation, resize, class_count)
+    mapped = 0 if class_map is None else as_class_map(class_map).classes
+    class_count = classes or max(len(list_images(images).classes), mapped)
+    evaluation_images = EvaluationImages(
+        Path(images), size, interpolation, resize, class_count, class_map=class_map
+    )
     with process(device) as this_process:
         teacher_model = (
             None
@@ -103,6 +112,7 @@ def evaluate_runs(
     teacher: str | None = None,
     teacher_weights: Path | None = None,
     weights_key: str | None = None,
+    class_map: ClassMapLike | None = None,
     resize: bool = True,
     workers: int = 0,
     device: str | None = None,
@@ -117,6 +127,7 @@ def evaluate_runs(
             inputs are those of the student, normalised as the run's labels were.
         teacher_weights: file of the teacher's weights.
         weights_key: where in that file the weights are, see `load_weights`.
+        class_map: the students' classes by the names of the folder, see `EvaluationImages`.
         resize: as in `EvaluationImages`.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -136,7 +147,13 @@ def evaluate_runs(
         students = [load_student(folder) for folder in runs]
         for i, (folder, (run, model)) in enumerate(zip(runs, students, strict=True)):
             evaluation_images = EvaluationImages(
-                images, run.image_size, run.interpolation, resize, run.classes, run.class_names
+                images,
+                run.image_size,
+                run.interpolation,
+                resize,
+                run.classes,
+                run.class_names,
+                class_map,
             )
             teacher_model = None
             if teacher is not None:

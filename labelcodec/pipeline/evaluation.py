@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from labelcodec.augmentation.crop.resampling import pillow_filter
+from labelcodec.binding.class_map import ClassMap, as_class_map, folder_classes
+from labelcodec.binding.folder import ClassMapLike
+from labelcodec.binding.names import same_name
 from labelcodec.errors import MismatchError
-from labelcodec.images import ImageListing, list_images
+from labelcodec.images import list_images
 from labelcodec.pipeline.forward import forward
 from labelcodec.progress import Progress
 from labelcodec.replay.image_source import ImageFiles
@@ -61,6 +63,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         resize: bool,
         classes: int,
         names: Sequence[str] | None = None,
+        class_map: ClassMapLike | None = None,
     ) -> None:
         """List the folder.
 
@@ -73,12 +76,20 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
             classes: C, the number of classes of the networks.
             names: names of the networks' C classes, of which the folder may hold a subset. Without
                 names the folder's classes are the networks' first ones, in order.
+            class_map: the networks' classes by the names of the folder, see `as_class_map`; None
+                where `names` or the order say them.
 
         Raises:
-            MismatchError: not an image folder, or it has a class that the networks do not have.
+            ConfigError: not a class map.
+            MismatchError: not an image folder, it has a class that the networks do not have, or
+                `names` and `class_map` contradict each other.
         """
         self.listing, self.classes = list_images(root), classes
-        self._hard = _class_indices(self.listing, classes, names)[self.listing.class_index]
+        folders = self.listing.classes
+        if class_map is not None:
+            names = _mapped(as_class_map(class_map), folders, classes, names, str(root))
+        own = folder_classes(folders, names, classes, str(root), "the student")
+        self._hard = own[self.listing.class_index]
         self._files = ImageFiles(self.listing)
         self._size, self._filter, self._resize = size, pillow_filter(interpolation), resize
 
@@ -105,24 +116,21 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         return resized.crop((left, top, left + width, top + height))
 
 
-def _class_indices(
-    listing: ImageListing, classes: int, names: Sequence[str] | None
-) -> NDArray[np.int64]:
-    """(folder classes,) int64 index of each of the folder's classes among the networks'."""
-    if names is None:
-        if len(listing.classes) > classes:
+def _mapped(
+    class_map: ClassMap,
+    folders: Sequence[str],
+    classes: int,
+    names: Sequence[str] | None,
+    where: str,
+) -> tuple[str, ...]:
+    """Names of the networks' classes by a class map, which must not contradict recorded names."""
+    for i, name in enumerate(names or ()):
+        if name and class_map.index_of.get(same_name(name), i) not in (i, -1):
             raise MismatchError(
-                f"{listing.root}: has {len(listing.classes)} classes, the student knows {classes}"
+                f"the student's class {i} is {name!r}, in the class map it is class "
+                f"{class_map.index_of[same_name(name)]}"
             )
-        return np.arange(len(listing.classes))
-    index_of = {name: i for i, name in enumerate(names)}
-    for name in listing.classes:
-        if name not in index_of:
-            raise MismatchError(
-                f"{listing.root}: has a class {name!r}, the student knows none of that name but "
-                f"{len(names)} from {names[0]!r} to {names[-1]!r}"
-            )
-    return np.array([index_of[name] for name in listing.classes])
+    return class_map.names(folders, classes, where)
 
 
 @torch.no_grad()

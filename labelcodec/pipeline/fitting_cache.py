@@ -12,7 +12,8 @@ from labelcodec.codecs import registry
 from labelcodec.container import RecordReader, scan
 from labelcodec.container.paths import partial_of
 from labelcodec.errors import LabelcodecError, MismatchError
-from labelcodec.header import Header
+from labelcodec.header import REMARKS, Header
+from labelcodec.mapdiff import differing
 from labelcodec.pipeline import threads
 from labelcodec.reader import Reader
 from labelcodec.writer import Writer, with_codec
@@ -146,7 +147,9 @@ def tables_of(path: Path, header: Header, codec: str, numbers: Sequence[int]) ->
     """
     with RecordReader(path) as records:
         expected = with_codec(header, registry.parse(codec)).to_map()
-        if records.header != expected or records.index.number.tolist() != list(numbers):
+        if differing(records.header, expected, REMARKS) or records.index.number.tolist() != list(
+            numbers
+        ):
             raise MismatchError(f"{path}: exists already and belongs to another run")
         return records.side(0)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from labelcodec.binding.agreement import Agreement
 from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared
@@ -23,7 +26,7 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
     Raises:
         ConfigError: the student is a model file, the loss is always 0 (`mse` with top-1 labels),
             or there are more processes than batches.
-        DataError: there are no batches, or the normalisation of the inputs is unknown.
+        DataError: there are no batches.
         MismatchError: the loss needs hard labels, which the image folder does not provide.
     """
     if not len(dataset):
@@ -33,17 +36,29 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
         raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
         raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
-    if dataset.normalisation is None and dataset.reader.header.recipe is None:
-        raise DataError(
-            f"{dataset.reader.paths[0]}: does not say how the teacher's inputs were normalised; "
-            "give their `normalisation` (mean 0 0 0 and std 1 1 1 if they were not)"
-        )
     classes = len(dataset.listing.classes)
-    if recipe.loss == "cosine" and classes != dataset.classes:
+    if recipe.loss == "cosine" and classes != dataset.classes and dataset.class_names is None:
         raise MismatchError(
             f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
-            "loss='cosine' needs the class of every image"
+            "loss='cosine' needs the class of every image: pass `class_map`"
         )
+
+
+def check_agreement(dataset: ReplayDataset, note: Callable[[str], None]) -> Agreement:
+    """Compare the teacher's top classes with the classes of the folder, and tell if few agree.
+
+    Args:
+        dataset: labels and images.
+        note: called with notes for the user.
+
+    Returns:
+        The agreement of a sample of the labels.
+    """
+    measured = dataset.agreement()
+    if dataset.bound:  # otherwise told when the dataset was opened
+        for line in dataset.agreement_warnings(measured):
+            note(line)
+    return measured.agreement
 
 
 def describe_run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, started: int) -> Run:
@@ -55,7 +70,7 @@ def describe_run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, star
         seed: seed of the run.
         started: number of processes that the run started on.
     """
-    normalisation, names = dataset.normalisation, dataset.listing.classes
+    normalisation, names = dataset.normalisation, dataset.class_names or dataset.listing.classes
     return Run(
         recipe,
         seed,

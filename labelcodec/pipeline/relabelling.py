@@ -15,21 +15,23 @@ from torch import nn
 
 from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from labelcodec.batch import LabelBatch, Precision
+from labelcodec.binding.agreement import Agreement, sampled
+from labelcodec.binding.class_map import (
+    ClassMap,
+    as_class_map,
+    folder_classes,
+    numbered_out_of_order,
+)
+from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
 from labelcodec.codecs import registry
 from labelcodec.codecs.fitting_sample import sampled_batches
-from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
-from labelcodec.images import (
-    ImageListing,
-    content_digest,
-    fingerprint,
-    image_sizes,
-    list_images,
-)
+from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
+from labelcodec.pipeline.label_check import check_labels, enlargement_note
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
 from labelcodec.pipeline.teacher import Teacher, load_teacher
@@ -49,6 +51,8 @@ class RelabelReport:
         bytes: size of the container that this process wrote.
         chosen: settings that fitting the codec selected and the rate and distortion it measured,
             see `Coder.chosen`; empty for codecs that select none.
+        agreement: how many labels, of a sample, name the class of their image's folder first; None
+            for a file that an earlier version began.
     """
 
     files: tuple[Path, ...]
@@ -56,6 +60,7 @@ class RelabelReport:
     labels: int
     bytes: int
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    agreement: Agreement | None = None
 
 
 def relabel(
@@ -66,6 +71,7 @@ def relabel(
     weights: Path | str | None = None,
     weights_key: str | None = None,
     classes: int | None = None,
+    class_map: ClassMapLike | None = None,
     epochs: int = 300,
     keep: float = 1.0,
     codec: str = "dense",
@@ -101,7 +107,9 @@ def relabel(
         weights: file of the teacher's weights; None for a module or a model that includes them.
         weights_key: where in that file the weights are, such as 'state_dict_ema'; None for the
             usual places.
-        classes: C of the teacher; default: the number of classes of the folder.
+        classes: C of the teacher; default: the number of classes of the folder or the class map.
+        class_map: the teacher's classes, see `as_class_map`, where they are not the sorted class
+            folders. It is stored in the header.
         epochs: T, number of epochs the student will train for.
         keep: share of the batches to label, above 0 and up to 1.
         codec: a codec spec.
@@ -130,11 +138,12 @@ def relabel(
         LabelcodecError: an image cannot be read, or the codec cannot store the labels.
     """
     listing = images if isinstance(images, ImageListing) else list_images(images)
+    mapped = None if class_map is None else as_class_map(class_map)
     with process(device) as this_process:
         loaded_teacher = load_teacher(
             teacher,
             None if weights is None else Path(weights),
-            classes or len(listing.classes),
+            classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             this_process.device,
             weights_key=weights_key,
             normalisation=normalisation,
@@ -144,6 +153,10 @@ def relabel(
         report_progress = progress if this_process.first else None
         sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
         height_width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        numbered = None if mapped else numbered_out_of_order(listing.classes)
+        for line in (enlargement_note(sizes, height_width), numbered):
+            if line is not None and this_process.first:
+                note(f"{listing.root}: {line}")
         spec = AugmentationSpec(
             seed, len(listing), batch_size, height_width, pack_sizes(sizes), **augmentation
         )
@@ -153,6 +166,7 @@ def relabel(
             Path(target),
             spec,
             this_process,
+            class_map=mapped,
             epochs=epochs,
             keep=keep,
             codec=codec,
@@ -173,6 +187,7 @@ def relabel_listing(
     this_process: Process,
     *,
     epochs: int,
+    class_map: ClassMap | None = None,
     keep: float = 1.0,
     codec: str = "dense",
     interpolation: str = "bilinear",
@@ -198,6 +213,7 @@ def relabel_listing(
         recipe: the augmentation spec that batches are drawn from.
         this_process: this process, which labels its share of the batches.
         epochs: T, as in `kept_batches`.
+        class_map: the teacher's classes; None if the sorted class folders are the first ones.
         keep: as in `kept_batches`.
         codec: a codec spec.
         interpolation: 'bilinear' or 'bicubic' resizing of crops.
@@ -211,20 +227,21 @@ def relabel_listing(
         LabelcodecError: as in `relabel`. Batches labelled so far are kept for resuming, and a note
             on the error says where.
     """
-    if len(listing.classes) > teacher.classes:
-        raise MismatchError(
-            f"{listing.root}: has {len(listing.classes)} classes, the teacher {teacher.classes}"
-        )
+    root = str(listing.root)
     numbers = kept_batches(recipe, epochs, keep)
     check_shared(len(numbers), this_process.world)
     own = numbers[this_process.rank :: this_process.world]
+    labels = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
+    named_classes = class_names(listing.classes, class_map, teacher.classes, labels, root)
+    own_class = folder_classes(
+        listing.classes, named_classes, teacher.classes, root, "the teacher"
+    )[listing.class_index]
     header = Header(
         classes=teacher.classes,
         precision=teacher.precision,
-        images=len(listing),
         image_size=recipe.size,
-        fingerprint=fingerprint(listing.paths),
-        content=content_digest(listing),
+        **folder_fields(listing),
+        class_names=named_classes,
         teacher=teacher.facts,
         interpolation=interpolation,
         normalisation=teacher.normalisation,
@@ -235,7 +252,6 @@ def relabel_listing(
     files = shard_paths(target, this_process.world)
     path = files[this_process.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
-    labels = sum(recipe.samples(recipe.place(number)[1]) for number in numbers)
     sample = _sample(numbers, recipe, teacher.classes, codec)
     share = sample[this_process.rank :: this_process.world]
     total = len(share) + len(set(own) - set(sample))
@@ -266,8 +282,18 @@ def relabel_listing(
             if tables is None:
                 cache.write(share, partial(label, last=len(share)), force=force)
                 this_process.wait()
+                cached = cache.read()
+                measured, notes = check_labels(
+                    [cached[number] for number in _compared(sample, recipe)],
+                    own_class,
+                    recipe.size,
+                    root,
+                )
+                for line in notes if this_process.first else ():
+                    note(line)
+                if writer is not None:
+                    writer.record_agreement(measured)
                 if this_process.first and writer is not None:
-                    cached = cache.read()
                     coder = writer.fit([cached[number] for number in sample])
                     tables = coder.side_information()
                 tables = this_process.shared(tables)
@@ -277,8 +303,8 @@ def relabel_listing(
                 _fill(writer, own, cache.read(), partial(label, last=total))
         this_process.wait()
     with Reader([path]) as reader:
-        chosen = next(iter(reader.chosen()), {})
-    return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen)
+        chosen, agreement = next(iter(reader.chosen()), {}), reader.header.agreement
+    return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
 
 
 def shard_paths(target: Path, world: int) -> list[Path]:
@@ -303,6 +329,12 @@ def _sample(
     size = classes * np.dtype(np.float32).itemsize
     positions = sampled_batches(lengths, size, registry.parse(codec).fit_labels)
     return [numbers[position] for position in positions]
+
+
+def _compared(sample: Sequence[int], recipe: AugmentationSpec) -> list[int]:
+    """Numbers of the batches whose labels are compared with the image folder."""
+    lengths = [recipe.samples(recipe.place(number)[1]) for number in sample]
+    return [sample[position] for position in sampled(lengths)]
 
 
 def _fill(

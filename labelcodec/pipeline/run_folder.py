@@ -13,7 +13,7 @@ from torch import nn
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.files.regular import read_regular
-from labelcodec.header import OWN
+from labelcodec.header import OWN, REMARKS
 from labelcodec.pipeline import training_recipe as recipes
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.training_recipe import TrainingRecipe
@@ -71,7 +71,7 @@ class Run:
 def digest(reader: Reader) -> str:
     """SHA-256 (hex) of a label set's header and index, independent of its sharding."""
     header, index = reader.header.to_map(), reader.index
-    common = {key: value for key, value in header.items() if key not in OWN}
+    common = {key: value for key, value in header.items() if key not in OWN | REMARKS}
     sha256 = hashlib.sha256(msgpack.packb(common))
     for column in (index.number, index.samples, index.size):
         sha256.update(column.astype("<i8").tobytes())

@@ -15,12 +15,19 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from labelcodec.binding.agreement import Agreement
+from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline import checkpoint, threads
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.evaluation import EvaluationImages, Scores, score_model
 from labelcodec.pipeline.models import build, model_name
-from labelcodec.pipeline.preflight import batch_order, check_training, describe_run
+from labelcodec.pipeline.preflight import (
+    batch_order,
+    check_agreement,
+    check_training,
+    describe_run,
+)
 from labelcodec.pipeline.rebatch import step_size
 from labelcodec.pipeline.run_folder import CHECKPOINT, RESULT, Run
 from labelcodec.pipeline.trainer import Trainer
@@ -41,11 +48,13 @@ class TrainReport:
         student: file of the trained weights.
         epochs: epochs trained, including those before a resume.
         scores: scores after the last epoch; None without a validation folder.
+        agreement: how many labels, of a sample, name the class of their image's folder first.
     """
 
     student: Path
     epochs: int
     scores: Scores | None
+    agreement: Agreement
 
 
 def train(
@@ -62,6 +71,8 @@ def train(
     image_size: tuple[int, int] | None = None,
     interpolation: str | None = None,
     normalisation: Mapping[str, Any] | None = None,
+    class_map: ClassMapLike | None = None,
+    allow_changed_images: bool = False,
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
@@ -86,7 +97,11 @@ def train(
         interpolation: 'bilinear' or 'bicubic' resizing of crops, if the labels do not record it;
             default 'bilinear'.
         normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, if the labels do not
-            record it; required for labels converted from a dump.
+            record it.
+        class_map: the teacher's classes, see `as_class_map`, if the labels do not name them and
+            they are not the sorted class folders.
+        allow_changed_images: accept images of the same names with other pixels, see
+            `ReplayDataset`.
         seed: seed of the initial weights and the batch order.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -118,7 +133,10 @@ def train(
             image_size=image_size,
             interpolation=interpolation,
             normalisation=normalisation,
+            class_map=class_map,
+            allow_changed_images=allow_changed_images,
             progress=reporter.caching,
+            note=note if this_process.first else _silent,
         )
         check_training(dataset, settings, this_process.world)
         order = batch_order(dataset, settings, seed, this_process)
@@ -140,6 +158,7 @@ def train(
                 run.class_names,
             )
             evaluation_images = EvaluationImages(Path(validate), *image_settings)
+        agreement = check_agreement(dataset, note if this_process.first else _silent)
         log = stack.enter_context(open_log(out, resume)) if this_process.first else None
         first = 0
         if resumes:
@@ -207,7 +226,7 @@ def train(
         if this_process.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         scores = evaluate_student(settings.epochs - 1)
-        return TrainReport(out / RESULT, settings.epochs, scores)
+        return TrainReport(out / RESULT, settings.epochs, scores, agreement)
 
 
 def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ...]]:
@@ -226,6 +245,10 @@ def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ..
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise MismatchError(f"{path}: does not fit the student: {reason}") from None
+
+
+def _silent(line: str) -> None:
+    """The notes of processes other than the first."""
 
 
 def _seed(*numbers: int) -> None:

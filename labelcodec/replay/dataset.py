@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -12,16 +13,20 @@ from torch.utils.data import Dataset
 
 from labelcodec.augmentation.mix import Mix, mix_images
 from labelcodec.batch import CompactLabels
+from labelcodec.binding.agreement import Measured, warnings_of
+from labelcodec.binding.class_map import as_class_map, numbered_out_of_order
+from labelcodec.binding.folder import ClassMapLike, class_of_image
+from labelcodec.checks import check_normalisation
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
-from labelcodec.images import list_images
+from labelcodec.folder_check import bind_folder, check_images, measured_of
+from labelcodec.images import ImageListing, list_images
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.expansion import expand
-from labelcodec.replay.folder_check import check_folder, check_images
 from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.loading import end_with_lost_items, load_batch
-from labelcodec.replay.normalisation import check_normalisation, normalise
+from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 
 T = TypeVar("T")
@@ -51,7 +56,7 @@ class ReplayBatch:
         images: (B, 3, H, W) float32, normalised and mixed; with `uint8=True` uint8 in 0..255,
             neither normalised nor mixed.
         labels: the teacher's output.
-        hard: (B,) int64 class of each image: the position of its sub-folder.
+        hard: (B,) int64 class of the labels that each image's folder is.
         mix: the mix still to be applied to the images; None once they are mixed.
     """
 
@@ -98,10 +103,22 @@ class ReplayDataset(Dataset[ReplayBatch]):
             'bilinear'.
         normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, if the header does
             not record it.
+        class_map: the teacher's classes, see `as_class_map`, if the header does not name them and
+            they are not the sorted class folders.
+        allow_changed_images: accept images of the same names with other pixels; a note says how
+            much they differ.
         progress: called with images done and total images while the cache is filled.
+        note: called with notes for the user.
+
+    Attributes:
+        listing: the images that the labels refer to, in order of image index.
+        bound: whether names or content say that these are the images of the labels.
+        class_names: C names of the classes, '' where unknown; None if they are the first class
+            folders, in order.
 
     Raises:
-        DataError: no image size is recorded or passed, or the normalisation is malformed.
+        DataError: the image size or the normalisation is neither recorded nor passed, or the
+            normalisation is malformed.
         MismatchError: the labels do not belong to the image folder or the cache, or a setting
             differs from the recorded one.
         LabelcodecError: a damaged container.
@@ -117,17 +134,22 @@ class ReplayDataset(Dataset[ReplayBatch]):
         image_size: tuple[int, int] | None = None,
         interpolation: str | None = None,
         normalisation: Mapping[str, Any] | None = None,
+        class_map: ClassMapLike | None = None,
+        allow_changed_images: bool = False,
         progress: Progress | None = None,
+        note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.reader: Reader = open_labels(labels)
         header = self.reader.header
-        self.listing = list_images(images)
-        check_folder(self.reader, self.listing)
         self.uint8 = uint8
         where = str(self.reader.paths[0])
+        self._bind(list_images(images), class_map, allow_changed_images, note)
         size = _recorded_or_passed(where, "image size", header.image_size, image_size)
         if size is None:
-            raise DataError(f"{where}: does not say the size of the network input; give it")
+            raise DataError(
+                f"{where}: does not say the size of the network input; pass `image_size`, or add "
+                "it to the file with `labelcodec annotate`"
+            )
         self.size = size
         resize_filter = _recorded_or_passed(
             where, "interpolation", header.interpolation, interpolation
@@ -139,6 +161,12 @@ class ReplayDataset(Dataset[ReplayBatch]):
             where, "normalisation", header.normalisation, passed
         )
         check_normalisation(self.normalisation)
+        if self.normalisation is None and header.recipe is None:
+            raise DataError(
+                f"{where}: does not say how the teacher's inputs were normalised; pass their "
+                "`normalisation` (mean 0 0 0 and std 1 1 1 if they were not), or add it to the "
+                "file with `labelcodec annotate`"
+            )
         self._pixels = (
             ImageFiles(self.listing)
             if cache is None
@@ -146,10 +174,55 @@ class ReplayDataset(Dataset[ReplayBatch]):
         )
         self._tables: dict[str, CompactLabels] = {}
 
+    def _bind(
+        self,
+        listing: ImageListing,
+        class_map: ClassMapLike | None,
+        allow_changed_images: bool,
+        note: Callable[[str], None],
+    ) -> None:
+        """Bring the images into the order of the labels, and find the class of each."""
+        header, where = self.reader.header, str(self.reader.paths[0])
+        passed = class_map and as_class_map(class_map).names(
+            listing.classes, header.classes, str(listing.root)
+        )
+        self.class_names = _recorded_or_passed(
+            where, "class names", header.class_names, passed or None
+        )
+        folder = bind_folder(
+            self.reader,
+            listing,
+            class_names=self.class_names,
+            allow_changed_images=allow_changed_images,
+        )
+        self.listing = folder.listing
+        self._class_of_image = class_of_image(self.listing, self.class_names, header.classes)
+        self.bound = folder.bound
+        for line in folder.notes:
+            note(line)
+        numbered = numbered_out_of_order(listing.classes)
+        if numbered is not None and self.class_names is None:
+            note(f"{listing.root}: {numbered}")
+        if not folder.bound:
+            for line in self.agreement_warnings(self.agreement()):
+                note(line)
+
     @property
     def classes(self) -> int:
         """C."""
         return self.reader.header.classes
+
+    def agreement(self) -> Measured:
+        """How often the teacher's top class is the class of the image's folder, of a sample.
+
+        Raises:
+            LabelcodecError: a batch is damaged.
+        """
+        return measured_of(self.reader, self._class_of_image)
+
+    def agreement_warnings(self, measured: Measured) -> tuple[str, ...]:
+        """What to tell the user of that agreement; nothing if it is as it should be."""
+        return warnings_of(measured, self.reader.header.agreement, str(self.listing.root))
 
     def __len__(self) -> int:
         """Number of recorded batches."""
@@ -183,7 +256,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
             )
         except LabelcodecError as error:
             raise type(error)(f"batch {recorded.number}: {error}") from None
-        hard = torch.from_numpy(self.listing.class_index[recorded.image_index])
+        hard = torch.from_numpy(self._class_of_image[recorded.image_index])
         compact, labels = recorded.labels.compact, recorded.labels
         teacher_output: SoftLabels | CompactArrays
         if compact is not None and self.uint8:

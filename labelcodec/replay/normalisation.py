@@ -5,30 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
-
-from labelcodec.errors import DataError
-
-
-def check_normalisation(normalisation: Mapping[str, Any] | None) -> None:
-    """Check the mean and standard deviation for `normalise`.
-
-    Raises:
-        DataError: 'mean' or 'std' is missing or not three finite numbers, or a std is 0.
-    """
-    if normalisation is None:
-        return
-    for key in ("mean", "std"):
-        entry = normalisation.get(key)
-        try:
-            values = np.asarray(entry, np.float64)
-        except (TypeError, ValueError):
-            values = np.empty(0)
-        if values.shape != (3,) or not np.isfinite(values).all():
-            raise DataError(f"normalisation: {key!r} is {entry!r}, expected three numbers")
-        if key == "std" and not values.all():
-            raise DataError(f"normalisation: 'std' is {entry!r}, which cannot be divided by")
 
 
 def normalise(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> torch.Tensor:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from labelcodec.annotation import Facts
+from labelcodec.binding.agreement import measure, sampled, warnings_of
+from labelcodec.binding.class_map import numbered_out_of_order
+from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.codecs import registry
 from labelcodec.errors import DumpError
 from labelcodec.files.atomic import refuse_existing
 from labelcodec.formats import Dump, open_dump
 from labelcodec.formats.fingerprint import dump_fingerprint
 from labelcodec.header import Header
-from labelcodec.images import content_digest, fingerprint, list_images
+from labelcodec.images import ImageListing, list_images
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.transcode.encode_batches import EncodeReport, write
@@ -30,6 +36,13 @@ def encode(
     classes: int | None = None,
     epochs_range: tuple[int, int] | None = None,
     epochs: int | None = None,
+    class_map: ClassMapLike | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    interpolation: str | None = None,
+    normalisation: Mapping[str, Any] | None = None,
+    teacher: str | None = None,
+    license: str | None = None,
+    note: str | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
@@ -50,6 +63,14 @@ def encode(
         classes: as in `open_dump`.
         epochs_range: as in `open_dump`.
         epochs: number of epochs T the student will train for; needed to account for pruning.
+        class_map: the teacher's classes, see `as_class_map`, where they are not the sorted class
+            folders.
+        image_size: height and width of the teacher's input, in pixels.
+        interpolation: 'bilinear' or 'bicubic' resizing of crops.
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
+        teacher: name of the teacher.
+        license: terms under which the labels may be used.
+        note: free text.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
@@ -65,6 +86,7 @@ def encode(
     and a note on the error says so: a full disk or a damaged file late in a large dump does not
     lose them. Without an encoded batch, no partial file is left.
     """
+    facts = Facts(image_size, interpolation, normalisation, teacher, license, note)
     source, target = Path(source), Path(target)
     refuse_existing(target, force)
     if source.resolve() in target.resolve().parents:
@@ -81,16 +103,16 @@ def encode(
     )
     info = dump.info
     parsed = registry.parse(codec or ("dense" if info.k is None else "topk"))
-    header = _header(dump, images, epochs)
+    listing = None if images is None else list_images(Path(images))
+    header = facts.added_to(_header(dump, epochs), str(target))
+    header, folder_notes = _bound(dump, header, listing, class_map)
     report = write(
         dump,
         target,
         header,
         parsed,
         source_bytes=info.bytes,
-        lengths=None
-        if info.samples is None
-        else [len(dump.image_index(i)) for i in range(len(dump))],
+        lengths=_lengths(dump),
         names=info.names,
         loader_seed=loader_seed,
         threads=threads,
@@ -102,21 +124,19 @@ def encode(
     notes = [f"image order: {info.image_order}", *info.notes]
     if info.classes_guessed:
         notes.append(f"the dump does not record the number of classes: assumed {info.classes}")
+    notes += [*folder_notes, *_missing(header, target)]
     return replace(report, notes=(*notes, *report.notes))
 
 
-def _header(dump: Dump, images: PathLike | None, epochs: int | None) -> Header:
+def _header(dump: Dump, epochs: int | None) -> Header:
     info = dump.info
-    listing = list_images(Path(images)) if images is not None else None
     return Header(
         classes=info.classes,
         space=info.space,
         precision=info.precision,
         tail=info.tail,
         k=info.k,
-        images=len(listing) if listing is not None else info.images,
-        fingerprint=fingerprint(listing.paths) if listing is not None else None,
-        content=content_digest(listing) if listing is not None else None,
+        images=info.images,
         mix=info.mix,
         epochs=epochs,
         source={
@@ -129,3 +149,48 @@ def _header(dump: Dump, images: PathLike | None, epochs: int | None) -> Header:
             "types": dict(info.types),
         },
     )
+
+
+def _bound(
+    dump: Dump, header: Header, listing: ImageListing | None, class_map: ClassMapLike | None
+) -> tuple[Header, list[str]]:
+    """The header bound to the image folder, if there is one, and notes on it."""
+    lengths = _lengths(dump) or [len(dump.read(0))] * len(dump)
+    folders = None if listing is None else listing.classes
+    where = "class_map" if listing is None else str(listing.root)
+    names = class_names(folders, class_map, header.classes, sum(lengths), where)
+    header = replace(header, class_names=names)
+    if listing is None:
+        return header, []
+    header = replace(header, **folder_fields(listing))
+    batches = (dump.read(i) for i in sampled(lengths))
+    own = class_of_image(listing, header.class_names, header.classes)
+    measured = measure(batches, own, header.classes, header.image_size)
+    notes = [*warnings_of(measured, None, where)]
+    numbered = numbered_out_of_order(listing.classes)
+    if numbered is not None and class_map is None:
+        notes.append(f"{where}: {numbered}")
+    return replace(header, agreement=measured.agreement), notes
+
+
+def _missing(header: Header, target: Path) -> Iterator[str]:
+    """What the file does not say and training from it needs."""
+    if header.fingerprint is None:
+        yield (
+            "the labels are not bound to images: any folder with as many will be taken for "
+            f"theirs; pass `images`, or add the folder later with `labelcodec annotate {target}`"
+        )
+    needed = ("image_size", "normalisation", "interpolation")
+    unknown = [f"`{name}`" for name in needed if getattr(header, name) is None]
+    if unknown:
+        yield (
+            f"the file does not say how the teacher saw the images: pass {', '.join(unknown)}, or "
+            f"add them later with `labelcodec annotate {target}`"
+        )
+
+
+def _lengths(dump: Dump) -> list[int] | None:
+    """Number of labels of each batch; None if only reading the batches would tell."""
+    if dump.info.samples is None:
+        return None
+    return [len(dump.image_index(i)) for i in range(len(dump))]

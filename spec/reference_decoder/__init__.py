@@ -1,4 +1,4 @@
-"""A decoder of labelcodec containers, version 1.1, that follows SPEC.md and nothing else.
+"""A decoder of labelcodec containers, version 1.2, that follows SPEC.md and nothing else.
 
 It is for reading beside the specification and for checking other decoders: plain loops, every
 MUST of a reader checked, clause ids in brackets. It needs numpy, zstandard and msgpack.
@@ -58,7 +58,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], list[str] | None, list[Array
     """Header, image names and the batches in order of number.
 
     Raises:
-        Invalid: the file breaks a clause, or needs what version 1.1 does not have.
+        Invalid: the file breaks a clause, or needs what version 1.2 does not have.
     """
     try:
         return _read(Container(path))

@@ -107,6 +107,12 @@ OPTIONAL = {
     "epochs": int,
     "recipe": dict,
     "source": dict,
+    "stems": str,
+    "pixels": dict,
+    "class_names": list,
+    "agreement": dict,
+    "license": str,
+    "note": str,
 }
 QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
@@ -118,7 +124,7 @@ CONFIG = {
 
 
 def read_header(payload: bytes) -> dict[str, Any]:
-    """The header map [H-1 to H-6]."""
+    """The header map [H-1 to H-9]."""
     header = unpack_map(payload, "H-1")
     for key, kind in REQUIRED.items():
         need(type(header.get(key)) is kind, "H-1")
@@ -132,6 +138,17 @@ def read_header(payload: bytes) -> dict[str, Any]:
     need(k is None or (type(k) is int and 1 <= k <= header["classes"]), "H-5")
     need((k is None) == (codec["name"] != "topk"), "H-5")
     need(codec["config"].get("k") in (None, k), "H-5")
+    names = header.get("class_names")
+    if names is not None:
+        need(len(names) == header["classes"] and {*map(type, names)} == {str}, "H-7")
+        need(all(names.count(name) == 1 for name in names if name), "H-7")
+    if header.get("agreement") is not None:
+        counts = [header["agreement"].get(key) for key in ("labels", "agreeing")]
+        need([*map(type, counts)] == [int, int] and 0 <= counts[1] <= counts[0], "H-8")
+    if header.get("pixels") is not None:
+        digest, colours = (header["pixels"].get(key) for key in ("digest", "colours"))
+        need(type(digest) is str and type(colours) is bytes, "H-9")
+        need(len(colours) % 48 == 0 and len(colours) <= 16 * 48, "H-9")
     need(codec["name"] in CONFIG and codec["config"].keys() <= CONFIG[codec["name"]], "H-6")
     return header
 

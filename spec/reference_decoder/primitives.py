@@ -13,7 +13,7 @@ Arrays = dict[str, Any]
 
 
 class Invalid(Exception):
-    """The file breaks a clause, or needs what version 1.1 does not have."""
+    """The file breaks a clause, or needs what version 1.2 does not have."""
 
 
 def need(good: bool, clause: str) -> None:

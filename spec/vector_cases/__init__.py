@@ -15,6 +15,7 @@ from spec.vector_cases import (
     dense,
     dense2,
     draws,
+    header,
     order,
     recipe,
     topk,
@@ -34,6 +35,7 @@ FOLDERS = {
         "recipe": recipe.CASES,
     },
     "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
+    "v1.2": {"header": header.CASES},
 }
 CASES: dict[str, dict[str, Case]] = {
     version: {

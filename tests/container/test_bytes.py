@@ -6,7 +6,7 @@ from pathlib import Path
 
 from labelcodec.container import RecordReader, RecordWriter, Section
 
-PREAMBLE = bytes.fromhex("89534c430d0a1a0a 0100 0100")  # as this version writes it
+PREAMBLE = bytes.fromhex("89534c430d0a1a0a 0100 0200")  # as this version writes it
 RECORDS = bytes.fromhex(
     "89534c430d0a1a0a 0100 0000"  # preamble of version 1.0
     "48 0a000000 27e16d35 81a7636c61737365730a"  # header {"classes": 10}

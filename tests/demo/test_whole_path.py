@@ -17,6 +17,7 @@ from labelcodec.pipeline.models import build
 TINY = whole_path.Size(characters=10, writers=2, teacher_epochs=1, epochs=20, keep=0.5, batch=10)
 
 
+@pytest.mark.filterwarnings("ignore:.*near chance")
 def test_every_codec_has_its_student(tmp_path):
     started, told = [], {}
 
@@ -40,6 +41,7 @@ def test_every_codec_has_its_student(tmp_path):
     assert json.loads(json.dumps(found.to_json()))["codecs"][0]["top1"] == full.top1
 
 
+@pytest.mark.filterwarnings("ignore:.*near chance")
 def test_the_same_again():
     one, other = (whole_path.run(TINY, lambda what: None).to_json() for _ in range(2))
     assert one == other

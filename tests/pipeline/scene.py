@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
@@ -40,12 +41,17 @@ def still(classes: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(72, classes))
 
 
+def colours_of(classes: int) -> NDArray[np.int64]:
+    """(classes, 3) the colour of each class, 0..255."""
+    return np.random.default_rng(1).integers(0, 256, (classes, 3))
+
+
 def images(
     path: Path, count: int = IMAGES, classes: int = CLASSES, seed: int = 0, side: int = SIDE
 ) -> Path:
     """PNG files of noise around a colour that the class has."""
     rng = np.random.default_rng(seed)
-    colours = np.random.default_rng(1).integers(0, 256, (classes, 3))
+    colours = colours_of(classes)
     for i in range(count):
         place = path / f"class{i % classes:02}"
         place.mkdir(parents=True, exist_ok=True)
@@ -59,10 +65,21 @@ def weights(path: Path, classes: int = CLASSES) -> Path:
 
     torch.manual_seed(7)
     model = small(classes)
-    for parameter in model.parameters():
-        parameter.data *= 4
+    recognise_colours(model[0], model[4], classes)
     save_file(model.state_dict(), path)
     return path
+
+
+@torch.no_grad()
+def recognise_colours(conv: nn.Module, linear: nn.Module, classes: int) -> None:
+    """Have a network of random weights prefer the class whose colour is nearest to the image's."""
+    mean, std = (torch.tensor(NORMALISATION[key]) for key in ("mean", "std"))
+    colours = (torch.from_numpy(colours_of(classes)).float() / 255 - mean) / std
+    conv.weight[:3], conv.bias[:3] = 0, 4  # means of red, green and blue, all above 0
+    for channel in range(3):
+        conv.weight[channel, channel] = 1 / 9
+    linear.weight[:, :27] += 4 * (colours / 9).repeat_interleave(9, dim=1)
+    linear.bias[:] -= 4 * (4 * colours.sum(dim=1) + (colours**2).sum(dim=1) / 2)
 
 
 def teacher(path: Path, name: str = SMALL, **more: Any) -> Teacher:

@@ -47,7 +47,7 @@ def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
     """Three folders, labels of five classes: soft labels do, GIFT's hard ones do not."""
     images = replay.folder(tmp_path / "images")
     path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
-    given = {"device": "cpu", "normalisation": scene.NORMALISATION}
+    given = {"device": "cpu"}
     train(path, images, scene.settings(epochs=1), tmp_path / "run", **given)
     with pytest.raises(MismatchError, match="3 classes, the labels 5"):
         train(path, images, scene.settings(loss="cosine"), tmp_path / "other", **given)
@@ -55,9 +55,9 @@ def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
 
 def test_labels_of_a_dump_do_not_say_how_inputs_were_normalised(tmp_path) -> None:
     images = replay.folder(tmp_path / "images")
-    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
+    path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])], normalisation=None)
     given = path, images, scene.settings(epochs=1), tmp_path / "run"
-    with pytest.raises(DataError, match="give their `normalisation`"):
+    with pytest.raises(DataError, match="pass their `normalisation`"):
         train(*given, device="cpu")
     assert not (tmp_path / "run").exists()
     train(*given, device="cpu", normalisation=scene.NORMALISATION, interpolation="bicubic")

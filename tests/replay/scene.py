@@ -16,6 +16,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.images import content_digest, fingerprint, list_images
 from labelcodec.replay.dataset import ReplayBatch
 
+AS_THEY_ARE = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}
 SIDE, STEP = 8, 5  # pixels of an image; grey levels from one image to the next
 CLASSES = 5
 BATCH, OWN, PARTNER, SAMPLE = range(4)  # what the logits of a label hold
@@ -57,6 +58,7 @@ def batch(number: int, index: Sequence[int], partner: Sequence[int] | None = Non
 def write(path: Path, batches: Sequence[LabelBatch], codec: str = "dense", **header: Any) -> Path:
     labels = batches[0].labels if batches else Labels(CLASSES, np.zeros((0, CLASSES), np.float32))
     given = {"precision": labels.precision, "image_size": (SIDE, SIDE), **header}
+    given.setdefault("normalisation", AS_THEY_ARE)
     with Writer(path, Header(labels.classes, **given), codec) as writer:
         for one in batches:
             writer.add(one)

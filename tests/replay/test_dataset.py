@@ -64,8 +64,8 @@ def test_a_stock_loader_serves_it(tmp_path, images, pool, workers, start, cached
 
 
 def test_images_and_classes(images, pool) -> None:
-    dataset = ReplayDataset(pool, images, normalisation=NORMALISATION)
-    grey = ReplayDataset(pool, images, uint8=True, normalisation=NORMALISATION)
+    dataset = ReplayDataset(pool, images)
+    grey = ReplayDataset(pool, images, uint8=True)
     assert len(dataset) == 4
     assert dataset.classes == scene.CLASSES
     one, raw = dataset[1], grey[1]
@@ -76,7 +76,7 @@ def test_images_and_classes(images, pool) -> None:
     assert raw.mix is not None
     assert one.hard.tolist() == raw.hard.tolist() == [0, 2, 0, 1]
     assert torch.equal(grey.finish(raw).images, one.images)
-    upper = normalise(raw.images[[3, 2, 1, 0], :, :4], NORMALISATION)
+    upper = normalise(raw.images[[3, 2, 1, 0], :, :4], scene.AS_THEY_ARE)
     assert torch.equal(one.images[:, :, :4], upper)
 
 
@@ -120,7 +120,8 @@ def labelled(number: int, k: int | None, tail: str | None) -> LabelBatch:
 @pytest.mark.parametrize("codec", CODECS)
 def test_labels_are_those_of_the_file(tmp_path, images, codec, workers, start) -> None:
     k, tail = CODECS[codec]
-    header = Header(20, k=k, tail=tail, image_size=(scene.SIDE, scene.SIDE))
+    known = {"normalisation": scene.AS_THEY_ARE, **scene.belongs(images)}
+    header = Header(20, k=k, tail=tail, image_size=(scene.SIDE, scene.SIDE), **known)
     with Writer(tmp_path / "a.slc", header, codec) as writer:
         for number in range(40):
             writer.add(labelled(number, k, tail))

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from labelcodec import Mix
 from labelcodec.augmentation.mix import mix_images
+from labelcodec.checks import check_normalisation
 from labelcodec.errors import DataError
-from labelcodec.replay.normalisation import check_normalisation, normalise
+from labelcodec.replay.normalisation import normalise
 
 NORMALISATION = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 

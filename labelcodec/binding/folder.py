@@ -1,0 +1,92 @@
+"""What the header of a label set keeps of the image folder that the labels refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.binding.class_map import ClassMap, as_class_map, folder_classes
+from labelcodec.binding.names import same_name, stem_digest
+from labelcodec.binding.pixels import pixel_sample
+from labelcodec.errors import MismatchError, MissingExtraError
+from labelcodec.images import ImageListing, content_digest, fingerprint
+
+BYTES_PER_LABEL = 0.05  # cost up to which class names are stored that nobody has passed
+ClassMapLike = ClassMap | Mapping[str, int] | Sequence[str] | Path | str
+
+
+def folder_fields(listing: ImageListing) -> dict[str, Any]:
+    """Header fields that recognise an image folder: names, sizes, content and pixels.
+
+    `pixels` is None where Pillow is not installed, or an image of the sample is damaged.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    try:
+        pixels = pixel_sample(listing)
+    except (MissingExtraError, MismatchError):
+        pixels = None
+    return {
+        "images": len(listing),
+        "fingerprint": fingerprint(listing.paths),
+        "content": content_digest(listing),
+        "stems": stem_digest(listing.paths),
+        "pixels": pixels,
+    }
+
+
+def class_names(
+    folders: Sequence[str] | None,
+    class_map: ClassMapLike | None,
+    classes: int,
+    labels: int,
+    where: str,
+) -> tuple[str, ...] | None:
+    """Names of the classes for the header; None if they are not known or cost too much.
+
+    Names that come from a class map are always stored.
+
+    Args:
+        folders: names of the class folders, in order; None without an image folder.
+        class_map: the class map; None if the folders are the first classes, in order.
+        classes: C.
+        labels: number of labels of the file.
+        where: the image folder, for error messages.
+
+    Raises:
+        ConfigError: not a class map.
+        MismatchError: the map does not fit the folders or the number of classes.
+    """
+    if class_map is not None:
+        return as_class_map(class_map).names(folders or (), classes, where)
+    if folders is None or len(folders) != classes:
+        return None
+    names = tuple(map(same_name, folders))
+    cost = sum(len(name.encode("utf-8", "surrogateescape")) + 1 for name in names)
+    storable = len(set(names)) == classes and all(map(_is_text, names))
+    return names if storable and cost <= BYTES_PER_LABEL * labels else None
+
+
+def class_of_image(
+    listing: ImageListing, names: Sequence[str] | None, classes: int
+) -> NDArray[np.int64]:
+    """(N,) class of the labels that each image's folder is; arguments as in `folder_classes`.
+
+    Raises:
+        MismatchError: more folders than classes, or a folder that no class is named after.
+    """
+    own = folder_classes(listing.classes, names, classes, str(listing.root))
+    return own[listing.class_index]
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Checks of the first labels of a relabelling run, before the rest is labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import LabelBatch
+from labelcodec.binding.agreement import Agreement, measure, warnings_of
+from labelcodec.label_space import looks_like_probabilities
+
+
+def check_labels(
+    batches: Sequence[LabelBatch],
+    class_of_image: NDArray[np.int64],
+    size: tuple[int, int],
+    where: str,
+) -> tuple[Agreement, tuple[str, ...]]:
+    """Compare labels with the classes of the image folder.
+
+    Args:
+        batches: a sample of the labels, of one number of classes.
+        class_of_image: (N,) int64 label class of each image.
+        size: height, width of the teacher's input.
+        where: the image folder, for notes.
+
+    Returns:
+        The agreement of the teacher's top class with the folder's, and notes for the user.
+    """
+    labels = batches[0].labels
+    measured = measure(batches, class_of_image, labels.classes, size)
+    notes = [*warnings_of(measured, None, where)]
+    if labels.space == "logits" and all(
+        looks_like_probabilities(batch.labels.value) for batch in batches
+    ):
+        notes.append(
+            "the teacher returns probabilities, each row sums to 1, and they are stored as logits: "
+            "students would be trained on a softmax of a softmax; have the teacher return what it "
+            "has before its softmax"
+        )
+    return measured.agreement, tuple(notes)
+
+
+def enlargement_note(sizes: NDArray[np.int32], size: tuple[int, int]) -> str | None:
+    """A note on images that are smaller than the teacher's input; None if most are not.
+
+    Args:
+        sizes: (N, 2) heights and widths of the images in pixels.
+        size: height, width of the teacher's input.
+    """
+    height, width = np.median(sizes, axis=0).astype(int)
+    if height >= size[0] or width >= size[1]:
+        return None
+    return (
+        f"the images, most of {height} x {width} pixels, are enlarged to the teacher's input of "
+        f"{size[0]} x {size[1]}; pass `image_size` if it was trained on such images as they are"
+    )
