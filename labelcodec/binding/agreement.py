@@ -58,13 +58,13 @@ class Measured:
         agreement: the counts.
         chance: share that would agree if labels and folders had nothing to do with each other, by
             their class frequencies.
-        consistency: share above chance of pairs of labels of one folder class that have the same
-            top class, at most 1; None without such pairs.
+        elsewhere: share above chance of labels that agree once each folder stands for the class
+            that most of its labels name, found on the other half of the labels.
     """
 
     agreement: Agreement
     chance: float
-    consistency: float | None
+    elsewhere: float = 0.0
 
     @property
     def above_chance(self) -> float:
@@ -99,10 +99,10 @@ def measure(
     labels = len(top)
     agreement = Agreement(labels, int((folder == top).sum()))
     if not labels or classes < 2:
-        return Measured(agreement, 1.0, None)
-    folders, tops = (np.bincount(column, minlength=classes) for column in (folder, top))
-    chance = float((folders / labels) @ (tops / labels))
-    return Measured(agreement, chance, _consistency(folder, top, folders, tops))
+        return Measured(agreement, 1.0)
+    frequency = np.bincount(top, minlength=classes) / labels
+    chance = float(frequency[folder].mean())
+    return Measured(agreement, chance, _elsewhere(folder, top, frequency))
 
 
 def sampled(lengths: Sequence[int]) -> list[int]:
@@ -154,7 +154,7 @@ def warnings_of(measured: Measured, recorded: Agreement | None, where: str) -> t
     """
     share = f"the teacher's top class is the class of the folder for {measured.agreement}"
     if recorded is not None and recorded.labels >= FEWEST:
-        before = Measured(recorded, measured.chance, None).above_chance
+        before = Measured(recorded, measured.chance).above_chance
         if before > LOW and measured.is_below(DROP * before):
             return (
                 f"{where}: {share}, and was for {recorded} when they were made: this is another "
@@ -163,7 +163,7 @@ def warnings_of(measured: Measured, recorded: Agreement | None, where: str) -> t
     if not measured.is_below(LOW):
         return ()
     low = f"{where}: {share}, near chance ({100 * measured.chance:.1f} %)"
-    if measured.consistency is not None and measured.consistency > 2 * LOW:
+    if measured.elsewhere > LOW:
         return (
             f"{low}, although labels of one class agree with each other: classes or images are in "
             "another order than the teacher's; pass `class_map` with the teacher's order of the "
@@ -199,17 +199,18 @@ def _pairs(
     return both[folder >= 0]
 
 
-def _consistency(
-    folder: NDArray[np.int64],
-    top: NDArray[np.int64],
-    folders: NDArray[np.int64],
-    tops: NDArray[np.int64],
-) -> float | None:
-    """Share above chance of pairs within a folder class that have the same top class."""
-    _, cells = np.unique(np.stack([folder, top]), axis=1, return_counts=True)
-    pairs = int((folders * (folders - 1)).sum())
-    if not pairs:
-        return None
-    same = int((cells * (cells - 1)).sum()) / pairs
-    chance = int((tops * (tops - 1)).sum()) / (len(top) * (len(top) - 1))
-    return (same - chance) / max(1 - chance, 1e-9)
+def _elsewhere(
+    folder: NDArray[np.int64], top: NDArray[np.int64], frequency: NDArray[np.float64]
+) -> float:
+    """Share above chance of agreeing labels if classes are those that most labels name."""
+    both = np.stack([folder, top], axis=1)[np.argsort(folder, kind="stable")]
+    pairs, counts = np.unique(both[::2], axis=0, return_counts=True)
+    usual = np.full(len(frequency), -1, np.int64)
+    by_count = np.argsort(counts, kind="stable")
+    usual[pairs[by_count, 0]] = pairs[by_count, 1]  # the last, largest count stays
+    named, top = usual[both[1::2, 0]], both[1::2, 1]
+    named, top = named[named >= 0], top[named >= 0]
+    if not len(named):
+        return 0.0
+    chance = float(frequency[named].mean())
+    return (float((named == top).mean()) - chance) / max(1 - chance, 1e-9)
