@@ -58,8 +58,8 @@ class Measured:
         agreement: the counts.
         chance: share that would agree if labels and folders had nothing to do with each other, by
             their class frequencies.
-        elsewhere: share above chance of labels that agree once each folder stands for the class
-            that most of its labels name, found on the other half of the labels.
+        elsewhere: share above chance of labels that agree once folders and classes are matched
+            anew, one to one, by the other half of the labels.
     """
 
     agreement: Agreement
@@ -202,15 +202,22 @@ def _pairs(
 def _elsewhere(
     folder: NDArray[np.int64], top: NDArray[np.int64], frequency: NDArray[np.float64]
 ) -> float:
-    """Share above chance of agreeing labels if classes are those that most labels name."""
+    """Share above chance of agreeing labels if every folder is another class than its own.
+
+    On half of the labels, the pairs of folder and top class that occur most often are matched one
+    to one. The other half says whether that holds.
+    """
     both = np.stack([folder, top], axis=1)[np.argsort(folder, kind="stable")]
     pairs, counts = np.unique(both[::2], axis=0, return_counts=True)
-    usual = np.full(len(frequency), -1, np.int64)
-    by_count = np.argsort(counts, kind="stable")
-    usual[pairs[by_count, 0]] = pairs[by_count, 1]  # the last, largest count stays
-    named, top = usual[both[1::2, 0]], both[1::2, 1]
-    named, top = named[named >= 0], top[named >= 0]
-    if not len(named):
+    matched: dict[int, int] = {}
+    taken: set[int] = set()
+    for own, class_ in pairs[np.argsort(-counts, kind="stable")].tolist():
+        if own not in matched and class_ not in taken:
+            matched[own] = class_
+            taken.add(class_)
+    rest = both[1::2]
+    named = np.array([matched.get(own, -1) for own in rest[:, 0].tolist()], np.int64)
+    if not len(rest):
         return 0.0
-    chance = float(frequency[named].mean())
-    return (float((named == top).mean()) - chance) / max(1 - chance, 1e-9)
+    chance = float(np.where(named < 0, 0.0, frequency[named]).mean())
+    return (float((named == rest[:, 1]).mean()) - chance) / max(1 - chance, 1e-9)
