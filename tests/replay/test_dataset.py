@@ -254,7 +254,7 @@ def test_labels_that_cannot_be_trained_on_are_named(tmp_path, images) -> None:
     with Writer(tmp_path / "a.slc", Header(20, image_size=(scene.SIDE, scene.SIDE)), "dense") as w:
         w.add(labelled(0, None, None))
         w.add(bad)
-    dataset = ReplayDataset(tmp_path / "a.slc", images)
+    dataset = ReplayDataset(tmp_path / "a.slc", images, normalisation=NORMALISATION)
     assert len(dataset[0]) == 8
     with pytest.raises(DataError, match="batch 1: the label of sample 5 has NaN or infinite"):
         dataset[1]
@@ -280,7 +280,7 @@ class Lost(ReplayDataset):
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_batch_that_cannot_be_sent_ends_in_an_error(images, pool, start) -> None:
     """Not in a loader that waits for ever, not even a stock one."""
-    loader = loader_of(Lost(pool, images, normalisation=NORMALISATION), 2, start)
+    loader = loader_of(Lost(pool, images), 2, start)
     with pytest.raises(RuntimeError, match=r"DataLoader worker .*exited unexpectedly"):
         list(loader)
     with pytest.raises(ChildProcessError, match=r"/dev/shm.*fewer `workers`"):
