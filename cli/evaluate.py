@@ -67,6 +67,7 @@ def evaluate(
             workers=workers,
             device=device,
             progress=progress,
+            note=console.note,
         )
     if not first:
         return

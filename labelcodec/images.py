@@ -134,6 +134,23 @@ def image_sizes(
     return selected
 
 
+def check_depth(mode: str, path: Path) -> None:
+    """Refuse an image of more than 8 bits per channel, which Pillow turns white as RGB.
+
+    Args:
+        mode: Pillow's mode of the image.
+        path: its file.
+
+    Raises:
+        MismatchError: the image has more than 8 bits per channel.
+    """
+    if mode.startswith(("I", "F")):
+        raise MismatchError(
+            f"{path}: has more than 8 bits per pixel (mode {mode}): all above 255 would become "
+            "white; convert it to 8 bits"
+        )
+
+
 def _header_size(path: Path) -> tuple[int, int]:
     with needing_extra("reading the sizes of images"):
         from PIL import Image
@@ -141,6 +158,7 @@ def _header_size(path: Path) -> tuple[int, int]:
     try:
         check_regular(path, MismatchError, "an image")
         with Image.open(path) as image:
+            check_depth(image.mode, path)
             return image.height, image.width
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MismatchError(f"{path}: cannot read this image ({error})") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_
 from labelcodec.codecs.interface import Codec
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
-from labelcodec.errors import DataError, MismatchError
+from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import pack_names
+from labelcodec.label_space import looks_like_probabilities
 from labelcodec.reader import Reader
 from labelcodec.validation import validate
 
@@ -225,6 +227,7 @@ class Writer:
         """Buffer a batch; once the sample is complete, fit the tables and encode the buffer."""
         prepared = self.prepare(batch)
         if not self._added:
+            _warn_of_probabilities(batch)
             self._label_bytes = label_bytes(batch.labels)
             limit = sample_limit(self._label_bytes, self.codec.fit_labels)
             self._complete = limit if self.expected is None else self.expected
@@ -314,6 +317,19 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
         return replace(batch, labels=codec.prepare(batch.labels.expanded(), allow_nonfinite))
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
+
+
+def _warn_of_probabilities(batch: LabelBatch) -> None:
+    """Warn of labels that are called logits and look like probabilities."""
+    labels = batch.labels
+    if labels.space == "logits" and looks_like_probabilities(labels.expanded().value):
+        warnings.warn(
+            "the labels are probabilities, each row sums to 1, and are stored as logits: students "
+            "would be trained on a softmax of a softmax; use space='probabilities' in labels and "
+            "header, or store logits",
+            LabelcodecWarning,
+            stacklevel=4,
+        )
 
 
 def _order_added(reader: Reader) -> NDArray[np.int64]:

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labelcodec.binding.agreement import Agreement
+from labelcodec.binding.pixels import PixelSample
 from labelcodec.errors import FormatError
 from labelcodec.header import Header
 
@@ -29,6 +31,11 @@ headers = st.builds(
     mix=st.none() | st.sampled_from(["cutmix", "mixup"]),
     epochs=st.none() | st.integers(0, 2**63),
     source=st.none() | maps,
+    stems=st.none() | st.text(),
+    pixels=st.none() | st.builds(PixelSample, st.text(), st.binary(max_size=0)),
+    agreement=st.none() | st.builds(Agreement, st.integers(5, 9), st.integers(0, 5)),
+    license=st.none() | st.text(max_size=9),
+    note=st.none() | st.text(max_size=9),
     extra=st.dictionaries(st.sampled_from(["later", "much_later"]), plain),
 )
 
@@ -74,8 +81,47 @@ def test_a_missing_key(key):
         ({"source": "sre2l"}, "'source' is missing or not a dict"),
         ({"content": b"sha256"}, "'content' is missing or not a str"),
         ({"mix": 3}, "'mix' is missing or not a str"),
+        ({"license": 3}, "'license' is missing or not a str"),
+        ({"class_names": "abcdefghij"}, "'class_names' is missing or not a list"),
+        ({"class_names": ["a"] * 9}, "'class_names' is not 10 names"),
+        ({"class_names": [1] * 10}, "'class_names' is not 10 names"),
+        ({"class_names": ["a", "", "a", *[""] * 7]}, "'class_names' has a name twice"),
+        ({"agreement": {"labels": 3}}, "'agreement' is malformed"),
+        ({"agreement": {"labels": 3, "agreeing": 4}}, "'agreement' is malformed"),
+        ({"agreement": {"labels": True, "agreeing": 0}}, "'agreement' is malformed"),
+        ({"agreement": {"labels": 3, "agreeing": -1}}, "'agreement' is malformed"),
+        ({"agreement": 1}, "'agreement' is missing or not a dict"),
+        ({"pixels": {"digest": "ab", "colours": b"x"}}, "'pixels' is malformed"),
+        ({"pixels": {"digest": "ab", "colours": bytes(48 * 17)}}, "'pixels' is malformed"),
+        ({"pixels": {"digest": 3, "colours": b""}}, "'pixels' is malformed"),
+        ({"pixels": {"digest": "ab"}}, "'pixels' is malformed"),
     ],
 )
 def test_a_wrong_value(change, message):
     with pytest.raises(FormatError, match=message):
         Header.from_map(GOOD | change, "file")
+
+
+def test_names_of_classes_round_trip():
+    header = Header(3, class_names=("b", "", "\u00e9"))
+    assert Header.from_map(msgpack.unpackb(msgpack.packb(header.to_map())), "file") == header
+
+
+def test_every_wrong_descriptive_key_is_refused_by_the_reference_decoder():
+    """Clauses H-2 and H-7 to H-9."""
+    from spec.reference_decoder.container import read_header
+    from spec.reference_decoder.primitives import Invalid
+
+    header = Header(3).to_map()
+    read_header(msgpack.packb(header | {"class_names": ["a", "", ""]}))
+    for wrong in (
+        {"class_names": ["a", "b"]},
+        {"class_names": ["a", "a", ""]},
+        {"agreement": {"labels": 1, "agreeing": 2}},
+        {"agreement": {"labels": 1}},
+        {"pixels": {"digest": "", "colours": b"x"}},
+        {"pixels": {"digest": b"", "colours": b""}},
+        {"note": 1},
+    ):
+        with pytest.raises(Invalid):
+            read_header(msgpack.packb(header | wrong))

@@ -189,6 +189,26 @@ def folder_classes(
     return np.array([index_of[same_name(name)] for name in folders], np.int64)
 
 
+def folder_notes(folders: Sequence[str], where: str, *, mapped: bool = False) -> tuple[str, ...]:
+    """Notes on class folders that are seldom meant as they are listed, a sentence each.
+
+    Args:
+        folders: names of the class folders, in the order of the listing.
+        where: the image folder.
+        mapped: whether a class map says which class each folder is.
+    """
+    notes = [
+        f"{where}: the hidden folder {name!r} holds an image and is listed as class {i}; move it "
+        "away if it is no class"
+        for i, name in enumerate(folders)
+        if name.startswith(".")
+    ]
+    numbered = None if mapped else numbered_out_of_order(folders)
+    if numbered is not None:
+        notes.append(f"{where}: {numbered}")
+    return tuple(notes)
+
+
 def numbered_out_of_order(folders: Sequence[str]) -> str | None:
     """A note on class folders that are numbers in the order of text (0, 1, 10, 11, 2); else None.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from labelcodec.binding.class_map import as_class_map
+from labelcodec.binding.class_map import as_class_map, folder_notes
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import ConfigError
 from labelcodec.images import list_images
@@ -35,6 +36,7 @@ def evaluate(
     workers: int = 0,
     device: str | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> Scores:
     """Evaluate a student on an image folder.
 
@@ -57,6 +59,7 @@ def evaluate(
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
         progress: called with images done and total images.
+        note: called with notes for the user.
 
     Returns:
         Accuracy, loss and agreement with the teacher.
@@ -78,6 +81,7 @@ def evaluate(
             workers=workers,
             device=device,
             progress=progress,
+            note=note,
         )
         return scores
     if image_size is None:
@@ -117,6 +121,7 @@ def evaluate_runs(
     workers: int = 0,
     device: str | None = None,
     progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
 ) -> list[tuple[Path, Scores]]:
     """Evaluate the students of training runs.
 
@@ -132,6 +137,7 @@ def evaluate_runs(
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
         progress: called with images done and total images, over all students.
+        note: called in the first process with notes for the user.
 
     Returns:
         (run folder, scores) for each run, in order.
@@ -145,6 +151,11 @@ def evaluate_runs(
     results = []
     with process(device) as this_process:
         students = [load_student(folder) for folder in runs]
+        mapped = class_map is not None or all(run.class_names for run, _ in students)
+        listing = list_images(images)
+        for line in folder_notes(listing.classes, str(images), mapped=mapped):
+            if this_process.first:
+                note(line)
         for i, (folder, (run, model)) in enumerate(zip(runs, students, strict=True)):
             evaluation_images = EvaluationImages(
                 images,

@@ -43,17 +43,21 @@ def check_labels(
     return measured.agreement, tuple(notes)
 
 
-def enlargement_note(sizes: NDArray[np.int32], size: tuple[int, int]) -> str | None:
-    """A note on images that are smaller than the teacher's input; None if most are not.
+def enlargement_notes(
+    sizes: NDArray[np.int32], size: tuple[int, int], where: str
+) -> tuple[str, ...]:
+    """A note on images that are smaller than the teacher's input; none if most are not.
 
     Args:
         sizes: (N, 2) heights and widths of the images in pixels.
         size: height, width of the teacher's input.
+        where: the image folder.
     """
     height, width = np.median(sizes, axis=0).astype(int)
     if height >= size[0] or width >= size[1]:
-        return None
+        return ()
     return (
-        f"the images, most of {height} x {width} pixels, are enlarged to the teacher's input of "
-        f"{size[0]} x {size[1]}; pass `image_size` if it was trained on such images as they are"
+        f"{where}: the images, most of {height} x {width} pixels, are enlarged to the teacher's "
+        f"input of {size[0]} x {size[1]}; pass `image_size` if it was trained on such images as "
+        "they are",
     )

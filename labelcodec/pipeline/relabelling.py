@@ -20,7 +20,7 @@ from labelcodec.binding.class_map import (
     ClassMap,
     as_class_map,
     folder_classes,
-    numbered_out_of_order,
+    folder_notes,
 )
 from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
 from labelcodec.codecs import registry
@@ -31,7 +31,7 @@ from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
-from labelcodec.pipeline.label_check import check_labels, enlargement_note
+from labelcodec.pipeline.label_check import check_labels, enlargement_notes
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
 from labelcodec.pipeline.teacher import Teacher, load_teacher
@@ -153,10 +153,12 @@ def relabel(
         report_progress = progress if this_process.first else None
         sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
         height_width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        numbered = None if mapped else numbered_out_of_order(listing.classes)
-        for line in (enlargement_note(sizes, height_width), numbered):
-            if line is not None and this_process.first:
-                note(f"{listing.root}: {line}")
+        for line in (
+            *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
+            *enlargement_notes(sizes, height_width, str(listing.root)),
+        ):
+            if this_process.first:
+                note(line)
         spec = AugmentationSpec(
             seed, len(listing), batch_size, height_width, pack_sizes(sizes), **augmentation
         )

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from labelcodec.augmentation.mix import Mix, mix_images
 from labelcodec.batch import CompactLabels
 from labelcodec.binding.agreement import Measured, warnings_of
-from labelcodec.binding.class_map import as_class_map, numbered_out_of_order
+from labelcodec.binding.class_map import as_class_map, folder_notes
 from labelcodec.binding.folder import ClassMapLike, class_of_image
 from labelcodec.checks import check_normalisation
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
@@ -200,11 +200,12 @@ class ReplayDataset(Dataset[ReplayBatch]):
         self.bound = folder.bound
         for line in folder.notes:
             note(line)
-        numbered = numbered_out_of_order(listing.classes)
-        if numbered is not None and self.class_names is None:
-            note(f"{listing.root}: {numbered}")
         if not folder.bound:
-            for line in self.agreement_warnings(self.agreement()):
+            mapped = self.class_names is not None
+            for line in (
+                *folder_notes(listing.classes, str(listing.root), mapped=mapped),
+                *self.agreement_warnings(self.agreement()),
+            ):
                 note(line)
 
     @property

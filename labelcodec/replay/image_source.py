@@ -18,7 +18,7 @@ from PIL import Image
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
 from labelcodec.files.regular import check_regular
-from labelcodec.images import ImageListing, image_sizes
+from labelcodec.images import ImageListing, check_depth, image_sizes
 from labelcodec.progress import Progress
 
 MAGIC = b"labelcodec pixels 1\n"
@@ -45,6 +45,7 @@ class ImageFiles:
         try:
             check_regular(path, MismatchError, "an image")
             with Image.open(path) as image:
+                check_depth(image.mode, path)
                 return image.convert("RGB")
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             reason = getattr(error, "strerror", None) or str(error).partition(" '")[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 from labelcodec.annotation import Facts
 from labelcodec.binding.agreement import measure, sampled, warnings_of
-from labelcodec.binding.class_map import numbered_out_of_order
+from labelcodec.binding.class_map import folder_notes
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.codecs import registry
 from labelcodec.errors import DumpError
@@ -123,7 +123,10 @@ def encode(
     )
     notes = [f"image order: {info.image_order}", *info.notes]
     if info.classes_guessed:
-        notes.append(f"the dump does not record the number of classes: assumed {info.classes}")
+        notes.append(
+            f"the dump does not record the number of classes: assumed {info.classes}; pass "
+            "`classes` if the teacher has another number"
+        )
     notes += [*folder_notes, *_missing(header, target)]
     return replace(report, notes=(*notes, *report.notes))
 
@@ -167,9 +170,7 @@ def _bound(
     own = class_of_image(listing, header.class_names, header.classes)
     measured = measure(batches, own, header.classes, header.image_size)
     notes = [*warnings_of(measured, None, where)]
-    numbered = numbered_out_of_order(listing.classes)
-    if numbered is not None and class_map is None:
-        notes.append(f"{where}: {numbered}")
+    notes += folder_notes(listing.classes, where, mapped=class_map is not None)
     return replace(header, agreement=measured.agreement), notes
 
 

@@ -251,7 +251,9 @@ def test_another_folder(tmp_path, pool) -> None:
 def test_labels_that_cannot_be_trained_on_are_named(tmp_path, images) -> None:
     bad = labelled(1, None, None)
     bad.labels.value[5, 3] = np.nan
-    with Writer(tmp_path / "a.slc", Header(20, image_size=(scene.SIDE, scene.SIDE)), "dense") as w:
+    known = {"normalisation": scene.AS_THEY_ARE, **scene.belongs(images)}
+    header = Header(20, image_size=(scene.SIDE, scene.SIDE), **known)
+    with Writer(tmp_path / "a.slc", header, "dense") as w:
         w.add(labelled(0, None, None))
         w.add(bad)
     dataset = ReplayDataset(tmp_path / "a.slc", images, normalisation=NORMALISATION)

@@ -1,0 +1,143 @@
+"""The options and the command that say what labels belong to and how they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import labelcodec
+from tests.cli.call import call
+from tests.pipeline import scene
+
+FACTS = (
+    *("--image-size", 224, "--mean", 0.5, 0.4, 0.3, "--std", 1, 1, 2, "--note", "text"),
+    *("--interpolation", "bicubic", "--teacher-name", "resnet18", "--license", "CC0"),
+)
+NORMALISATION = {"mean": [0.5, 0.4, 0.3], "std": [1.0, 1.0, 2.0]}
+
+
+def told(path: str) -> tuple[object, ...]:
+    header = labelcodec.open(path).header
+    names = ("image_size", "normalisation", "interpolation", "teacher", "license", "note")
+    return tuple(getattr(header, name) for name in names)
+
+
+ALL = ((224, 224), NORMALISATION, "bicubic", {"name": "resnet18"}, "CC0", "text")
+
+
+def test_encode_records_every_fact(capsys, workplace) -> None:
+    found = call(capsys, "encode", "dump", "new.slc", *FACTS, "--json").json()
+    assert told("new.slc") == ALL
+    assert found["header"]["license"] == "CC0"
+
+
+def test_annotate_records_every_fact(capsys, workplace) -> None:
+    found = call(capsys, "annotate", "labels.slc", *FACTS)
+    assert found == (0, "labels.slc: annotated\n", "")
+    assert told("labels.slc") == ALL
+    assert call(capsys, "compare", "labels.slc", "dump").status == 0
+    assert (
+        call(capsys, "annotate", "labels.slc", *FACTS).out == "labels.slc: said all this already\n"
+    )
+    found = call(capsys, "annotate", "labels.slc", "--image-size", 9, "--json")
+    assert (found.status, found.out) == (1, "")
+    assert found.err.endswith(
+        "says that image size is (224, 224), not (9, 9); pass --force to replace it\n"
+    )
+    assert call(capsys, "annotate", "labels.slc", "--image-size", 9, "--force", "--json").json()[
+        "files"
+    ] == ["labels.slc"]
+
+
+def test_annotate_takes_shards(capsys, workplace) -> None:
+    found = call(capsys, "annotate", "shard-*.slc", "--note", "text", "--json").json()
+    assert found["files"] == ["shard-0.slc", "shard-1.slc"]
+    assert labelcodec.open("shard-*.slc").header.note == "text"
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "message"),
+    [
+        ((), 2, "there is nothing to add"),
+        (("--mean", 0, 0, 0), 2, "--mean and --std go together"),
+        (("--class-map", "none"), 2, "there is no such class map"),
+        (("--images", "none"), 1, "none: no such image folder"),
+    ],
+)
+def test_mistakes_of_annotate_end_in_one_line(capsys, workplace, args, status, message) -> None:
+    found = call(capsys, "annotate", "labels.slc", *args)
+    assert (found.status, found.out, found.err.count("\n")) == (status, "", 1)
+    assert message in found.err
+
+
+def test_facts_are_not_for_containers(capsys, workplace) -> None:
+    found = call(capsys, "encode", "labels.slc", "b.slc", "--codec", "dense", "--teacher-name", "x")
+    assert found.status == 2
+    assert (
+        "--teacher-name is for dumps, labels.slc is a file; see `labelcodec annotate`" in found.err
+    )
+
+
+def test_unbound_labels_are_told_with_flags(capsys, workplace) -> None:
+    err = call(capsys, "encode", "dump", "new.slc").err
+    assert "pass --images, or add the folder later with `labelcodec annotate new.slc`" in err
+    assert "pass --image-size, --mean and --std, --interpolation, or add them later" in err
+
+
+def test_a_class_map_from_relabel_to_evaluate(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"))
+    scene.images(Path("validation"), seed=1)
+    scene.weights(Path("teacher.safetensors"))
+    for i in range(scene.CLASSES):  # the folders no longer sort as the teacher's classes do
+        for root in ("images", "validation"):
+            Path(root, f"class{i:02}").rename(Path(root, f"c{(5 * i + 3) % 6}"))
+    Path("names.txt").write_text("".join(f"c{(5 * i + 3) % 6}\n" for i in range(scene.CLASSES)))
+    teacher = ("--teacher", scene.SMALL, "--weights", "teacher.safetensors", "--image-size", 8)
+    usual = ("--epochs", 8, "--batch-size", 4, "--mix", "none", "--no-crop", "--device", "cpu")
+    mean, std = scene.NORMALISATION["mean"], scene.NORMALISATION["std"]
+    relabel = (*teacher, *usual, "--mean", *mean, "--std", *std)
+    wrong = call(capsys, "relabel", "images", "wrong.slc", *relabel)
+    assert (
+        "classes or images are in another order than the teacher's; pass --class-map" in wrong.err
+    )
+    right = call(capsys, "relabel", "images", "l.slc", *relabel, "--class-map", "names.txt")
+    assert (right.status, right.err) == (0, "")
+    model = ("--set", f"model={scene.SMALL}", "--set", "epochs=20", "--set", "learning_rate=0.01")
+    found = call(
+        capsys, "train", "l.slc", "images", "run", *model, "--device", "cpu", "--json"
+    ).json()
+    assert found["agreement"]["agreeing"] > 0.8 * found["agreement"]["labels"]
+    scores = call(capsys, "evaluate", "validation", "run", "--json").json()["run"]
+    assert scores["top1"] > 0.7
+    Path("validation/c0").rename("validation/zero")
+    found = call(capsys, "evaluate", "validation", "run")
+    assert "has a class 'zero', the student none of that name" in found.err
+    names = Path("names.txt").read_text().splitlines()
+    Path("names.json").write_text(
+        str([name.replace("c0", "zero") for name in names]).replace("'", '"')
+    )
+    again = call(capsys, "evaluate", "validation", "run", "--class-map", "names.json", "--json")
+    assert again.json()["run"] == scores
+    Path("names.txt").write_text("\n".join(reversed(names)))
+    found = call(capsys, "evaluate", "images", "run", "--class-map", "names.txt")
+    assert "in the class map it is class" in found.err
+
+
+def test_changed_images_need_a_word(capsys, tmp_path, monkeypatch) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"))
+    scene.weights(Path("teacher.safetensors"))
+    scene.relabel(Path("images"), Path("teacher.safetensors"), Path("l.slc"))
+    for path in Path("images").rglob("*.png"):
+        Image.open(path).convert("P").convert("RGB").save(path)
+    args = ("train", "l.slc", "images", "run", "--set", f"model={scene.SMALL}", "--set", "epochs=1")
+    found = call(capsys, *args)
+    assert found.status == 1
+    assert "of 255 grey levels" in found.err
+    found = call(capsys, *args, "--allow-changed-images")
+    assert found.status == 0
+    assert "images were changed: the colours of the pictures differ by up to" in found.err
