@@ -180,7 +180,7 @@ def dump(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _three(name: str, above: float, default: Any, help_text: str) -> Callable[..., Any]:
+def _three(name: str, above: float, help_text: str) -> Callable[..., Any]:
     def check(context: click.Context, option: click.Parameter, values: Any) -> Any:
         if values is not None and not all(above < value < math.inf for value in values):
             text = " ".join(map(str, values))
@@ -192,17 +192,15 @@ def _three(name: str, above: float, default: Any, help_text: str) -> Callable[..
         name,
         metavar="R G B",
         type=(float, float, float),
-        default=default,
-        show_default=default is not None,
         callback=check,
         help=help_text,
     )
 
 
-def normalisation(mean: Any = None, std: Any = None) -> Callable[..., Any]:
-    """Add --mean and --std, the normalisation of network inputs, with the given defaults."""
-    first = _three("--mean", -math.inf, mean, "Mean per channel of inputs in 0..1.")
-    second = _three("--std", 0, std, "Standard deviation per channel of inputs in 0..1.")
+def normalisation(default: str = "") -> Callable[..., Any]:
+    """Add --mean and --std, the normalisation of network inputs; the text says their default."""
+    first = _three("--mean", -math.inf, f"Mean per channel of inputs in 0..1{default}.")
+    second = _three("--std", 0, f"Standard deviation per channel of inputs in 0..1{default}.")
     return lambda command: first(second(command))
 
 

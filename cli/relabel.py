@@ -9,7 +9,7 @@ import click
 
 from . import console, options, render
 
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
 
 @click.command()
@@ -32,6 +32,11 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     "--classes",
     type=click.IntRange(min=1),
     help="Number of classes of the teacher; by default that of the folder.",
+)
+@click.option(
+    "--output",
+    metavar="KEY|INDEX",
+    help="Which of a teacher's several outputs are its logits; by default `logits` or the first.",
 )
 @options.class_map
 @click.option(
@@ -67,9 +72,8 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
     "--image-size",
     metavar="PIXELS",
     type=click.IntRange(min=1),
-    default=224,
-    show_default=True,
-    help="Height and width of the teacher's input.",
+    help="Height and width of the teacher's input; by default those of its own configuration, as "
+    "timm's and torchvision's models have, or else 224.",
 )
 @click.option(
     "--scale",
@@ -120,11 +124,9 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 @click.option(
     "--interpolation",
     type=options.interpolation,
-    default="bilinear",
-    show_default=True,
-    help="Interpolation of resized crops.",
+    help="Interpolation of resized crops; by default the teacher's own, or else bilinear.",
 )
-@options.normalisation(**IMAGENET)
+@options.normalisation("; by default the teacher's own, or else ImageNet's")
 @click.option(
     "--precision",
     type=click.Choice(("float16", "bfloat16", "float32")),
@@ -150,8 +152,8 @@ def relabel(
     teacher: str,
     classes: int | None,
     mix: str,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
     json_: bool,
     **more: Any,
 ) -> None:
@@ -174,9 +176,12 @@ def relabel(
       torchrun --nproc-per-node 2 -m labelcodec relabel images shards.slc --teacher model.pt \\
         --image-size 32 --epochs 10
     """
+    from dataclasses import replace
+
     from labelcodec.errors import ShapeError
     from labelcodec.images import list_images
     from labelcodec.pipeline.distributed import rank
+    from labelcodec.pipeline.preprocessing import USUAL
     from labelcodec.pipeline.relabelling import relabel as run
     from labelcodec.pipeline.threads import torch_threads
 
@@ -194,6 +199,7 @@ def relabel(
                 teacher,
                 classes=classes,
                 normalisation=options.normalised(mean, std),
+                usual=replace(USUAL, normalisation=IMAGENET),
                 scale=None if more.pop("no_crop") else scale,
                 mix=None if mix == "none" else mix,
                 operations=operations,

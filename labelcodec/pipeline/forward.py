@@ -7,10 +7,17 @@ from torch import nn
 
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline.distributed import is_loss
+from labelcodec.pipeline.model_output import logits_of
 from labelcodec.replay.loading import is_worker_death
 
 
-def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> torch.Tensor:
+def forward(
+    model: nn.Module,
+    inputs: torch.Tensor,
+    classes: int,
+    who: str,
+    output: str | int | None = None,
+) -> torch.Tensor:
     """Run a model on a batch of images.
 
     Args:
@@ -18,15 +25,16 @@ def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> t
         inputs: (B, 3, H, W) float images, normalised and on the model's device.
         classes: C.
         who: name of the model in error messages.
+        output: key or position of the logits among several outputs, see `logits_of`.
 
     Returns:
         (B, C) logits, in the dtype that the model returns.
 
     Raises:
-        MismatchError: the model fails on such images, or does not return a (B, C) tensor.
+        MismatchError: the model fails on such images, or does not return (B, C) logits.
     """
     try:
-        logits = model(inputs)
+        returned = model(inputs)
     except MemoryError:
         raise
     except Exception as error:
@@ -34,11 +42,4 @@ def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> t
             raise
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         raise MismatchError(f"{who} fails on {tuple(inputs.shape)} images: {reason}") from error
-    if not isinstance(logits, torch.Tensor):
-        raise MismatchError(f"{who} gave a {type(logits).__name__}, expected a tensor of logits")
-    if logits.shape != (len(inputs), classes):
-        raise MismatchError(
-            f"{who} gave {tuple(logits.shape)} for {len(inputs)} images, expected "
-            f"({len(inputs)}, {classes}): one logit per class"
-        )
-    return logits
+    return logits_of(returned, (len(inputs), classes), who, output)

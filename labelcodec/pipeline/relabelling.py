@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes
+from labelcodec.pipeline.preprocessing import (
+    USUAL,
+    Preprocessing,
+    own_preprocessing,
+    resolved,
+)
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
 from labelcodec.pipeline.teacher import Teacher, load_teacher
@@ -70,15 +76,17 @@ def relabel(
     *,
     weights: Path | str | None = None,
     weights_key: str | None = None,
+    output: str | int | None = None,
     classes: int | None = None,
     class_map: ClassMapLike | None = None,
     epochs: int = 300,
     keep: float = 1.0,
     codec: str = "dense",
     batch_size: int = 128,
-    image_size: int | tuple[int, int] = 224,
-    interpolation: str = "bilinear",
+    image_size: int | tuple[int, int] | None = None,
+    interpolation: str | None = None,
     normalisation: Mapping[str, Any] | None = None,
+    usual: Preprocessing = USUAL,
     autocast: str | None = None,
     precision: Precision = "float16",
     seed: int = 0,
@@ -107,6 +115,8 @@ def relabel(
         weights: file of the teacher's weights; None for a module or a model that includes them.
         weights_key: where in that file the weights are, such as 'state_dict_ema'; None for the
             usual places.
+        output: key or position of the logits, for a teacher that returns a dict, a tuple or an
+            object; None for the usual ones, such as 'logits' and the first.
         classes: C of the teacher; default: the number of classes of the folder or the class map.
         class_map: the teacher's classes, see `as_class_map`, where they are not the sorted class
             folders. It is stored in the header.
@@ -114,10 +124,13 @@ def relabel(
         keep: share of the batches to label, above 0 and up to 1.
         codec: a codec spec.
         batch_size: images per batch.
-        image_size: height and width of the teacher's input, in pixels.
+        image_size: height and width of the teacher's input, in pixels. None takes that of the
+            teacher's own configuration, which timm's and torchvision's models have, or else of
+            `usual`. The same holds for the next two.
         interpolation: 'bilinear' or 'bicubic' resizing of crops.
-        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1; None for inputs in
-            0..1. (The command's default is that of ImageNet.)
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
+        usual: settings for teachers without a configuration: 224 pixels, bilinear, inputs in 0..1.
+            (The command's normalisation is that of ImageNet.)
         autocast: 'float16' or 'bfloat16' for mixed-precision inference; None for float32.
         precision: dtype to which logits are rounded: 'float16', 'bfloat16' or 'float32'.
         seed: seed of image order and augmentation, 0..2^64 - 1.
@@ -146,14 +159,28 @@ def relabel(
             classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             this_process.device,
             weights_key=weights_key,
-            normalisation=normalisation,
+            output=output,
+            normalisation=None,
             autocast=autocast,
             precision=precision,
         )
         report_progress = progress if this_process.first else None
         sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
-        height_width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        name = str(loaded_teacher.facts["name"])
+        settings, own_notes = resolved(
+            Preprocessing(
+                (image_size, image_size) if isinstance(image_size, int) else image_size,
+                interpolation,
+                normalisation,
+            ),
+            own_preprocessing(loaded_teacher.model, name),
+            usual,
+            name,
+        )
+        loaded_teacher = replace(loaded_teacher, normalisation=settings.normalisation)
+        height_width = settings.image_size or (224, 224)
         for line in (
+            *own_notes,
             *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
             *enlargement_notes(sizes, height_width, str(listing.root)),
         ):
@@ -172,7 +199,7 @@ def relabel(
             epochs=epochs,
             keep=keep,
             codec=codec,
-            interpolation=interpolation,
+            interpolation=settings.interpolation or "bilinear",
             workers=workers,
             resume=resume,
             force=force,

@@ -34,6 +34,7 @@ class Teacher:
         autocast: 'float16' or 'bfloat16' for torch's mixed-precision inference; None for float32.
         precision: dtype to which logits are rounded: 'float16', 'bfloat16' or 'float32'.
         facts: the model's name, its autocast dtype and the SHA-256 of its weights, for the header.
+        output: key or position of the logits among the model's outputs; None for the usual ones.
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class Teacher:
     autocast: str | None
     precision: Precision
     facts: Mapping[str, Any]
+    output: str | int | None = None
 
     @torch.inference_mode()
     def label(self, images: torch.Tensor, mixed: Mix | None) -> Labels:
@@ -62,7 +64,8 @@ class Teacher:
         inputs = mix_images(normalise(images.to(self.device), self.normalisation), mixed)
         dtype = AUTOCAST.get(self.autocast or "", torch.float32)
         with torch.autocast(self.device.type, dtype, enabled=self.autocast is not None):
-            logits = forward(self.model, inputs, self.classes, f"the teacher {self.facts['name']}")
+            who = f"the teacher {self.facts['name']}"
+            logits = forward(self.model, inputs, self.classes, who, self.output)
         return Labels(self.classes, self._rounded(logits), precision=self.precision)
 
     def _rounded(self, logits: torch.Tensor) -> NDArray[Any]:
@@ -86,6 +89,7 @@ def load_teacher(
     device: torch.device,
     *,
     weights_key: str | None = None,
+    output: str | int | None = None,
     normalisation: Mapping[str, Any] | None,
     autocast: str | None,
     precision: Precision,
@@ -99,6 +103,7 @@ def load_teacher(
         classes: C.
         device: device to run on.
         weights_key: where in that file the weights are, see `weights.load_weights`.
+        output: key or position of the logits among the model's outputs, see `logits_of`.
         normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
         autocast: 'float16', 'bfloat16' or None, see `Teacher`.
         precision: dtype to which logits are rounded, see `Teacher`.
@@ -122,7 +127,9 @@ def load_teacher(
                 facts["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
         if weights_key is not None:
             facts["weights_key"] = weights_key
-    return Teacher(model, classes, device, normalisation, autocast, precision, facts)
+    if output is not None:
+        facts["output"] = output
+    return Teacher(model, classes, device, normalisation, autocast, precision, facts, output)
 
 
 def _state_digest(model: nn.Module) -> str:

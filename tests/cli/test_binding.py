@@ -104,7 +104,7 @@ def test_a_class_map_from_relabel_to_evaluate(capsys, tmp_path, monkeypatch) -> 
     )
     right = call(capsys, "relabel", "images", "l.slc", *relabel, "--class-map", "names.txt")
     assert (right.status, right.err) == (0, "")
-    model = ("--set", f"model={scene.SMALL}", "--set", "epochs=20", "--set", "learning_rate=0.01")
+    model = ("--set", f"model={scene.SMALL}", "--set", "epochs=6", "--set", "learning_rate=0.03")
     found = call(
         capsys, "train", "l.slc", "images", "run", *model, "--device", "cpu", "--json"
     ).json()
