@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.binding.names import same_name
 from labelcodec.errors import DumpError
 from labelcodec.images import ImageListing
 
@@ -31,7 +32,7 @@ def match_images(root: Path, files: Sequence[str], listing: ImageListing) -> NDA
     stems: dict[str, int] = {}
     for at, path in enumerate(listing.paths):
         folder, _, name = path.rpartition("/")
-        stem = f"{folder}/{name.partition('.')[0]}"
+        stem = same_name(f"{folder}/{name.partition('.')[0]}")
         if stem in stems:
             raise DumpError(
                 f"{listing.paths[stems[stem]]} and {path} in the image folder share the label file "
@@ -41,7 +42,7 @@ def match_images(root: Path, files: Sequence[str], listing: ImageListing) -> NDA
     image = np.empty(len(files), np.int64)
     taken: dict[int, str] = {}
     for at, file in enumerate(files):
-        parts = file.removesuffix(SUFFIX).split("/")
+        parts = same_name(file.removesuffix(SUFFIX)).split("/")
         suffixes = ("/".join(parts[cut:]) for cut in range(len(parts) - 1))
         match = next((stems[stem] for stem in suffixes if stem in stems), None)
         if match is None:
@@ -56,7 +57,8 @@ def match_images(root: Path, files: Sequence[str], listing: ImageListing) -> NDA
         missing = next(path for at, path in enumerate(listing.paths) if at not in taken)
         raise DumpError(
             f"{root}: no label file for {missing}; the image folder has {len(listing)} images, "
-            f"the dump {len(files)} files"
+            f"the dump {len(files)} files. Leave out `images` to encode a part: its labels find "
+            "their images by name"
         )
     return image
 

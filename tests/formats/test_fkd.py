@@ -59,6 +59,16 @@ def test_fkd_and_its_image_folder(tmp_path):
         open_dump(root, images=folder, classes=12)
 
 
+def test_names_in_another_unicode_form(tmp_path):
+    root = fkd_dump(tmp_path / "dump", "hard", names=("n01/e\u0301.tar", "n01/f.tar"))
+    folder = tmp_path / "images"
+    (folder / "n01").mkdir(parents=True)
+    for name in ("\u00e9.png", "f.png"):
+        Image.new("RGB", (300, 250)).save(folder / "n01" / name)
+    dump = open_dump(root, images=folder, classes=12)
+    assert dump.info.names == ("n01/f.tar", "n01/e\u0301.tar")  # in the folder's order
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
