@@ -160,8 +160,12 @@ def _child(
     connection.send(report)
 
 
+class OvertimeError(Exception):
+    """A case takes too long; of no type that the library could catch."""
+
+
 def _alarm(*_: object) -> None:
-    raise TimeoutError
+    raise OvertimeError
 
 
 def _resident() -> int:
@@ -176,7 +180,7 @@ def _try(suite: Suite, data: Any, name: str, report: Report) -> str:
     start = time.process_time()
     try:
         outcome = suite.use(data)
-    except TimeoutError:
+    except OvertimeError:
         outcome = "hang"
         report.hangs.append(name)
     except MemoryError:

@@ -34,7 +34,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "layout": (*LAYOUTS.names(), None),
     "loader_seed": (0, 42, -1, 1 << 70, None),
     "label_type": ("hard", "smoothing", "MS", "MR", "logits", "probabilities", None),
-    "classes": (1, 4, 12, 1000, 1 << 14, 1 << 40, None),
+    "classes": (1, 4, 12, 1000, 4096, 1 << 40, None),
     "epochs_range": ((0, 1), (0, 2), (1, 3), (5, 9), (0, 1 << 40), None),
     "image_order": (True, None),
 }
