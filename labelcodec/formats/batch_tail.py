@@ -70,7 +70,7 @@ def parse_tail(parts: Sequence[Any], size: int, types: dict[str, Any], file: Pat
     if rest:
         shuffle = _integers(rest.pop(0), "patch_shuffle", (size, 2, 2), types, file)
         if shuffle.any():
-            _fail(file, "records shuffled patches (EDC's option shuffle-patch), which cannot be stored")
+            _fail(file, "shuffles patches (EDC's option shuffle-patch), which cannot be stored")
     if rest:
         _fail(file, f"holds {len(rest)} parts more than those of any known layout")
     return BatchTail(value, index, image_index)

@@ -30,7 +30,7 @@ _COMPRESSED = {
     b"\x1f\x8b": ("a gzip", "tar -xzf"),
     b"BZh": ("a bzip2", "tar -xjf"),
     b"\xfd7zXZ\0": ("an xz", "tar -xJf"),
-    b"\x28\xb5\x2f\xfd": ("a zstd", "tar --zstd -xf"),
+    b"\x28\xb5\x2f\xfd": ("a zstd", "tar -I zstd -xf"),
 }
 
 

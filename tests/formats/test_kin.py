@@ -101,7 +101,7 @@ class TestRecordedImages:
     def test_shuffled_patches(self, tmp_path):
         shuffled = torch.ones(6, 2, 2).int()
         root = kin(tmp_path / "dump", lambda x, i: [*with_images(x, i), shuffled[: len(i)]])
-        with pytest.raises(DumpError, match=r"shuffled patches \(EDC's --shuffle-patch\)"):
+        with pytest.raises(DumpError, match=r"shuffles patches \(EDC's option shuffle-patch\)"):
             open_dump(root)
         root = kin(tmp_path / "more", lambda x, i: [*with_patches(x, i), None])
         with pytest.raises(DumpError, match="1 parts more than those of any known layout"):

@@ -256,7 +256,7 @@ def test_labels_that_cannot_be_trained_on_are_named(tmp_path, images) -> None:
     with Writer(tmp_path / "a.slc", header, "dense") as w:
         w.add(labelled(0, None, None))
         w.add(bad)
-    dataset = ReplayDataset(tmp_path / "a.slc", images, normalisation=NORMALISATION)
+    dataset = ReplayDataset(tmp_path / "a.slc", images)
     assert len(dataset[0]) == 8
     with pytest.raises(DataError, match="batch 1: the label of sample 5 has NaN or infinite"):
         dataset[1]
