@@ -21,6 +21,7 @@ from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_
 from labelcodec.codecs.interface import Codec
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
+from labelcodec.container.partial_reader import StoredBatch
 from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import pack_names
@@ -217,6 +218,11 @@ class Writer:
         self._records.add_batch(
             payload, side=0, samples=len(batch), number=batch.number, epoch=batch.epoch
         )
+
+    def copy(self, batch: StoredBatch) -> None:
+        """Add a batch that another file holds, encoded with the same tables."""
+        payload, samples, number, epoch = batch
+        self._records.add_batch(payload, side=0, samples=samples, number=number, epoch=epoch)
 
     def close(self) -> None:
         """Write the buffered batches, the index and the trailer, and rename the file."""

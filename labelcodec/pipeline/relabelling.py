@@ -30,6 +30,7 @@ from labelcodec.image_names import cheap
 from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
+from labelcodec.pipeline.earlier_run import EarlierRun, shard_paths
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes
 from labelcodec.pipeline.preprocessing import (
@@ -288,18 +289,28 @@ def relabel_listing(
 
     def label(batch_numbers: Sequence[int], last: int) -> Iterator[LabelBatch]:
         """Label batches; the last of them is number `last` of `total` for this process."""
-        for i, batch in enumerate(label_batches(teacher, seeded_batches, batch_numbers, workers)):
+        due = [number for number in batch_numbers if number not in earlier]
+        labelled = label_batches(teacher, seeded_batches, due, workers)
+        for i, number in enumerate(batch_numbers):
+            batch = earlier[number] if number in earlier else next(labelled)
             if progress is not None:
                 progress(last - len(batch_numbers) + i + 1, total)
             yield batch
 
+    is_first = this_process.first
+    earlier = EarlierRun(target, files, header, codec, resume=resume, first=is_first)
     opened: AbstractContextManager[Writer | None] = nullcontext()
     if not (resume and path.exists()):
         names = listing.paths if cheap(listing.paths, labels) else None
         opened = Writer(
             path, header, codec, resume=resume, force=force, expected=labels, names=names
         )
-    with FittingCache(files, this_process.rank, header, resume=resume) as cache:
+    with earlier, FittingCache(files, this_process.rank, header, resume=resume) as cache:
+        if earlier.paths and is_first:
+            note(
+                f"{earlier.paths[0]}: is left of a run on another number of processes, whose "
+                f"{len(earlier)} batches are taken over"
+            )
         thread_count = threads.thread_count()
         if this_process.first and cache.started_threads not in (None, thread_count):
             note(threads.thread_change_note(path, cache.started_threads, thread_count))
@@ -307,6 +318,10 @@ def relabel_listing(
             stored_tables = (
                 tables_of(path, header, codec, own) if writer is None else _tables(writer, own)
             )
+            if stored_tables is None and writer is not None and earlier.tables is not None:
+                stored_tables = earlier.tables
+                if earlier.agreement is not None:
+                    writer.record_agreement(earlier.agreement)
             tables = this_process.shared(stored_tables)
             if tables is None:
                 cache.write(share, partial(label, last=len(share)), force=force)
@@ -329,19 +344,13 @@ def relabel_listing(
             assert tables is not None
             if writer is not None:
                 writer.adopt(tables)
-                _fill(writer, own, cache.read(), partial(label, last=total))
+                _fill(writer, own, cache.read(), earlier, partial(label, last=total))
         this_process.wait()
+        if is_first:
+            earlier.remove()
     with Reader([path]) as reader:
         chosen, agreement = next(iter(reader.chosen()), {}), reader.header.agreement
     return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
-
-
-def shard_paths(target: Path, world: int) -> list[Path]:
-    """Paths of the containers, one for each of `world` processes."""
-    if world == 1:
-        return [target]
-    stem = target.name.removesuffix(".slc")
-    return [target.with_name(f"{stem}-{rank}-of-{world}.slc") for rank in range(world)]
 
 
 def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:
@@ -370,10 +379,16 @@ def _fill(
     writer: Writer,
     own: Sequence[int],
     cached: CachedBatches,
+    earlier: EarlierRun,
     label: Callable[[Sequence[int]], Iterator[LabelBatch]],
 ) -> None:
     """Write this process's batches that are not in the file yet, in order."""
     missing = [number for number in own if number not in writer.numbers]
-    labelled = label([number for number in missing if number not in cached])
+    labelled = label(
+        [number for number in missing if number not in cached and not earlier.has_stored(number)]
+    )
     for number in missing:
-        writer.add(cached[number] if number in cached else next(labelled))
+        if earlier.has_stored(number):
+            writer.copy(earlier.stored(number))
+        else:
+            writer.add(cached[number] if number in cached else next(labelled))

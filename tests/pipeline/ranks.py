@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -20,7 +20,7 @@ from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training import train
-from tests.pipeline import scene
+from tests.pipeline import killed, scene
 
 RELABEL = {
     "dense": {"codec": "dense", "epochs": 2},
@@ -38,6 +38,15 @@ SHARED = {
 
 def main(world: Path, out: Path, here: Process) -> list[Trainer]:
     """Gives the students that end with the group."""
+    with ExitStack() as patches:
+        for codec, name, labels in scene.fit_to(killed.FIT_LABELS):
+            patches.enter_context(patch.object(codec, name, labels))
+        given = world / "images", world / "teacher.safetensors"
+        for name in ("early", "late"):  # what one process began
+            scene.relabel(*given, out / f"{name}.slc", here, epochs=killed.EPOCHS, resume=True)
+        with suppress(ZeroDivisionError):
+            fails = scene.after(5, lambda: 1 // 0)
+            scene.relabel(*given, out / "half/a.slc", here, epochs=killed.EPOCHS, progress=fails)
     for name, options in RELABEL.items():
         target = out / f"{name}.slc"
         given = world / "images", world / "teacher.safetensors", target, here
@@ -46,6 +55,9 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
                 scene.relabel(
                     *given, progress=scene.after(3 + here.rank, lambda: 1 // 0), **options
                 )
+            (out / "begun").mkdir(exist_ok=True)
+            for path in out.glob(f"{name}-{here.rank}-of-*"):
+                shutil.copy(path, out / "begun")
         seen: list[tuple[int, int]] = []
         told = {"progress": lambda *step, seen=seen: seen.append(step), "resume": True}
         scene.relabel(*given, **told, **options)

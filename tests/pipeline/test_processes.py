@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import pytest
 import torch
 
 import labelcodec
+from labelcodec.batch import Labels
+from labelcodec.errors import MismatchError
 from labelcodec.pipeline.run_folder import load_run
+from labelcodec.pipeline.teacher import Teacher
 from labelcodec.pipeline.training import train
 from tests.codecs.content import same
 from tests.pipeline import killed, ranks, scene
@@ -36,9 +40,11 @@ def call(*command: object, threads: int = 1) -> None:
 
 
 @pytest.fixture(scope="module")
-def two(world, tmp_path_factory) -> Path:
-    """What two processes wrote."""
+def two(world, dead, tmp_path_factory) -> Path:
+    """What two processes wrote, partly beside what a killed process had left."""
     out = tmp_path_factory.mktemp("two")
+    for path in dead.iterdir():
+        shutil.copy(path, out)
     scene.relabel(world / "images", world / "teacher.safetensors", out / "full.slc", keep=0.7)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", 2)
     call(*torchrun, "-m", "tests.pipeline.ranks", world, out)
@@ -166,6 +172,54 @@ def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch, name) -> N
     assert seen == [(i, 24) for i in range(9, 25)]
     assert [path.name for path in dead.glob(f"{name}*")] == [f"{name}.slc"]
     assert (dead / f"{name}.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+
+
+@pytest.fixture
+def whole(world, tmp_path, monkeypatch) -> Path:
+    """What one process writes without being interrupted."""
+    for patch in scene.fit_to(killed.FIT_LABELS):
+        monkeypatch.setattr(*patch)
+    given = world / "images", world / "teacher.safetensors"
+    scene.relabel(*given, tmp_path / "whole.slc", epochs=killed.EPOCHS)
+    return tmp_path / "whole.slc"
+
+
+@pytest.mark.parametrize("name", ["early", "late"])
+def test_two_processes_go_on_with_what_one_began(two, whole, name) -> None:
+    files = sorted(path.name for path in two.glob(f"{name}*"))
+    assert files == [f"{name}-{rank}-of-2.slc" for rank in range(2)]
+    with labelcodec.open(whole) as one, labelcodec.open(str(two / f"{name}-*.slc")) as several:
+        for pair in zip(one, several, strict=True):
+            assert same(*pair)
+
+
+@pytest.mark.parametrize("name", ["begun/resumed.slc", "half/a.slc"])
+def test_one_process_goes_on_with_labels_that_two_began(
+    world, two, alone, whole, tmp_path, monkeypatch, name
+) -> None:
+    """Interrupted while they labelled what tables are fitted to, or thereafter."""
+    target, notes, labelled = tmp_path / name, [], []
+    shutil.copytree((two / name).parent, target.parent)
+    options, expected = {"epochs": killed.EPOCHS}, whole
+    if target.name == "resumed.slc":
+        monkeypatch.undo()
+        options, expected = ranks.RELABEL["resumed"], alone / "resumed.slc"
+    label = Teacher.label
+
+    def counted(teacher: Teacher, *images: object) -> Labels:
+        labelled.append(1)
+        return label(teacher, *images)
+
+    monkeypatch.setattr(Teacher, "label", counted)
+    given = world / "images", world / "teacher.safetensors", target
+    with pytest.raises(MismatchError, match="of other labels on another number of processes"):
+        scene.relabel(*given, **options | {"epochs": 9}, resume=True)
+    scene.relabel(*given, **options, resume=True, note=notes.append)
+    taken = re.search(r"another number of processes, whose (\d+) batches are taken over", notes[0])
+    assert taken is not None and int(taken[1]) > 3
+    assert len(labelled) == 6 * options["epochs"] - int(taken[1])
+    assert target.read_bytes() == expected.read_bytes()
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
 RESUMED = """
