@@ -17,15 +17,25 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 @click.argument("target", metavar="FILE", type=options.PATH)
 @click.option(
     "--teacher",
+    multiple=True,
     required=True,
     help="Teacher model: convnet, resnet20, resnet56, torchvision/NAME, timm/NAME, "
-    "module:callable, or a TorchScript (.pt, .ts) or exported (.pt2) file.",
+    "module:callable, or a TorchScript (.pt, .ts) or exported (.pt2) file. Repeatable: the labels "
+    "are the mean of the teachers' logits.",
 )
 @click.option(
     "--weights",
     type=options.PATH,
+    multiple=True,
     help="File of the teacher's weights: .safetensors, or a state dict or checkpoint saved by "
-    "torch.save.",
+    "torch.save; of several teachers one for each.",
+)
+@click.option(
+    "--share",
+    "shares",
+    type=float,
+    multiple=True,
+    help="Weight of a teacher in the mean, one for each in their order; equal by default.",
 )
 @options.weights_key
 @click.option(
@@ -149,7 +159,9 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 def relabel(
     images: Path,
     target: Path,
-    teacher: str,
+    teacher: tuple[str, ...],
+    weights: tuple[Path, ...],
+    shares: tuple[float, ...],
     classes: int | None,
     mix: str,
     mean: tuple[float, ...] | None,
@@ -197,6 +209,8 @@ def relabel(
                 listing,
                 target,
                 teacher,
+                weights=weights or None,
+                shares=shares or None,
                 classes=classes,
                 normalisation=options.normalised(mean, std),
                 usual=replace(USUAL, normalisation=IMAGENET),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,17 +31,13 @@ from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.earlier_run import EarlierRun, shard_paths
+from labelcodec.pipeline.ensemble import load_teachers, settle
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes
-from labelcodec.pipeline.preprocessing import (
-    USUAL,
-    Preprocessing,
-    own_preprocessing,
-    resolved,
-)
+from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
-from labelcodec.pipeline.teacher import Teacher, load_teacher
+from labelcodec.pipeline.teacher import Teacher
 from labelcodec.progress import Progress, named
 from labelcodec.reader import Reader
 from labelcodec.writer import Writer
@@ -73,9 +69,10 @@ class RelabelReport:
 def relabel(
     images: Path | str | ImageListing,
     target: Path | str,
-    teacher: nn.Module | str,
+    teacher: nn.Module | str | Sequence[nn.Module | str],
     *,
-    weights: Path | str | None = None,
+    weights: Path | str | Sequence[Path | str] | None = None,
+    shares: Sequence[float] | None = None,
     weights_key: str | None = None,
     output: str | int | None = None,
     classes: int | None = None,
@@ -112,8 +109,11 @@ def relabel(
         target: the container; with several processes each writes `NAME-RANK-of-WORLD.slc`, in a
             folder that all of them see.
         teacher: a model name as in `labelcodec.pipeline.models.build`, or a trained torch module
-            that maps (B, 3, H, W) images to (B, C) logits.
-        weights: file of the teacher's weights; None for a module or a model that includes them.
+            that maps (B, 3, H, W) images to (B, C) logits. Of several, the labels are the mean of
+            the logits.
+        weights: file of the teacher's weights, or one for each of several; None for modules and
+            models that include them.
+        shares: weight of each of several teachers in the mean; None for equal ones.
         weights_key: where in that file the weights are, such as 'state_dict_ema'; None for the
             usual places.
         output: key or position of the logits, for a teacher that returns a dict, a tuple or an
@@ -154,9 +154,10 @@ def relabel(
     listing = images if isinstance(images, ImageListing) else list_images(images)
     mapped = None if class_map is None else as_class_map(class_map)
     with process(device) as this_process:
-        loaded_teacher = load_teacher(
-            teacher,
-            None if weights is None else Path(weights),
+        loaded_teacher = load_teachers(
+            [teacher] if isinstance(teacher, (str, nn.Module)) else teacher,
+            _files(weights),
+            shares,
             classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             this_process.device,
             weights_key=weights_key,
@@ -167,18 +168,12 @@ def relabel(
         )
         report_progress = progress if this_process.first else None
         sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
-        name = str(loaded_teacher.facts["name"])
-        settings, own_notes = resolved(
-            Preprocessing(
-                (image_size, image_size) if isinstance(image_size, int) else image_size,
-                interpolation,
-                normalisation,
-            ),
-            own_preprocessing(loaded_teacher.model, name),
-            usual,
-            name,
+        given = Preprocessing(
+            (image_size, image_size) if isinstance(image_size, int) else image_size,
+            interpolation,
+            normalisation,
         )
-        loaded_teacher = replace(loaded_teacher, normalisation=settings.normalisation)
+        loaded_teacher, settings, own_notes = settle(loaded_teacher, given, usual)
         height_width = settings.image_size or (224, 224)
         for line in (
             *own_notes,
@@ -351,6 +346,13 @@ def relabel_listing(
     with Reader([path]) as reader:
         chosen, agreement = next(iter(reader.chosen()), {}), reader.header.agreement
     return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
+
+
+def _files(weights: Path | str | Sequence[Path | str] | None) -> list[Path] | None:
+    """Weights as a list of files; None without any."""
+    if weights is None:
+        return None
+    return [Path(weights)] if isinstance(weights, (str, Path)) else list(map(Path, weights))
 
 
 def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:

@@ -161,3 +161,16 @@ def test_an_output_of_the_teacher_by_its_key(capsys, tmp_path, monkeypatch) -> N
     assert call(capsys, *args, *size, "--output", "b").status == 0
     with labelcodec.open("l.slc") as reader:
         assert (reader[0].labels.dense() == 1).all()
+
+
+def test_several_teachers(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scene.images(Path("images"))
+    scene.weights(Path("teacher.safetensors"))
+    one = ("--teacher", scene.SMALL, "--weights", "teacher.safetensors")
+    args = ("relabel", "images", "l.slc", "--image-size", 8, "--epochs", 1, "--device", "cpu", *one)
+    assert call(capsys, *args, *one, "--share", 1, "--share", 3).status == 0
+    assert labelcodec.open("l.slc").header.teacher["shares"] == [0.25, 0.75]
+    found = call(capsys, *args, *one, "--share", 1, "--force")
+    assert found.status == 2
+    assert "--share has 1 entries for 2 teachers, expected one for each" in found.err
