@@ -18,14 +18,11 @@ from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
-from labelcodec.formats.label_space import (
-    PROBABILITIES_NOTE,
-    are_probabilities,
-    label_space,
-)
+from labelcodec.formats.label_space import PROBABILITIES_NOTE, label_space
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.images import ImageListing, image_sizes
+from labelcodec.label_space import looks_like_probabilities
 
 # Entries of `DumpInfo.types` that are not the kind of a part.
 _NOT_PARTS = ("layout", "order_file", "label_type", "space", "first_epoch")
@@ -110,7 +107,7 @@ class BatchFiles:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
         if parts.index is not None:
             check_classes(parts.index, self.info.classes, file)
-        elif self.info.space == "probabilities" and not are_probabilities(parts.value):
+        elif self.info.space == "probabilities" and not looks_like_probabilities(parts.value):
             fail(file, "its labels do not sum to 1, but the dump's are read as probabilities")
         indices = self.image_index(i)
         if len(indices) != len(parts.fractions):

@@ -17,9 +17,7 @@ from labelcodec.batch import Space, Tail
 from labelcodec.errors import ConfigError, DumpError
 from labelcodec.formats.batch_list import BatchList
 from labelcodec.formats.option_check import NO_LABEL_TYPE
-
-# Largest deviation of a sum from 1: float16 rounds each of 20 000 probabilities by 2^-25 at least.
-TOLERANCE = 0.01
+from labelcodec.label_space import TOLERANCE, looks_like_probabilities
 
 PROBABILITIES_NOTE = (
     "the labels are probabilities, each sums to 1: they are stored as such, and training raises "
@@ -45,7 +43,7 @@ def label_space(first: BatchList, label_type: str | None, file: Path) -> tuple[S
     if first.index is None:
         if label_type in ("MS", "MR"):
             _refuse(label_type, "these labels are dense", file)
-        if are_probabilities(first.value):
+        if looks_like_probabilities(first.value):
             return "probabilities", None
         if label_type == "probabilities":
             _refuse(label_type, "these labels do not sum to 1", file)
@@ -76,20 +74,9 @@ def unused_label_type(options: Mapping[str, Any]) -> dict[str, str]:
     return {"label_type": NO_LABEL_TYPE}
 
 
-def are_probabilities(value: NDArray[Any]) -> bool:
-    """Whether each row of (B, C) values lies in 0..1 and sums to 1."""
-    if value.shape[1] < 2 or not _in_unit_range(value):
-        return False
-    return bool((np.abs(value.sum(axis=1, dtype=np.float64) - 1) < TOLERANCE).all())
-
-
 def _may_be_part(value: NDArray[Any]) -> bool:
     """Whether (B, k) values may be the largest probabilities of B labels."""
-    if value.shape[1] < 2 or not _in_unit_range(value):
+    if value.shape[1] < 2 or not (value.min() >= 0 and value.max() <= 1):  # NaN neither
         return False
     sums = value.sum(axis=1, dtype=np.float64)
     return bool((sums < 1 + TOLERANCE).all() and (sums > 0).all())
-
-
-def _in_unit_range(value: NDArray[Any]) -> bool:
-    return bool(value.min() >= 0 and value.max() <= 1)  # False for NaN
