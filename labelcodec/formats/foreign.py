@@ -158,7 +158,7 @@ def name_folder(root: Path, names: dict[str, bool]) -> str | None:
         What it holds and what to do; None if it is of no known kind.
     """
     for name in sorted(names):
-        if name.endswith(_ARCHIVES) and not names[name]:
+        if name.endswith(_ARCHIVES) and (root / name).is_file():
             sentence = name_file(root / name)
             return None if sentence is None else f"holds {name}, {sentence}"
     for path in islice(_files(root, names), 8):

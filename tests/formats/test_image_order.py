@@ -20,6 +20,7 @@ from tests.formats.builders import (
     EPOCH_SIDE,
     ORDER_SIDE,
     Recipe,
+    changed,
     epoch_dump,
     flat_dump,
     image_folder,
@@ -78,6 +79,25 @@ def test_the_check_goes_on_until_the_answer_is_clear(tmp_path):
     pairs = int(re.search(r"of (\d+) pairs", sentence)[1])
     assert "checked" in sentence
     assert pairs in (3 * 6, 6 * 6)  # three or four epochs, of twelve
+
+
+def test_labels_that_rarely_agree_confirm_the_seed_over_many_epochs(tmp_path):
+    """As CV-DD's: one image per class, one batch per epoch, images that CutMix mixes up."""
+    orders = loader_order(10, 30)
+    rng = np.random.default_rng(1)
+    images = rng.normal(size=(10, 10))
+
+    def weak(saved, indices):
+        logits = 0.45 * images[indices] + rng.normal(size=(10, 10))
+        return [*saved[:5], torch.from_numpy(logits).half()]
+
+    root = changed(epoch_dump(tmp_path / "dump", orders, 10), weak, orders, 10)
+    sentence = open_dump(root).info.image_order
+    agreeing, pairs = map(int, re.search(r"(\d+) of (\d+) pairs", sentence).groups())
+    assert "seed 42; checked" in sentence
+    assert agreeing < pairs / 4 and pairs > 100
+    with pytest.raises(DumpError, match="not that of loader seed 3 but that of loader seed 42"):
+        open_dump(root, loader_seed=3)
 
 
 def test_wrong_seed_is_refused(tmp_path):

@@ -28,7 +28,16 @@ NAMES = (
     *("batch_99999999999.tar", "batch_" + "9" * 200 + ".tar", "batch_1.tar.bak", "batch_٣.tar"),
     *("epoch_0", "epoch_1", "epoch_7", "epoch_00", "epoch_x", "epoch_0.tar", "epoch_5.pt"),
     *("sampler_indices_epoch.json", "sampler_indices_batch.json", "image_order.json"),
-    *("sampler_indices_dict.pt", "a.tar", "\udcff.tar", "a\nb.tar", "labels.pt", "x.npy", "."),
+    *(
+        "sampler_indices_dict.pt",
+        "a.tar",
+        "\udcff.tar",
+        "a\nb.tar",
+        "labels.pt",
+        "x.npy",
+        "x.zip",
+        ".",
+    ),
 )
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "layout": (*LAYOUTS.names(), None),

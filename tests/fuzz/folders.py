@@ -19,6 +19,7 @@ from pathlib import Path
 from labelcodec.analysis.dump_table import dump_table
 from labelcodec.errors import LabelcodecError
 from labelcodec.formats import open_dump
+from labelcodec.formats.foreign import refuse_foreign
 from labelcodec.transcode import decode, encode
 from tests.fuzz.dumps import Report, run
 from tests.fuzz.folder_cases import FIFO, FOLDER, LINK, FolderCase, folder_case, originals
@@ -43,6 +44,9 @@ def use(case: FolderCase) -> str:
             options["image_order"] = root / str(options["image_order"])
         with contextlib.suppress(LabelcodecError, OSError):
             dump_table(root, options.get("layout"))
+        for name in sorted(case.files)[:3]:
+            with contextlib.suppress(LabelcodecError, OSError):
+                refuse_foreign(root / name)
         try:
             dump = open_dump(root, **options)
         except (LabelcodecError, OSError) as error:
