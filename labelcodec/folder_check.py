@@ -69,15 +69,22 @@ def bind_folder(
         rest = len(listing) - len(folder)
         notes = (f"{listing.root}: {rest} of its {len(listing)} images have no labels",)
         return BoundFolder(folder, True, notes if rest else ())
+    own_names = names if fingerprint(names) == header.fingerprint else ()
+    unlabelled: tuple[str, ...] = ()
     if header.images is not None and header.images != len(listing):
-        raise MismatchError(f"{where}: it has {len(listing)} images, the labels {header.images}")
+        if not own_names or len(own_names) > len(listing):
+            raise MismatchError(
+                f"{where}: it has {len(listing)} images, the labels {header.images}"
+            )
+        rest = len(listing) - len(own_names)
+        unlabelled = (f"{listing.root}: {rest} of its {len(listing)} images have no labels",)
+        listing = matched(own_names, listing, str(reader.paths[0]))
     for folder, spelled in spellings(listing):
         if fingerprint(spelled) == header.fingerprint:
             if header.content in (None, content_digest(folder)):
-                return BoundFolder(folder, True)
+                return BoundFolder(folder, True, unlabelled)
             what = f"{where}: its images have the same names, but other content"
             return _saved_again(header.pixels, folder, what, allow_changed_images)
-    own_names = names if fingerprint(names) == header.fingerprint else ()
     stems = stem_digest(own_names) if own_names else header.stems
     for folder, _ in spellings(listing):
         if stem_digest(folder.paths) == stems:

@@ -180,3 +180,20 @@ def pictures(path, seed=0):
         coarse = Image.fromarray(rng.integers(0, 256, (4, 4, 3)).astype(np.uint8))
         coarse.resize((32, 32), Image.Resampling.BICUBIC).save(place / f"{index:03}.png")
     return path
+
+
+def test_images_besides_those_with_labels_are_told_by_name(tmp_path) -> None:
+    """As where images that could not be read were left out."""
+    names = list_images(scene.folder(tmp_path / "images")).paths
+    unnamed = labelled(tmp_path)
+    reader = labelled(tmp_path, names)
+    shutil.copy(tmp_path / "images/class1/006.png", tmp_path / "images/class0/more.png")
+    listing = list_images(tmp_path / "images")
+    folder = bind_folder(reader, listing)
+    assert folder.bound and folder.listing.paths == names
+    assert "1 of its 13 images have no labels" in folder.notes[0]
+    with pytest.raises(MismatchError, match="it has 13 images, the labels 12"):
+        bind_folder(unnamed, listing)
+    (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class0/other.png")
+    with pytest.raises(MismatchError, match=r"no image for class1/006\.png"):
+        bind_folder(reader, list_images(tmp_path / "images"))

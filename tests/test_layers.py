@@ -18,7 +18,7 @@ LAYERS = (
     {"augmentation"},
     {"batch"},
     {"images"},
-    {"binding"},
+    {"binding", "readable_images"},
     {"validation", "header", "container", "label_space"},
     {"codecs"},
     {"image_names"},
@@ -50,7 +50,7 @@ NUMPY_ONLY = {
     ),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
     *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
-    *("annotation", "folder_check"),
+    *("annotation", "folder_check", "readable_images"),
 }
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 

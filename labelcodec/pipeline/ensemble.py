@@ -48,6 +48,13 @@ class MeanOfLogits(nn.Module):
         return mean
 
 
+def weight_files(weights: Path | str | Sequence[Path | str] | None) -> list[Path] | None:
+    """Weights as a list of files; None without any."""
+    if weights is None:
+        return None
+    return [Path(weights)] if isinstance(weights, (str, Path)) else list(map(Path, weights))
+
+
 def load_teachers(
     teachers: Sequence[nn.Module | str],
     weights: Sequence[Path] | None,

@@ -31,7 +31,7 @@ from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.earlier_run import EarlierRun, shard_paths
-from labelcodec.pipeline.ensemble import load_teachers, settle
+from labelcodec.pipeline.ensemble import load_teachers, settle, weight_files
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
@@ -39,6 +39,7 @@ from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.progress import Progress, named
+from labelcodec.readable_images import readable
 from labelcodec.reader import Reader
 from labelcodec.writer import Writer
 
@@ -90,6 +91,7 @@ def relabel(
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
+    skip_bad: bool = False,
     resume: bool = False,
     force: bool = False,
     progress: Progress | None = None,
@@ -137,6 +139,8 @@ def relabel(
         seed: seed of image order and augmentation, 0..2^64 - 1.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
+        skip_bad: leave images out that cannot be read, and say which; the labels then are those of
+            the other images, whatever the folder holds besides.
         resume: continue an interrupted run, if there is one; the resulting files are the same.
         force: replace existing files.
         progress: called with images measured and total images, then with batches labelled and
@@ -156,7 +160,7 @@ def relabel(
     with process(device) as this_process:
         loaded_teacher = load_teachers(
             [teacher] if isinstance(teacher, (str, nn.Module)) else teacher,
-            _files(weights),
+            weight_files(weights),
             shares,
             classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             this_process.device,
@@ -167,6 +171,7 @@ def relabel(
             precision=precision,
         )
         report_progress = progress if this_process.first else None
+        listing, bad_notes = readable(listing, skip_bad, named(report_progress, "images checked"))
         sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
         given = Preprocessing(
             (image_size, image_size) if isinstance(image_size, int) else image_size,
@@ -176,6 +181,7 @@ def relabel(
         loaded_teacher, settings, own_notes = settle(loaded_teacher, given, usual)
         height_width = settings.image_size or (224, 224)
         for line in (
+            *bad_notes,
             *own_notes,
             *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
             *enlargement_notes(sizes, height_width, str(listing.root)),
@@ -199,6 +205,7 @@ def relabel(
             workers=workers,
             resume=resume,
             force=force,
+            keep_names=bool(bad_notes),
             progress=named(report_progress, "labels"),
             note=note,
         )
@@ -219,6 +226,7 @@ def relabel_listing(
     workers: int = 0,
     resume: bool = False,
     force: bool = False,
+    keep_names: bool = False,
     progress: Progress | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> RelabelReport:
@@ -245,6 +253,7 @@ def relabel_listing(
         workers: processes that load images.
         resume: continue an interrupted run, if there is one; the resulting files are the same.
         force: replace existing files.
+        keep_names: store the images' names whatever they cost; else only where they cost little.
         progress: called with batches labelled and total batches of this process.
         note: called in the first process with notes for the user.
 
@@ -296,7 +305,7 @@ def relabel_listing(
     earlier = EarlierRun(target, files, header, codec, resume=resume, first=is_first)
     opened: AbstractContextManager[Writer | None] = nullcontext()
     if not (resume and path.exists()):
-        names = listing.paths if cheap(listing.paths, labels) else None
+        names = listing.paths if keep_names or cheap(listing.paths, labels) else None
         opened = Writer(
             path, header, codec, resume=resume, force=force, expected=labels, names=names
         )
@@ -346,13 +355,6 @@ def relabel_listing(
     with Reader([path]) as reader:
         chosen, agreement = next(iter(reader.chosen()), {}), reader.header.agreement
     return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
-
-
-def _files(weights: Path | str | Sequence[Path | str] | None) -> list[Path] | None:
-    """Weights as a list of files; None without any."""
-    if weights is None:
-        return None
-    return [Path(weights)] if isinstance(weights, (str, Path)) else list(map(Path, weights))
 
 
 def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:

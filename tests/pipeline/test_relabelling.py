@@ -13,6 +13,7 @@ from labelcodec.augmentation.seeded import draw
 from labelcodec.errors import ConfigError, LabelcodecError, MismatchError
 from labelcodec.images import list_images
 from labelcodec.pipeline.distributed import Process
+from labelcodec.pipeline.relabelling import relabel
 from labelcodec.replay.dataset import ReplayDataset
 from tests.codecs.content import same
 from tests.pipeline import scene
@@ -274,3 +275,27 @@ def test_errors_are_the_librarys(world, tmp_path) -> None:
     with pytest.raises(LabelcodecError, match=r"k=7, allowed are 1\.\.6"):
         run(world, tmp_path / "a.slc", codec="topk:k=7")
     assert not list(tmp_path.iterdir())
+
+
+def test_images_that_cannot_be_read_are_told_first_or_left_out(world, tmp_path) -> None:
+    images = scene.images(tmp_path / "images")
+    bad = images / list_images(images).paths[3]
+    good = bad.read_bytes()
+    bad.write_bytes(good[: len(good) // 2])
+    options = {"weights": world / "teacher.safetensors", "image_size": scene.SIDE, "epochs": 2,
+               "batch_size": scene.BATCH, "device": "cpu"}  # fmt: skip
+    out = tmp_path / "a.slc"
+    with pytest.raises(MismatchError, match=rf"{bad.name}: cannot read.*`skip_bad=True`"):
+        relabel(images, out, scene.SMALL, **options)
+    assert not list(tmp_path.glob("a.slc*"))
+    notes: list[str] = []
+    relabel(images, out, scene.SMALL, skip_bad=True, note=notes.append, **options)
+    assert f"left out 1 images that cannot be read: {list_images(images).paths[3]}" in notes[0]
+    with labelcodec.open(out) as reader:
+        assert reader.header.images == scene.IMAGES - 1
+    with pytest.warns(UserWarning, match="1 of its 22 images have no labels"):
+        dataset = ReplayDataset(out, images)  # whether the bad image is still there
+    assert len(dataset.listing) == scene.IMAGES - 1 and len(dataset[0])
+    bad.write_bytes(good)
+    relabel(images, out, scene.SMALL, force=True, note=notes.append, **options)
+    assert sum("left out" in line for line in notes) == 1
