@@ -103,6 +103,20 @@ CODECS = {
 }
 
 
+def test_hard_classes_are_those_of_the_labels(tmp_path, images) -> None:
+    """Recorded, or by a class map; the two must not contradict each other."""
+    names = ("class2", "", "class0", "class1", "")
+    told = {"class_names": names, **scene.belongs(images)}
+    recorded = scene.write(tmp_path / "a.slc", [scene.batch(0, [0, 11, 5])], **told)
+    plain = scene.write(tmp_path / "b.slc", [scene.batch(0, [0, 11, 5])], **scene.belongs(images))
+    classes = {"class2": 0, "class0": 2, "class1": 3}
+    assert ReplayDataset(recorded, images)[0].hard.tolist() == [2, 0, 3]
+    assert ReplayDataset(plain, images, class_map=classes)[0].hard.tolist() == [2, 0, 3]
+    assert ReplayDataset(plain, images)[0].hard.tolist() == [0, 2, 1]
+    with pytest.raises(MismatchError, match="was recorded with class names"):
+        ReplayDataset(recorded, images, class_map=["class0", "class1", "class2"])
+
+
 def labelled(number: int, k: int | None, tail: str | None) -> LabelBatch:
     """A batch of 8 samples with random logits of 20 classes."""
     rng = np.random.default_rng(number)
