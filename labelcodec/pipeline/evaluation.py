@@ -20,7 +20,7 @@ from labelcodec.binding.folder import ClassMapLike
 from labelcodec.binding.names import same_name
 from labelcodec.errors import MismatchError
 from labelcodec.images import list_images
-from labelcodec.pipeline.forward import forward
+from labelcodec.pipeline.forward import forward, forward_teacher
 from labelcodec.progress import Progress
 from labelcodec.replay.image_source import ImageFiles
 from labelcodec.replay.loading import iterate_loader, start_worker
@@ -174,7 +174,8 @@ def score_model(
         top5_hits += int((best == targets[:, None]).any(dim=1).sum())
         loss += float(F.cross_entropy(logits, targets, reduction="sum"))
         if teacher is not None:
-            teacher_classes = forward(teacher, inputs, images.classes, named[1]).argmax(dim=1)
+            taught = forward_teacher(teacher, inputs, images.classes, named[1])
+            teacher_classes = taught.argmax(dim=1)
             agreed += int((teacher_classes == best[:, 0]).sum())
         count += len(hard)
         if progress is not None:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline.distributed import is_loss
-from labelcodec.pipeline.model_output import logits_of
+from labelcodec.pipeline.model_output import checked_logits, logits_of
 from labelcodec.replay.loading import is_worker_death
 
 
-def forward(
+def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> torch.Tensor:
+    """Run a student on a batch of images.
+
+    Args:
+        model: a model of any library, or the user's own.
+        inputs: (B, 3, H, W) float images, normalised and on the model's device.
+        classes: C.
+        who: name of the model in error messages.
+
+    Returns:
+        (B, C) logits, in the dtype that the model returns.
+
+    Raises:
+        MismatchError: the model fails on such images, or does not return a (B, C) tensor.
+    """
+    return checked_logits(_returned(model, inputs, who), (len(inputs), classes), who)
+
+
+def forward_teacher(
     model: nn.Module,
     inputs: torch.Tensor,
     classes: int,
     who: str,
     output: str | int | None = None,
 ) -> torch.Tensor:
-    """Run a model on a batch of images.
+    """Run a teacher, which may return its logits among other things, on a batch of images.
 
     Args:
-        model: a model of any library, or the user's own.
+        model: the teacher.
         inputs: (B, 3, H, W) float images, normalised and on the model's device.
         classes: C.
         who: name of the model in error messages.
@@ -31,10 +51,16 @@ def forward(
         (B, C) logits, in the dtype that the model returns.
 
     Raises:
-        MismatchError: the model fails on such images, or does not return (B, C) logits.
+        MismatchError: the model fails on such images, or what it returns holds no (B, C) logits
+            that can be told.
     """
+    return logits_of(_returned(model, inputs, who), (len(inputs), classes), who, output)
+
+
+def _returned(model: nn.Module, inputs: torch.Tensor, who: str) -> Any:
+    """What a model returns for a batch of images; its errors name it."""
     try:
-        returned = model(inputs)
+        return model(inputs)
     except MemoryError:
         raise
     except Exception as error:
@@ -42,4 +68,3 @@ def forward(
             raise
         reason = f"{type(error).__name__}: {error}".strip().splitlines()[-1]
         raise MismatchError(f"{who} fails on {tuple(inputs.shape)} images: {reason}") from error
-    return logits_of(returned, (len(inputs), classes), who, output)

@@ -31,20 +31,20 @@ def logits_of(
             shape; the message lists the entries.
     """
     if isinstance(returned, torch.Tensor) and output is None:
-        return _checked(returned, shape, who)
+        return checked_logits(returned, shape, who)
     entries = _entries(returned)
     if output is not None:
         key = str(output)
         if key not in entries:
             raise MismatchError(f"{who} gave no output {key!r}; {_listed(returned, entries)}")
-        return _checked(entries[key], shape, f"{who}, output {key!r},")
+        return checked_logits(entries[key], shape, f"{who}, output {key!r},")
     usual = [entries[key] for key in USUAL if key in entries]
     if not usual and isinstance(returned, Sequence) and entries:
         usual = [entries["0"]]
     fitting = [value for value in entries.values() if _fits(value, shape)]
     chosen = [value for value in usual if _fits(value, shape)] or fitting
     if len(chosen) == 1 or (chosen and usual):
-        return _checked(chosen[0], shape, who)
+        return checked_logits(chosen[0], shape, who)
     if not entries:
         kind = type(returned).__name__
         raise MismatchError(f"{who} gave a {kind}, expected a tensor of logits")
@@ -70,7 +70,17 @@ def _fits(value: Any, shape: tuple[int, int]) -> bool:
     return isinstance(value, torch.Tensor) and tuple(value.shape) == shape
 
 
-def _checked(value: Any, shape: tuple[int, int], who: str) -> torch.Tensor:
+def checked_logits(value: Any, shape: tuple[int, int], who: str) -> torch.Tensor:
+    """A value, if it is a tensor of this shape.
+
+    Args:
+        value: what should be the logits.
+        shape: (B, C), the expected shape.
+        who: name of the model, for error messages.
+
+    Raises:
+        MismatchError: it is not.
+    """
     if not isinstance(value, torch.Tensor):
         raise MismatchError(f"{who} gave a {type(value).__name__}, expected a tensor of logits")
     if tuple(value.shape) != shape:

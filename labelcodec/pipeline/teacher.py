@@ -15,7 +15,7 @@ from torch import nn
 from labelcodec.augmentation.mix import Mix, mix_images
 from labelcodec.batch import Labels, Precision
 from labelcodec.errors import ConfigError, DataError
-from labelcodec.pipeline.forward import forward
+from labelcodec.pipeline.forward import forward_teacher
 from labelcodec.pipeline.models import model_name, trained
 from labelcodec.replay.normalisation import normalise
 
@@ -65,7 +65,7 @@ class Teacher:
         dtype = AUTOCAST.get(self.autocast or "", torch.float32)
         with torch.autocast(self.device.type, dtype, enabled=self.autocast is not None):
             who = f"the teacher {self.facts['name']}"
-            logits = forward(self.model, inputs, self.classes, who, self.output)
+            logits = forward_teacher(self.model, inputs, self.classes, who, self.output)
         return Labels(self.classes, self._rounded(logits), precision=self.precision)
 
     def _rounded(self, logits: torch.Tensor) -> NDArray[Any]:
