@@ -127,7 +127,7 @@ def encode(
             f"the dump does not record the number of classes: assumed {info.classes}; pass "
             "`classes` if the teacher has another number"
         )
-    notes += [*folder_notes, *_missing(header, target)]
+    notes += [*folder_notes, *_missing(header, target, named=info.names is not None)]
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -174,9 +174,9 @@ def _bound(
     return replace(header, agreement=measured.agreement), notes
 
 
-def _missing(header: Header, target: Path) -> Iterator[str]:
-    """What the file does not say and training from it needs."""
-    if header.fingerprint is None:
+def _missing(header: Header, target: Path, *, named: bool) -> Iterator[str]:
+    """What the file does not say and training from it needs; `named` labels hold image names."""
+    if header.fingerprint is None and not named:
         yield (
             "the labels are not bound to images: any folder with as many will be taken for "
             f"theirs; pass `images`, or add the folder later with `labelcodec annotate {target}`"

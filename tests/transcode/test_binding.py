@@ -102,7 +102,8 @@ def test_a_partial_fkd_dump_trains_on_its_own_images(tmp_path) -> None:
     names = tuple(path.replace(".png", ".tar") for path in listing.paths)
     dump = builders.fkd_dump(tmp_path / "dump", "MS", names=names)
     next(dump.rglob("*.tar")).unlink()
-    encode(dump, tmp_path / "a.slc", label_type="MS", classes=12)
+    report = encode(dump, tmp_path / "a.slc", label_type="MS", classes=12)
+    assert not any("not bound to images" in note for note in report.notes)  # they are, by name
     with labelcodec.open(tmp_path / "a.slc") as reader:
         bound = bind_folder(reader, listing)
         for name, path in zip(reader.names, bound.listing.paths, strict=True):
