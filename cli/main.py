@@ -23,6 +23,7 @@ from . import (
     recipes,
     relabel,
     repair,
+    squeeze,
     stats,
     train,
     verify,
@@ -32,7 +33,14 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Convert": (encode.encode, decode.decode),
     "Look": (inspect.inspect, stats.stats, compare.compare, codecs.codecs, plan.plan),
     "Store": (verify.verify, repair.repair, merge.merge, annotate.annotate),
-    "Pipeline": (relabel.relabel, train.train, evaluate.evaluate, recipes.recipes, demo.demo),
+    "Pipeline": (
+        squeeze.squeeze,
+        relabel.relabel,
+        train.train,
+        evaluate.evaluate,
+        recipes.recipes,
+        demo.demo,
+    ),
 }
 COMMANDS = {command.name or "": command for commands in SECTIONS.values() for command in commands}
 

@@ -1,5 +1,6 @@
-"""The pipeline from a teacher to a student: relabel, train, evaluate.
+"""The pipeline from a teacher to a student: squeeze, relabel, train, evaluate.
 
+    squeeze("images", "stats.safetensors", "resnet56", weights="w.safetensors", image_size=32)
     relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
     train("labels.slc", "images", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
@@ -19,30 +20,35 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
+    from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
     from labelcodec.pipeline.training import TrainReport, train
     from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe, recipe_names
 
 __all__ = [
     "RelabelReport",
     "Scores",
+    "SqueezeReport",
     "TrainReport",
     "TrainingRecipe",
     "evaluate",
     "load_recipe",
     "recipe_names",
     "relabel",
+    "squeeze",
     "train",
 ]
 
 _MODULES = {
     "RelabelReport": "relabelling",
     "Scores": "evaluation",
+    "SqueezeReport": "squeezing",
     "TrainReport": "training",
     "TrainingRecipe": "training_recipe",
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
     "recipe_names": "training_recipe",
     "relabel": "relabelling",
+    "squeeze": "squeezing",
     "train": "training",
 }
 

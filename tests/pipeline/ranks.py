@@ -18,6 +18,8 @@ import torch
 
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
+from labelcodec.pipeline.networks import convnet
+from labelcodec.pipeline.squeezing import squeeze
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training import train
 from tests.pipeline import killed, scene
@@ -62,6 +64,7 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
         told = {"progress": lambda *step, seen=seen: seen.append(step), "resume": True}
         scene.relabel(*given, **told, **options)
         (out / f"{name}-{here.rank}.json").write_text(json.dumps(seen))
+    statistics(world, out)
     write = checkpoint.save
 
     def kept_every_epoch(path: Path, state: Any) -> None:
@@ -88,7 +91,14 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
     return kept
 
 
+def statistics(world: Path, out: Path) -> None:
+    torch.manual_seed(3)
+    given = {"image_size": 32, "batch_size": scene.BATCH, "normalisation": scene.NORMALISATION}
+    squeeze(world / "images", out / "statistics", convnet(scene.CLASSES), device="cpu", **given)
+
+
 def alone(world: Path, out: Path) -> None:
+    statistics(world, out)
     for name, options in RELABEL.items():
         given = world / "images", world / "teacher.safetensors", out / f"{name}.slc"
         scene.relabel(*given, **options)

@@ -11,12 +11,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import labelcodec
 from labelcodec.batch import Labels
 from labelcodec.errors import MismatchError
+from labelcodec.pipeline.class_statistics import load_statistics
 from labelcodec.pipeline.run_folder import load_run
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.pipeline.training import train
@@ -138,6 +140,15 @@ def test_one_process_goes_on_with_what_two_began(world, two, tmp_path) -> None:
         torch.testing.assert_close(ours[name], value, rtol=1e-4, atol=1e-6)
     assert len((out / "log.jsonl").read_text().splitlines()) == 4
     assert load_run(out).processes == 2
+
+
+def test_two_processes_squeeze_what_one_does(alone, two) -> None:
+    one, both = (load_statistics(out / "statistics") for out in (alone, two))
+    assert one.facts == both.facts and (one.images == both.images).all()
+    for name, layer in one.layers.items():
+        np.testing.assert_allclose(both.layers[name].mean, layer.mean, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(both.layers[name].variance, layer.variance, rtol=1e-6)
+    assert not list(two.glob("statistics.*"))
 
 
 def test_two_processes_train(two) -> None:

@@ -1,0 +1,132 @@
+"""The `squeeze` command: statistics of a teacher's BatchNorm layers, by class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options
+from .relabel import IMAGENET
+
+
+@click.command()
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("target", metavar="STATS", type=options.PATH)
+@click.option(
+    "--teacher",
+    required=True,
+    help="Teacher model with BatchNorm layers: convnet, resnet20, resnet56, torchvision/NAME, "
+    "timm/NAME or module:callable.",
+)
+@click.option("--weights", type=options.PATH, help="File of the teacher's weights.")
+@options.weights_key
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    help="Number of classes of the teacher; by default that of the folder.",
+)
+@options.class_map
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Passes over the images, each with other augmentations.",
+)
+@click.option(
+    "--momentum",
+    type=float,
+    help="Weight of a batch in moving averages; exact moments by default.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Images per batch.",
+)
+@click.option(
+    "--image-size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Height and width of the teacher's input; by default its own, or 224.",
+)
+@click.option(
+    "--scale",
+    metavar="LOW HIGH",
+    type=(float, float),
+    default=(0.08, 1.0),
+    show_default=True,
+    help="Range of the crop's area, as a fraction of the image's.",
+)
+@click.option("--no-crop", is_flag=True, help="Resize whole images instead of random crops.")
+@click.option("--interpolation", type=options.interpolation, help="Interpolation of resized crops.")
+@options.normalisation("; by default the teacher's own, or ImageNet's")
+@options.seed("Seed of the image order and the augmentation.")
+@options.workers
+@options.threads
+@options.device
+@click.option("--skip-bad", is_flag=True, help="Leave images out that cannot be read.")
+@options.force
+@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.as_json
+def squeeze(
+    images: Path,
+    target: Path,
+    teacher: str,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+    json_: bool,
+    **more: Any,
+) -> None:
+    """Collect statistics of a teacher's layers, by class.
+
+    Passes the images of the folder IMAGES through the teacher, and writes the mean and variance of
+    what each BatchNorm layer is given, by class and channel, to STATS, a .safetensors file. Under
+    torchrun the processes share the batches; the result is the same.
+
+    \b
+    Example:
+      labelcodec squeeze images stats.safetensors --teacher resnet20 \\
+        --weights resnet20.safetensors --image-size 32
+    """
+    from dataclasses import replace
+
+    from labelcodec.pipeline.distributed import rank
+    from labelcodec.pipeline.preprocessing import USUAL
+    from labelcodec.pipeline.squeezing import squeeze as run
+    from labelcodec.pipeline.threads import torch_threads
+
+    first, scale = rank() == 0, more.pop("scale")
+    with (
+        torch_threads(),
+        console.resumable(),
+        console.progress("squeeze", shown=first) as progress,
+    ):
+        report = run(
+            images,
+            target,
+            teacher,
+            normalisation=options.normalised(mean, std),
+            usual=replace(USUAL, normalisation=IMAGENET),
+            scale=None if more.pop("no_crop") else scale,
+            progress=progress,
+            note=console.note,
+            **more,
+        )
+    if not first:
+        return
+    if json_:
+        sizes = {"bytes": report.bytes, "model_bytes": report.model_bytes}
+        counts = {"layers": report.layers, "classes": report.classes, "images": report.images}
+        console.as_json({"file": str(report.file), **counts, **sizes})
+        return
+    layers, passed = (
+        console.counted(report.layers, "layer"),
+        console.counted(report.images, "image"),
+    )
+    size, model = console.size(report.bytes), console.size(report.model_bytes)
+    console.say(f"{report.file}: {layers}, {report.classes} classes, {passed}")
+    console.say(f"{size} beside a model of {model}")
