@@ -19,6 +19,8 @@ import click
 
 from labelcodec.errors import LabelcodecWarning
 
+from .tables import table_lines
+
 if TYPE_CHECKING:
     from labelcodec.progress import Progress
 
@@ -204,26 +206,23 @@ def _interrupt_once(number: int, frame: object) -> NoReturn:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; the first column is left-aligned, the others are right-aligned."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Print a table; the first column is left-aligned, the others are right-aligned.
 
-    fancy = sys.stdout.isatty()
-    drawn = Table(box=box.SIMPLE_HEAD if fancy else None)
-    for i, name in enumerate(columns):
-        drawn.add_column(Text(printable(name)), justify="right" if i else "left", no_wrap=not fancy)
-    title = printable(title)
-    for row in rows:
-        drawn.add_row(*(Text(printable(cell)) for cell in row))
-    if fancy:
-        Console().print(Text(title, "bold"), drawn)
-        return
-    plain = Console(no_color=True, color_system=None, force_terminal=False, width=10_000)
-    with plain.capture() as captured:
-        plain.print(drawn)
-    click.echo("\n".join([title, *(line.rstrip() for line in captured.get().splitlines())]))
+    On a terminal, a table that is wider is split into several that repeat the first column.
+    """
+    columns = [printable(name) for name in columns]
+    cells = [[printable(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.text import Text
+
+        console = Console()
+        console.print(Text(printable(title), "bold"))
+        width: int | None = console.width
+    else:
+        say(title)
+        width = None
+    click.echo("\n".join(table_lines(columns, cells, width)))
 
 
 def printable(text: str) -> str:
@@ -237,6 +236,18 @@ def printable(text: str) -> str:
 def say(line: str) -> None:
     """Print a line that may hold untrusted text."""
     click.echo(printable(line))
+
+
+def paragraph(text: str) -> None:
+    """Print sentences that may hold untrusted text; a terminal's lines end between words."""
+    text = printable(text)
+    if sys.stdout.isatty():
+        import textwrap
+
+        from rich.console import Console
+
+        text = textwrap.fill(text, Console().width, break_long_words=False, break_on_hyphens=False)
+    click.echo(text)
 
 
 def as_json(value: Any) -> None:

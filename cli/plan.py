@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from . import console, options
+from . import console, options, render
 
 if TYPE_CHECKING:
     from labelcodec.planner import Prediction, Setting
@@ -100,9 +100,9 @@ def plan(
     more labels, less total variation (TV) to the full labels. Rows with an unknown TV are never
     marked, nor are rows that they might dominate.
 
-    F is the bytes of image indices and augmentation. The theoretical rate counts numbers, C for a
-    full label and 2k for a top-k label, as arXiv 2604.18135 does; the actual rate counts all bytes,
-    against full float16 labels in SRe2L's layout.
+    F is the bytes of the augmentation. The theoretical rate counts numbers, C for a full label and
+    2k for a top-k label, as arXiv 2604.18135 does; the actual rate counts all bytes, against full
+    float16 labels in SRe2L's layout.
 
     \b
     Example:
@@ -182,33 +182,31 @@ def _setting(
 def _show(
     setting: Setting, predictions: list[Prediction], optimal: set[int], unmeasured: Sequence[str]
 ) -> None:
-    from labelcodec.planner.prediction import AUGMENTATION, BEYOND, LABELS, SYNTHETIC
+    from labelcodec.planner.prediction import BEYOND, SYNTHETIC
     from labelcodec.planner.setting import ASSUMED_IMAGE_BYTES
 
     size = console.size
     assumed = " (assumed)" if setting.image_bytes == ASSUMED_IMAGE_BYTES else ""
-    click.echo(
+    console.paragraph(
         f"{console.count(setting.images)} images of {size(setting.image_bytes)}{assumed}, "
         f"{size(setting.images * setting.image_bytes)} in total; {setting.classes} classes, "
         f"{setting.epochs} epochs, batch {setting.batch_size}"
     )
-    rows = []
-    for item in predictions:
-        named = item.of((*LABELS, *AUGMENTATION, "side information"))
-        rows.append(
-            [
-                f"{'*' if id(item) in optimal else ' '} {item.codec}",
-                f"{item.keep:g}",
-                *(size(item.of(part)) for part in (LABELS, AUGMENTATION, ("side information",))),
-                *(size(item.bytes_total - named), size(item.bytes_total)),
-                console.decimal(item.bytes_total / item.labels),
-                *(f"{rate:.1f}x" for rate in (item.theoretical_rate, item.actual_rate)),
-                console.decimal(item.tv4, 3),
-            ]
-        )
-    rows += [[f"  {spec}", *["-"] * 9, "not measured"] for spec in unmeasured]
-    columns = ["  stored as", "kept", "labels", "F", "side", "framing", "total", "B/label"]
-    console.table("Predicted", [*columns, "theoretical", "actual", "TV tau 4"], rows)
+    columns = ["  stored as", "total", "B/label", "actual rate", "theoretical rate"]
+    columns += ["TV at tau 4", "labels", "F", "side info", "framing"]
+    for keep in dict.fromkeys(item.keep for item in predictions):
+        rows = [_row(item, id(item) in optimal) for item in predictions if item.keep == keep]
+        console.table(f"Predicted, {keep:g} of the epochs kept", columns, rows)
+        click.echo()
+    render.rates(pruned=True)
+    console.paragraph(
+        "TV: mean total variation to the full labels; F: augmentation; side info: tables stored "
+        "once; framing: all else"
+    )
+    if optimal:
+        console.paragraph("*: Pareto-optimal in bytes, labels and TV")
+    if unmeasured:
+        console.paragraph(f"{', '.join(unmeasured)}: not measured, so not predicted")
     for basis, what in (
         (BEYOND, f"extrapolated, {setting.classes} classes are beyond the measured range"),
         (SYNTHETIC, "with this many classes, measured on synthetic labels only"),
@@ -219,3 +217,18 @@ def _show(
     unknown = dict.fromkeys(item.codec for item in predictions if item.tv4 is None)
     if unknown:
         console.note(f"{', '.join(unknown)}: TV unknown; rows they might dominate have no *")
+
+
+def _row(item: Prediction, optimal: bool) -> list[str]:
+    from labelcodec.planner.prediction import AUGMENTATION, LABELS
+
+    named = item.of((*LABELS, *AUGMENTATION, "side information"))
+    parts = (item.of(part) for part in (LABELS, AUGMENTATION, ("side information",)))
+    return [
+        f"{'*' if optimal else ' '} {item.codec}",
+        console.size(item.bytes_total),
+        console.decimal(item.bytes_total / item.labels),
+        *(f"{rate:.1f}x" for rate in (item.actual_rate, item.theoretical_rate)),
+        console.decimal(item.tv4, 3),
+        *map(console.size, (*parts, item.bytes_total - named)),
+    ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import count, counted, decimal, note, say, size, table
+from .console import count, counted, decimal, note, paragraph, say, size, table
 
 if TYPE_CHECKING:
     from labelcodec.analysis import Breakdown, Comparison, DumpTable, Fidelity
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from labelcodec.demo.roundtrip import Demo
     from labelcodec.demo.whole_path import Students
     from labelcodec.pipeline.evaluation import Scores
+
+RATES = (
+    "actual rate: bytes of the same labels as full float16 logits in SRe2L's files over bytes "
+    "stored, all counted",
+    "theoretical rate: logit values of the full labels over values kept (2k for top-k), so a codec "
+    "that keeps all logits has 1x, however few bytes it takes",
+)
+PRUNED = "; both times the epochs T over the epochs kept"
 
 
 def label_set(description: dict[str, Any]) -> None:
@@ -62,10 +70,10 @@ def chosen(choice: Mapping[str, Any]) -> None:
     if "step" in choice:
         line += f", step {choice['step']:.3g}"
     if "sample" not in choice:
-        click.echo(line)
+        paragraph(line)
         return
     spent = choice["bytes_per_label"]
-    click.echo(
+    paragraph(
         f"{line}, {choice['peaks']:.1f} peaks per label: {sum(spent.values()):.1f} B/label, "
         f"{spent['streams']:.1f} of streams and {spent['tables']:.1f} of tables shared by "
         f"{count(choice['sharing'])} labels"
@@ -76,7 +84,7 @@ def chosen(choice: Mapping[str, Any]) -> None:
         for kind, by_tau in choice.items()
         if kind in ("tv", "kl")
     )
-    click.echo(f"reached on {count(choice['sample'])} labels: {'; '.join(distances)}")
+    paragraph(f"reached on {count(choice['sample'])} labels: {'; '.join(distances)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -153,7 +161,7 @@ def codecs(entries: Sequence[CodecInfo]) -> None:
 def dump_parts(name: str, dump: DumpTable) -> None:
     """Print the sizes of the parts of a dump's first file."""
     files = dump.files
-    say(
+    paragraph(
         f"{name}: layout {files.layout.name}, {count(files.count)} files, {size(files.bytes)}; "
         f"{dump.first} has {count(dump.first_bytes)} bytes"
     )
@@ -184,17 +192,18 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
         ["bytes per label", *(decimal(each.bytes_per_label, 2) for each in results)],
         ["source dump on disk", *(size(each.source_bytes) for each in results)],
         ["as raw SRe2L files", *(size(each.raw_bytes) for each in results)],
-        ["theoretical rate", *(decimal(each.theoretical_rate) for each in results)],
-        ["actual rate", *(decimal(each.actual_rate) for each in results)],
+        ["actual rate", *(_times(each.actual_rate) for each in results)],
     ]
     if any(each.actual_rate_kept_epochs for each in results):
-        kept = [decimal(each.actual_rate_kept_epochs) for each in results]
+        kept = [_times(each.actual_rate_kept_epochs) for each in results]
         rows.append(["actual rate, with pruning", *kept])
+    rows.append(["theoretical rate", *(_times(each.theoretical_rate) for each in results)])
     if any(each.nonfinite_labels for each in results):
         rows.append(
             ["labels with NaN or infinity", *(str(each.nonfinite_labels) for each in results)]
         )
     table("Label sets", ["", *names], rows)
+    rates(pruned=False)
     click.echo()
     components = [
         [name, *(_share(each.components[name], each) for each in results)]
@@ -208,6 +217,20 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
         for choice in result.chosen:
             click.echo()
             chosen(choice)
+
+
+def rates(pruned: bool) -> None:
+    """Print what the two rates are, below a table that shows them.
+
+    Args:
+        pruned: whether the table's rates include pruning.
+    """
+    for sentence in RATES:
+        paragraph(sentence + PRUNED * (pruned and sentence is RATES[-1]))
+
+
+def _times(rate: float | None) -> str:
+    return "-" if rate is None else f"{rate:.1f}x"
 
 
 def _share(part: int, whole: Breakdown) -> str:
@@ -233,7 +256,7 @@ def comparison(outcome: Comparison) -> None:
     if outcome.identical:
         click.echo(f"identical: {counted(outcome.batches, 'batch')}, bit for bit")
         return
-    say(f"different: {outcome.difference}")
+    paragraph(f"different: {outcome.difference}")
     if outcome.fidelity is not None:
         fidelity(outcome.fidelity)
 
@@ -245,17 +268,17 @@ def fidelity(distance: Fidelity) -> None:
     rows = [[f"{tau:g}", *(f"{value[tau]:.4g}" for value in measures)] for tau in distance.kl]
     table(f"Over {counted(distance.labels, 'label')}", columns, rows)
     if distance.infinite:
-        click.echo(
+        paragraph(
             f"KL is infinite for {counted(distance.infinite, 'label')}: classes with nonzero "
             "probability in the reference were omitted; TV measures how much"
         )
-    click.echo(f"same top class: {100 * distance.top1_agreement:.2f} %")
+    paragraph(f"same top class: {100 * distance.top1_agreement:.2f} %")
     if distance.max_dz is not None:
         of = " of the finite logits" if distance.unmeasured else ""
-        click.echo(f"largest |dz|: {distance.max_dz:.6g}{of}")
+        paragraph(f"largest |dz|: {distance.max_dz:.6g}{of}")
     if distance.unmeasured:
         values = count(distance.unmeasured)
-        click.echo(f"NaN or infinite values in A or B, without a distance: {values}")
+        paragraph(f"NaN or infinite values in A or B, without a distance: {values}")
 
 
 def round_trip(demo: Demo) -> None:
