@@ -33,8 +33,8 @@ def compare(context: click.Context, /, first: Path, second: Path, json_: bool, *
     from labelcodec.analysis.open_any import open_pair
 
     with (
-        open_pair(first, second, **dump) as (left, right),
         console.progress("compare") as progress,
+        open_pair(first, second, **dump) as (left, right),
     ):
         comparison = compare_sets(left, right, progress)
     if json_:

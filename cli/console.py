@@ -19,6 +19,7 @@ import click
 
 from labelcodec.errors import LabelcodecWarning
 
+from .progress_lines import ProgressLines
 from .tables import table_lines
 
 if TYPE_CHECKING:
@@ -144,23 +145,29 @@ def _complain(message: str, status: int) -> int:
 
 @contextmanager
 def progress(what: str, shown: bool = True) -> Iterator[Progress | None]:
-    """A progress bar on a terminal; yields None without a terminal or if `shown` is False."""
+    """A progress bar on a terminal, else a line now and then; yields None if not `shown`."""
     with stages(shown) as start:
         yield start(what)
 
 
 @contextmanager
 def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
-    """Progress bars for several stages; the yielded function starts one (None if not shown)."""
+    """Progress of several stages; the yielded function starts one (None if not shown)."""
     if not shown or not sys.stderr.isatty():
-        yield lambda what: None
+        yield lambda what: ProgressLines(what, note) if shown else None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bar
 
     text = TextColumn("{task.description}", markup=False)
-    columns = (text, BarColumn(), MofNCompleteColumn())
+    columns = (SpinnerColumn(), text, BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
     with Bar(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
 
@@ -168,6 +175,7 @@ def stages(shown: bool = True) -> Iterator[Callable[[str], Progress | None]]:
             task = bar.add_task(printable(what), total=None)
 
             def moved(done: int, total: int, /, doing: str | None = None) -> None:
+                doing = None if doing is None else printable(doing)
                 bar.update(task, completed=done, total=total, description=doing)
 
             return moved

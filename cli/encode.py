@@ -73,7 +73,7 @@ def encode(
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
     """
     more["normalisation"] = options.normalised(mean, std)
-    with console.resumable(), console.progress("encode") as progress:
+    with console.resumable(), console.progress("checking the dump") as progress:
         if source.is_file() or (not source.exists() and glob.has_magic(str(source))):
             report = _recode(context, source, target, more, progress)
         else:

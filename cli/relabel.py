@@ -208,7 +208,7 @@ def relabel(
         with (
             torch_threads(),
             console.resumable(),
-            console.progress("relabel", shown=first) as progress,
+            console.progress("loading the teacher", shown=first) as progress,
         ):
             report = run(
                 listing,

@@ -132,7 +132,7 @@ def train(
     with (
         torch_threads(),
         console.resumable(out / CHECKPOINT),
-        console.progress("train", shown=first) as bar,
+        console.progress("images, labels and workers", shown=first) as bar,
     ):
         report = run(
             labels,

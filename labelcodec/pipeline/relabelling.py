@@ -254,7 +254,8 @@ def relabel_listing(
         resume: continue an interrupted run, if there is one; the resulting files are the same.
         force: replace existing files.
         keep_names: store the images' names whatever they cost; else only where they cost little.
-        progress: called with batches labelled and total batches of this process.
+        progress: called with (batches labelled, total batches of this process, activity): after
+            each batch, and when tables are about to be fitted.
         note: called in the first process with notes for the user.
 
     Raises:
@@ -342,6 +343,8 @@ def relabel_listing(
                 if writer is not None:
                     writer.record_agreement(measured)
                 if this_process.first and writer is not None:
+                    if progress is not None:
+                        progress(len(share), total, f"fitting {writer.codec.name} to a sample")
                     coder = writer.fit([cached[number] for number in sample])
                     tables = coder.side_information()
                 tables = this_process.shared(tables)

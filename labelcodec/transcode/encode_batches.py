@@ -73,7 +73,8 @@ def write(
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.
-        progress: called with (batches done, total batches).
+        progress: called with (batches done, total batches, activity): once when tables are about
+            to be fitted, then after each batch.
 
     Raises:
         LabelcodecError: a batch is invalid, or `target` may not be written.
@@ -92,8 +93,10 @@ def write(
         allow_nonfinite=allow_nonfinite,
         expected=None if lengths is None else int(np.sum(lengths)),
     ) as writer:
-        coder = writer.coder or writer.fit(_fitting_sample(source, lengths, codec.fit_labels))
         done = len(writer.numbers)  # a resumed file holds the first `done` batches
+        if progress is not None and writer.coder is None:
+            progress(done, len(source), f"fitting {codec.name} to a sample of the labels")
+        coder = writer.coder or writer.fit(_fitting_sample(source, lengths, codec.fit_labels))
         todo = range(done, len(source))
         for result in encoded(source, coder, codec, allow_nonfinite, todo, threads):
             writer.add_encoded(result.payload, result.batch)
@@ -101,7 +104,7 @@ def write(
             batches += bool(result.nonfinite)
             done += 1
             if progress is not None:
-                progress(done, len(source))
+                progress(done, len(source), "encoding")
     notes = (
         f"labels with NaN or infinite values, stored unchanged: {nonfinite}, in {batches} of "
         f"{done} batches; training refuses those with NaN",

@@ -76,7 +76,8 @@ def encode(
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
         resume: continue an interrupted or failed run; the resulting file is identical.
-        progress: called with (batches done, total batches).
+        progress: called with (batches done, total batches, activity): once when tables are about
+            to be fitted, then after each batch.
 
     Raises:
         LabelcodecError: the dump or the codec spec is invalid, or `target` may not be written.

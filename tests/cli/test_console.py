@@ -12,6 +12,7 @@ import pytest
 from labelcodec import errors
 from labelcodec_cli import console
 from labelcodec_cli.main import COMMANDS, cli
+from labelcodec_cli.progress_lines import ProgressLines
 from tests.cli.call import call
 
 
@@ -145,10 +146,23 @@ def test_control_characters_are_spelled_out(capsys) -> None:
     assert "\x1b" not in out + err
 
 
-def test_progress_is_silent_without_a_terminal(capsys) -> None:
+def test_progress_is_silent_at_first_without_a_terminal(capsys) -> None:
     with console.progress("work") as progress:
+        progress(1, 2)
+    with console.progress("work", shown=False) as progress:
         assert progress is None
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_long_run_without_a_terminal_prints_a_line_now_and_then() -> None:
+    times = iter([0.0, 29.0, 31.0, 40.0, 62.0])
+    lines: list[str] = []
+    progress = ProgressLines("work", lines.append, lambda: next(times))
+    progress(0, 9, "reading")
+    progress(1, 9, "encoding")
+    progress(2, 9)
+    progress(3, 9)
+    assert lines == ["encoding: 1 of 9", "work: 3 of 9"]
 
 
 def test_progress_on_a_terminal_shows_the_count(capsys, monkeypatch) -> None:
@@ -159,6 +173,14 @@ def test_progress_on_a_terminal_shows_the_count(capsys, monkeypatch) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/80" in err
+
+
+def test_an_activity_is_named_on_a_terminal(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    with console.progress("work") as progress:
+        progress(0, 80, "fitting\x1b")
+    assert re.search(r"fitting\\x1b.* 0/80", capsys.readouterr().err)
 
 
 def test_every_stage_has_its_bar(capsys, monkeypatch) -> None:

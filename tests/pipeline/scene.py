@@ -109,11 +109,18 @@ def settings(**changes: Any) -> TrainingRecipe:
     return from_map({**plain, **changes}, "test")
 
 
+def prepares(doing: str) -> bool:
+    """Whether a progress report is of what precedes the first batch."""
+    return "fitting" in doing or "loading" in doing
+
+
 def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:
-    """A progress that does something at its n-th call."""
+    """A progress that does something at its n-th call, those before a preparation not counted."""
     left = [calls]
 
-    def moved(*_: Any) -> None:
+    def moved(_: int, __: int, doing: str = "") -> None:
+        if prepares(doing):
+            return
         left[0] -= 1
         if left[0] == 0:
             what()

@@ -58,7 +58,8 @@ def test_progress_and_report(world, tmp_path, workers) -> None:
     report = run(
         world, tmp_path / "deep/a.slc", workers=workers, progress=lambda *step: seen.append(step)
     )
-    assert seen == [(i + 1, 12) for i in range(12)]
+    assert seen[-1:] == [(12, 12, "fitting dense to a sample")]  # of all the batches
+    assert seen[:-1] == [(i + 1, 12) for i in range(12)]
     assert (report.batches, report.labels, report.files) == (12, 44, (tmp_path / "deep/a.slc",))
     assert report.bytes == (tmp_path / "deep/a.slc").stat().st_size
     assert (tmp_path / "deep/a.slc").read_bytes() == (world / "labels.slc").read_bytes()
@@ -81,7 +82,7 @@ def test_resumed_is_uninterrupted(world, tmp_path, monkeypatch, codec, calls) ->
     resumed = {"resume": True, "progress": lambda *step: seen.append(step)}
     run(world, tmp_path / "a.slc", **resumed, **changes)
     assert (tmp_path / "a.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
-    assert seen == [(i, 24) for i in range(calls, 25)]
+    assert [step for step in seen if len(step) == 2] == [(i, 24) for i in range(calls, 25)]
     assert {path.name for path in tmp_path.iterdir()} == {"a.slc", "whole.slc"}
     seen.clear()
     run(world, tmp_path / "a.slc", **resumed, **changes)

@@ -112,7 +112,7 @@ def test_a_partial_fkd_dump_trains_on_its_own_images(tmp_path) -> None:
 
 
 def test_a_resumed_encode_is_uninterrupted(tmp_path, dump, images, monkeypatch) -> None:
-    def stop(done: int, total: int) -> None:
+    def stop(done: int, total: int, doing: str) -> None:
         if done == 4:
             raise KeyboardInterrupt
 

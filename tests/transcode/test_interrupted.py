@@ -35,7 +35,7 @@ class TestInterrupted:
 
     @pytest.mark.parametrize(("threads", "error"), [(1, Stop), (2, KeyboardInterrupt)])
     def test_progress_is_kept(self, tmp_path, forty, whole, threads, error):
-        def progress(done, total):
+        def progress(done, total, doing):
             if done == 15:
                 raise error
 
@@ -47,7 +47,7 @@ class TestInterrupted:
             forty,
             tmp_path / "a.slc",
             resume=True,
-            progress=lambda done, _: calls.append(done),
+            progress=lambda done, *_: calls.append(done),
         )
         assert calls == list(range(16, 41))
         assert (tmp_path / "a.slc").read_bytes() == whole
