@@ -198,7 +198,7 @@ def test_a_damaged_image_ends_in_one_line(capsys, room) -> None:
 def test_ctrl_c_says_how_to_go_on(capsys, room, monkeypatch, args, calls: int, kept) -> None:
     @contextmanager
     def progress(what: str, shown: bool = True):
-        yield lambda *step: None if step[2].startswith("image") else hook()
+        yield lambda *step: None if step[2].startswith("image") else hook(*step)
 
     def interrupt() -> None:
         raise KeyboardInterrupt

@@ -115,7 +115,7 @@ def prepares(doing: str) -> bool:
 
 
 def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:
-    """A progress that does something at its n-th call, those before a preparation not counted."""
+    """A progress that does something at its n-th call; those of preparations do not count."""
     left = [calls]
 
     def moved(_: int, __: int, doing: str = "") -> None:

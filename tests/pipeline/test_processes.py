@@ -180,7 +180,7 @@ def test_a_killed_relabel_goes_on(world, dead, tmp_path, monkeypatch, name) -> N
         *given, dead / f"{name}.slc", epochs=killed.EPOCHS, resume=True,
         progress=lambda *step: seen.append(step),
     )  # fmt: skip
-    assert seen == [(i, 24) for i in range(9, 25)]
+    assert [step for step in seen if len(step) == 2] == [(i, 24) for i in range(9, 25)]
     assert [path.name for path in dead.glob(f"{name}*")] == [f"{name}.slc"]
     assert (dead / f"{name}.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
