@@ -28,9 +28,12 @@ SPINNING = {"GOMP_SPINCOUNT": "300000", "OPENBLAS_NUM_THREADS": str(CORES)}
 DEMO = """
 from labelcodec_cli import environment
 environment.set_defaults()
+import tempfile
+from pathlib import Path
 from labelcodec.demo import whole_path
 size = whole_path.Size(writers=4, teacher_epochs=3, epochs=15, keep=0.4)
-whole_path.run(size, lambda stage: None)
+with tempfile.TemporaryDirectory() as folder:
+    whole_path.run(size, lambda stage: None, Path(folder))
 """
 VARIABLES = ("OMP_NUM_THREADS", "LABELCODEC_THREADS", "OMP_WAIT_POLICY", *SPINNING)
 

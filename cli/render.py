@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from labelcodec.binding.agreement import Agreement
     from labelcodec.codecs.registry import CodecInfo
     from labelcodec.container import RepairReport
-    from labelcodec.demo.roundtrip import Demo
-    from labelcodec.demo.whole_path import Students
     from labelcodec.pipeline.evaluation import Scores
 
 RATES = (
@@ -279,52 +277,6 @@ def fidelity(distance: Fidelity) -> None:
     if distance.unmeasured:
         values = count(distance.unmeasured)
         paragraph(f"NaN or infinite values in A or B, without a distance: {values}")
-
-
-def round_trip(demo: Demo) -> None:
-    """Print the results of the demo, step by step."""
-    label_set(demo.inspected)
-    click.echo()
-    breakdowns([(f"{stage.source} ({stage.codec})", stage.storage) for stage in demo.stages])
-    click.echo()
-    rows = [
-        [
-            *(stage.source, stage.codec),
-            decimal(stage.source_bytes / stage.storage.labels),
-            decimal(stage.storage.bytes_per_label),
-            f"{stage.source_bytes / stage.storage.bytes_total:.2f}x",
-            "identical" if stage.identical else "DIFFERENT",
-        ]
-        for stage in demo.stages
-    ]
-    columns = ["dump", "codec", "B/label in dump", "B/label in .slc", "ratio", "decoded"]
-    table("Encoded, decoded, compared", columns, rows)
-    click.echo()
-    click.echo("Distance of the top-k labels from the full labels")
-    fidelity(demo.top_k)
-
-
-def students(report: Students) -> None:
-    """Print size and fidelity of each codec, and the accuracy of its student."""
-    rows = [
-        [
-            outcome.codec,
-            decimal(outcome.storage.bytes_per_label),
-            f"{decimal(outcome.storage.theoretical_rate)}x",
-            f"{decimal(outcome.actual_rate)}x",
-            decimal(outcome.fidelity.kl[4.0], 3),
-            decimal(outcome.fidelity.tv[4.0], 3),
-            decimal(100 * outcome.top1),
-        ]
-        for outcome in report.outcomes
-    ]
-    columns = ["codec", "B/label", "theoretical rate", "actual rate", "KL at tau 4", "TV at tau 4"]
-    title = f"Students of {report.size.characters} characters, two images each"
-    table(title, [*columns, "student top-1 %"], rows)
-    click.echo(
-        f"Top-1 accuracy of the teacher: {decimal(100 * report.teacher)} %. Rates include pruning "
-        f"to {100 * report.size.keep:g} % of the batches. KL is inf where classes are omitted."
-    )
 
 
 def agreement(measured: Agreement | None) -> None:

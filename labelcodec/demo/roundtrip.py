@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,27 +69,27 @@ class Demo:
         return {"stages": stages, "top_k": self.top_k.to_json(), "inspected": self.inspected}
 
 
-def run(progress: Progress | None = None) -> Demo:
-    """Encode, inspect, decode and compare, in a temporary folder.
+def run(work: Path, progress: Progress | None = None) -> Demo:
+    """Encode, inspect, decode and compare.
 
     Args:
+        work: existing folder, for `dump`, `full.slc`, `top50.slc` and what they are decoded to.
         progress: called with steps done and total steps.
     """
-    with tempfile.TemporaryDirectory(prefix="labelcodec-demo-") as folder:
-        work = Path(folder)
-        full = _round_trip(FIXTURE, work / "full.slc", "SRe2L, all logits", "dense")
-        _step(progress, 1)
-        encode(FIXTURE, work / "top.slc", codec=f"topk:k={K}")
-        decode(work / "top.slc", work / "top-dump", layout="lpqld")
-        _step(progress, 2)
-        source = f"LPQLD, top {K}"
-        top = _round_trip(work / "top-dump", work / "top-again.slc", source, "topk", classes=1000)
-        _step(progress, 3)
-        with open_containers(work / "full.slc") as reader:
-            inspected = {**describe_set(reader), "batch": describe_batch(reader, 0)}
-            inspected["files"] = ["full.slc"]
-            with open_containers(work / "top.slc") as top_reader:
-                fidelity = compare_sets(reader, top_reader).fidelity
+    shutil.copytree(FIXTURE, work / "dump")
+    full = _round_trip(work / "dump", work / "full.slc", "SRe2L, all logits", "dense")
+    _step(progress, 1)
+    encode(work / "dump", work / "top50.slc", codec=f"topk:k={K}")
+    decode(work / "top50.slc", work / "top50-dump", layout="lpqld")
+    _step(progress, 2)
+    again = work / "top50-again.slc"
+    top = _round_trip(work / "top50-dump", again, f"LPQLD, top {K}", "topk", classes=1000)
+    _step(progress, 3)
+    with open_containers(work / "full.slc") as reader:
+        inspected = {**describe_set(reader), "batch": describe_batch(reader, 0)}
+        inspected["files"] = ["full.slc"]
+        with open_containers(work / "top50.slc") as top_reader:
+            fidelity = compare_sets(reader, top_reader).fidelity
     if fidelity is None:
         raise RuntimeError("the top-k labels and the full labels are of different samples")
     return Demo(inspected, (full, top), fidelity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +31,9 @@ Stages = Callable[[str], Progress | None]
 NORMALISATION = {"mean": [0.15] * 3, "std": [0.3] * 3}
 MODEL, RECIPE, RATE = "convnet", "omniglot242", 3e-3
 HARD = "topk:k=1"
-CODECS = ("dense", "transform:bytes=12", "topk:k=10", HARD)
+FULL_LABELS = "full"
+# Name of the files of each codec.
+CODECS = {"dense": FULL_LABELS, "transform:bytes=12": "small", "topk:k=10": "top10", HARD: "top1"}
 DISTILLED = range(2)  # writers of the images to relabel
 TESTERS = range(100, 110)  # writers of the test images
 
@@ -115,25 +116,24 @@ class Students:
         return {"size": size, "teacher_top1": self.teacher, "codecs": rows}
 
 
-def run(size: Size, stages: Stages) -> Students:
-    """Run the pipeline in a temporary folder.
+def run(size: Size, stages: Stages, work: Path) -> Students:
+    """Run the pipeline.
 
     Args:
         size: size of the demo.
         stages: called with the name of each stage; returns the stage's progress function, or None.
+        work: existing folder for the images, the labels of each codec and the students.
     """
-    with tempfile.TemporaryDirectory(prefix="labelcodec-demo-") as folder:
-        work = Path(folder)
-        _draw(work, size, stages("draw"))
-        teacher = _teach(work, size, stages("teacher"))
-        _label(work, size, stages("relabel"))
-        outcomes = []
-        for i, codec in enumerate(CODECS):
-            if i:
-                recode(work / "0.slc", work / f"{i}.slc", codec)
-            top1 = _train(work, i, size, stages(f"student of {codec}"))
-            outcomes.append(_outcome(work, i, top1))
-        return Students(size, teacher, tuple(outcomes))
+    _draw(work, size, stages("draw"))
+    teacher = _teach(work, size, stages("teacher"))
+    _label(work, size, stages("relabel"))
+    outcomes = []
+    for codec, name in CODECS.items():
+        progress = stages(f"student of {codec}")
+        if name != FULL_LABELS:
+            recode(work / f"{FULL_LABELS}.slc", work / f"{name}.slc", codec)
+        outcomes.append(_outcome(work, codec, _train(work, codec, size, progress)))
+    return Students(size, teacher, tuple(outcomes))
 
 
 def _draw(work: Path, size: Size, progress: Progress | None) -> None:
@@ -183,25 +183,25 @@ def _label(work: Path, size: Size, progress: Progress | None) -> None:
         relabel_listing(
             teacher,
             listing,
-            work / "0.slc",
+            work / f"{FULL_LABELS}.slc",
             _augmented(len(listing), size),
             this_process,
             epochs=size.epochs,
             keep=size.keep,
-            codec=CODECS[0],
+            codec="dense",
             progress=progress,
         )
 
 
-def _train(work: Path, number: int, size: Size, progress: Progress | None) -> float:
+def _train(work: Path, codec: str, size: Size, progress: Progress | None) -> float:
     changes: dict[str, Any] = {"epochs": size.epochs, "calibrated": False}
-    if CODECS[number] == HARD:  # a temperature has no effect on top-1 labels
+    if codec == HARD:  # a temperature has no effect on top-1 labels
         changes["temperature"] = 1.0
     report = training.train(
-        work / f"{number}.slc",
+        work / f"{CODECS[codec]}.slc",
         work / "images",
         recipes.load_recipe(RECIPE, changes),
-        work / f"run-{number}",
+        work / f"run-{CODECS[codec]}",
         validate=work / "test",
         validate_every=size.epochs,
         resize=False,
@@ -213,11 +213,11 @@ def _train(work: Path, number: int, size: Size, progress: Progress | None) -> fl
     return report.scores.top1
 
 
-def _outcome(work: Path, number: int, top1: float) -> Outcome:
+def _outcome(work: Path, codec: str, top1: float) -> Outcome:
     with (
-        open_containers(work / "0.slc") as full,
-        open_containers(work / f"{number}.slc") as reader,
+        open_containers(work / f"{FULL_LABELS}.slc") as full,
+        open_containers(work / f"{CODECS[codec]}.slc") as reader,
     ):
         fidelity = compare_sets(full, reader).fidelity
         assert fidelity is not None
-        return Outcome(CODECS[number], breakdown(reader), fidelity, top1)
+        return Outcome(codec, breakdown(reader), fidelity, top1)

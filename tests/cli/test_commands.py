@@ -295,9 +295,17 @@ def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
     assert picture.read_bytes().startswith(b"\x89PNG")
     students = found["students"]["codecs"]
     assert [row["codec"] for row in students] == list(whole_path.CODECS)
-    plain = call(capsys, "demo").out
+    plain = call(capsys, "demo", "--out", tmp_path / "demo").out
+    lines = plain.splitlines()
+    assert [line[0] for line in lines if line[1:3] == ". "] == list("123456789")
+    assert lines.index("Result") > next(i for i, line in enumerate(lines) if line[:2] == "9.")
     assert f"{students[1]['bytes_per_label']:.1f}" in plain
-    assert "KL at tau 4" in plain
+    assert "SHA" not in plain and "sha" not in plain
+    commands = [line.split()[1:] for line in lines if line.startswith("  labelcodec ")]
+    assert len(commands) == 3
+    for command in commands:
+        assert call(capsys, *command).status == 0
+    assert call(capsys, "demo", "--out", tmp_path / "demo").status == 2
     assert [stage["identical"] for stage in found["stages"]] == [True, True]
     for stage in found["stages"]:
         assert sum(stage["components"].values()) == stage["bytes_total"]

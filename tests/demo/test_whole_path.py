@@ -25,7 +25,7 @@ def test_every_codec_has_its_student(tmp_path):
         started.append(what)
         return lambda done, total, doing=None: told.__setitem__(what, (done, total))
 
-    found = whole_path.run(TINY, stages)
+    found = whole_path.run(TINY, stages, tmp_path)
     assert [one.codec for one in found.outcomes] == list(whole_path.CODECS)
     assert started[:3] == ["draw", "teacher", "relabel"]
     assert len(started) == 3 + len(whole_path.CODECS)
@@ -42,8 +42,13 @@ def test_every_codec_has_its_student(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:.*near chance")
-def test_the_same_again():
-    one, other = (whole_path.run(TINY, lambda what: None).to_json() for _ in range(2))
+def test_the_same_again(tmp_path):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    one, other = (
+        whole_path.run(TINY, lambda what: None, tmp_path / name).to_json()
+        for name in ("one", "other")
+    )
     assert one == other
 
 
