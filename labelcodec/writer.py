@@ -328,7 +328,9 @@ def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatc
 def _warn_of_probabilities(batch: LabelBatch) -> None:
     """Warn of labels that are called logits and look like probabilities."""
     labels = batch.labels
-    if labels.space == "logits" and looks_like_probabilities(labels.expanded().value):
+    if labels.space != "logits" or len(batch) == 1:  # a single row may sum to 1 by chance
+        return
+    if looks_like_probabilities(labels.expanded().value):
         warnings.warn(
             "the labels are probabilities, each row sums to 1, and are stored as logits: students "
             "would be trained on a softmax of a softmax; use space='probabilities' in labels and "

@@ -39,6 +39,7 @@ def pools(draw: st.DrawFn):
     return [draw(batches(number)) for number in sorted(numbers)]
 
 
+@pytest.mark.filterwarnings("ignore:the labels are probabilities")  # whole numbers, by chance
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_labels_meet_their_own_images(images, data) -> None:
