@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,12 +16,13 @@ from labelcodec.errors import LabelcodecError, LabelcodecWarning, MismatchError,
 from labelcodec.extras import needing_extra
 from labelcodec.files.regular import check_regular
 from labelcodec.formats.torch_file import Opaque, Tensor, read_torch_file
+from labelcodec.formats.torch_file.tensor import native
 
 OPTIONAL = "num_batches_tracked"  # torch loads state dicts without it
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of wrappers around a model
 # Keys under which training scripts save weights; the first that fits is taken.
 CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
-AVERAGED = ("ema", "average", "swa")  # parts of keys that hold averaged weights
+AVERAGED = {"ema", "average", "averaged", "swa"}  # words of keys that hold averaged weights
 DEPTH = 3  # of dicts in which weights are looked for
 SHOWN = 8  # keys of a file that an error lists
 
@@ -62,12 +65,16 @@ def load_weights(model: nn.Module, path: Path, named: str, key: str | None = Non
         raise MismatchError(f"{path}: holds no weights; {_contents(saved)}")
     nested.sort(key=_preference)
     expected = {name for name in model.state_dict() if not name.endswith(OPTIONAL)}
-    for candidate in nested:
-        for state in _without_prefixes(candidate.state):
-            if {name for name in state if not name.endswith(OPTIONAL)} == expected:
-                _tell_choice(path, candidate, nested)
-                _load(model, state, f"{path}: does not fit {named}")
-                return
+    fitting = [
+        (candidate.key, state)
+        for candidate in nested
+        for state in _without_prefixes(candidate.state)
+        if {name for name in state if not name.endswith(OPTIONAL)} == expected
+    ]
+    if fitting:
+        _tell_choice(path, [key for key, _ in fitting])
+        _load(model, fitting[0][1], f"{path}: does not fit {named}")
+        return
     closest = max(
         (state for candidate in nested for state in _without_prefixes(candidate.state)),
         key=lambda state: len(expected & state.keys()),
@@ -83,12 +90,18 @@ def _load(model: nn.Module, state: State, prefix: str) -> None:
 
 
 def _nested(saved: Any, key: str = "", depth: int = DEPTH) -> Iterator[_Nested]:
-    """Every dict of tensors in a file, itself included."""
+    """Every dict of tensors in a file, itself included, and its parts by their first name."""
     if not isinstance(saved, Mapping) or not depth:
         return
     state = {str(name): value for name, value in saved.items() if isinstance(value, torch.Tensor)}
     if state:
         yield _Nested(key, state)
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for name, value in state.items():
+        first, _, rest = name.partition(".")
+        parts.setdefault(first, {})[rest] = value
+    for first, part in parts.items() if len(parts) > 1 else ():
+        yield _Nested(f"{key}.{first}".lstrip("."), part)
     for name, inner in saved.items():
         yield from _nested(inner, f"{key}.{name}".lstrip("."), depth - 1)
 
@@ -101,7 +114,7 @@ def _preference(nested: _Nested) -> tuple[bool, bool, int]:
 
 
 def _is_averaged(key: str) -> bool:
-    return any(part in key.lower() for part in AVERAGED)
+    return not AVERAGED.isdisjoint(re.split(r"[._-]", key.lower()))
 
 
 def _without_prefixes(state: State) -> Iterator[State]:
@@ -114,12 +127,12 @@ def _without_prefixes(state: State) -> Iterator[State]:
         yield (state := shorter)
 
 
-def _tell_choice(path: Path, chosen: _Nested, nested: list[_Nested]) -> None:
-    """Say which weights were taken if the file holds both plain and averaged ones."""
-    others = [each.key for each in nested if _is_averaged(each.key) != _is_averaged(chosen.key)]
+def _tell_choice(path: Path, keys: list[str]) -> None:
+    """Say which weights were taken, the first, if the file holds several that fit."""
+    others = [key for key in dict.fromkeys(keys) if key != keys[0]]
     if others:
         warnings.warn(
-            f"{path}: took the weights under {chosen.key or 'its top level'!r}; `weights_key` "
+            f"{path}: took the weights under {keys[0] or 'its top level'!r}; `weights_key` "
             f"takes those under {' or '.join(map(repr, others))}",
             LabelcodecWarning,
             stacklevel=4,
@@ -188,6 +201,8 @@ def _with_torch_tensors(saved: Any) -> Any:
         return _to_torch(saved)
     if isinstance(saved, dict):
         return {key: _with_torch_tensors(value) for key, value in saved.items()}
+    if isinstance(saved, np.ndarray) and saved.dtype.kind in "biuf":
+        return torch.from_numpy(native(saved).copy())
     return saved
 
 

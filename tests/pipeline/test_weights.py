@@ -65,6 +65,12 @@ FILES = {
     "bfloat16": {name: value.to(torch.bfloat16) if value.is_floating_point() else value
                  for name, value in STATE.items()},
     "without counts": {k: v for k, v in STATE.items() if not k.endswith("num_batches_tracked")},
+    "lightning, with a loss": {
+        "state_dict": prefixed("model.", STATE) | {"criterion.weight": torch.zeros(3)}
+    },
+    "prefix of an average": prefixed("model.", STATE) | prefixed("model_ema.", AVERAGED),
+    "arrays": {name: value.numpy() for name, value in STATE.items()},
+    "remap": {"remap": STATE},
     "averaged beside": {"state_dict": STATE, "state_dict_ema": AVERAGED},
     "averaged first": {"ema": {"model": AVERAGED}, "net": STATE},
 }  # fmt: skip
@@ -149,3 +155,15 @@ def test_an_attack_does_nothing(tmp_path, monkeypatch):
     with pytest.raises(MismatchError, match=r"w\.safetensors: not a file of weights"):
         loaded(tmp_path / "w.safetensors")
     assert not (tmp_path / "exploded").exists()
+
+
+def test_weights_of_several_models_are_told_apart(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save({"best": STATE, "last": AVERAGED}, path)
+    with pytest.warns(LabelcodecWarning, match="under 'best'; `weights_key` .* 'last'"):
+        load_weights(small(), path, "the model")
+    assert same(loaded(path, key="last"), AVERAGED)
+    torch.save(FILES["prefix of an average"], path)
+    with pytest.warns(LabelcodecWarning, match="under 'model'; `weights_key` .* 'model_ema'"):
+        load_weights(small(), path, "the model")
+    assert same(loaded(path, key="model_ema"), AVERAGED)
