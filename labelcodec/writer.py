@@ -29,6 +29,9 @@ from labelcodec.label_space import looks_like_probabilities
 from labelcodec.reader import Reader
 from labelcodec.validation import validate
 
+# What a resumed run may find another value of: the size of a dump of which a file was mended.
+_MAY_DIFFER = frozenset({"agreement", "source.bytes"})
+
 
 class Writer:
     """Writes a label set to a container, batch by batch.
@@ -97,7 +100,7 @@ class Writer:
         self._complete = 1  # number of added labels at which the tables are fitted
         self._names = None if names is None else pack_names(names)
         self._records = RecordWriter(
-            path, self.header.to_map(), force=force, resume=resume, own=frozenset({"agreement"})
+            path, self.header.to_map(), force=force, resume=resume, own=_MAY_DIFFER
         )
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):

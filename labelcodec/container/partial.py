@@ -60,7 +60,7 @@ def resume(
         fd: the locked partial file.
         header: the header map of the run that wants to continue it.
         partial: path of the file, for error messages.
-        own: header keys in which the file may differ.
+        own: header keys in which the file may differ; 'source.bytes' is a key in a map.
 
     Returns:
         The intact records; None, with nothing changed, if the file ends inside its header.
@@ -79,10 +79,7 @@ def resume(
             f"{partial}: was started in version {intact.version}, this library writes {version}; "
             "pass `force=True` to start again"
         )
-    stored, current = (
-        {key: value for key, value in values.items() if key not in own}
-        for values in (intact.header, header)
-    )
+    stored, current = (_without(values, own) for values in (intact.header, header))
     if what := difference(stored, current):
         raise MismatchError(
             f"{partial}: was started with another header: {what}; use the same settings and "
@@ -90,6 +87,15 @@ def resume(
         )
     os.ftruncate(fd, intact.ledger.end)
     return intact.ledger
+
+
+def _without(header: dict[str, Any], own: Set[str]) -> dict[str, Any]:
+    """A header map without some keys, also of maps in it."""
+    kept = {key: value for key, value in header.items() if key not in own}
+    for outer, _, inner in (key.partition(".") for key in own):
+        if isinstance(kept.get(outer), dict):
+            kept[outer] = {key: value for key, value in kept[outer].items() if key != inner}
+    return kept
 
 
 def _has_header(fd: int, partial: Path) -> bool:

@@ -135,14 +135,23 @@ def shard_paths(target: Path, world: int) -> list[Path]:
 
 
 def _left_over(target: Path, own: Set[str]) -> list[Path]:
-    """Files beside the target that a run on another number of processes wrote, sorted."""
+    """Files beside the target that an interrupted run on other processes left, sorted.
+
+    Raises:
+        MismatchError: a run on another number of processes is complete.
+    """
     stem = re.escape(target.name.removesuffix(".slc"))
-    container = rf"({re.escape(target.name)}|{stem}-\d+-of-\d+\.slc)"
-    name = re.compile(rf"{container}({re.escape(FITTING)})?(\.partial)?")
-    if not target.parent.is_dir():
-        return []
-    return sorted(
-        path
-        for path in target.parent.iterdir()
-        if name.fullmatch(path.name) and finished_of(path).name.removesuffix(FITTING) not in own
-    )
+    container = rf"(?:{re.escape(target.name)}|{stem}-\d+-of-(?P<world>\d+)\.slc)"
+    name = re.compile(rf"{container}(?:{re.escape(FITTING)})?(?:\.partial)?")
+    runs: dict[int, list[Path]] = {}
+    for path in sorted(target.parent.iterdir()) if target.parent.is_dir() else ():
+        match = name.fullmatch(path.name)
+        if match and finished_of(path).name.removesuffix(FITTING) not in own:
+            runs.setdefault(int(match["world"] or 1), []).append(path)
+    for world, paths in runs.items():
+        if set(shard_paths(target, world)) <= set(paths):
+            raise MismatchError(
+                f"{paths[0]}: a run on another number of processes ({world}) is complete; use its "
+                "files, `merge` them, or name another target"
+            )
+    return [path for paths in runs.values() for path in paths]

@@ -63,7 +63,8 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
         seen: list[tuple[int, int]] = []
         told = {"progress": lambda *step, seen=seen: seen.append(step), "resume": True}
         scene.relabel(*given, **told, **options)
-        (out / f"{name}-{here.rank}.json").write_text(json.dumps(seen))
+        counted = [step for step in seen if len(step) == 2]  # without preparations
+        (out / f"{name}-{here.rank}.json").write_text(json.dumps(counted))
     statistics(world, out)
     write = checkpoint.save
 

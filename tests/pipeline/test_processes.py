@@ -233,6 +233,15 @@ def test_one_process_goes_on_with_labels_that_two_began(
     assert [path.name for path in target.parent.iterdir()] == [target.name]
 
 
+def test_a_complete_run_on_other_processes_is_left_alone(world, two, tmp_path) -> None:
+    shutil.copytree(two, tmp_path / "two")
+    files = sorted((tmp_path / "two").glob("late-*"))
+    given = world / "images", world / "teacher.safetensors", tmp_path / "two/late.slc"
+    with pytest.raises(MismatchError, match=r"another number of processes \(2\) is complete"):
+        scene.relabel(*given, epochs=killed.EPOCHS, resume=True)
+    assert sorted((tmp_path / "two").glob("late*")) == files
+
+
 RESUMED = """
 import sys
 import time
