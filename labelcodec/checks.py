@@ -94,7 +94,8 @@ def check_normalisation(normalisation: Mapping[str, Any] | None) -> None:
     """Check the mean and standard deviation of network inputs in 0..1.
 
     Raises:
-        DataError: 'mean' or 'std' is missing or not three finite numbers, or a std is 0.
+        DataError: 'mean' or 'std' is missing or not three finite numbers, a std is not above 0, or
+            a mean is of inputs in another range than 0..1.
     """
     if normalisation is None:
         return
@@ -106,8 +107,13 @@ def check_normalisation(normalisation: Mapping[str, Any] | None) -> None:
             values = np.empty(0)
         if values.shape != (3,) or not np.isfinite(values).all():
             raise DataError(f"normalisation: {key!r} is {entry!r}, expected three numbers")
-        if key == "std" and not values.all():
-            raise DataError(f"normalisation: 'std' is {entry!r}, which cannot be divided by")
+        if key == "std" and not (values > 0).all():
+            raise DataError(f"normalisation: 'std' is {entry!r}, expected numbers above 0")
+        if key == "mean" and (np.abs(values) > 1).any():
+            raise DataError(
+                f"normalisation: 'mean' is {entry!r}, but inputs are in 0..1; divide mean and std "
+                "of inputs in 0..255 by 255"
+            )
 
 
 def _is_one_of(dtype: np.dtype[Any], dtypes: str) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import MAX_CLASSES
 from labelcodec.binding.names import same_name
 from labelcodec.errors import ConfigError, MismatchError
-from labelcodec.files.os_errors import naming
+from labelcodec.files.regular import read_regular
 
 _WNID = re.compile(r"n\d{8}\b")
 EXPECTED = (
@@ -97,8 +97,7 @@ def as_class_map(source: ClassMap | Mapping[str, int] | Sequence[str] | Path | s
 
 def _content(path: Path) -> Any:
     try:
-        with naming(path):
-            text = path.read_text("utf-8-sig")
+        text = read_regular(path, ConfigError, "a class map").decode("utf-8-sig")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such class map") from None
     except UnicodeDecodeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -86,8 +86,11 @@ def matched(names: Sequence[str], listing: ImageListing, where: str) -> ImageLis
     Raises:
         MismatchError: an image is missing, or several have the name.
     """
-    exact = {same_name(path): i for i, path in enumerate(listing.paths)}
-    order = [exact.get(same_name(name), -1) for name in names]
+    exact = {path: i for i, path in enumerate(listing.paths)}
+    order = [exact.get(name, -1) for name in names]
+    if -1 in order:
+        same = {same_name(path): i for i, path in enumerate(listing.paths)}
+        order = [exact.get(name, same.get(same_name(name), -1)) for name in names]
     if -1 in order:
         order = _by_stem(names, listing, where)
     return reordered(listing, order)
@@ -95,15 +98,12 @@ def matched(names: Sequence[str], listing: ImageListing, where: str) -> ImageLis
 
 def _by_stem(names: Sequence[str], listing: ImageListing, where: str) -> list[int]:
     """Position of the image of each label file."""
-    position: dict[str, int] = {}
-    for i, path in enumerate(listing.paths):
-        if position.setdefault(_until_dot(path), i) != i:
-            position[_until_dot(path)] = -1
+    by_stem, by_start = _unique(listing, stem), _unique(listing, _until_dot)
     order = []
     for name in names:
-        parts = _until_dot(name).split("/")
-        suffixes = ("/".join(parts[cut:]) for cut in range(max(len(parts) - 1, 1)))
-        match = next((position[suffix] for suffix in suffixes if suffix in position), None)
+        match = _at_end(stem(name), by_stem)
+        if match is None:
+            match = _at_end(_until_dot(name), by_start)
         if match is None or match < 0:
             has = "no image" if match is None else "several images"
             raise MismatchError(
@@ -111,6 +111,22 @@ def _by_stem(names: Sequence[str], listing: ImageListing, where: str) -> list[in
             )
         order.append(match)
     return order
+
+
+def _unique(listing: ImageListing, short: Callable[[str], str]) -> dict[str, int]:
+    """Position of each image by its shortened name; -1 where several have it."""
+    position: dict[str, int] = {}
+    for i, path in enumerate(listing.paths):
+        if position.setdefault(short(path), i) != i:
+            position[short(path)] = -1
+    return position
+
+
+def _at_end(name: str, position: Mapping[str, int]) -> int | None:
+    """The position of the image whose name the path `name` ends with; None if there is none."""
+    parts = name.split("/")
+    suffixes = ("/".join(parts[cut:]) for cut in range(max(len(parts) - 1, 1)))
+    return next((position[suffix] for suffix in suffixes if suffix in position), None)
 
 
 def _until_dot(path: str) -> str:

@@ -75,7 +75,9 @@ class ImageCache:
                 is not a complete cache of these images.
         """
         self._path = path
-        if not path.exists():
+        if path.exists():
+            check_regular(path, MismatchError, "a cache of images")
+        else:
             _fill(path, listing, progress)
         self._sizes, first = _sizes(path, listing)
         lengths = 3 * self._sizes.astype(np.int64).prod(axis=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -115,3 +116,10 @@ def test_numbers_in_the_order_of_text_are_told() -> None:
     assert numbered_out_of_order([f"{i:02}" for i in range(12)]) is None
     assert numbered_out_of_order([*text, "x"]) is None
     assert numbered_out_of_order([]) is None
+
+
+def test_only_files_are_read(tmp_path) -> None:
+    os.mkfifo(tmp_path / "names.txt")
+    for path in (tmp_path / "names.txt", "/dev/zero"):
+        with pytest.raises(ConfigError, match=r"is a (FIFO|device), expected a class map"):
+            as_class_map(path)

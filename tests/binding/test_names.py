@@ -77,3 +77,14 @@ def test_a_part_of_a_listing(tmp_path) -> None:
     part = reordered(listing, [5, 0])
     assert (part.paths, len(part)) == (("y/\u00e9.png", "x/a.png"), 2)
     assert np.array_equal(part.class_index, [1, 0])
+
+
+def test_names_with_dots_and_in_both_spellings(tmp_path) -> None:
+    files = ("X.JPEG", "X.v2.JPEG", "img.0001.png", "img.0002.png")
+    listing = folder(tmp_path / "a", ["n"], files)
+    labels = ["dump/n/X.tar", "dump/n/img.0002.tar", "n/X.v2.tar", "n/img.0001.tar"]
+    found = matched(labels, listing, "labels")
+    assert [path.partition("/")[2] for path in found.paths] == [files[i] for i in (0, 3, 1, 2)]
+    listing = folder(tmp_path / "b", ["n"], ("\u00e9.png", "e\u0301.png"))
+    for paths in (listing.paths, listing.paths[::-1]):
+        assert matched(paths, listing, "labels").paths == paths

@@ -79,7 +79,7 @@ def test_files_of_like_names_are_left_alone(tmp_path, images) -> None:
 
 
 def test_a_folder_is_no_cache(tmp_path, images) -> None:
-    with pytest.raises(MismatchError, match="not a cache"):
+    with pytest.raises(MismatchError, match="is a folder, expected a cache of images"):
         ImageCache(images, list_images(images))
 
 
@@ -145,3 +145,9 @@ def test_damaged_images(images) -> None:
                 assert "000.png" in str(error)
                 refused += 1
     assert refused > len(whole) // 7  # half of them are cut short
+
+
+def test_a_cache_is_a_file(tmp_path) -> None:
+    os.mkfifo(tmp_path / "cache")
+    with pytest.raises(MismatchError, match="is a FIFO, expected a cache of images"):
+        ImageCache(tmp_path / "cache", list_images(scene.folder(tmp_path / "images")))

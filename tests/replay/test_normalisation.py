@@ -33,12 +33,14 @@ def test_normalise_rounds_as_torchvision_does():
     ("given_", "what"),
     [
         ({"mean": [0, 0, 0]}, "'std' is None, expected three numbers"),
+        ({"mean": [128, 128, 128], "std": [1, 1, 1]}, "divide mean and std of inputs in 0..255"),
+        ({"mean": [0, 0, 0], "std": [1, -1, 1]}, "expected numbers above 0"),
         ({"std": [1, 1, 1]}, "'mean' is None"),
         ({"mean": [0, 0], "std": [1, 1, 1]}, r"'mean' is \[0, 0\]"),
         ({"mean": "abc", "std": [1, 1, 1]}, "'mean' is 'abc'"),
         ({"mean": [0, 0, {}], "std": [1, 1, 1]}, "'mean'"),
         ({"mean": [0, 0, 0], "std": [1, float("nan"), 1]}, "'std'"),
-        ({"mean": [0, 0, 0], "std": [1, 0, 1]}, "'std' .* cannot be divided by"),
+        ({"mean": [0, 0, 0], "std": [1, 0, 1]}, "'std' .* expected numbers above 0"),
     ],
 )
 def test_impossible_normalisations(given_, what):
