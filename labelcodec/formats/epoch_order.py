@@ -7,7 +7,7 @@ into any dump that has no list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -233,8 +233,7 @@ def _listed(dump: EpochFiles, file: Path, whole: bool) -> ListedOrder:
     batches = sum(counts)
     if sorted(lists) == list(range(batches)) and max(map(len, lists.values())) <= dump.batch_size:
         return by_batch([lists[batch] for batch in range(batches)])
-    by_name = all(epoch.number in lists for epoch in epochs)
-    keys = [epoch.number if by_name else epoch.position for epoch in epochs]
+    keys = _keys(dump, file, lists, whole)
     for epoch, key, count in zip(epochs, keys, counts, strict=True):
         expected = -(-len(lists[key]) // dump.batch_size) if key in lists else 0
         if expected > count:
@@ -249,13 +248,40 @@ def _listed(dump: EpochFiles, file: Path, whole: bool) -> ListedOrder:
                 f"{dump.where(epoch, expected)} is unexpected: {file.name} has no images for "
                 f"it. Pass `image_order=FILE` that has them. {whole_epochs(named)}"
             )
-    if whole and len(lists) > len(epochs):
-        surplus = max(lists)
+    if whole and (surplus := lists.keys() - set(keys)):
+        missing = max(surplus) - keys[0] + epochs[0].number
         raise DumpError(
-            f"{dump.root / f'epoch_{surplus}'} is missing: {file.name} has images for it. Copy it "
+            f"{dump.root / f'epoch_{missing}'} is missing: {file.name} has images for it. Copy it "
             f"there if it exists. {whole_epochs(epochs)}"
         )
     return by_epoch([lists[key] for key in keys], dump.batch_size)
+
+
+def _keys(
+    dump: EpochFiles, file: Path, lists: Mapping[int, NDArray[np.int64]], whole: bool
+) -> list[int]:
+    """The list of each epoch: lists are numbered as the epochs are, or by position in the dump.
+
+    Where both numberings have a list for every epoch, the labels decide.
+    """
+    numbers = [epoch.number for epoch in dump.epochs]
+    positions = [epoch.position for epoch in dump.epochs]
+    if numbers == positions or not lists.keys() >= {*numbers}:
+        return positions
+    if not lists.keys() >= {*positions}:
+        return numbers
+    for keys in (numbers, positions):
+        if [-(-len(lists[key]) // dump.batch_size) for key in keys] == dump.counts:
+            order = by_epoch([lists[key] for key in keys], dump.batch_size)
+            if check_order(order.indices, dump.sample).verdict == "holds":
+                return keys
+    if whole:
+        return numbers  # there are more lists than epochs, which is an error
+    raise DumpError(
+        f"{file}: the labels do not tell whether list {numbers[0]} or list {positions[0]} is that "
+        f"of epoch_{numbers[0]}. Pass `image_order=FILE` that maps the numbers of these epochs to "
+        "their lists, and has no others."
+    )
 
 
 def _candidates(dump: EpochFiles, seed: int, images: int) -> Iterator[SeedOrder]:

@@ -298,6 +298,40 @@ class TestListed:
         with pytest.raises(DumpError, match="has no images for it"):
             open_dump(root, image_order=order)
 
+    @pytest.mark.parametrize("by_name", [False, True])
+    def test_epochs_from_one(self, tmp_path, by_name):
+        """Lists are numbered from 0, or as the epochs are; a range does not change which."""
+        orders = other_order(6)
+        root = epoch_dump(tmp_path / "dump", orders, 16)
+        for epoch in range(5, -1, -1):
+            (root / f"epoch_{epoch}").rename(root / f"epoch_{epoch + 1}")
+        lists = {epoch + by_name: images for epoch, images in enumerate(orders)}
+        (root / EPOCH_SIDE).write_text(json.dumps(lists))
+        assert open_dump(root).read(3).image_index.tolist() == orders[1][:16]
+        dump = open_dump(root, epochs_range=(2, 5))
+        assert dump.read(3).image_index.tolist() == orders[2][:16]
+
+    @pytest.mark.parametrize(("by_name", "missing"), [(False, 7), (True, 0)])
+    def test_epochs_from_one_with_a_surplus_list(self, tmp_path, by_name, missing):
+        orders = other_order(7)
+        kept = orders[1:] if by_name else orders[:-1]
+        root = epoch_dump(tmp_path / "dump", kept, 16)
+        for epoch in range(5, -1, -1):
+            (root / f"epoch_{epoch}").rename(root / f"epoch_{epoch + 1}")
+        (root / EPOCH_SIDE).write_text(json.dumps(dict(enumerate(orders))))
+        with pytest.raises(DumpError, match=f"epoch_{missing} is missing.*epochs_range=1:7"):
+            open_dump(root)
+        dump = open_dump(root, epochs_range=(1, 7))
+        assert dump.read(3).image_index.tolist() == kept[1][:16]
+
+    def test_epochs_from_one_of_which_the_labels_say_nothing(self, tmp_path):
+        root = epoch_dump(tmp_path / "dump", other_order(2), 16, Recipe(classes=1))
+        for epoch in (1, 0):
+            (root / f"epoch_{epoch}").rename(root / f"epoch_{epoch + 1}")
+        (root / EPOCH_SIDE).write_text(json.dumps(dict(enumerate(other_order(3)))))
+        with pytest.raises(DumpError, match="do not tell whether list 1 or list 0 is that of"):
+            open_dump(root, epochs_range=(1, 3))
+
     def test_torch_file_with_lists(self, tmp_path):
         root = epoch_dump(tmp_path / "dump", other_order(), 16)
         order = tmp_path / "order.pt"
