@@ -174,9 +174,11 @@ def order_of_list(
             f"drawn again from {_of(right[0])}, not from {file.name} in the dump, which the labels "
             f"contradict ({agreement}); checked: {right[1]}",
         )
-    wrong = agreement.verdict == "contradicted"
-    if right is not None or (wrong and file == own):
-        remedy = _HELP if right is None else f"The labels have the order of {_of(right[0])}."
+    wrong = agreement.speaks_against
+    if right is not None or (wrong and options.image_order is None):
+        remedy = f"{_HELP} As `image_order`, {file.name} itself is taken all the same."
+        if right is not None:
+            remedy = f"The labels have the order of {_of(right[0])}."
         raise DumpError(f"{file}: not the order of the labels: {agreement}. {remedy}")
     return replace(known, sentence=f"{known.sentence}; the labels {_doubt(wrong)}: {agreement}")
 
@@ -210,7 +212,7 @@ def order_of_seed(dump: EpochFiles, own: Path | None, options: OpenOptions) -> K
         source = f"drawn again from {_of(right[0])}{instead}"
         return _known(dump, right[0], f"{source}; checked: {right[1]}")
     agreement = check_order(order.indices, dump.sample)
-    wrong = agreement.verdict == "contradicted"
+    wrong = agreement.speaks_against
     if options.loader_seed is None:
         what = "it is not" if wrong else "its labels do not tell whether it is"
         raise DumpError(

@@ -109,7 +109,7 @@ def open_flat(root: Path, options: OpenOptions) -> BatchFiles:
         entries.bytes + sum(side.stat().st_size for side in sides),
     )
     if file is not None:
-        known = _checked(known, file_list, file)
+        known = _checked(known, file_list, file, options.image_order is not None)
     first_file = root / entries.names[0]
     first = parse_batch_list(load(first_file), first_file)
     return assemble("lpqld", file_list, first, known, options, {})
@@ -132,11 +132,11 @@ def _listed(root: Path, entries: Numbered, file: Path) -> ListedOrder:
     return by_batch([lists[number] for number in entries.numbers])
 
 
-def _checked(known: KnownOrder, files: BatchFileList, file: Path) -> KnownOrder:
-    """The order, if the labels do not contradict it; its sentence says what they say.
+def _checked(known: KnownOrder, files: BatchFileList, file: Path, chosen: bool) -> KnownOrder:
+    """The order, with what the labels say in its sentence.
 
     Raises:
-        DumpError: the labels contradict it.
+        DumpError: the labels speak against it, and the user has not chosen the file.
     """
     epochs = [np.flatnonzero(files.epochs == epoch).tolist() for epoch in np.unique(files.epochs)]
     if len(epochs) == 1:
@@ -150,14 +150,15 @@ def _checked(known: KnownOrder, files: BatchFileList, file: Path) -> KnownOrder:
     first = len(known.order.indices(0))
     sample = LabelSample(epochs, known.images, first, read, lambda i: f"{files.name(i)}:")
     agreement = check_order(known.order.indices, sample)
-    if agreement.verdict == "contradicted":
+    against = agreement.speaks_against
+    if against and not chosen:
         raise DumpError(
             f"{file}: not the order of the labels: {agreement}. Pass `image_order=FILE` with "
-            "theirs."
+            f"theirs; as `image_order`, {file.name} itself is taken all the same."
         )
-    what = (
-        "checked" if agreement.verdict == "holds" else "the labels do not tell whether it is theirs"
-    )
+    what = "the labels " + ("CONTRADICT it" if against else "do not tell whether it is theirs")
+    if agreement.verdict == "holds":
+        what = "checked"
     return replace(known, sentence=f"{known.sentence}; {what}: {agreement}")
 
 

@@ -26,6 +26,7 @@ EVIDENCE = math.log(1e5)
 # Mean similarity of labels of one image; in the dumps seen it is 0.14 to 0.44.
 LEAST_SIMILARITY = 0.05
 DEVIATIONS = 4.0
+LEAST_PAIRS = 100  # that speak against an order if they are no more alike than chance
 _HUGE = 65504.0  # in place of infinite values
 
 
@@ -77,6 +78,18 @@ class Agreement:
         if self.variance > 0 and upper < LEAST_SIMILARITY * self.pairs:
             return "contradicted"
         return "unclear"
+
+    @property
+    def speaks_against(self) -> bool:
+        """Whether all pairs together contradict the order, or are no more alike than chance.
+
+        Few images never suffice for a contradiction. Labels that are mostly of one class are alike
+        under any order; they do not speak against one.
+        """
+        if self.verdict != "unclear":
+            return self.verdict == "contradicted"
+        telling = self.pairs >= LEAST_PAIRS and 2 * self.chance < self.pairs
+        return telling and self.excess < math.sqrt(self.variance)
 
     def __str__(self) -> str:
         return (

@@ -109,13 +109,13 @@ def test_wrong_seed_is_refused(tmp_path):
 
 
 def test_seed_of_which_the_labels_say_nothing(tmp_path):
-    root = epoch_dump(tmp_path / "dump", loader_order(40, 3, seed=6), 16)
+    root = epoch_dump(tmp_path / "dump", loader_order(24, 3, seed=6), 16)
     with pytest.raises(DumpError, match="do not tell whether it is that of loader seed 42"):
         open_dump(root)
 
 
 def test_seed_that_the_user_passes_is_taken_with_a_doubt(tmp_path):
-    few = epoch_dump(tmp_path / "few", loader_order(40, 3, seed=6), 16)
+    few = epoch_dump(tmp_path / "few", loader_order(24, 3, seed=6), 16)
     sentence = open_dump(few, loader_seed=5).info.image_order
     assert "loader seed 5, as `loader_seed` says; the labels do not tell" in sentence
     many = epoch_dump(tmp_path / "many", loader_order(200, 8, seed=6), 50, Recipe(mix=None))
@@ -211,6 +211,23 @@ def test_criterion(pairs, excess, variance, verdict):
     assert agreement.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("pairs", "chance", "excess", "against"),
+    [
+        (1000, 100.0, 0.0, True),  # contradicted
+        (150, 15.0, 0.0, True),
+        (150, 15.0, -9.0, True),
+        (150, 15.0, 9.0, False),
+        (150, 140.0, 0.0, False),  # labels that are mostly alike
+        (90, 9.0, 0.0, False),
+        (1000, 100.0, 300.0, False),  # holds
+    ],
+)
+def test_labels_that_are_no_more_alike_than_chance(pairs, chance, excess, against):
+    agreement = Agreement(pairs, 0, chance, excess, variance=20.0, largest=1.0)
+    assert agreement.speaks_against == against
+
+
 @pytest.mark.parametrize("k", [None, 5])
 def test_wrong_orders_are_not_taken_for_right_ones(k):
     """Clusters of alike images, heavy tails, and few images: no wrong order holds."""
@@ -264,6 +281,20 @@ class TestListed:
         order = tmp_path / "mine.json"
         order.write_text(json.dumps(lists))
         assert "the labels CONTRADICT it" in open_dump(root, image_order=order).info.image_order
+
+    @pytest.mark.parametrize("make", [epoch_dump, flat_dump])
+    def test_list_that_pairs_labels_no_better_than_chance(self, tmp_path, make):
+        """Too few images for a contradiction; the user's own word goes."""
+        root = make(tmp_path / "dump", other_order(6), 16, Recipe(mix=None))
+        flat = make is flat_dump
+        lists = [np.random.default_rng(60 + epoch).permutation(40).tolist() for epoch in range(6)]
+        if flat:
+            lists = [order[at : at + 16] for order in lists for at in (0, 16, 32)]
+        side = root / (BATCH_SIDE if flat else EPOCH_SIDE)
+        side.write_text(json.dumps({str(key): images for key, images in enumerate(lists)}))
+        with pytest.raises(DumpError, match="not the order of the labels.*`image_order"):
+            open_dump(root)
+        assert "the labels CONTRADICT it" in open_dump(root, image_order=side).info.image_order
 
     def test_file_that_is_not_the_seed_s(self, tmp_path):
         root = epoch_dump(tmp_path / "dump", loader_order(40, 3), 16)
