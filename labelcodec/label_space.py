@@ -15,14 +15,21 @@ def looks_like_probabilities(values: NDArray[Any]) -> bool:
 
     They are if all lie in 0..1 and every row sums to 1, as far as 16-bit rounding allows. Rows of
     top-k labels do so if the softmax was taken over the kept classes. Logits do so only by a rare
-    chance, and one row is as good as none: pass a batch.
+    chance, and one row is as good as none: pass a batch. Rows with NaN or infinities do not count.
 
     Args:
         values: (B, C) or (B, k) floating-point values, of at least 2 columns.
     """
-    if values.ndim != 2 or values.shape[0] == 0 or values.shape[1] < 2:
+    if values.ndim != 2 or values.shape[1] < 2:
         return False
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1 + TOLERANCE):
+    values = finite_rows(values)
+    if not len(values) or values.min() < 0 or values.max() > 1 + TOLERANCE:
         return False
     sums = values.sum(axis=1, dtype=np.float64)
     return bool((np.abs(sums - 1) <= TOLERANCE).all())
+
+
+def finite_rows(values: NDArray[Any]) -> NDArray[Any]:
+    """The rows of (B, C) values that hold neither NaN nor infinities."""
+    finite = np.isfinite(values).all(axis=1)
+    return values if finite.all() else values[finite]

@@ -35,6 +35,15 @@ def test_hard_labels_are_probabilities():
     assert looks_like_probabilities(np.eye(5, dtype=np.float16))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_do_not_count(bad):
+    values = np.full((4, 5), 0.2)
+    values[1, 2] = bad
+    assert looks_like_probabilities(values)
+    values[2, 2] = 0.9
+    assert not looks_like_probabilities(values)
+
+
 @pytest.mark.parametrize(
     "values",
     [

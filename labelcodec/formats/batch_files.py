@@ -18,11 +18,10 @@ from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
-from labelcodec.formats.label_space import PROBABILITIES_NOTE, label_space
+from labelcodec.formats.label_space import PROBABILITIES_NOTE, check_space, label_space
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.images import ImageListing, image_sizes
-from labelcodec.label_space import looks_like_probabilities
 
 # Entries of `DumpInfo.types` that are not the kind of a part.
 _NOT_PARTS = ("layout", "order_file", "label_type", "space", "first_epoch")
@@ -72,6 +71,7 @@ class BatchFiles:
         sides: (H, W) in pixels that the first batch's crop fractions are multiples of, or 224
             where no side fits; None if the true image sizes are known.
         listing: the image folder, or None if none was passed.
+        label_type: what the user says the labels are, or None.
     """
 
     info: DumpInfo
@@ -80,6 +80,7 @@ class BatchFiles:
     width: int
     sides: tuple[int, int] | None
     listing: ImageListing | None
+    label_type: str | None
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -107,8 +108,8 @@ class BatchFiles:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
         if parts.index is not None:
             check_classes(parts.index, self.info.classes, file)
-        elif self.info.space == "probabilities" and not looks_like_probabilities(parts.value):
-            fail(file, "its labels do not sum to 1, but the dump's are read as probabilities")
+        else:
+            check_space(parts.value, self.info.space, self.label_type, file)
         indices = self.image_index(i)
         if len(indices) != len(parts.fractions):
             fail(file, f"holds {len(parts.fractions)} samples, the image order has {len(indices)}")
@@ -243,7 +244,7 @@ def assemble(
     if listing is None:
         height, breadth = (find_side(first.fractions[:, axis::2]) for axis in (0, 1))
         sides = (height or USUAL_SIDE, breadth or USUAL_SIDE)
-    return BatchFiles(info, file_list, known.order, width, sides, listing)
+    return BatchFiles(info, file_list, known.order, width, sides, listing, options.label_type)
 
 
 def _space_type(space: Space, layout: str) -> dict[str, str]:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Space, Tail
 from labelcodec.errors import ConfigError, DumpError
-from labelcodec.formats.batch_list import BatchList
+from labelcodec.formats.batch_list import BatchList, fail
 from labelcodec.formats.option_check import NO_LABEL_TYPE
-from labelcodec.label_space import TOLERANCE, looks_like_probabilities
+from labelcodec.label_space import TOLERANCE, finite_rows, looks_like_probabilities
 
 PROBABILITIES_NOTE = (
     "the labels are probabilities, each sums to 1: they are stored as such, and training raises "
@@ -61,6 +61,30 @@ def label_space(first: BatchList, label_type: str | None, file: Path) -> tuple[S
     )
 
 
+def check_space(value: NDArray[Any], space: Space, label_type: str | None, file: Path) -> None:
+    """Check that the dense labels of a batch are what the first batch's are.
+
+    Args:
+        value: (B, C) values.
+        space: what the dump's labels are read as.
+        label_type: as in `label_space`.
+        file: the batch file, for the error message.
+
+    Raises:
+        DumpError: they are not.
+    """
+    if space == "probabilities":
+        if not looks_like_probabilities(value):
+            fail(file, "its labels do not sum to 1, but the dump's are read as probabilities")
+    elif label_type is None and len(finite_rows(value)) > 1 and looks_like_probabilities(value):
+        # one row may sum to 1 by chance
+        fail(
+            file,
+            "its labels are probabilities, each sums to 1, but those of the dump's first file are "
+            "not; pass `label_type=logits` if all are logits",
+        )
+
+
 def _refuse(label_type: str, why: str, file: Path) -> NoReturn:
     raise ConfigError(
         f"{file}: `label_type` does not apply here: {why}, so they are not {label_type}"
@@ -76,7 +100,8 @@ def unused_label_type(options: Mapping[str, Any]) -> dict[str, str]:
 
 def _may_be_part(value: NDArray[Any]) -> bool:
     """Whether (B, k) values may be the largest probabilities of B labels."""
-    if value.shape[1] < 2 or not (value.min() >= 0 and value.max() <= 1):  # NaN neither
+    value = finite_rows(value)
+    if value.shape[1] < 2 or not len(value) or value.min() < 0 or value.max() > 1:
         return False
     sums = value.sum(axis=1, dtype=np.float64)
     return bool((sums < 1 + TOLERANCE).all() and (sums > 0).all())

@@ -292,7 +292,7 @@ class TestListed:
             lists = [order[at : at + 16] for order in lists for at in (0, 16, 32)]
         side = root / (BATCH_SIDE if flat else EPOCH_SIDE)
         side.write_text(json.dumps({str(key): images for key, images in enumerate(lists)}))
-        with pytest.raises(DumpError, match="not the order of the labels.*`image_order"):
+        with pytest.raises(DumpError, match=r"not the order of the labels.*`image_order"):
             open_dump(root)
         assert "the labels CONTRADICT it" in open_dump(root, image_order=side).info.image_order
 

@@ -306,6 +306,26 @@ class TestLabelSpace:
         with pytest.raises(DumpError, match=r"batch_1\.tar: its labels do not sum to 1"):
             open_dump(root).read(5)
 
+    def test_a_batch_of_probabilities_among_logits(self, tmp_path):
+        root = kin(tmp_path / "dump", lambda x, _: x, loader_order(20, 3))
+        edit(root / "epoch_1" / "batch_1.tar", lambda x: [*x[:5], x[5].softmax(dim=1)])
+        with pytest.raises(DumpError, match=r"batch_1\.tar: its labels are probabilities.*first"):
+            open_dump(root).read(5)
+        assert open_dump(root, label_type="logits").read(5).labels.space == "logits"
+
+    def test_nan_in_the_first_batch(self, tmp_path):
+        root = kin(
+            tmp_path / "dump", lambda x, _: [*x[:5], x[5].softmax(dim=1)], loader_order(20, 3)
+        )
+
+        def spoil(saved):
+            saved[5][0, 0] = float("nan")
+            return saved
+
+        edit(root / "epoch_0" / "batch_0.tar", spoil)
+        assert open_dump(root).info.space == "probabilities"
+        assert open_dump(root).read(0).labels.space == "probabilities"
+
     @pytest.mark.parametrize(("said", "tail"), [("MS", "uniform"), ("MR", "zero")])
     def test_largest_probabilities(self, tmp_path, said, tail):
         root = changed(
