@@ -11,6 +11,7 @@ from pathlib import Path
 from labelcodec.errors import DumpError
 from labelcodec.files.locks import lock, unlock
 from labelcodec.files.os_errors import unlisted
+from labelcodec.files.regular import real_path
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
         DumpError: the folder may not be replaced.
         MismatchError: another process is writing it.
     """
-    target = folder.resolve()
+    target = real_path(folder)
     if Path.cwd().is_relative_to(target):
         raise DumpError(f"{folder}: you are in this folder; give the name of another one")
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -68,12 +68,12 @@ def target_of(path: Path) -> Path:
         MismatchError: it is a FIFO, socket or device, or a link that leads to itself.
     """
     try:
-        target = path.resolve() if path.is_symlink() else path
+        target = real_path(path) if path.is_symlink() else path
         kind = _KINDS.get(stat.S_IFMT(os.stat(target).st_mode))
     except FileNotFoundError:
         return target
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) and not path.is_symlink():
+    except OSError:
+        if not path.is_symlink():
             raise
         raise MismatchError(f"{path}: is a symbolic link that leads nowhere; name a file") from None
     if kind == "a folder":
@@ -110,3 +110,8 @@ def open_partial(partial: Path, flags: int) -> int:
         f"{partial}: is no file that a writer left behind but a link, a folder or a device; "
         "move it, or write to another name"
     )
+
+
+def real_path(path: Path) -> Path:
+    """Absolute path without links. A link to itself stays, for which `Path.resolve` raises."""
+    return Path(os.path.realpath(path))

@@ -10,6 +10,7 @@ from typing import Any
 from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
 from labelcodec.errors import DumpError
+from labelcodec.files.regular import real_path
 from labelcodec.formats import write_dump
 from labelcodec.header import Header
 from labelcodec.progress import Progress
@@ -60,7 +61,7 @@ def decode(
         target_layout = layout or _own_layout(reader.header, origin)
         if target_layout is None:
             raise DumpError(f"{source}: it was not made from a dump; say which `layout` to write")
-        if target.resolve() in source.resolve().parents:
+        if real_path(target) in real_path(source).parents:
             raise DumpError(f"{target}: holds {source}, which is to be decoded; write elsewhere")
         files = write_dump(
             _with_progress(reader, progress),

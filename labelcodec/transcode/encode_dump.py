@@ -14,6 +14,7 @@ from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image,
 from labelcodec.codecs import registry
 from labelcodec.errors import DumpError
 from labelcodec.files.atomic import refuse_existing
+from labelcodec.files.regular import real_path
 from labelcodec.formats import Dump, open_dump
 from labelcodec.formats.fingerprint import dump_fingerprint
 from labelcodec.header import Header
@@ -90,7 +91,7 @@ def encode(
     facts = Facts(image_size, interpolation, normalisation, teacher, license, note)
     source, target = Path(source), Path(target)
     refuse_existing(target, force)
-    if source.resolve() in target.resolve().parents:
+    if real_path(source) in real_path(target).parents:
         raise DumpError(f"{target}: lies inside the dump, which is only read; write elsewhere")
     dump = open_dump(
         source,
