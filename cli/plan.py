@@ -143,6 +143,7 @@ def plan(
         )
     if plot is not None:
         draw(predictions, plot)
+        console.note(f"plot written to {plot}")
 
 
 def _planned() -> list[str]:

@@ -102,8 +102,13 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 def _cell(name: str, value: Any) -> str:
     if name == "largest":
-        return "  ".join(f"{label}: {float(score):.4g}" for label, score in value)
+        return "  ".join(f"{label}: {_score(score)}" for label, score in value)
     return "-" if value is None else str(value)
+
+
+def _score(score: float | None) -> str:
+    """A logit or probability; None stands for NaN and infinities."""
+    return "not finite" if score is None else f"{score:.4g}"
 
 
 def repaired(report: RepairReport) -> None:

@@ -89,4 +89,5 @@ def stats(
             click.echo(f"\n{name} against {against}")
             render.fidelity(distance)
     if plot is not None:
-        draw(sets, plot)
+        draw(sets, plot, {name: distance for name, distance in distances})
+        console.note(f"plot written to {plot}")

@@ -45,7 +45,7 @@ class Fidelity:
     unmeasured: int
 
     def to_json(self) -> dict[str, Any]:
-        """A dict of JSON-serializable values; non-finite numbers become 'inf' or 'nan'."""
+        """A dict of JSON-serializable values; NaN and infinite numbers become None."""
         return {
             "labels": self.labels,
             **{

@@ -9,7 +9,8 @@ from typing import Any
 def json_safe(value: Any) -> Any:
     """Convert a value recursively to types that strict JSON can represent.
 
-    Non-finite floats become 'nan', 'inf' or '-inf', bytes become hex digits, tuples lists.
+    NaN and infinite floats become None, so that a key has values of one type; bytes become hex
+    digits, tuples lists.
     """
     if isinstance(value, dict):
         return dict(zip(value, map(json_safe, value.values()), strict=True))
@@ -18,5 +19,5 @@ def json_safe(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
+        return None
     return value

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labelcodec.analysis.breakdown import Breakdown
+from labelcodec.analysis.fidelity import Fidelity
 from labelcodec.codecs.components import (
     COLOURS,
     COMPONENTS,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_TEMPERATURE = 4.0  # of the distances that are drawn
 # Order of the bars from left to right: labels and side information, then the other components.
 _FIRST = (LABEL_VALUES.component, LABEL_INDEX.component, SIDE_INFORMATION)
 _ORDER = (*_FIRST, *(name for name in COMPONENTS if name not in _FIRST))
@@ -44,12 +46,20 @@ def check_target(target: Path) -> None:
         raise ConfigError(f"{target}: not allowed to write a plot there")
 
 
-def plot_breakdowns(sets: Sequence[tuple[str, Breakdown]], target: Path) -> None:
-    """Draw bytes per label by component, and the theoretical and actual rates, as a PNG.
+def plot_breakdowns(
+    sets: Sequence[tuple[str, Breakdown]],
+    target: Path,
+    fidelity: Mapping[str, Fidelity] | None = None,
+) -> None:
+    """Draw bytes per label, shares by component, rates and fidelity side by side, as a PNG.
+
+    Bytes and rates have logarithmic axes, so that small files can be read beside large ones, and
+    the dump that the first set was made from.
 
     Args:
         sets: (name, breakdown) of each label set; empty sets are omitted.
         target: the PNG to write; an existing file is replaced.
+        fidelity: name of a set -> its distances to the source; None where they are not known.
 
     Raises:
         ConfigError: matplotlib is not installed, or all sets are empty.
@@ -58,20 +68,30 @@ def plot_breakdowns(sets: Sequence[tuple[str, Breakdown]], target: Path) -> None
     shown = [(name, breakdown) for name, breakdown in sets if breakdown.labels]
     if not shown:
         raise ConfigError("there is nothing to plot: no label in any of the sets")
-    rows = len(shown)
-    figure = new_figure(11, 2.4 + 0.75 * rows)
-    left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
-    _bytes(left, shown)
-    _rates(right, shown)
-    left.set_yticks(range(rows), [name for name, _ in shown])
-    left.invert_yaxis()
-    for axes in (left, right):
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", color="#e0e0e0", linewidth=0.8)
-        axes.set_axisbelow(True)
-    handles, names = left.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
+    source = shown[0][1].source_bytes
+    names = [name for name, _ in shown] + ["source dump"] * (source is not None)
+    panels = 4 if fidelity else 3
+    figure = new_figure(4 * panels, 2.4 + 0.6 * len(names))
+    axes = figure.subplots(1, panels, sharey=True)
+    totals = [breakdown.bytes_total / breakdown.labels for _, breakdown in shown]
+    if source is not None:
+        totals.append(source / shown[0][1].labels)
+    _bytes(axes[0], totals)
+    _shares(axes[1], shown)
+    _rates(axes[2], shown)
+    if fidelity:
+        _distances(axes[3], [fidelity.get(name) for name, _ in shown])
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    for panel in axes:
+        panel.spines[["top", "right", "left"]].set_visible(False)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="x", color="#e0e0e0", linewidth=0.8)
+        panel.set_axisbelow(True)
+    handles, components = axes[1].get_legend_handles_labels()
+    figure.legend(
+        handles, components, loc="outside lower center", ncols=6, frameon=False, fontsize=9
+    )
     figure.savefig(target, format="png", dpi=150)
 
 
@@ -91,41 +111,63 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _bytes(axes: Axes, sets: Sequence[tuple[str, Breakdown]]) -> None:
-    axes.set_title("Bytes per label", loc="left", fontsize=11)
+def _bytes(axes: Axes, totals: Sequence[float]) -> None:
+    axes.set_title("Bytes per label (log)", loc="left", fontsize=11)
+    axes.barh(range(len(totals)), totals, 0.6, color="#1f4e79")
+    for row, total in enumerate(totals):
+        _write(axes, f"{total:.1f}", total, row)
+    _log_axis(axes, totals)
+
+
+def _shares(axes: Axes, sets: Sequence[tuple[str, Breakdown]]) -> None:
+    axes.set_title("Share of the bytes, %", loc="left", fontsize=11)
     starts = [0.0] * len(sets)
     for component in _ORDER:
-        colour = COLOURS[component]
-        widths = [breakdown.components[component] / breakdown.labels for _, breakdown in sets]
+        widths = [
+            100 * breakdown.components[component] / breakdown.bytes_total for _, breakdown in sets
+        ]
         if not any(widths):
             continue
-        style: dict[str, Any] = {"color": colour, "edgecolor": "white", "linewidth": 0.6}
-        axes.barh(range(len(sets)), widths, 0.6, left=starts, label=component, **style)
+        style: dict[str, Any] = {
+            "color": COLOURS[component],
+            "edgecolor": "white",
+            "linewidth": 0.6,
+        }
+        style |= {"left": starts, "color": COLOURS[component]}
+        axes.barh(range(len(sets)), widths, 0.6, **style)
         starts = [start + width for start, width in zip(starts, widths, strict=True)]
-    for row, total in enumerate(starts):
-        _write(axes, f"{total:.1f}", total, row)
-    axes.set_xlim(0, 1.12 * max(starts))
+    axes.set_xlim(0, 100)
 
 
 def _rates(axes: Axes, sets: Sequence[tuple[str, Breakdown]]) -> None:
-    axes.set_title("Compression rate", loc="left", fontsize=11)
-    rates = [
-        ("theoretical", "#bfbfbf", [breakdown.theoretical_rate for _, breakdown in sets]),
-        (
-            "actual",
-            "#1f4e79",
-            [
-                breakdown.actual_rate_kept_epochs or breakdown.actual_rate or 0.0
-                for _, breakdown in sets
-            ],
-        ),
-    ]
+    axes.set_title("Compression rate (log)", loc="left", fontsize=11)
+    theoretical = [breakdown.theoretical_rate for _, breakdown in sets]
+    actual = [each.actual_rate_kept_epochs or each.actual_rate or 0.0 for _, each in sets]
+    rates = [("theoretical", "#bfbfbf", theoretical), ("actual", "#1f4e79", actual)]
     for offset, (name, colour, values) in zip((-0.17, 0.17), rates, strict=True):
         rows = [row + offset for row in range(len(sets))]
         axes.barh(rows, values, 0.3, color=colour)
         for row, value in zip(rows, values, strict=True):
             _write(axes, f"{value:.1f}× {name}", value, row)
-    axes.set_xlim(0, 1.45 * max(max(values) for _, _, values in rates))
+    _log_axis(axes, [*theoretical, *actual])
+
+
+def _distances(axes: Axes, sets: Sequence[Fidelity | None]) -> None:
+    axes.set_title("Total variation to the source, τ = 4", loc="left", fontsize=11)
+    for row, measured in enumerate(sets):
+        if measured is not None:
+            distance = measured.tv[_TEMPERATURE]
+            axes.barh([row], [distance], 0.6, color="#1f4e79")
+            text = f"{distance:.3f}, top class {100 * measured.top1_agreement:.1f} %"
+            _write(axes, text, distance, row)
+    axes.set_xlim(0, 1)
+
+
+def _log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic axis with room for the texts behind the bars."""
+    positive = [value for value in values if value > 0]
+    axes.set_xscale("log")
+    axes.set_xlim(min(positive) / 2, 6 * max(positive))
 
 
 def _write(axes: Axes, text: str, x: float, y: float) -> None:

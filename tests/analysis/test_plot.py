@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from labelcodec.analysis.breakdown import Breakdown
+from labelcodec.analysis.fidelity import Fidelity
 from labelcodec.analysis.plot import check_target, plot_breakdowns
 from labelcodec.codecs.components import COLOURS, COMPONENTS
 from labelcodec.errors import ConfigError
@@ -69,3 +71,16 @@ def test_a_target_that_may_not_be_written(tmp_path, monkeypatch) -> None:
         check_target(tmp_path / "stats.png")
     (tmp_path / "stats.png").touch()
     check_target(tmp_path / "stats.png")
+
+
+def test_source_and_fidelity_are_drawn_beside(tmp_path) -> None:
+    tv = dict.fromkeys((1.0, 2.0, 4.0, 20.0), 0.1)
+    measured = Fidelity(10, tv, tv, tv, tv, 0, 0.9, None, 0)
+    sizes = []
+    for number, fidelity in enumerate((None, {"top-50": measured})):
+        target = tmp_path / f"{number}.png"
+        plot_breakdowns([("top-50", FOUND), ("other", FOUND)], target, fidelity)
+        with Image.open(target) as image:
+            sizes.append(image.width)
+    assert sizes[1] > sizes[0]  # a panel more
+    plot_breakdowns([("no source", replace(FOUND, source_bytes=None))], tmp_path / "a.png")

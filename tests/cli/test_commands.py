@@ -84,7 +84,7 @@ def test_compare_measures_what_differs(capsys, workplace) -> None:
     assert not distance["identical"]
     assert distance["fidelity"]["labels"] == 256
     assert distance["fidelity"]["max_dz"] == 0
-    assert distance["fidelity"]["kl"]["1"] == "inf"
+    assert distance["fidelity"]["kl"]["1"] is None
     assert 0.3 < distance["fidelity"]["tv"]["1"] < 0.45
     plain = call(capsys, "compare", "dump", "small.slc").out
     assert plain.startswith("different: batch 0: ")
@@ -145,10 +145,10 @@ def test_inspect_shows_nan_and_infinity(capsys, workplace) -> None:
     assert call(capsys, "encode", "dump", "odd.slc").status == 0
     plain = call(capsys, "inspect", "odd.slc", "--batch", 1)
     assert plain.status == 0, plain.err
-    assert "3: inf  0: nan" in plain.out
+    assert "3: not finite  0: not finite" in plain.out
     batch = call(capsys, "inspect", "odd.slc", "--batch", 1, "--json").json()["batch"]
-    assert batch["augmentation"]["mix"]["ratio"] == "nan"
-    assert batch["first_samples"][0]["largest"][:2] == [[3, "inf"], [0, "nan"]]
+    assert batch["augmentation"]["mix"]["ratio"] is None
+    assert batch["first_samples"][0]["largest"][:2] == [[3, None], [0, None]]
 
 
 def test_what_a_header_says_does_not_steer_the_terminal(capsys, tmp_path, monkeypatch) -> None:
@@ -369,8 +369,9 @@ def test_bad_calls_end_in_one_line(capsys, workplace, args, status: int, words: 
 
 @pytest.mark.parametrize("kept", [False, True])
 def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch, kept) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(*step: object, **__: object) -> None:
+        if "fitting" not in str(step[-1]):
+            raise KeyboardInterrupt
 
     @contextmanager
     def progress(what: str):
