@@ -29,14 +29,10 @@ def compare(context: click.Context, /, first: Path, second: Path, json_: bool, *
     Example:
       labelcodec compare dump labels.slc
     """
-    from labelcodec.analysis import compare_sets
-    from labelcodec.analysis.open_any import open_pair
+    from labelcodec.analysis.open_any import compare as compare_paths
 
-    with (
-        console.progress("compare") as progress,
-        open_pair(first, second, **dump) as (left, right),
-    ):
-        comparison = compare_sets(left, right, progress)
+    with console.progress("compare") as progress:
+        comparison = compare_paths(first, second, progress=progress, **dump)
     if json_:
         console.as_json(comparison.to_json())
     else:

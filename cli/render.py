@@ -256,10 +256,14 @@ def _streams(name: str, breakdown: Breakdown) -> None:
 
 def comparison(outcome: Comparison) -> None:
     """Print whether two label sets are identical, and otherwise their distances."""
+    rounding = "labels of float64 were rounded to float32 before they were compared"
     if outcome.identical:
-        click.echo(f"identical: {counted(outcome.batches, 'batch')}, bit for bit")
+        exactly = f"as float32: {rounding}" if outcome.rounded else "bit for bit"
+        paragraph(f"identical: {counted(outcome.batches, 'batch')}, {exactly}")
         return
     paragraph(f"different: {outcome.difference}")
+    if outcome.rounded:
+        paragraph(rounding)
     if outcome.fidelity is not None:
         fidelity(outcome.fidelity)
 

@@ -33,12 +33,14 @@ class Comparison:
         difference: description of the first difference; None if identical.
         fidelity: distances between the labels; None if there are no labels, or if the sets do not
             label the same samples.
+        rounded: whether a dump holds float64 labels, of which float32 values were compared.
     """
 
     batches: int
     identical: bool
     difference: str | None
     fidelity: Fidelity | None
+    rounded: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON-serializable values."""
@@ -47,6 +49,7 @@ class Comparison:
             "identical": self.identical,
             "difference": self.difference,
             "fidelity": self.fidelity.to_json() if self.fidelity else None,
+            "rounded": self.rounded,
         }
 
 

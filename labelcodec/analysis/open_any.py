@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from labelcodec.formats.foreign import naming_foreign
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, layout_named
+from labelcodec.formats.typespec import dtype_of
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
@@ -182,4 +183,13 @@ def compare(
         LabelcodecError: one of them cannot be read.
     """
     with open_pair(Path(left), Path(right), **dump) as (first, second):
-        return compare_sets(first, second, progress, threads=threads)
+        comparison = compare_sets(first, second, progress, threads=threads)
+        return replace(comparison, rounded=_is_rounded(first) or _is_rounded(second))
+
+
+def _is_rounded(labels: LabelSet) -> bool:
+    """Whether the labels are those of a dump of float64 labels, which are read as float32."""
+    if not isinstance(labels, _DumpSet):
+        return False
+    kind = labels.dump.info.types.get("values")
+    return isinstance(kind, str) and dtype_of(kind) == "float64"

@@ -64,6 +64,7 @@ def test_an_order_that_the_dump_has_is_compared(dump) -> None:
     (root / "image_order.json").write_text(json.dumps(lists))
     with pytest.raises(DumpError, match="not the order of the labels"):
         same(root, container)
+    assert not same(root, container, image_order=root / "image_order.json")
     (root / "image_order.json").unlink()
     assert same(root, container)
 

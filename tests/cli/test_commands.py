@@ -104,6 +104,19 @@ def test_compare_says_that_only_nan_differs(capsys, workplace) -> None:
     assert "NaN" not in call(capsys, "compare", "labels.slc", "small.slc").out.split("Over")[1]
 
 
+def test_compare_says_that_float64_was_rounded(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    flat_dump(tmp_path / "dump", loader_order(40, 2), 16, replace(LPQLD, values="float64"))
+    assert call(capsys, "encode", "dump", "a.slc").status == 0
+    assert "bit for bit" in call(capsys, "compare", "a.slc", "a.slc").out
+    found = call(capsys, "compare", "dump", "a.slc")
+    assert (found.status, "bit for bit" in found.out) == (0, False)
+    assert "as float32: labels of float64 were rounded" in found.out
+    assert call(capsys, "compare", "a.slc", "dump", "--json").json()["rounded"]
+    assert call(capsys, "encode", "dump", "b.slc", "--codec", "topk:k=2").status == 0
+    assert "were rounded to float32" in call(capsys, "compare", "dump", "b.slc").out
+
+
 @pytest.mark.parametrize("cutout", [False, True])
 def test_compare_of_a_randaugment_dump(capsys, tmp_path, monkeypatch, cutout: bool) -> None:
     monkeypatch.chdir(tmp_path)
