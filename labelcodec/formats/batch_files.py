@@ -16,6 +16,7 @@ from labelcodec.errors import DumpError
 from labelcodec.formats.batch_list import BatchList, fail, parse_batch_list, usual_space
 from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
+from labelcodec.formats.epoch_listing import naming_whole_epochs
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
 from labelcodec.formats.label_space import PROBABILITIES_NOTE, check_space, label_space
@@ -102,7 +103,9 @@ class BatchFiles:
             UnsafeError: the file would run code if a plain unpickler opened it.
         """
         file = self.file_list.name(i)
-        parts = parse_batch_list(self.file_list.saved(i), file)
+        with naming_whole_epochs(self.file_list.files, i):
+            saved = self.file_list.saved(i)
+        parts = parse_batch_list(saved, file)
         check_types(parts.types, self.info.types, file)
         if parts.value.shape[1] != self.width:
             fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")

@@ -13,7 +13,12 @@ from labelcodec.errors import ConfigError, DumpError
 from labelcodec.formats.batch_files import BatchFileList, BatchFiles, assemble
 from labelcodec.formats.batch_list import BatchList, build_batch_list, parse_batch_list
 from labelcodec.formats.directory import numbered
-from labelcodec.formats.epoch_listing import check_equal, fail_last, list_epochs
+from labelcodec.formats.epoch_listing import (
+    check_equal,
+    fail_last,
+    list_epochs,
+    naming_whole_epochs,
+)
 from labelcodec.formats.epoch_order import (
     EpochFiles,
     order_of_files,
@@ -45,12 +50,13 @@ def open_epochs(root: Path, layout: str, options: OpenOptions) -> BatchFiles:
     files = [f"{epoch.name}/{file}" for epoch in epochs for file in epoch.files]
 
     def parsed(i: int) -> BatchList:
-        file = root / files[i]
-        return parse_batch_list(load(file), file)
+        with naming_whole_epochs(files, i):
+            saved = load(root / files[i])
+        return parse_batch_list(saved, root / files[i])
 
-    first = parsed(0)
+    first, last = parsed(0), root / files[-1]
     try:
-        parsed(len(files) - 1)
+        parse_batch_list(load(last), last)
     except DumpError as error:
         fail_last(root, epochs, error)
     counts = [len(epoch.files) for epoch in epochs]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from labelcodec.errors import DumpError
+from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.directory import numbered
+
+_EPOCH = re.compile(r"epoch_([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,33 @@ def whole_epochs(epochs: list[Epoch]) -> str:
         return ""
     start, stop = _longest_run(whole)
     return f"Or pass `epochs_range={start}:{stop}` to keep the whole epochs."
+
+
+@contextmanager
+def naming_whole_epochs(files: Sequence[str], i: int) -> Iterator[None]:
+    """Add to the error that a file is damaged which epochs can be read without it.
+
+    Args:
+        files: name of the file of each batch, below the dump; those of epochs begin with epoch_N.
+        i: position of the batch that is read.
+
+    Raises:
+        DumpError: it cannot be read.
+    """
+    try:
+        yield
+    except UnsafeError:
+        raise
+    except DumpError as error:
+        numbers = {file: int(match[1]) for file in files if (match := _EPOCH.match(file))}
+        whole = sorted({*numbers.values()} - {numbers.get(files[i])})
+        if not whole:
+            raise
+        start, stop = _longest_run(whole)
+        raise DumpError(
+            f"{str(error).removesuffix('.')}. Copy the file there anew, or pass "
+            f"`epochs_range={start}:{stop}` to keep the epochs from {start} to {stop - 1}."
+        ) from error
 
 
 def fail_last(root: Path, epochs: list[Epoch], error: DumpError) -> NoReturn:

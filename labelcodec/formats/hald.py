@@ -20,7 +20,12 @@ from labelcodec.formats.batch_files import BatchFileList, BatchFiles, assemble, 
 from labelcodec.formats.batch_list import BatchList, build_batch_list, fail, parse_batch_list
 from labelcodec.formats.directory import number_of, numbered
 from labelcodec.formats.epoch_folders import ORDER_SIDE
-from labelcodec.formats.epoch_listing import Epoch, check_numbers, fail_last
+from labelcodec.formats.epoch_listing import (
+    Epoch,
+    check_numbers,
+    fail_last,
+    naming_whole_epochs,
+)
 from labelcodec.formats.epoch_order import EpochFiles, order_of_list
 from labelcodec.formats.interface import OpenOptions
 from labelcodec.formats.label_space import unused_label_type
@@ -159,11 +164,13 @@ def open_hald(root: Path, options: OpenOptions) -> BatchFiles:
     files = file_list(epochs[0].number)
 
     def parsed(i: int) -> BatchList:
-        return parse_batch_list(files.saved(i), files.name(i))
+        with naming_whole_epochs(files.files, i):
+            saved = files.saved(i)
+        return parse_batch_list(saved, files.name(i))
 
     first = parsed(0)
     try:
-        parsed(len(files.files) - 1)
+        parse_batch_list(files.saved(-1), files.name(-1))
     except DumpError as error:
         fail_last(root, epochs, error)
     if file is not None:

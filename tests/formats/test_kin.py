@@ -189,6 +189,17 @@ class TestInterrupted:
         with pytest.raises(DumpError, match=r"epoch_1/batch_3\.tar is missing.*range=2:6"):
             open_dump(root)
 
+    @pytest.mark.parametrize("left", [0, 100])
+    @pytest.mark.parametrize(("epoch", "kept"), [(0, (1, 6)), (1, (2, 6)), (4, (0, 4))])
+    def test_damaged_file(self, tmp_path, epoch, kept, left):
+        root = epoch_dump(tmp_path / "dump", loader_order(20, 6), 6)
+        file = root / f"epoch_{epoch}" / "batch_2.tar"
+        file.write_bytes(file.read_bytes()[:left])
+        advice = rf"epoch_{epoch}/batch_2\.tar: .*`epochs_range={kept[0]}:{kept[1]}` to keep"
+        with pytest.raises(DumpError, match=advice):
+            read_all(open_dump(root))
+        assert len(read_all(open_dump(root, epochs_range=kept))) == 4 * (kept[1] - kept[0])
+
     def test_missing_epoch(self, tmp_path):
         root = epoch_dump(tmp_path / "dump", loader_order(20, 6), 6)
         shutil.rmtree(root / "epoch_4")
