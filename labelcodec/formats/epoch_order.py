@@ -205,7 +205,7 @@ def order_of_seed(dump: EpochFiles, own: Path | None, options: OpenOptions) -> K
         if options.loader_seed is None:
             raise DumpError(
                 f"{dump.root}: its image order is not recorded and, with one epoch, an order from "
-                f"loader seed {seed} cannot be checked. {_HELP}"
+                f"loader seed {seed} cannot be checked. {_seed_help(dump, options)}"
             )
         return _known(dump, order, f"{source}; not checkable: one epoch")
     if right := _right_seed(dump, seed, images):
@@ -217,7 +217,7 @@ def order_of_seed(dump: EpochFiles, own: Path | None, options: OpenOptions) -> K
         what = "it is not" if wrong else "its labels do not tell whether it is"
         raise DumpError(
             f"{dump.root}: its image order is not recorded, and {what} that of loader seed {seed}: "
-            f"{agreement}. {_HELP}"
+            f"{agreement}. {_seed_help(dump, options)}"
         )
     if right := _right_seed(dump, LOADER_SEED, images):
         raise DumpError(
@@ -303,6 +303,16 @@ def _right_seed(dump: EpochFiles, seed: int, images: int) -> tuple[SeedOrder, Ag
         if agreement.verdict == "holds":
             return order, agreement
     return None
+
+
+def _seed_help(dump: EpochFiles, options: OpenOptions) -> str:
+    """What to do where an order from a seed is not confirmed."""
+    if options.listing is not None or dump.last_size < dump.batch_size:
+        return _HELP
+    return (
+        f"The number of images, {dump.labels}, is a guess, too low if the loader dropped the last "
+        f"batch: pass the image folder as `images`. {_HELP}"
+    )
 
 
 def _doubt(wrong: bool) -> str:

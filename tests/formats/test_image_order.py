@@ -162,6 +162,8 @@ def test_epochs_that_start_elsewhere(tmp_path, named, drawn):
 def test_loader_that_drops_the_last_batch(tmp_path):
     orders = loader_order(40, 3)
     root = epoch_dump(tmp_path / "dump", orders, 16, drop_last=True)
+    with pytest.raises(DumpError, match=r"images, 32, is a guess.*the image folder as `images`"):
+        open_dump(root)
     images = image_folder(tmp_path / "images", 40)
     dump = open_dump(root, images=images)
     assert dump.info.images == 40
@@ -170,7 +172,7 @@ def test_loader_that_drops_the_last_batch(tmp_path):
 
 def test_one_epoch_cannot_be_checked(tmp_path):
     root = epoch_dump(tmp_path / "dump", loader_order(40, 1), 16)
-    with pytest.raises(DumpError, match=r"cannot be checked. Pass `image_order=FILE`"):
+    with pytest.raises(DumpError, match=r"cannot be checked\. Pass `image_order=FILE`"):
         open_dump(root)
     dump = open_dump(root, loader_seed=42)
     assert "not checkable: one epoch" in dump.info.image_order
