@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from labelcodec.errors import ConfigError
+from labelcodec.errors import ConfigError, LabelcodecWarning
+from labelcodec.label_space import looks_like_probabilities
 from labelcodec.pipeline.model_output import logits_of
 from labelcodec.pipeline.preprocessing import Preprocessing, own_preprocessing, resolved
 from labelcodec.pipeline.teacher import Teacher, load_teacher
@@ -37,6 +39,7 @@ class MeanOfLogits(nn.Module):
         super().__init__()
         self.models, self.shares = nn.ModuleList(models), tuple(shares)
         self._classes, self._output = classes, output
+        self._checked = False
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C) float32 mean of the models' logits for (B, 3, H, W) images."""
@@ -44,7 +47,15 @@ class MeanOfLogits(nn.Module):
         for number, (model, share) in enumerate(zip(self.models, self.shares, strict=True)):
             who = f"teacher {number + 1}"
             logits = logits_of(model(images), (len(images), self._classes), who, self._output)
+            if not self._checked and looks_like_probabilities(logits.float().cpu().numpy()):
+                warnings.warn(
+                    f"{who} returns probabilities, each row sums to 1; the mean is of logits: have "
+                    "it return what it has before its softmax",
+                    LabelcodecWarning,
+                    stacklevel=2,
+                )
             mean += share * logits.float()
+        self._checked = True
         return mean
 
 

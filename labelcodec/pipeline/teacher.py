@@ -72,9 +72,14 @@ class Teacher:
         """(B, C) logits rounded to the teacher's precision; bfloat16 values are held in float32."""
         rounded = logits.to(getattr(torch, self.precision))
         if not rounded.isfinite().all():
+            if not logits.isfinite().all():
+                raise DataError(
+                    f"the teacher {self.facts['name']} gave logits that are NaN or infinite; check "
+                    "its weights and its inputs, and turn autocast off if it is on"
+                )
             raise DataError(
                 f"the teacher {self.facts['name']} gave logits that are not finite in "
-                f"{self.precision}; keep them in another precision, or turn autocast off"
+                f"{self.precision}; keep them in another precision"
             )
         if rounded.dtype == torch.bfloat16:
             rounded = rounded.float()

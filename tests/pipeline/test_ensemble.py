@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import labelcodec
-from labelcodec.errors import ConfigError
-from labelcodec.pipeline.ensemble import load_teachers
+from labelcodec.errors import ConfigError, LabelcodecWarning
+from labelcodec.pipeline.ensemble import MeanOfLogits, load_teachers
 from labelcodec.pipeline.relabelling import relabel
 from tests.pipeline import scene
 
@@ -76,3 +77,11 @@ def test_relabel_with_two_teachers(world, tmp_path) -> None:
         assert two.header.teacher["shares"] == [0.25, 0.75]
         for left, right in zip(one, two, strict=True):
             assert np.allclose(left.labels.dense(), right.labels.dense(), atol=1e-4)
+
+
+def test_one_teacher_of_several_that_returns_probabilities_is_told() -> None:
+    softened = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.Softmax(dim=1))
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    model = MeanOfLogits([plain, softened], (0.5, 0.5), 3)
+    with torch.no_grad(), pytest.warns(LabelcodecWarning, match="teacher 2 returns probabilities"):
+        model(torch.zeros(4, 3, 2, 2))
