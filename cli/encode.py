@@ -100,10 +100,11 @@ def encode(
 def _recode(
     context: click.Context, source: Path, target: Path, settings: dict[str, Any], progress: Any
 ) -> EncodeReport:
-    from labelcodec.formats.foreign import refuse_foreign
+    from labelcodec.formats.foreign import refuse_no_container
     from labelcodec.transcode import recode
 
-    refuse_foreign(source)
+    if source.is_file():  # and no glob of shards
+        refuse_no_container(source)
     if settings["codec"] is None:
         raise click.UsageError(f"--codec is required to re-encode {source}", context)
     names = (*options.OF_DUMPS, "epochs", *options.OF_FACTS)

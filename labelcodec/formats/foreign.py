@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
 
+from labelcodec.container.layout import MAGIC
 from labelcodec.errors import DumpError, FormatError
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.torch_file import Tensor
@@ -45,6 +47,22 @@ def refuse_foreign(path: Path) -> None:
         raise DumpError(f"{path}: {sentence}")
 
 
+def refuse_no_container(path: Path) -> None:
+    """Refuse a file that is no container, by its name if it is of a known kind.
+
+    Raises:
+        DumpError: it is none.
+        OSError: it cannot be read.
+    """
+    refuse_foreign(path)
+    with path.open("rb", 0) as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise DumpError(
+                f"{path}: neither a container nor a dump, which is a folder of label files; "
+                f"{WRITER_HINT}"
+            )
+
+
 @contextmanager
 def naming_foreign(path: Path) -> Iterator[None]:
     """Turn the error that a file is no container into one that says what it is.
@@ -70,18 +88,20 @@ def name_file(path: Path) -> str | None:
     """
     with path.open("rb", 0) as file:
         head = file.read(_BLOCK)
+    quoted = quote(str(path))
     for magic, (method, command) in _COMPRESSED.items():
         if head.startswith(magic):
             return (
-                f"{method} archive; unpack it with `mkdir DIR && {command} {path} -C DIR` and "
+                f"{method} archive; unpack it with `mkdir DIR && {command} {quoted} -C DIR` and "
                 "pass the folder in it that holds the epochs or batches"
             )
     if head[257:262] == b"ustar":
         folder = _folder_in_tar(path)
-        passed = "the folder in it that holds the dump" if folder is None else f"DIR/{folder}"
-        return (
-            f"a tar archive; unpack it with `mkdir DIR && tar -xf {path} -C DIR` and pass {passed}"
-        )
+        passed = "the folder in it that holds the dump"
+        if folder is not None:
+            passed = quote(f"DIR/{folder}")
+        command = f"tar -xf {quoted} -C DIR"
+        return f"a tar archive; unpack it with `mkdir DIR && {command}` and pass {passed}"
     if head.startswith(b"PK"):
         return _name_zip(path)
     if head.startswith(b"\x93NUMPY"):
@@ -95,6 +115,8 @@ def name_file(path: Path) -> str | None:
 
 def _name_zip(path: Path) -> str:
     """A torch file is a zip archive, too: a label file is named, an archive is to be unpacked."""
+    if path.suffix == ".npz":
+        return f"NumPy arrays, without augmentations or image names; {WRITER_HINT}"
     if path.stat().st_size <= _LARGEST:
         data = path.read_bytes()
         try:
@@ -108,8 +130,8 @@ def _name_zip(path: Path) -> str:
     elif path.suffix != ".zip":
         return f"a large file of torch.save, or a zip archive; {_above(path)}"
     return (
-        f"a zip archive; unpack it with `unzip {path} -d DIR` and pass the folder in it that holds "
-        "the epochs or batches"
+        f"a zip archive; unpack it with `unzip {quote(str(path))} -d DIR` and pass the folder in "
+        "it that holds the epochs or batches"
     )
 
 

@@ -37,6 +37,16 @@ def test_encode_says_which_image_order_it_took(capsys, workplace) -> None:
     assert "read from order.json, not from image_order.json in the dump; it fits" in found.err
 
 
+@pytest.mark.parametrize("data", [b"", b"PAR1" + bytes(9), b"a,b\n1,2\n", b'{"a": [1]}'])
+@pytest.mark.parametrize("codec", [(), ("--codec", "topk:k=10")])
+def test_what_is_no_container_is_not_encoded_again(capsys, workplace, data, codec) -> None:
+    Path("labels.txt").write_bytes(data)
+    found = call(capsys, "encode", "labels.txt", "new.slc", *codec)
+    assert found.status == 1
+    assert "labels.txt: neither a container nor a dump" in found.err
+    assert "re-encode" not in found.err
+
+
 def test_a_container_is_encoded_again(capsys, workplace) -> None:
     found = call(capsys, "encode", "labels.slc", "new.slc", "--codec", "topk:k=10", "--json").json()
     assert found["bytes"] == Path("small.slc").stat().st_size

@@ -57,6 +57,25 @@ def test_archives(dump, name, command):
         pass
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("a b.tar", r"tar -xf '.*/a b\.tar' -C DIR"),
+        ("a b.tar.gz", r"tar -xzf '.*/a b\.tar\.gz' -C DIR"),
+        ("a b.zip", r"unzip '.*/a b\.zip' -d DIR"),
+    ],
+)
+def test_commands_quote_paths_with_spaces(dump, name, command):
+    with pytest.raises(DumpError, match=command):
+        open_dump(packed(dump, name))
+
+
+def test_arrays_of_numpy(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.zeros((20, 10)))
+    with pytest.raises(DumpError, match=r"a\.npz: NumPy arrays, without augmentations.*Writer"):
+        open_dump(tmp_path / "a.npz")
+
+
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz"])
 def test_archive_in_a_folder(dump, name):
     file = packed(dump, name)
