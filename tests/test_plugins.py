@@ -108,7 +108,7 @@ def test_a_registered_codec_is_everywhere(capsys, plain, tmp_path, monkeypatch) 
     assert Path("a.png").exists()
     plan = ("plan", "--classes", 1000, "--ipc", 10)
     rows = call(capsys, *plan).out.splitlines()
-    assert [row.split()[-2:] for row in rows if "x-plain" in row] == [["not", "measured"]]
+    assert any("x-plain: not measured" in row for row in rows)
     assert "sound" in call(capsys, "verify", "a.slc").out
     assert call(capsys, "compare", "a.slc", FIXTURE).out.startswith("identical")
     scene.folder(Path("images"))

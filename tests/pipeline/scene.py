@@ -118,8 +118,8 @@ def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:
     """A progress that does something at its n-th call; those of preparations do not count."""
     left = [calls]
 
-    def moved(_: int, __: int, doing: str = "") -> None:
-        if prepares(doing):
+    def moved(*step: Any) -> None:
+        if step[2:] and prepares(step[2]):
             return
         left[0] -= 1
         if left[0] == 0:
