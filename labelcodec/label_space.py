@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 2  # rows that are looked at first
 TOLERANCE = 2.0**-7  # of a row's sum: probabilities are often rounded to 16 bits, bfloat16 included
 
 
@@ -22,8 +23,15 @@ def looks_like_probabilities(values: NDArray[Any]) -> bool:
     """
     if values.ndim != 2 or values.shape[1] < 2:
         return False
+    few = finite_rows(values[:FEW])  # enough to tell logits, at a small cost per batch
+    if len(few) and not _sum_to_one(few):
+        return False
     values = finite_rows(values)
-    if not len(values) or values.min() < 0 or values.max() > 1 + TOLERANCE:
+    return len(values) > 0 and _sum_to_one(values)
+
+
+def _sum_to_one(values: NDArray[Any]) -> bool:
+    if values.min() < 0 or values.max() > 1 + TOLERANCE:
         return False
     sums = values.sum(axis=1, dtype=np.float64)
     return bool((np.abs(sums - 1) <= TOLERANCE).all())

@@ -76,7 +76,7 @@ def check_space(value: NDArray[Any], space: Space, label_type: str | None, file:
     if space == "probabilities":
         if not looks_like_probabilities(value):
             fail(file, "its labels do not sum to 1, but the dump's are read as probabilities")
-    elif label_type is None and len(finite_rows(value)) > 1 and looks_like_probabilities(value):
+    elif label_type is None and looks_like_probabilities(value) and len(finite_rows(value)) > 1:
         # one row may sum to 1 by chance
         fail(
             file,
