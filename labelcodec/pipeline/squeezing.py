@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,7 @@ class _Run:
     momentum: float | None
     interpolation: str
 
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """What the statistics depend on, as plain values."""
         normalisation = self.teacher.normalisation
@@ -243,7 +245,7 @@ class _Run:
         check_shared(count, this_process.world)
         own = range(this_process.rank, count, this_process.world)
         partial = _partial(target, this_process.rank, this_process.world)
-        facts = {**self.facts(), "world": this_process.world}
+        facts = {**self.facts, "world": this_process.world}
         done, moments = self._resumed(partial, facts, resume, force, this_process.device)
         loader = DataLoader(
             SeededBatches(self.listing, self.spec, self.interpolation),
@@ -329,7 +331,7 @@ class _Run:
             name: LayerStatistics(each.mean.float().numpy(), each.variance().float().numpy())
             for name, each in moments.items()
         }
-        facts = self.facts() | {"class_names": None if names is None else list(names)}
+        facts = self.facts | {"class_names": None if names is None else list(names)}
         return ClassStatistics(layers, self.epochs * self.images_of_class(), facts)
 
     def images_of_class(self) -> NDArray[np.int64]:

@@ -107,14 +107,15 @@ def encode(
     parsed = registry.parse(codec or ("dense" if info.k is None else "topk"))
     listing = None if images is None else list_images(Path(images))
     header = facts.added_to(_header(dump, epochs), str(target))
-    header, folder_notes = _bound(dump, header, listing, class_map)
+    lengths = _lengths(dump)
+    header, folder_notes = _bound(dump, lengths, header, listing, class_map)
     report = write(
         dump,
         target,
         header,
         parsed,
         source_bytes=info.bytes,
-        lengths=_lengths(dump),
+        lengths=lengths,
         names=info.names,
         loader_seed=loader_seed,
         threads=threads,
@@ -157,10 +158,14 @@ def _header(dump: Dump, epochs: int | None) -> Header:
 
 
 def _bound(
-    dump: Dump, header: Header, listing: ImageListing | None, class_map: ClassMapLike | None
+    dump: Dump,
+    known_lengths: list[int] | None,
+    header: Header,
+    listing: ImageListing | None,
+    class_map: ClassMapLike | None,
 ) -> tuple[Header, list[str]]:
     """The header bound to the image folder, if there is one, and notes on it."""
-    lengths = _lengths(dump) or [len(dump.read(0))] * len(dump)
+    lengths = known_lengths or [len(dump.read(0))] * len(dump)
     folders = None if listing is None else listing.classes
     where = "class_map" if listing is None else str(listing.root)
     names = class_names(folders, class_map, header.classes, sum(lengths), where)
