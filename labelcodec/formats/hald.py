@@ -221,7 +221,7 @@ def write_hald(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, An
     expected: int | None = None
     for batch in batches:
         key = str(batch.epoch)
-        if batch.number != (batch.number if expected is None else expected):
+        if expected not in (None, batch.number):
             raise DumpError(
                 f"layout hald needs every batch of every epoch in order: batch {expected} was due, "
                 f"got batch {batch.number}. Use layout lpqld for pruned labels."
