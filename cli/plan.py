@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import product
@@ -104,6 +105,10 @@ def plan(
     2k for a top-k label, as arXiv 2604.18135 does; the actual rate counts all bytes, against full
     float16 labels in SRe2L's layout.
 
+    On disk, files take whole blocks of 4 KiB. The paper's storage and actual rates are those on
+    disk: its full labels are sre2l with --keep 1, its pruned ones of all methods lpqld, its top-k
+    ones lpqld:k=K, on ImageNet-1K with --keep 0.1. docs/planning.md says more.
+
     \b
     Example:
       labelcodec plan --classes 1000 --ipc 10
@@ -133,8 +138,8 @@ def plan(
     optimal = {id(item) for item in pareto(predictions)}
     if json_:
         rows = [{**item.to_json(), "pareto": id(item) in optimal} for item in predictions]
-        facts = {"setting": asdict(setting), "predicted": rows}
-        console.as_json({**facts, "not_measured": list(unmeasured)})
+        facts = {"setting": asdict(setting), "predicted": rows, "not_measured": list(unmeasured)}
+        console.as_json({**facts, **_paper_counts(setting)})
     else:
         _show(setting, predictions, optimal, list(unmeasured))
     if refused:
@@ -180,6 +185,19 @@ def _setting(
     return Setting(classes=classes, images=images, mix=kind, **rest)
 
 
+def _paper_counts(setting: Setting) -> dict[str, dict[str, int]]:
+    """What arXiv 2604.18135 counts beside label sets, in bytes (Tables VI and XIX)."""
+    from labelcodec.planner.class_statistics import resnet18, statistics_bytes, weights_bytes
+    from labelcodec.planner.serialized import serialized_parts
+
+    layers, classes = resnet18(), setting.classes
+    network = {
+        "weights": weights_bytes(layers, classes),
+        "class_statistics": statistics_bytes(layers, classes),
+    }
+    return {"serialized_batch_bytes": serialized_parts(setting), "resnet18_bytes": network}
+
+
 def _show(
     setting: Setting, predictions: list[Prediction], optimal: set[int], unmeasured: Sequence[str]
 ) -> None:
@@ -194,12 +212,17 @@ def _show(
         f"{setting.epochs} epochs, batch {setting.batch_size}"
     )
     columns = ["  stored as", "total", "B/label", "actual rate", "theoretical rate"]
+    columns += ["MiB on disk", "rate on disk"]
     columns += ["TV at tau 4", "labels", "F", "side info", "framing"]
     for keep in dict.fromkeys(item.keep for item in predictions):
         rows = [_row(item, id(item) in optimal) for item in predictions if item.keep == keep]
         console.table(f"Predicted, {keep:g} of the epochs kept", columns, rows)
         click.echo()
     render.rates(pruned=True)
+    console.paragraph(
+        "on disk: with every file in whole blocks of 4 KiB, and the actual rate of that, as arXiv "
+        "2604.18135 counts"
+    )
     console.paragraph(
         "TV: mean total variation to the full labels; F: augmentation; side info: tables stored "
         "once; framing: all else"
@@ -208,6 +231,17 @@ def _show(
         console.paragraph("*: Pareto-optimal in bytes, labels and TV")
     if unmeasured:
         console.paragraph(f"{', '.join(unmeasured)}: not measured, so not predicted")
+    counts = _paper_counts(setting)
+    parts = counts["serialized_batch_bytes"]
+    console.paragraph(
+        "one batch, each part saved by torch.save: "
+        + ", ".join(f"{name} {console.count(parts[name])} B" for name in parts)
+    )
+    weights, statistics = (amount / 2**20 for amount in counts["resnet18_bytes"].values())
+    console.paragraph(
+        f"a ResNet-18 teacher: weights {weights:.2f} MiB, class-wise BatchNorm statistics "
+        f"{statistics:.2f} MiB"
+    )
     for basis, what in (
         (BEYOND, f"extrapolated, {setting.classes} classes are beyond the measured range"),
         (SYNTHETIC, "with this many classes, measured on synthetic labels only"),
@@ -230,6 +264,8 @@ def _row(item: Prediction, optimal: bool) -> list[str]:
         console.size(item.bytes_total),
         console.decimal(item.bytes_total / item.labels),
         *(f"{rate:.1f}x" for rate in (item.actual_rate, item.theoretical_rate)),
+        console.count(math.ceil(item.disk_bytes / 2**20)),
+        f"{item.disk_rate:.1f}x",
         console.decimal(item.tv4, 3),
         *map(console.size, (*parts, item.bytes_total - named)),
     ]

@@ -75,7 +75,7 @@ def dump_components(layout: str, k: int | None, setting: Setting, kept: Batches)
     written = written_batches(layout, setting, kept)
     total: dict[str, int] = {}
     for count, samples in written.groups:
-        tensors = _tensors(layout, k, setting, samples)
+        tensors = batch_tensors(layout, k, setting, samples)
         parts = {name: sum(sizes) for name, sizes in tensors.items()}
         parts["framing and index"] = _file_bytes(layout, setting, tensors) - sum(parts.values())
         for name, size in parts.items():
@@ -87,6 +87,8 @@ def dump_components(layout: str, k: int | None, setting: Setting, kept: Batches)
 def disk_bytes(layout: str, k: int | None, setting: Setting, kept: Batches) -> int:
     """Disk usage as reported by `du`: files occupy whole blocks of 4 KiB.
 
+    arXiv 2604.18135 counts so. Folders are not counted.
+
     Args:
         layout: 'sre2l', 'lpld' or 'lpqld'.
         k: classes kept per label; None for full labels.
@@ -95,15 +97,29 @@ def disk_bytes(layout: str, k: int | None, setting: Setting, kept: Batches) -> i
     """
     written = written_batches(layout, setting, kept)
     sizes = [
-        (count, _file_bytes(layout, setting, _tensors(layout, k, setting, samples)))
+        (count, _file_bytes(layout, setting, batch_tensors(layout, k, setting, samples)))
         for count, samples in written.groups
     ]
     sizes.append((1, _side_file_bytes(layout, setting, written)))
-    return sum(count * -(-size // BLOCK) * BLOCK for count, size in sizes)
+    return sum(count * whole_blocks(size) for count, size in sizes)
 
 
-def _tensors(layout: str, k: int | None, setting: Setting, samples: int) -> dict[str, list[int]]:
-    """Bytes of each tensor of a file, by component."""
+def whole_blocks(size: int) -> int:
+    """Disk usage in bytes of a file of `size` bytes."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def batch_tensors(
+    layout: str, k: int | None, setting: Setting, samples: int
+) -> dict[str, list[int]]:
+    """Bytes of the storage of each tensor of a batch's file, by component.
+
+    Args:
+        layout: 'sre2l', 'lpld' or 'lpqld'.
+        k: classes kept per label; None for full labels.
+        setting: the label set.
+        samples: samples of the batch.
+    """
     small = layout == "lpqld"
     tensors = {"crop": [(8 if small else 16) * samples]}
     tensors |= {"cutout": [28 * samples]} if setting.cutout else {"flip": [samples]}

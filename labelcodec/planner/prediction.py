@@ -12,7 +12,13 @@ from labelcodec.codecs.topk.cost import tv4_of_largest
 from labelcodec.header import Header
 from labelcodec.planner.container import container_components, label_cost
 from labelcodec.planner.measured import CHECKED_CLASSES
-from labelcodec.planner.peers import PEERS, disk_bytes, dump_components, parse_peer
+from labelcodec.planner.peers import (
+    PEERS,
+    disk_bytes,
+    dump_components,
+    parse_peer,
+    whole_blocks,
+)
 from labelcodec.planner.setting import Setting, kept_batches
 
 LABELS = ("label index", "label values")
@@ -33,9 +39,10 @@ class Prediction:
         components: component name -> bytes, as in `Breakdown`; for a dump, the overhead of
             torch.save counts as framing.
         images_bytes: size of the images the labels belong to.
-        disk_bytes: disk usage of a dump with blocks of 4 KiB; None for a container.
+        disk_bytes: disk usage in whole blocks of 4 KiB per file.
         theoretical_rate: rate that counts logit values only, pruning included.
         actual_rate: size of SRe2L's dump of all T epochs over `bytes_total`.
+        disk_rate: disk usage of that dump over `disk_bytes`, the actual rate of arXiv 2604.18135.
         tv4: mean total variation to the full labels at tau = 4, in 0..1; None if unknown.
         basis: basis of the prediction: `DUMP`, the code that writes a peer's files; `MEASURED`,
             measured files; `BEYOND`, measured files, extrapolated beyond the verified class
@@ -48,9 +55,10 @@ class Prediction:
     batches: int
     components: Mapping[str, int]
     images_bytes: int
-    disk_bytes: int | None
+    disk_bytes: int
     theoretical_rate: float
     actual_rate: float
+    disk_rate: float
     tv4: float | None
     basis: str
 
@@ -87,7 +95,7 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
         NotMeasured: the codec has no cost function.
     """
     kept = kept_batches(setting, keep)
-    on_disk, basis = None, DUMP
+    basis = DUMP
     if spec.partition(":")[0] in PEERS:
         layout, k = parse_peer(spec, setting.classes)
         components = dump_components(layout, k, setting, kept)
@@ -96,12 +104,14 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
     else:
         cost = label_cost(spec, setting, kept.labels)
         components, tv4 = container_components(cost, setting, kept), cost.tv4
+        on_disk = whole_blocks(sum(components.values()))
         k, _ = registry.parse(spec).kept(None, None)
         low, high = CHECKED_CLASSES
         basis = MEASURED if low <= setting.classes <= high else BEYOND
         if setting.classes > high and cost.checked_beyond:
             basis = SYNTHETIC
-    raw = dump_components("sre2l", None, setting, kept_batches(setting, 1))
+    every = kept_batches(setting, 1)
+    raw = dump_components("sre2l", None, setting, every)
     header = Header(setting.classes, k=k, images=setting.images, epochs=setting.epochs)
     return Prediction(
         codec=spec,
@@ -113,6 +123,7 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
         disk_bytes=on_disk,
         theoretical_rate=theoretical_rate(header, kept.labels),
         actual_rate=sum(raw.values()) / sum(components.values()),
+        disk_rate=disk_bytes("sre2l", None, setting, every) / on_disk,
         tv4=tv4,
         basis=basis,
     )

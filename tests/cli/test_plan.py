@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from PIL import Image
 
@@ -24,6 +26,19 @@ def test_json_has_setting_predictions_and_the_pareto_set(capsys) -> None:
     assert [one["codec"] for one in found["predicted"]] == ["topk:k=50", "transform:bytes=30"]
     assert [one["pareto"] for one in found["predicted"]] == [False, True]
     assert {one["labels"] for one in found["predicted"]} == {1170 * 128}
+
+
+def test_the_paper_s_counts(capsys) -> None:
+    """arXiv 2604.18135: 580M, 29M and 202x of Table IV; Tables VI and XIX."""
+    args = (*BASE, "--keep", 0.1, "--codec", "lpqld", "--codec", "lpqld:k=10")
+    counts = call(capsys, *args, "--json").json()
+    assert [math.ceil(row["disk_bytes"] / 2**20) for row in counts["predicted"]] == [580, 29]
+    assert counts["predicted"][1]["disk_rate"] == pytest.approx(202, rel=0.01)
+    assert counts["serialized_batch_bytes"]["crop"] == 2224
+    assert counts["resnet18_bytes"]["class_statistics"] == 38_400_000
+    table = call(capsys, *args).out
+    for text in ("MiB on disk", " 580 ", " 29 ", "203.8x", "crop 2 224 B", "36.62 MiB"):
+        assert text in table
 
 
 def test_few_classes_leave_the_larger_k_out(capsys) -> None:

@@ -16,7 +16,7 @@ SETTING = Setting(1000, 10_000)
 
 def one(size: int, labels: int, tv4: float | None) -> Prediction:
     parts = {"label values": size}
-    return Prediction("topk:k=5", 1, labels, 1, parts, 0, None, 1.0, 1.0, tv4, "measured files")
+    return Prediction("topk:k=5", 1, labels, 1, parts, 0, 1, 1.0, 1.0, 1.0, tv4, "measured files")
 
 
 def test_rates() -> None:
@@ -24,6 +24,13 @@ def test_rates() -> None:
     assert found.theoretical_rate == pytest.approx(100, rel=0.005)
     assert found.actual_rate == pytest.approx(86, rel=0.01)  # why actual falls behind: torch and F
     assert predict("sre2l", SETTING, 1).actual_rate == 1
+    assert predict("sre2l", SETTING, 1).disk_rate == 1
+
+
+def test_a_container_occupies_whole_blocks() -> None:
+    planned = predict("dense", SETTING, 0.1)
+    assert planned.disk_bytes % 4096 == 0
+    assert 0 <= planned.disk_bytes - planned.bytes_total < 4096
 
 
 def test_components_add_up_and_are_plain() -> None:
