@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,11 +145,13 @@ class ClassStatistics:
         layers: layer name -> statistics of its input, in the model's order.
         images: (C,) int64 number of images of each class, with every epoch counted.
         facts: the model's name and weights, the inputs and how the statistics were taken.
+        digest: SHA-256 (hex) of the file that they were loaded from; empty if they were not.
     """
 
     layers: Mapping[str, LayerStatistics]
     images: NDArray[np.int64]
     facts: Mapping[str, Any]
+    digest: str = ""
 
     @property
     def classes(self) -> int:
@@ -194,7 +197,8 @@ def load_statistics(path: Path) -> ClassStatistics:
             name: LayerStatistics(tensors[f"{name}.mean"], tensors[f"{name}.variance"])
             for name in facts.pop("layers")
         }
-        statistics = ClassStatistics(layers, images, facts)
+        digest = hashlib.sha256(content).hexdigest()
+        statistics = ClassStatistics(layers, images, facts, digest)
         _check(statistics)
         return statistics
     except FileNotFoundError:

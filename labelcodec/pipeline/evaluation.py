@@ -53,6 +53,11 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
     """Images of a folder prepared for evaluation: shorter side resized, centre cropped.
 
     Images of the network's input size are left unchanged.
+
+    Attributes:
+        listing: the image folder.
+        classes: C.
+        hard: (N,) int64 class of each image, 0..C-1.
     """
 
     def __init__(
@@ -89,7 +94,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         if class_map is not None:
             names = _mapped(as_class_map(class_map), folders, classes, names, str(root))
         own = folder_classes(folders, names, classes, str(root), "the student")
-        self._hard = own[self.listing.class_index]
+        self.hard = own[self.listing.class_index]
         self._files = ImageFiles(self.listing)
         self._size, self._filter, self._resize = size, pillow_filter(interpolation), resize
 
@@ -103,7 +108,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         if image.size != self._size[::-1]:
             image = self._resized(image)
         levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        return levels, int(self._hard[index])
+        return levels, int(self.hard[index])
 
     def _resized(self, image: Image.Image) -> Image.Image:
         height, width = self._size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -28,8 +29,9 @@ def norm_layers(model: nn.Module, who: str) -> dict[str, _BatchNorm]:
     layers = {name: part for name, part in model.named_modules() if isinstance(part, _BatchNorm)}
     if not layers:
         raise MismatchError(
-            f"{who}: has no BatchNorm layers, whose statistics squeeze collects (a TorchScript or "
-            "exported file does not show its layers)"
+            f"{who}: has no BatchNorm layers, whose statistics squeeze collects and recover "
+            "matches (a TorchScript or exported file does not show its layers). Without them "
+            "recover takes real images or patches of them: `init` and `iterations=0`"
         )
     return layers
 
@@ -44,32 +46,39 @@ class LayerInputs:
 
     def __init__(self, layers: dict[str, _BatchNorm], who: str) -> None:
         self._layers, self._who = layers, who
-        self._inputs: dict[str, torch.Tensor] = {}
 
     @contextmanager
-    def collected(self) -> Iterator[dict[str, torch.Tensor]]:
-        """In this context a forward pass of the model fills the dict: layer -> (B, channels, …).
+    def collected(self, measure: Callable[[str, torch.Tensor], Any]) -> Iterator[dict[str, Any]]:
+        """In this context a forward pass of the model fills the dict, in the order of the pass.
 
         A layer that the pass does not use is missing.
+
+        Args:
+            measure: called with the name and the (B, channels, …) input of each layer; what it
+                returns is kept.
 
         Raises:
             MismatchError: the pass uses a layer twice, so that its statistics are of two places.
         """
-        self._inputs = {}
+        collected: dict[str, Any] = {}
+
+        def keep(name: str, values: torch.Tensor) -> None:
+            self._check_first(name, collected)
+            collected[name] = measure(name, values)
+
         handles = [
-            layer.register_forward_pre_hook(lambda _, args, name=name: self._keep(name, args[0]))
+            layer.register_forward_pre_hook(lambda _, args, name=name: keep(name, args[0]))
             for name, layer in self._layers.items()
         ]
         try:
-            yield self._inputs
+            yield collected
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _keep(self, name: str, values: torch.Tensor) -> None:
-        if name in self._inputs:
+    def _check_first(self, name: str, collected: Mapping[str, Any]) -> None:
+        if name in collected:
             raise MismatchError(
                 f"{self._who}: uses the layer {name} twice in a forward pass; statistics are of "
                 "layers that are used once"
             )
-        self._inputs[name] = values

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -244,9 +244,9 @@ class _Run:
         count = self.epochs * self.spec.batches
         check_shared(count, this_process.world)
         own = range(this_process.rank, count, this_process.world)
-        partial = _partial(target, this_process.rank, this_process.world)
+        part_file = _partial(target, this_process.rank, this_process.world)
         facts = {**self.facts, "world": this_process.world}
-        done, moments = self._resumed(partial, facts, resume, force, this_process.device)
+        done, moments = self._resumed(part_file, facts, resume, force, this_process.device)
         loader = DataLoader(
             SeededBatches(self.listing, self.spec, self.interpolation),
             batch_size=None,
@@ -258,22 +258,30 @@ class _Run:
         for number, levels in iterate_loader(loader):
             index, _ = draw(self.spec, number)
             of_image = torch.from_numpy(self.own_class[index]).to(this_process.device)
-            with inputs.collected() as layer_values:
+            with inputs.collected(partial(self._add, moments, of_image)):
                 images = levels.to(this_process.device)
                 self.teacher.model(normalise(images, self.teacher.normalisation))
-            for name, values in layer_values.items():
-                if name not in moments:
-                    moments[name] = self._empty(values.shape[1], this_process.device)
-                moments[name].add(values, of_image)
             done += 1
             if progress is not None:
                 progress(done, len(own))
             if time.monotonic() - saved > SAVE_EVERY:
-                _save(partial, facts, done, moments)
+                _save(part_file, facts, done, moments)
                 saved = time.monotonic()
-        _save(partial, facts, done, moments)
+        _save(part_file, facts, done, moments)
         this_process.wait()
         return self._merged(target, facts, this_process.world)
+
+    def _add(
+        self,
+        moments: dict[str, Any],
+        of_image: torch.Tensor,
+        name: str,
+        values: torch.Tensor,
+    ) -> None:
+        """Add the input of a layer to its moments."""
+        if name not in moments:
+            moments[name] = self._empty(values.shape[1], values.device)
+        moments[name].add(values, of_image)
 
     def _empty(self, channels: int, device: torch.device) -> Moments | MovingMoments:
         if self.momentum is None:

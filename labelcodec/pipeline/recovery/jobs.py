@@ -1,0 +1,52 @@
+"""Jobs of a recovery: batches of images that are recovered together, apart from all others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labelcodec.pipeline.recovery.settings import RecoverySettings
+
+
+@dataclass(frozen=True)
+class Job:
+    """A batch of images.
+
+    Attributes:
+        number: position of the job among all jobs of the run, the seed of its draws.
+        classes: class of each image, 0..C-1.
+        positions: position of each image among those of its class, 0..ipc-1.
+    """
+
+    number: int
+    classes: tuple[int, ...]
+    positions: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.classes)
+
+
+def jobs_of(settings: RecoverySettings, classes: Sequence[int]) -> list[Job]:
+    """The jobs of a run.
+
+    By class ('lpld'), a job is the images of one class, numbered by the class, so that its draws do
+    not depend on the other classes. Otherwise ('sre2l', 'cda') the first images of all classes are
+    followed by their second ones, as in SRe2L's code, and jobs are consecutive.
+
+    Args:
+        settings: method, images per class and batch size.
+        classes: the classes to recover, in order.
+    """
+    if settings.by_class:
+        positions = tuple(range(settings.ipc))
+        return [Job(own, (own,) * settings.ipc, positions) for own in classes]
+    pairs = [(own, position) for position in range(settings.ipc) for own in classes]
+    batches = [
+        pairs[start : start + settings.batch_size]
+        for start in range(0, len(pairs), settings.batch_size)
+    ]
+    return [
+        Job(number, tuple(own for own, _ in batch), tuple(position for _, position in batch))
+        for number, batch in enumerate(batches)
+    ]

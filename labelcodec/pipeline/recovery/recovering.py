@@ -1,0 +1,378 @@
+"""Recovery of an image folder from a teacher."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from labelcodec.binding.class_map import as_class_map
+from labelcodec.binding.folder import ClassMapLike
+from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.images import list_images
+from labelcodec.pipeline import threads
+from labelcodec.pipeline.class_statistics import ClassStatistics, load_statistics
+from labelcodec.pipeline.distributed import Process, process
+from labelcodec.pipeline.ensemble import settle
+from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
+from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
+from labelcodec.pipeline.recovery.contact_sheet import contact_sheet
+from labelcodec.pipeline.recovery.distilled_folder import (
+    RECIPE,
+    DistilledFolder,
+    ImageFormat,
+)
+from labelcodec.pipeline.recovery.initial_images import (
+    RealImages,
+    content_facts,
+    initial_images,
+)
+from labelcodec.pipeline.recovery.jobs import Job, jobs_of
+from labelcodec.pipeline.recovery.norm_targets import (
+    NormTargets,
+    class_targets,
+    network_targets,
+)
+from labelcodec.pipeline.recovery.objective import Objective
+from labelcodec.pipeline.recovery.pixels import levels, valid_range
+from labelcodec.pipeline.recovery.settings import RecoverySettings
+from labelcodec.pipeline.recovery.synthesis import JobLoss, frozen, synthesise
+from labelcodec.pipeline.recovery.teacher_check import check_statistics, stated_preprocessing
+from labelcodec.pipeline.teacher import Teacher, load_teacher
+from labelcodec.progress import Progress
+
+
+@dataclass(frozen=True)
+class RecoverReport:
+    """Result of a recovery.
+
+    Attributes:
+        folder: the image folder.
+        classes: number of classes with images.
+        images: number of images.
+        bytes: size of the image files.
+        loss: mean of the last losses of the jobs that this process ran; None without iterations.
+    """
+
+    folder: Path
+    classes: int
+    images: int
+    bytes: int
+    loss: JobLoss | None
+
+
+def recover(
+    statistics: Path | str | None,
+    target: Path | str,
+    teacher: nn.Module | str,
+    *,
+    weights: Path | str | None = None,
+    weights_key: str | None = None,
+    output: str | int | None = None,
+    images: Path | str | None = None,
+    classes: int | None = None,
+    class_map: ClassMapLike | None = None,
+    class_range: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    interpolation: str | None = None,
+    normalisation: Mapping[str, Any] | None = None,
+    usual: Preprocessing = USUAL,
+    png: bool = False,
+    quality: int = 90,
+    preview: Path | str | None = None,
+    device: str | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+    note: Callable[[str], None] = warnings.warn,
+    **settings: Any,
+) -> RecoverReport:
+    """Recover images from a teacher: synthesise what it takes for its training data.
+
+    Batches are independent. Under torchrun the processes share them, and an interrupted run loses
+    at most the batches in hand. On a CPU the images are the same on any number of processes of as
+    many threads.
+
+    Example:
+        >>> recover("stats.safetensors", "distilled", "resnet56", weights="w.safetensors", ipc=10)
+
+    Args:
+        statistics: file that `squeeze` wrote, which 'lpld' needs; it also says how images are
+            preprocessed and what the classes are called.
+        target: the image folder to write, one sub-folder per class, with `recipe.json`.
+        teacher: a model name as in `labelcodec.pipeline.models.build`, or a torch module.
+        weights: file of the teacher's weights.
+        weights_key: where in that file the weights are, see `load_weights`.
+        output: key or position of the logits, see `logits_of`.
+        images: folder of real images to begin with, for `init` 'patches' and 'images'.
+        classes: C of the teacher, if neither statistics nor a class map say it.
+        class_map: the teacher's classes, see `as_class_map`, if the statistics do not name them.
+            Without names the class folders are numbered.
+        class_range: the first class to recover, and the one to stop before.
+        image_size: height and width of the images in pixels, if the statistics do not say; None
+            takes those of the teacher's own configuration, or else of `usual`. The same holds for
+            the next two.
+        interpolation: 'bilinear' or 'bicubic' resizing of real images.
+        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1.
+        usual: settings for teachers without a configuration.
+        png: write PNG files, without loss, in place of JPEG.
+        quality: JPEG quality, 1..100.
+        preview: PNG file for a contact sheet of the images.
+        device: 'cpu', 'cuda', ...; default: a GPU if there is one.
+        resume: continue an interrupted run, if there is one; the images are the same.
+        progress: called with iterations done and total iterations of this process, and the loss.
+        note: called in the first process with notes for the user.
+        **settings: fields of `RecoverySettings`: method, ipc, iterations, ...
+
+    Raises:
+        ConfigError: an invalid parameter, or one that is missing.
+        MismatchError: teacher, statistics and settings do not belong together, the teacher has no
+            BatchNorm layers, a batch does not fit into memory, or the folder is of another run.
+        DataError: the loss is no longer finite.
+    """
+    rules = RecoverySettings(**settings)
+    if not 1 <= quality <= 100:
+        raise ConfigError(f"`quality` is {quality}, allowed are 1..100")
+    if (images is None) != (rules.init == "noise"):
+        given = "needs" if images is None else "takes no"
+        raise ConfigError(f"`init` {rules.init} {given} real `images`")
+    needs_statistics = rules.by_class and rules.iterations > 0
+    if statistics is None and needs_statistics:
+        raise ConfigError(
+            "`method` lpld matches the statistics of each class: pass the file that `squeeze` "
+            "writes; sre2l and cda need none"
+        )
+    collected = None if statistics is None else load_statistics(Path(statistics))
+    names = _class_names(collected, class_map, classes, images)
+    with process(device) as this_process:
+        loaded = load_teacher(
+            teacher,
+            None if weights is None else Path(weights),
+            len(names),
+            this_process.device,
+            weights_key=weights_key,
+            output=output,
+            normalisation=None,
+            autocast=None,
+            precision="float32",
+        )
+        passed = Preprocessing(
+            (image_size, image_size) if isinstance(image_size, int) else image_size,
+            interpolation,
+            normalisation,
+        )
+        told = note if this_process.first else _silent
+        if collected is not None:
+            check_statistics(collected, loaded, str(statistics))
+            passed = stated_preprocessing(collected, passed, str(statistics))
+        loaded, preprocessing, own_notes = settle(loaded, passed, usual)
+        for line in () if collected is not None else own_notes:
+            told(line)
+        size = preprocessing.image_size or (224, 224)
+        resizing = preprocessing.interpolation or "bilinear"
+        selected = _selected(names, collected if needs_statistics else None, class_range, told)
+        real = None if images is None else RealImages(images, size, resizing, len(names), names)
+        jobs = jobs_of(rules, selected)
+        written_as = ImageFormat(png, quality)
+        facts = {
+            "settings": asdict(rules) | {"scale": rules.scale and list(rules.scale)},
+            "teacher": dict(loaded.facts),
+            "statistics": None if collected is None else collected.digest,
+            "normalisation": loaded.normalisation and dict(loaded.normalisation),
+            "image_size": list(size),
+            "class_names": list(names),
+            "selected": list(selected),
+            "format": asdict(written_as),
+            "real": real and {**content_facts(real), "interpolation": resizing},
+        }
+        names_of_selected = {own: names[own] for own in selected}
+        folder = DistilledFolder(Path(target), facts, names_of_selected, written_as)
+        run = _Run(loaded, collected, rules, size, real, folder)
+        losses = run.all(jobs, this_process, resume, progress, told)
+        if this_process.first and preview is not None:
+            contact_sheet(folder.root, Path(preview))
+    files = folder.files(jobs)
+    size_bytes = sum(path.stat().st_size for path in files)
+    return RecoverReport(folder.root, len(selected), len(files), size_bytes, _mean(losses))
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """What is recovered from which teacher into which folder.
+
+    Attributes:
+        teacher: the teacher.
+        statistics: statistics of the classes; None for methods that need none.
+        settings: the settings.
+        size: height, width of the images in pixels.
+        real: real images to begin with; None for noise.
+        folder: where the images go.
+    """
+
+    teacher: Teacher
+    statistics: ClassStatistics | None
+    settings: RecoverySettings
+    size: tuple[int, int]
+    real: RealImages | None
+    folder: DistilledFolder
+
+    def all(
+        self,
+        jobs: Sequence[Job],
+        this_process: Process,
+        resume: bool,
+        progress: Progress | None,
+        note: Callable[[str], None],
+    ) -> list[JobLoss]:
+        """Run this process's share of the jobs that are not done; the last losses of these."""
+        is_complete = False
+        if this_process.first:
+            is_complete = self.folder.begin(resume, threads.thread_count(), note)
+        if any(this_process.sums(int(is_complete))):
+            return []
+        left = [job for job in jobs if not self.folder.is_done(job)]
+        this_process.wait()  # all have listed what is left before anyone adds to it
+        own = left[this_process.rank :: this_process.world]
+        try:
+            with frozen(self.teacher.model):
+                losses = self._own(own, progress if this_process.first else None)
+        except BaseException as error:
+            done = sum(map(self.folder.is_done, jobs))
+            error.add_note(
+                f"{self.folder.root} keeps {done} of {len(jobs)} batches; run the same command "
+                "with `resume=True` to continue"
+            )
+            raise
+        this_process.wait()
+        if this_process.first:
+            self.folder.finish(jobs, note)
+        return losses
+
+    def _own(self, jobs: Sequence[Job], progress: Progress | None) -> list[JobLoss]:
+        who, steps = f"the teacher {self.teacher.facts['name']}", self.settings.iterations
+        limits = valid_range(self.teacher.normalisation, self.teacher.device)
+        layers: tuple[str, ...] = ()
+        if steps:
+            inputs = LayerInputs(norm_layers(self.teacher.model, who), who)
+            objective = Objective(self.teacher, inputs, self.settings)
+            blank = torch.zeros(1, 3, *self.size, device=self.teacher.device)
+            layers = objective.layers(blank)
+        losses = []
+        for i, job in enumerate(jobs):
+            images, loss = (
+                initial_images(job, self.settings, self.teacher, self.size, self.real),
+                None,
+            )
+            if steps:
+                report = self._reporter(progress, i, len(jobs), job)
+                images, loss = synthesise(
+                    images.contiguous(memory_format=torch.channels_last), job, objective,
+                    self._targets(job, layers), limits, self.settings, report,
+                )  # fmt: skip
+                losses += [] if loss is None else [loss]
+            elif progress is not None:
+                progress(i + 1, len(jobs), self._title(job))
+            self.folder.store(job, levels(images, self.teacher.normalisation), loss)
+        return losses
+
+    def _targets(self, job: Job, layers: Sequence[str]) -> NormTargets:
+        device = self.teacher.device
+        if self.settings.by_class:
+            assert self.statistics is not None
+            return class_targets(self.statistics, job.classes[0], device)
+        who = f"the teacher {self.teacher.facts['name']}"
+        return network_targets(self.teacher.model, layers, who, device)
+
+    def _title(self, job: Job) -> str:
+        first = self.folder.names[job.classes[0]]
+        return first if self.settings.by_class else f"batch {job.number}, from {first}"
+
+    def _reporter(
+        self, progress: Progress | None, position: int, count: int, job: Job
+    ) -> Callable[[int, JobLoss | None], None]:
+        steps = self.settings.iterations
+
+        def report(done: int, loss: JobLoss | None) -> None:
+            if progress is not None and loss is not None:
+                terms = f"cross-entropy {loss.cross_entropy:.3g}, BN {loss.norm:.3g}"
+                progress(position * steps + done, count * steps, f"{self._title(job)}: {terms}")
+
+        return report
+
+
+def _class_names(
+    statistics: ClassStatistics | None,
+    class_map: ClassMapLike | None,
+    classes: int | None,
+    images: Path | str | None,
+) -> tuple[str, ...]:
+    """Folder name of each of the C classes; '' where a class map does not name a class.
+
+    Raises:
+        ConfigError: C is not known, or a name is none of a folder.
+    """
+    mapped = None if class_map is None else as_class_map(class_map)
+    recorded = None if statistics is None else statistics.facts.get("class_names")
+    folders = list_images(images).classes if images is not None else ()
+    counts = (
+        classes,
+        None if statistics is None else statistics.classes,
+        None if mapped is None else mapped.classes,
+        len(folders) or None,
+    )
+    count = next((each for each in counts if each), None)
+    if count is None:
+        raise ConfigError("the number of the teacher's classes is not known: pass `classes`")
+    if mapped is not None:
+        names = mapped.names(folders, count, str(images or class_map))
+    elif recorded is not None:
+        names = tuple(map(str, recorded))
+    elif len(folders) == count:
+        names = folders
+    else:
+        width = len(str(count - 1))
+        names = tuple(f"{own:0{width}d}" for own in range(count))
+    for name in names:
+        if name and (name.startswith(".") or "/" in name or "\0" in name or name == RECIPE):
+            raise ConfigError(f"the class name {name!r} cannot name a folder; pass `class_map`")
+    return names
+
+
+def _selected(
+    names: Sequence[str],
+    statistics: ClassStatistics | None,
+    class_range: tuple[int, int] | None,
+    note: Callable[[str], None],
+) -> list[int]:
+    """The classes to recover: those of the range that have a name and, by class, statistics."""
+    first, stop = class_range or (0, len(names))
+    if not 0 <= first < stop <= len(names):
+        raise ConfigError(
+            f"`class_range` is {first}:{stop}, the teacher's classes are 0:{len(names)}"
+        )
+    named_classes = [own for own in range(first, stop) if names[own]]
+    empty = [own for own in named_classes if statistics is not None and not statistics.images[own]]
+    if empty:
+        note(
+            f"{len(empty)} classes without images in the statistics are left out, such as "
+            f"{names[empty[0]]!r}"
+        )
+    selected = [own for own in named_classes if own not in set(empty)]
+    if not selected:
+        raise MismatchError("there is no class to recover: none has a name and statistics")
+    return selected
+
+
+def _mean(losses: Sequence[JobLoss]) -> JobLoss | None:
+    if not losses:
+        return None
+    cross_entropy = sum(loss.cross_entropy for loss in losses) / len(losses)
+    return JobLoss(cross_entropy, sum(loss.norm for loss in losses) / len(losses))
+
+
+def _silent(line: str) -> None:
+    """The notes of processes other than the first."""
