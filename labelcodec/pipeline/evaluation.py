@@ -19,7 +19,7 @@ from labelcodec.binding.class_map import ClassMap, as_class_map, folder_classes
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.binding.names import same_name
 from labelcodec.errors import MismatchError
-from labelcodec.images import list_images
+from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline.forward import forward, forward_teacher
 from labelcodec.progress import Progress
 from labelcodec.replay.image_source import ImageFiles
@@ -62,7 +62,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
 
     def __init__(
         self,
-        root: Path,
+        images: Path | ImageListing,
         size: tuple[int, int],
         interpolation: str,
         resize: bool,
@@ -70,10 +70,10 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         names: Sequence[str] | None = None,
         class_map: ClassMapLike | None = None,
     ) -> None:
-        """List the folder.
+        """List the folder, unless it is listed already.
 
         Args:
-            root: image folder, one sub-folder per class.
+            images: image folder, one sub-folder per class.
             size: height, width of the network input.
             interpolation: 'bilinear' or 'bicubic'.
             resize: resize images of other sizes to 256/224 of `size` and crop their centre, as is
@@ -89,11 +89,12 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
             MismatchError: not an image folder, it has a class that the networks do not have, or
                 `names` and `class_map` contradict each other.
         """
-        self.listing, self.classes = list_images(root), classes
-        folders = self.listing.classes
+        self.listing = images if isinstance(images, ImageListing) else list_images(images)
+        self.classes = classes
+        folders, where = self.listing.classes, str(self.listing.root)
         if class_map is not None:
-            names = _mapped(as_class_map(class_map), folders, classes, names, str(root))
-        own = folder_classes(folders, names, classes, str(root), "the student")
+            names = _mapped(as_class_map(class_map), folders, classes, names, where)
+        own = folder_classes(folders, names, classes, where, "the student")
         self.hard = own[self.listing.class_index]
         self._files = ImageFiles(self.listing)
         self._size, self._filter, self._resize = size, pillow_filter(interpolation), resize

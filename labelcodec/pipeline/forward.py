@@ -28,7 +28,7 @@ def forward(model: nn.Module, inputs: torch.Tensor, classes: int, who: str) -> t
     Raises:
         MismatchError: the model fails on such images, or does not return a (B, C) tensor.
     """
-    return checked_logits(_returned(model, inputs, who), (len(inputs), classes), who)
+    return checked_logits(call_model(model, inputs, who), (len(inputs), classes), who)
 
 
 def forward_teacher(
@@ -54,11 +54,20 @@ def forward_teacher(
         MismatchError: the model fails on such images, or what it returns holds no (B, C) logits
             that can be told.
     """
-    return logits_of(_returned(model, inputs, who), (len(inputs), classes), who, output)
+    return logits_of(call_model(model, inputs, who), (len(inputs), classes), who, output)
 
 
-def _returned(model: nn.Module, inputs: torch.Tensor, who: str) -> Any:
-    """What a model returns for a batch of images; its errors name it."""
+def call_model(model: nn.Module, inputs: torch.Tensor, who: str) -> Any:
+    """What a model returns for a batch of images; its errors name it.
+
+    Args:
+        model: a model of any library, or the user's own.
+        inputs: (B, 3, H, W) float images, normalised and on the model's device.
+        who: name of the model in error messages.
+
+    Raises:
+        MismatchError: the model fails on such images.
+    """
     try:
         return model(inputs)
     except MemoryError:
