@@ -4,6 +4,7 @@
     relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
     train("labels.slc", "images", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
+    diversity("images", features="resnet56", weights="w.safetensors", image_size=32)
 
 Each function takes plain arguments: folders, a model or its name, a recipe or its name, and an
 optional `progress` function (see `labelcodec.progress`). They need torch, which is imported on
@@ -19,17 +20,20 @@ from labelcodec.lazy import lazy_attributes
 if TYPE_CHECKING:
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
+    from labelcodec.pipeline.image_diversity.measurement import DiversityReport, diversity
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
     from labelcodec.pipeline.training import TrainReport, train
     from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe, recipe_names
 
 __all__ = [
+    "DiversityReport",
     "RelabelReport",
     "Scores",
     "SqueezeReport",
     "TrainReport",
     "TrainingRecipe",
+    "diversity",
     "evaluate",
     "load_recipe",
     "recipe_names",
@@ -39,11 +43,13 @@ __all__ = [
 ]
 
 _MODULES = {
+    "DiversityReport": "image_diversity.measurement",
     "RelabelReport": "relabelling",
     "Scores": "evaluation",
     "SqueezeReport": "squeezing",
     "TrainReport": "training",
     "TrainingRecipe": "training_recipe",
+    "diversity": "image_diversity.measurement",
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
     "recipe_names": "training_recipe",
