@@ -1,17 +1,19 @@
-"""The `evaluate` command: compare the accuracy of students."""
+"""The `evaluate` command: compare the accuracy of students, or the diversity of images."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from . import console, options, render
+from .diversity import OF_DIVERSITY, OF_STUDENTS, check_form, diversity_options, measure
 
 
 @click.command()
 @click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1)
 @click.option(
     "--teacher",
     help="Model that the students' top classes are compared with: convnet, resnet20, resnet56, "
@@ -20,34 +22,45 @@ from . import console, options, render
 @click.option("--teacher-weights", type=options.PATH, help="File of the teacher's weights.")
 @options.weights_key
 @options.class_map
+@diversity_options
 @options.no_resize
 @options.workers
 @options.threads
 @options.device
 @options.as_json
 def evaluate(
-    images: Path,
-    runs: tuple[Path, ...],
-    teacher: str | None,
-    teacher_weights: Path | None,
-    weights_key: str | None,
-    class_map: Path | None,
-    no_resize: bool,
-    workers: int,
-    device: str | None,
-    json_: bool,
+    images: Path, runs: tuple[Path, ...], diversity: bool, json_: bool, **more: Any
 ) -> None:
-    """Measure the accuracy of students.
+    """Measure students, or the diversity of images.
 
     Evaluates the students in the training run folders RUN... on all images of the folder IMAGES.
     The class folders of IMAGES must be those of the training images or a subset of them. If they
     have other names, --class-map says which class each of them is.
 
+    With --diversity the arguments are image folders, A [B], and no run: how alike the images of a
+    class are (mean cosine similarity of a model's features) and, between A and B, the maximum mean
+    discrepancy (MMD) with a Gaussian kernel.
+
     \b
     Example:
       labelcodec evaluate validation run
       labelcodec evaluate validation run other --teacher model.pt
+      labelcodec evaluate --diversity images validation --features resnet20 \\
+        --weights resnet20.safetensors --image-size 32
     """
+    check_form(diversity, len(runs), more)
+    for name in OF_STUDENTS if diversity else OF_DIVERSITY:
+        del more[name]
+    if diversity:
+        measure(images, runs[0] if runs else None, json_=json_, **more)
+    else:
+        _score(images, runs, json_=json_, **more)
+
+
+def _score(
+    images: Path, runs: tuple[Path, ...], *, no_resize: bool, json_: bool, **more: Any
+) -> None:
+    """Measure the students of runs, and print their scores."""
     import dataclasses
 
     from labelcodec.pipeline.distributed import rank
@@ -57,17 +70,7 @@ def evaluate(
     first = rank() == 0
     with torch_threads(), console.progress("evaluate", shown=first) as progress:
         results = evaluate_runs(
-            images,
-            runs,
-            teacher=teacher,
-            teacher_weights=teacher_weights,
-            weights_key=weights_key,
-            class_map=class_map,
-            resize=not no_resize,
-            workers=workers,
-            device=device,
-            progress=progress,
-            note=console.note,
+            images, runs, resize=not no_resize, progress=progress, note=console.note, **more
         )
     if not first:
         return

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from labelcodec.codecs.registry import CodecInfo
     from labelcodec.container import RepairReport
     from labelcodec.pipeline.evaluation import Scores
+    from labelcodec.pipeline.image_diversity.measurement import DiversityReport
 
 RATES = (
     "actual rate: bytes of the same labels as full float16 logits in SRe2L's files over bytes "
@@ -314,3 +315,23 @@ def scores(rows: Sequence[tuple[str, Scores]]) -> None:
         for name, measured in rows
     ]
     table("Accuracy", names, cells)
+
+
+def diversity(report: DiversityReport) -> None:
+    """Print the similarity within classes, one row per folder, and the MMD of two folders."""
+    names = ["folder", "images", "classes", "cosine similarity", "standard error"]
+    cells = [
+        [
+            *(str(each.folder), count(each.images), count(len(each.by_class))),
+            *(decimal(each.mean, 4), decimal(each.standard_error, 4)),
+        ]
+        for each in report.similarities
+    ]
+    table("Diversity", names, cells)
+    if report.mmd is not None:
+        mmd = report.mmd
+        paragraph(f"MMD² {mmd.squared:.4g}: Gaussian kernel of bandwidth {mmd.bandwidth:.4g}")
+    paragraph(
+        f"features: {counted(report.dimensions, 'value')} per image, the input of the layer "
+        f"{report.layer} of {report.model}"
+    )
