@@ -93,6 +93,16 @@ def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str)
     assert found.err.count("\n") == 1 and "internal error" not in found.err
 
 
+def test_weights_of_another_number_of_classes(capsys, room) -> None:
+    images = ("evaluate", "--diversity", "real", "real", *MODEL[:4], "--image-size", 8)
+    found = call(capsys, *images)
+    assert found.status == 1
+    assert "4.weight is 6 x 72, not 3 x 72" in found.err
+    assert "real has 3 classes; pass --classes if the model has another number" in found.err
+    passed = call(capsys, *images, "--classes", 7)
+    assert passed.status == 1 and "pass --classes" not in passed.err
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from labelcodec.binding.class_map import folder_notes
-from labelcodec.errors import ConfigError, DataError
+from labelcodec.errors import ConfigError, DataError, ShapeError
 from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.ensemble import settle
@@ -162,16 +163,17 @@ def diversity(
     if reference is None:
         _check_pairs(listings[0])
     with process(device) as this_process:
-        model = load_teacher(
-            features,
-            None if weights is None else Path(weights),
-            classes or max(len(listing.classes) for listing in listings),
-            this_process.device,
-            weights_key=weights_key,
-            normalisation=None,
-            autocast=None,
-            precision="float32",
-        )
+        with _telling_classes(listings, classes):
+            model = load_teacher(
+                features,
+                None if weights is None else Path(weights),
+                classes or max(len(listing.classes) for listing in listings),
+                this_process.device,
+                weights_key=weights_key,
+                normalisation=None,
+                autocast=None,
+                precision="float32",
+            )
         size = (image_size, image_size) if isinstance(image_size, int) else image_size
         given = Preprocessing(size, interpolation, normalisation)
         model, settings, notes = settle(model, given, usual)
@@ -211,6 +213,21 @@ def diversity(
             )
     layer, dimensions = measured[0].layer, measured[0].values.shape[1]
     return DiversityReport(str(model.facts["name"]), layer, dimensions, similarities, mmd)
+
+
+@contextmanager
+def _telling_classes(listings: list[ImageListing], classes: int | None) -> Iterator[None]:
+    """Say where the number of classes is from, if the model's weights are of another number."""
+    try:
+        yield
+    except ShapeError as error:
+        if classes is None:
+            largest = max(listings, key=lambda listing: len(listing.classes))
+            error.add_note(
+                f"{largest.root} has {len(largest.classes)} classes; pass `classes` if the model "
+                "has another number"
+            )
+        raise
 
 
 def _similarity(listing: ImageListing, features: Features) -> Similarity:
