@@ -21,6 +21,7 @@ from . import (
     merge,
     plan,
     recipes,
+    recover,
     relabel,
     repair,
     squeeze,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Store": (verify.verify, repair.repair, merge.merge, annotate.annotate),
     "Pipeline": (
         squeeze.squeeze,
+        recover.recover,
         relabel.relabel,
         train.train,
         evaluate.evaluate,

@@ -50,6 +50,14 @@ weights_key = click.option(
     help="Key of the teacher's weights in their file, such as state_dict_ema; by default plain "
     "weights under the usual keys.",
 )
+teacher_with_norms = click.option(
+    "--teacher",
+    required=True,
+    help="Teacher model with BatchNorm layers: convnet, resnet20, resnet56, torchvision/NAME, "
+    "timm/NAME or module:callable.",
+)
+weights = click.option("--weights", type=PATH, help="File of the teacher's weights.")
+resume = click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 threads = click.option(
     "--threads",
     metavar="N",
@@ -107,8 +115,8 @@ class LayoutName(click.ParamType[str]):
         return [CompletionItem(name) for name in LAYOUTS.names() if name.startswith(incomplete)]
 
 
-class EpochsRange(click.ParamType[tuple[int, int]]):
-    """A:B, the epochs from A up to but not including B."""
+class Span(click.ParamType[tuple[int, int]]):
+    """A:B, the numbers from A up to but not including B."""
 
     name = "A:B"
 
@@ -131,6 +139,16 @@ layout = click.option(
     help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd or one of a plug-in; detected by "
     "default.",
 )
+
+
+def image_size(default: str) -> Callable[..., Any]:
+    """The --image-size option; the text says its default."""
+    return click.option(
+        "--image-size",
+        metavar="PIXELS",
+        type=click.IntRange(min=1),
+        help=f"Height and width of the teacher's input; by default {default}.",
+    )
 
 
 def seed(what: str) -> Callable[..., Any]:
@@ -167,7 +185,7 @@ _DUMP = (
     ),
     click.option(
         "--epochs-range",
-        type=EpochsRange(),
+        type=Span(),
         help="Read only the epochs from A to B - 1, as the dump numbers them.",
     ),
 )

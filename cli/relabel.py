@@ -159,7 +159,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     is_flag=True,
     help="Leave images out that cannot be read, and say which.",
 )
-@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.resume
 @options.as_json
 def relabel(
     images: Path,

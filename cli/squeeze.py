@@ -14,13 +14,8 @@ from .relabel import IMAGENET
 @click.command()
 @click.argument("images", metavar="IMAGES", type=options.PATH)
 @click.argument("target", metavar="STATS", type=options.PATH)
-@click.option(
-    "--teacher",
-    required=True,
-    help="Teacher model with BatchNorm layers: convnet, resnet20, resnet56, torchvision/NAME, "
-    "timm/NAME or module:callable.",
-)
-@click.option("--weights", type=options.PATH, help="File of the teacher's weights.")
+@options.teacher_with_norms
+@options.weights
 @options.weights_key
 @click.option(
     "--classes",
@@ -47,12 +42,7 @@ from .relabel import IMAGENET
     show_default=True,
     help="Images per batch.",
 )
-@click.option(
-    "--image-size",
-    metavar="PIXELS",
-    type=click.IntRange(min=1),
-    help="Height and width of the teacher's input; by default its own, or 224.",
-)
+@options.image_size("its own, or 224")
 @click.option(
     "--scale",
     metavar="LOW HIGH",
@@ -70,7 +60,7 @@ from .relabel import IMAGENET
 @options.device
 @click.option("--skip-bad", is_flag=True, help="Leave images out that cannot be read.")
 @options.force
-@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.resume
 @options.as_json
 def squeeze(
     images: Path,

@@ -75,7 +75,7 @@ def _setting(text: str) -> dict[str, Any]:
 @options.workers
 @options.threads
 @options.device
-@click.option("--resume", is_flag=True, help="Continue an interrupted run.")
+@options.resume
 @options.as_json
 def train(
     labels: str,

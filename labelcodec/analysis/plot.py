@@ -36,6 +36,15 @@ def check_target(target: Path) -> None:
             not installed.
     """
     new_figure(1, 1)
+    check_png(target)
+
+
+def check_png(target: Path) -> None:
+    """Check that a PNG file can be written.
+
+    Raises:
+        ConfigError: `target` is not a .png, or its folder is missing or not writable.
+    """
     if target.suffix.lower() != ".png":
         raise ConfigError(f"{target}: a plot is a PNG; name a file that ends in .png")
     if target.is_dir():

@@ -1,8 +1,9 @@
-"""The pipeline from a teacher to a student: squeeze, relabel, train, evaluate.
+"""The pipeline from a teacher to a student: squeeze, recover, relabel, train, evaluate.
 
     squeeze("images", "stats.safetensors", "resnet56", weights="w.safetensors", image_size=32)
-    relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
-    train("labels.slc", "images", "cifar10", "run", validate="validation")
+    recover("stats.safetensors", "distilled", "resnet56", weights="w.safetensors", ipc=10)
+    relabel("distilled", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
+    train("labels.slc", "distilled", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
     diversity("images", features="resnet56", weights="w.safetensors", image_size=32)
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
     from labelcodec.pipeline.image_diversity.measurement import DiversityReport, diversity
+    from labelcodec.pipeline.recovery.recovering import RecoverReport, recover
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
     from labelcodec.pipeline.training import TrainReport, train
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DiversityReport",
+    "RecoverReport",
     "RelabelReport",
     "Scores",
     "SqueezeReport",
@@ -37,6 +40,7 @@ __all__ = [
     "evaluate",
     "load_recipe",
     "recipe_names",
+    "recover",
     "relabel",
     "squeeze",
     "train",
@@ -44,6 +48,7 @@ __all__ = [
 
 _MODULES = {
     "DiversityReport": "image_diversity.measurement",
+    "RecoverReport": "recovery.recovering",
     "RelabelReport": "relabelling",
     "Scores": "evaluation",
     "SqueezeReport": "squeezing",
@@ -53,6 +58,7 @@ _MODULES = {
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
     "recipe_names": "training_recipe",
+    "recover": "recovery.recovering",
     "relabel": "relabelling",
     "squeeze": "squeezing",
     "train": "training",

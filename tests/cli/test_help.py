@@ -12,7 +12,7 @@ from labelcodec.pipeline.training_recipe import CHOICES, TrainingRecipe
 from labelcodec_cli.main import COMMANDS
 from tests.cli.call import call
 
-LEARNING = ("squeeze", "relabel", "train", "evaluate")
+LEARNING = ("squeeze", "recover", "relabel", "train", "evaluate")
 
 
 def examples(help_text: str) -> list[list[str]]:

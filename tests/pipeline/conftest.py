@@ -6,17 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.pipeline import scene
+from tests.pipeline import ranks, scene
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory) -> Path:
-    """A folder with images, a teacher's weights and labels of two epochs."""
+    """A folder with images, a teacher's weights, its statistics and labels of two epochs."""
     root = tmp_path_factory.mktemp("world")
     scene.images(root / "images")
     scene.images(root / "validation", seed=5)
     scene.weights(root / "teacher.safetensors")
     scene.relabel(root / "images", root / "teacher.safetensors", root / "labels.slc")
+    ranks.statistics(root / "images", root / "statistics")
     return root
 
 

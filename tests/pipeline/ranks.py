@@ -19,6 +19,7 @@ import torch
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.networks import convnet
+from labelcodec.pipeline.recovery.recovering import recover
 from labelcodec.pipeline.squeezing import squeeze
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training import train
@@ -65,7 +66,8 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
         scene.relabel(*given, **told, **options)
         counted = [step for step in seen if len(step) == 2]  # without preparations
         (out / f"{name}-{here.rank}.json").write_text(json.dumps(counted))
-    statistics(world, out)
+    statistics(world / "images", out / "statistics")
+    recovered(world, out)
     write = checkpoint.save
 
     def kept_every_epoch(path: Path, state: Any) -> None:
@@ -92,14 +94,24 @@ def main(world: Path, out: Path, here: Process) -> list[Trainer]:
     return kept
 
 
-def statistics(world: Path, out: Path) -> None:
+def statistics(images: Path, target: Path) -> None:
     torch.manual_seed(3)
     given = {"image_size": 32, "batch_size": scene.BATCH, "normalisation": scene.NORMALISATION}
-    squeeze(world / "images", out / "statistics", convnet(scene.CLASSES), device="cpu", **given)
+    squeeze(images, target, convnet(scene.CLASSES), device="cpu", **given)
+
+
+def recovered(world: Path, out: Path) -> None:
+    for method in ("lpld", "sre2l"):
+        torch.manual_seed(3)
+        recover(
+            world / "statistics", out / f"recovered-{method}", convnet(scene.CLASSES), device="cpu",
+            method=method, ipc=2, iterations=4, batch_size=3,
+        )  # fmt: skip
 
 
 def alone(world: Path, out: Path) -> None:
-    statistics(world, out)
+    statistics(world / "images", out / "statistics")
+    recovered(world, out)
     for name, options in RELABEL.items():
         given = world / "images", world / "teacher.safetensors", out / f"{name}.slc"
         scene.relabel(*given, **options)

@@ -151,6 +151,15 @@ def test_two_processes_squeeze_what_one_does(alone, two) -> None:
     assert not list(two.glob("statistics.*"))
 
 
+@pytest.mark.parametrize("method", ["lpld", "sre2l"])
+def test_two_processes_recover_the_same_files(alone, two, method: str) -> None:
+    left, right = (out / f"recovered-{method}" for out in (alone, two))
+    names = {path.relative_to(left) for path in left.rglob("*") if path.is_file()}
+    assert names == {path.relative_to(right) for path in right.rglob("*") if path.is_file()}
+    assert len(names) == 2 * scene.CLASSES + 1
+    assert all((left / name).read_bytes() == (right / name).read_bytes() for name in names)
+
+
 def test_two_processes_train(two) -> None:
     lines = [json.loads(line) for line in (two / "run/log.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [0, 1, 2, 3]

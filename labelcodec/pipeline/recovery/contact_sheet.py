@@ -12,6 +12,7 @@ from labelcodec.images import list_images
 from labelcodec.replay.image_source import ImageFiles
 
 ROWS, COLUMNS, GAP, WIDTH = 10, 10, 2, 1200
+SMALLEST = 64  # side in pixels up to which small images are enlarged
 
 
 def contact_sheet(folder: Path, target: Path, rows: int = ROWS, columns: int = COLUMNS) -> None:
@@ -33,14 +34,17 @@ def contact_sheet(folder: Path, target: Path, rows: int = ROWS, columns: int = C
     images = [[files.image(int(index)) for index in row] for row in of_row]
     side = max(max(image.size) for row in images for image in row)
     longest = max(map(len, images))
-    shrunk = min(side, (WIDTH - GAP) // longest - GAP)
-    cell = shrunk + GAP
+    shown_side = min(side * max(SMALLEST // side, 1), (WIDTH - GAP) // longest - GAP)
+    cell = shown_side + GAP
     sheet = Image.new("RGB", (longest * cell + GAP, len(images) * cell + GAP), "white")
     for top, row in enumerate(images):
         for left, image in enumerate(row):
-            scale = shrunk / side
+            scale = shown_side / side
             size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-            resized = image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+            enlarges = scale > 1
+            resized = image.resize(
+                size, Image.Resampling.NEAREST if enlarges else Image.Resampling.LANCZOS
+            )
             sheet.paste(resized, (left * cell + GAP, top * cell + GAP))
     with atomic_file(target) as file:
         sheet.save(file, "PNG", optimize=True)

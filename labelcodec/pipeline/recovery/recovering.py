@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from labelcodec.analysis.plot import check_png
 from labelcodec.binding.class_map import as_class_map
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import ConfigError, MismatchError
@@ -135,6 +136,8 @@ def recover(
         DataError: the loss is no longer finite.
     """
     rules = RecoverySettings(**settings)
+    if preview is not None:
+        check_png(Path(preview))
     if not 1 <= quality <= 100:
         raise ConfigError(f"`quality` is {quality}, allowed are 1..100")
     if (images is None) != (rules.init == "noise"):
