@@ -141,6 +141,34 @@ layout = click.option(
 )
 
 
+def recipe(stage: str) -> Callable[..., Any]:
+    """The --recipe option of a stage before training; its settings are defaults of the others."""
+
+    def take(context: click.Context, option: click.Parameter, name: str | None) -> None:
+        if name is None:
+            return
+        from labelcodec.errors import ConfigError
+        from labelcodec.pipeline.stage_recipe import recipe_tables
+
+        settings = recipe_tables(name).get(stage)
+        if not isinstance(settings, dict):
+            raise ConfigError(f"recipe {name} has no table [{stage}]")
+        known = {param.name for param in context.command.params if param is not option}
+        if unknown := sorted(settings.keys() - known):
+            raise ConfigError(f"recipe {name}: [{stage}] has an unknown setting {unknown[0]!r}")
+        context.default_map = settings
+
+    return click.option(
+        "--recipe",
+        metavar="NAME",
+        is_eager=True,
+        expose_value=False,
+        callback=take,
+        help=f"Take settings from the table [{stage}] of a recipe, see `labelcodec recipes`, or of "
+        "a .toml file; other options override them.",
+    )
+
+
 def image_size(default: str) -> Callable[..., Any]:
     """The --image-size option; the text says its default."""
     return click.option(

@@ -18,7 +18,8 @@ def recipes(json_: bool) -> None:
     Example:
       labelcodec recipes
     """
-    from labelcodec.pipeline.training_recipe import load_recipe, recipe_names
+    from labelcodec.pipeline.stage_recipe import recipe_names
+    from labelcodec.pipeline.training_recipe import load_recipe
 
     by_name = {name: load_recipe(name) for name in recipe_names()}
     if json_:

@@ -15,6 +15,7 @@ AT_LEAST_1 = click.IntRange(min=1)
 
 @click.command()
 @click.argument("paths", metavar="[STATS] OUT", type=options.PATH, nargs=-1, required=True)
+@options.recipe("recover")
 @options.teacher_with_norms
 @options.weights
 @options.weights_key

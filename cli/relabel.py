@@ -15,6 +15,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 @click.command()
 @click.argument("images", metavar="IMAGES", type=options.PATH)
 @click.argument("target", metavar="FILE", type=options.PATH)
+@options.recipe("relabel")
 @click.option(
     "--teacher",
     multiple=True,

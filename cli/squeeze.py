@@ -14,6 +14,7 @@ from .relabel import IMAGENET
 @click.command()
 @click.argument("images", metavar="IMAGES", type=options.PATH)
 @click.argument("target", metavar="STATS", type=options.PATH)
+@options.recipe("squeeze")
 @options.teacher_with_norms
 @options.weights
 @options.weights_key

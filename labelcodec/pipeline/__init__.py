@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.recovery.recovering import RecoverReport, recover
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
+    from labelcodec.pipeline.stage_recipe import recipe_names, stage_settings
     from labelcodec.pipeline.training import TrainReport, train
-    from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe, recipe_names
+    from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
 
 __all__ = [
     "DiversityReport",
@@ -43,6 +44,7 @@ __all__ = [
     "recover",
     "relabel",
     "squeeze",
+    "stage_settings",
     "train",
 ]
 
@@ -57,10 +59,11 @@ _MODULES = {
     "diversity": "image_diversity.measurement",
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
-    "recipe_names": "training_recipe",
+    "recipe_names": "stage_recipe",
     "recover": "recovery.recovering",
     "relabel": "relabelling",
     "squeeze": "squeezing",
+    "stage_settings": "stage_recipe",
     "train": "training",
 }
 

@@ -33,7 +33,8 @@ class Teacher:
         normalisation: mean and std of its inputs in 0..1; None for inputs in 0..1.
         autocast: 'float16' or 'bfloat16' for torch's mixed-precision inference; None for float32.
         precision: dtype to which logits are rounded: 'float16', 'bfloat16' or 'float32'.
-        facts: the model's name, its autocast dtype and the SHA-256 of its weights, for the header.
+        facts: the model's name, its autocast dtype and the SHA-256 of its weights, of their file if
+            there is one, for the header.
         output: key or position of the logits among the model's outputs; None for the usual ones.
     """
 
@@ -130,6 +131,8 @@ def load_teacher(
         if file is not None:
             with file.open("rb") as stream:
                 facts["sha256"] = hashlib.file_digest(stream, "sha256").hexdigest()
+        else:
+            facts["sha256"] = _state_digest(model)
         if weights_key is not None:
             facts["weights_key"] = weights_key
     if output is not None:

@@ -1,20 +1,17 @@
-"""Training recipes: all settings that affect the result, in one TOML file."""
+"""Training recipes: all settings that affect a student, in one TOML file."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from importlib import resources
-from pathlib import Path
 from typing import Any, Literal
 
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.schedules import TemperatureSchedule
+from labelcodec.pipeline.stage_recipe import STAGES, recipe_tables
 
-RECIPES = resources.files("labelcodec.pipeline") / "recipes"
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("adamw", "sgd"),
     "loss": ("kl", "mse", "cosine"),
@@ -92,12 +89,6 @@ class TrainingRecipe:
         return dataclasses.asdict(self)
 
 
-def recipe_names() -> list[str]:
-    """Names of the built-in recipes, sorted."""
-    entries = RECIPES.iterdir()
-    return sorted(entry.name.removesuffix(".toml") for entry in entries)
-
-
 # Temperature settings that have no effect for each kind of schedule.
 NO_EFFECT = {"constant": {"last", "factor", "every"}, "cosine": {"factor", "every"}}
 
@@ -113,21 +104,8 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Training
         ConfigError: no such recipe, invalid TOML, an unknown setting or a value that is not
             allowed, or a changed temperature setting that has no effect.
     """
-    path = Path(name)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such recipe file")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    elif name in recipe_names():
-        text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise ConfigError(
-            f"unknown recipe {name!r}; there are {', '.join(recipe_names())}, or a .toml file"
-        )
-    try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from None
+    tables = recipe_tables(name)
+    settings = {key: value for key, value in tables.items() if key not in STAGES}
     recipe = from_map(merge_settings(settings, changes or {}), name)
     temperature_changes = (changes or {}).get("temperature")
     no_effect = NO_EFFECT.get(recipe.temperature.kind, set())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
@@ -286,3 +287,60 @@ def test_help_stays_light() -> None:
     code = "import sys, labelcodec_cli.main as m; m.cli.main(['--help'], standalone_mode=False)"
     code += "; assert not {'torch', 'PIL', 'numpy'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+RECIPE = """
+model = "convnet"
+
+[squeeze]
+batch_size = 3
+
+[recover]
+ipc = 1
+iterations = 2
+learning_rate = 0.05
+
+[relabel]
+epochs = 2
+mix = "none"
+batch_size = 4
+"""
+
+
+def test_stages_take_their_settings_from_a_recipe(capsys, schoolroom) -> None:
+    Path("mine.toml").write_text(RECIPE)
+    teacher = ("--teacher", "resnet20", "--weights", "resnet20.safetensors")
+    recipe = ("--recipe", "mine.toml", *teacher)
+    assert call(capsys, "squeeze", "images", "stats", *recipe, "--image-size", "32").status == 0
+    assert call(capsys, "recover", "stats", "distilled", *recipe, "--seed", "3").status == 0
+    made = json.loads(Path("distilled/recipe.json").read_text())["run"]["settings"]
+    keys = ("ipc", "iterations", "learning_rate", "seed")
+    assert [made[key] for key in keys] == [1, 2, 0.05, 3]
+    relabelled = call(
+        capsys, "relabel", "distilled", "labels.slc", *recipe, "--image-size", "32",
+        "--batch-size", "2", "--json",
+    )  # fmt: skip
+    assert json.loads(relabelled.out)["batches"] == 2 * 2  # the option overrides the recipe
+    trained = call(
+        capsys, "train", "labels.slc", "distilled", "run", "--recipe", "mine.toml", "--set",
+        "epochs=1",
+    )  # fmt: skip
+    assert trained.status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model = 'convnet'", "has no table [recover]"),
+        ("[recover]\nspeed = 3", "[recover] has an unknown setting 'speed'"),
+        ("[recover]\nipc = 'many'", "'many' is not a valid integer"),
+        ("[recover", "not TOML"),
+    ],
+)
+def test_a_recipe_that_cannot_be_used_is_refused(capsys, schoolroom, text, message) -> None:
+    Path("mine.toml").write_text(text)
+    refused = call(
+        capsys, "recover", "out", "--recipe", "mine.toml", "--teacher", "resnet20", "--classes", "4"
+    )
+    assert refused.status == 2
+    assert message in refused.err

@@ -66,6 +66,14 @@ def test_every_kind_of_teacher_says_what_the_model_says(kinds, kind) -> None:
     assert asked.label(IMAGES[:2], None).dense().shape == (2, scene.CLASSES)
 
 
+def test_weights_without_a_file_are_recorded_by_their_values() -> None:
+    hashes = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        hashes.append(scene.teacher(None, "tests.pipeline.scene:still").facts["sha256"])
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_teacher_with_other_classes(kinds, kind) -> None:
     name, weights, _ = kinds[kind]

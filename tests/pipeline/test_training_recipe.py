@@ -6,12 +6,12 @@ import pytest
 
 from labelcodec.errors import ConfigError
 from labelcodec.pipeline.schedules import TemperatureSchedule
+from labelcodec.pipeline.stage_recipe import recipe_names
 from labelcodec.pipeline.training_recipe import (
     TrainingRecipe,
     from_map,
     load_recipe,
     merge_settings,
-    recipe_names,
 )
 
 

@@ -1,0 +1,72 @@
+"""Settings of the stages before training, from the tables of a recipe file."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from labelcodec.errors import ConfigError
+
+RECIPES = resources.files("labelcodec.pipeline") / "recipes"
+STAGES = ("squeeze", "recover", "relabel")
+
+
+def recipe_names() -> list[str]:
+    """Names of the built-in recipes, sorted."""
+    return sorted(entry.name.removesuffix(".toml") for entry in RECIPES.iterdir())
+
+
+def recipe_tables(name: str) -> dict[str, Any]:
+    """The content of a recipe: settings of training, and a table for each other stage.
+
+    Args:
+        name: one of `recipe_names()`, or the path of a .toml file.
+
+    Raises:
+        ConfigError: no such recipe, or invalid TOML.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise ConfigError(f"{path}: no such recipe file")
+        text = path.read_text(encoding="utf-8", errors="replace")
+    elif name in recipe_names():
+        text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise ConfigError(
+            f"unknown recipe {name!r}; there are {', '.join(recipe_names())}, or a .toml file"
+        )
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: not TOML: {error}") from None
+
+
+def stage_settings(name: str, stage: str) -> Mapping[str, Any]:
+    """Settings that a recipe has for a stage, as arguments of its function.
+
+    Example:
+        >>> settings = stage_settings("lpqld-in1k", "recover")
+        >>> recover("stats.safetensors", "images", "torchvision/resnet18", **settings)
+
+    Args:
+        name: as in `recipe_tables`.
+        stage: 'squeeze', 'recover' or 'relabel'.
+
+    Raises:
+        ConfigError: as in `recipe_tables`, or the recipe says nothing about the stage.
+    """
+    table = recipe_tables(name).get(stage)
+    if not isinstance(table, Mapping):
+        raise ConfigError(f"recipe {name} has no table [{stage}]")
+    return {key: _argument(value) for key, value in table.items()}
+
+
+def _argument(value: Any) -> Any:
+    """TOML has neither tuples nor None, which recipes write as 'none'."""
+    if isinstance(value, list):
+        return tuple(value)
+    return None if value == "none" else value
