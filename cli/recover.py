@@ -26,11 +26,11 @@ AT_LEAST_1 = click.IntRange(min=1)
 )
 @click.option(
     "--method",
-    type=click.Choice(("sre2l", "cda", "lpld")),
+    type=click.Choice(("sre2l", "cda", "classwise", "lpld")),
     default="lpld",
     show_default=True,
     help="sre2l: batches across classes, the network's own statistics; cda: and crops from easy "
-    "to hard; lpld: batches of one class, and its statistics.",
+    "to hard; classwise: batches of one class; lpld: and the statistics of this class.",
 )
 @click.option("--ipc", type=AT_LEAST_1, default=10, show_default=True, help="Images per class.")
 @click.option(
@@ -62,7 +62,7 @@ AT_LEAST_1 = click.IntRange(min=1)
     type=AT_LEAST_1,
     default=100,
     show_default=True,
-    help="Images per batch of sre2l and cda; a batch of lpld has the images of a class.",
+    help="Images per batch of sre2l and cda; the others take the images of a class.",
 )
 @click.option(
     "--micro-batch",

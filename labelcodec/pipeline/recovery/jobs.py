@@ -30,9 +30,9 @@ class Job:
 def jobs_of(settings: RecoverySettings, classes: Sequence[int]) -> list[Job]:
     """The jobs of a run.
 
-    By class ('lpld'), a job is the images of one class, numbered by the class, so that its draws do
-    not depend on the other classes. Otherwise ('sre2l', 'cda') the first images of all classes are
-    followed by their second ones, as in SRe2L's code, and jobs are consecutive.
+    By class ('classwise', 'lpld'), a job is the images of one class, numbered by the class, so that
+    its draws do not depend on the other classes. Otherwise ('sre2l', 'cda') the first images of all
+    classes are followed by their second ones, as in SRe2L's code, and jobs are consecutive.
 
     Args:
         settings: method, images per class and batch size.

@@ -143,11 +143,10 @@ def recover(
     if (images is None) != (rules.init == "noise"):
         given = "needs" if images is None else "takes no"
         raise ConfigError(f"`init` {rules.init} {given} real `images`")
-    needs_statistics = rules.by_class and rules.iterations > 0
-    if statistics is None and needs_statistics:
+    if statistics is None and rules.needs_statistics:
         raise ConfigError(
             "`method` lpld matches the statistics of each class: pass the file that `squeeze` "
-            "writes; sre2l and cda need none"
+            "writes; the other methods need none"
         )
     collected = None if statistics is None else load_statistics(Path(statistics))
     names = _class_names(collected, class_map, classes, images)
@@ -177,7 +176,9 @@ def recover(
             told(line)
         size = preprocessing.image_size or (224, 224)
         resizing = preprocessing.interpolation or "bilinear"
-        selected = _selected(names, collected if needs_statistics else None, class_range, told)
+        selected = _selected(
+            names, collected if rules.needs_statistics else None, class_range, told
+        )
         real = None if images is None else RealImages(images, size, resizing, len(names), names)
         jobs = jobs_of(rules, selected)
         written_as = ImageFormat(png, quality)
@@ -284,7 +285,7 @@ class _Run:
 
     def _targets(self, job: Job, layers: Sequence[str]) -> NormTargets:
         device = self.teacher.device
-        if self.settings.by_class:
+        if self.settings.needs_statistics:
             assert self.statistics is not None
             return class_targets(self.statistics, job.classes[0], device)
         who = f"the teacher {self.teacher.facts['name']}"

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from labelcodec.errors import ConfigError
 
-Method = Literal["sre2l", "cda", "lpld"]
+Method = Literal["sre2l", "cda", "classwise", "lpld"]
 Init = Literal["noise", "patches", "images"]
 METHODS: tuple[str, ...] = get_args(Method)
 INITS: tuple[str, ...] = get_args(Init)
@@ -23,14 +23,14 @@ class RecoverySettings:
 
     Attributes:
         method: 'sre2l': batches across classes, the statistics of the network's BatchNorm layers;
-            'cda': the same, and crops that become smaller in the course of the run; 'lpld': a batch
-            is the images of one class, and the statistics are those of this class.
+            'cda': the same, and crops that become smaller in the course of the run; 'classwise': a
+            batch is the images of one class; 'lpld': and the statistics are those of this class.
         ipc: images per class.
         iterations: optimiser steps per batch; 0 keeps the initial images.
         learning_rate: base learning rate of Adam, above 0; it follows half a cosine to 0.
         alpha: weight of the BatchNorm loss, 0 or more.
         first_multiplier: further weight of its first layer, 0 or more.
-        batch_size: images per batch of 'sre2l' and 'cda'; a batch of 'lpld' has `ipc`.
+        batch_size: images per batch of 'sre2l' and 'cda'; one of a single class has `ipc`.
         scale: smallest and largest area of the random crops, as a fraction of the image's, above 0
             and up to 1; None for no crops. 'cda' begins with crops of the largest area and lowers
             the smallest along half a cosine.
@@ -92,8 +92,13 @@ class RecoverySettings:
 
     @property
     def by_class(self) -> bool:
-        """Whether batches are of one class and compared with the statistics of that class."""
-        return self.method == "lpld"
+        """Whether the images of a batch are of one class."""
+        return self.method in ("classwise", "lpld")
+
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether batches are compared with the statistics of their class."""
+        return self.method == "lpld" and self.iterations > 0
 
     def scale_at(self, iteration: int) -> tuple[float, float] | None:
         """Range of the crops' area in an iteration; None for no crops.

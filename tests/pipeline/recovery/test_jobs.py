@@ -20,7 +20,7 @@ def test_every_image_is_in_one_job(method: str, ipc: int, size: int, classes: li
     images = [pair for job in jobs for pair in zip(job.classes, job.positions, strict=True)]
     assert sorted(images) == sorted((own, i) for own in classes for i in range(ipc))
     assert len({job.number for job in jobs}) == len(jobs)
-    assert all(len(job) <= (ipc if method == "lpld" else size) for job in jobs)
+    assert all(len(job) <= (ipc if method in ("classwise", "lpld") else size) for job in jobs)
 
 
 def test_a_batch_by_class_has_the_images_of_one_class_and_its_number() -> None:

@@ -59,7 +59,9 @@ def test_by_class_the_statistics_of_each_class_are_approached(statistics, tmp_pa
     assert long.bytes == sum((tmp_path / "150" / path).stat().st_size for path in listing.paths)
 
 
-@pytest.mark.parametrize("options", [{}, {"method": "sre2l"}, {"method": "cda"}])
+@pytest.mark.parametrize(
+    "options", [{}, *({"method": name} for name in ("sre2l", "cda", "classwise"))]
+)
 def test_the_images_depend_on_the_seed_alone(statistics, tmp_path, options) -> None:
     options = {**SHORT, "batch_size": 5, **options}
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
@@ -172,6 +174,23 @@ def test_classes_without_names_are_numbered_so_that_text_is_in_order(tmp_path) -
     options = {**ACROSS, "classes": 12, "iterations": 0}
     recover(None, tmp_path / "run", model, **options)
     assert list_images(tmp_path / "run").classes == tuple(f"{own:02}" for own in range(12))
+
+
+def test_classwise_batches_match_the_statistics_of_the_network(statistics, tmp_path) -> None:
+    """Row 2 of the paper's Table VII: its images differ from those of LPLD by the targets alone."""
+    start = {**SHORT, "png": True}
+    for name, options in {"class": {}, "network": {"method": "classwise"}}.items():
+        recover(statistics, tmp_path / name, Network(), **start, **options)
+        recover(
+            statistics, tmp_path / f"{name}-first", Network(), **{**start, "iterations": 0},
+            **options,
+        )  # fmt: skip
+    images = {
+        name: {key: value for key, value in contents(tmp_path / name).items() if "png" in key}
+        for name in ("class", "network", "class-first", "network-first")
+    }
+    assert images["class-first"] == images["network-first"]
+    assert images["class"] != images["network"]
 
 
 def test_a_contact_sheet_shows_a_row_per_class(statistics, tmp_path) -> None:
