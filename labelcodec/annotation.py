@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from labelcodec.augmentation.crop.resampling import INTERPOLATIONS
 from labelcodec.binding.agreement import warnings_of
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.binding.names import matched
@@ -17,8 +18,6 @@ from labelcodec.folder_check import measured_of
 from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
 from labelcodec.reader import PathLike, Reader, files_of
-
-INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from labelcodec.augmentation.crop.resampling import INTERPOLATIONS
 from labelcodec.checks import check_normalisation
 from labelcodec.errors import DataError
-
-INTERPOLATIONS = ("bilinear", "bicubic")
 
 
 @dataclass(frozen=True)

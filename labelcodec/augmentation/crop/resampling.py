@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 BITS = 22  # fixed-point bits of a weight
 UNIT = 1 << BITS
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}  # radius of the filter in source pixels
+INTERPOLATIONS = tuple(SUPPORT)
 
 
 def check_interpolation(interpolation: str) -> None:
