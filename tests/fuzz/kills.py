@@ -61,7 +61,21 @@ def train_job(world: Path, out: Path) -> None:
     train(*given, device="cpu", resume=(out / "run").exists())
 
 
-JOBS = {"encode": encode_job, "relabel": relabel_job, "train": train_job}
+def recover_job(world: Path, out: Path, method: str) -> None:
+    """Recover images, a class or four images at a time."""
+    from labelcodec.pipeline.recovery.recovering import recover
+    from tests.pipeline import scene
+    from tests.pipeline.recovery.networks import Network
+
+    print(BEGINS, flush=True)
+    options = {"ipc": 3, "iterations": 30, "batch_size": 4, "classes": scene.CLASSES}
+    recover(
+        world / "statistics", out / "images", Network(), device="cpu", method=method, resume=True,
+        class_range=(1, 5), note=lambda line: None, **options,
+    )  # fmt: skip
+
+
+JOBS = {"encode": encode_job, "relabel": relabel_job, "recover": recover_job, "train": train_job}
 
 
 def kills(count: int, seed: int, dump: Path | None = None) -> Counter[str]:
@@ -78,6 +92,7 @@ def kills(count: int, seed: int, dump: Path | None = None) -> Counter[str]:
         codecs = CODECS if dump else SMALL
         jobs = [("encode", source, codec, processes) for codec in codecs for processes in "12"]
         jobs += [("relabel", world, codec, fits) for codec in LABELLED for fits in ("12", "100000")]
+        jobs += [("recover", world, method) for method in ("lpld", "sre2l")]
         jobs += [("train", world)]
         rng.shuffle(jobs)
         for number in range(10**6):
@@ -140,12 +155,15 @@ def _run(kind: str, arguments: list[str], out: Path, after: float | None) -> flo
 
 
 def _world(root: Path) -> Path:
+    from labelcodec.pipeline.squeezing import squeeze
     from tests.pipeline import scene
+    from tests.pipeline.recovery.networks import Network
 
     root.mkdir()
     scene.images(root / "images")
     scene.weights(root / "teacher.safetensors")
     scene.relabel(root / "images", root / "teacher.safetensors", root / "labels.slc")
+    squeeze(root / "images", root / "statistics", Network(), image_size=scene.SIDE, device="cpu")
     return root
 
 

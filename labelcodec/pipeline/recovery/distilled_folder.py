@@ -87,17 +87,21 @@ class DistilledFolder:
         progress = self.root / PROGRESS
         if self.root.exists() and not self.root.is_dir():
             raise MismatchError(f"{self.root}: is a file; the images go into a folder")
-        if self.root.exists() and any(self.root.iterdir()):
+        is_complete, is_begun = (self.root / RECIPE).is_file(), (progress / RUN).is_file()
+        entries = {entry.name for entry in self.root.iterdir()} if self.root.exists() else set()
+        # a run that was killed before it wrote its description leaves an empty `.recovering`
+        if is_complete or is_begun or entries - {PROGRESS}:
             if not resume:
                 raise MismatchError(
                     f"{self.root}: exists already; name another folder, or pass `resume=True` to "
                     "continue an interrupted run"
                 )
-            is_complete = (self.root / RECIPE).is_file()
             stored = _read(self.root / RECIPE if is_complete else progress / RUN)
             if mismatch := difference(stored.get("run", {}), self.facts):
                 raise MismatchError(f"{self.root}: is of another run: {mismatch}")
-            if not is_complete and stored.get("threads") != threads:
+            if is_complete:
+                shutil.rmtree(progress, ignore_errors=True)
+            elif stored.get("threads") != threads:
                 note(
                     f"{self.root}: was begun with {stored.get('threads')} threads and goes on with "
                     f"{threads}; the images left will not be the same to the bit"
@@ -143,8 +147,6 @@ class DistilledFolder:
             {"classes": sorted(set(job.classes)), "images": len(job), **_read(self._result(job))}
             for job in jobs
         ]
-        content = {"labelcodec": __version__, "run": self.facts, "jobs": results}
-        _write(self.root / RECIPE, content)
         names = self.facts["class_names"]
         if sorted(self.names.values()) != list(names):
             with atomic_file(self.root / CLASSES) as file:
@@ -153,6 +155,8 @@ class DistilledFolder:
                 f"{self.root}: its folders are not all of the teacher's classes in order; pass "
                 f"`class_map={self.root / CLASSES}` to relabel and train"
             )
+        content = {"labelcodec": __version__, "run": self.facts, "jobs": results}
+        _write(self.root / RECIPE, content)
         shutil.rmtree(self.root / PROGRESS)
 
     def _file(self, own: int, position: int) -> Path:

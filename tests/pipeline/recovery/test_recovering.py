@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -119,6 +120,34 @@ def test_a_run_that_is_killed_goes_on_with_the_batch_in_hand(statistics, tmp_pat
         progress=lambda *step: steps.append(step),
     )  # fmt: skip
     assert not steps  # it was complete
+
+
+def test_a_run_killed_between_its_last_writes_is_completed(statistics, tmp_path) -> None:
+    recover(statistics, tmp_path / "run", Network(), **SHORT)
+    (tmp_path / "run/.recovering").mkdir()  # killed before it was removed
+    recover(statistics, tmp_path / "run", Network(), **SHORT, resume=True)
+    assert len(list_images(tmp_path / "run")) == 12
+    (tmp_path / "new/.recovering").mkdir(parents=True)  # killed before it was described
+    recover(statistics, tmp_path / "new", Network(), **SHORT)
+    assert contents(tmp_path / "new") == contents(tmp_path / "run")
+
+
+def test_a_full_disk_loses_nothing(statistics, tmp_path, monkeypatch) -> None:
+    recover(statistics, tmp_path / "whole", Network(), **SHORT)
+    write, left = ImageFormat.write, iter(range(5))
+
+    def fills(self, path, image) -> None:
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(self, path, image)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageFormat, "write", fills)
+        with pytest.raises(OSError, match="No space left") as caught:
+            recover(statistics, tmp_path / "run", Network(), **SHORT)
+    assert "keeps 2 of 6 batches" in caught.value.__notes__[0]
+    recover(statistics, tmp_path / "run", Network(), **SHORT, resume=True)
+    assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
 def test_an_error_on_the_way_says_what_is_kept(statistics, tmp_path) -> None:
