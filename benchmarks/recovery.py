@@ -111,7 +111,7 @@ def cost(model: nn.Module, classes: int, side: int, count: int, rounds: int) -> 
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(count, 3, side, side, generator=generator)
     images = images.contiguous(memory_format=torch.channels_last)
-    job = Job(0, tuple(i % classes for i in range(count)), tuple(range(count)))
+    job = Job((0,), tuple(i % classes for i in range(count)), tuple(range(count)))
     targets = network_targets(model, objective.layers(images[:1]), "it", CPU)
     limits = valid_range(NORMALISATION, CPU)
 

@@ -65,6 +65,14 @@ AT_LEAST_1 = click.IntRange(min=1)
     help="Images per batch of sre2l and cda; the others take the images of a class.",
 )
 @click.option(
+    "--group",
+    type=AT_LEAST_1,
+    default=1,
+    show_default=True,
+    help="Classes of classwise and lpld that share a forward pass, to fill a GPU; the result is "
+    "the same up to rounding.",
+)
+@click.option(
     "--micro-batch",
     type=AT_LEAST_1,
     help="Largest number of images per forward pass, to save memory; the result is the same up to "

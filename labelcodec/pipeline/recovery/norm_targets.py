@@ -17,14 +17,14 @@ Moments = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, eq=False)
 class NormTargets:
-    """Target mean and variance of layers, one after the other in two vectors.
+    """Target mean and variance of the layers, one after the other, for each group of images.
 
     Attributes:
         layers: names of the layers, in the order of the forward pass.
         layer: (2 * sum of channels,) int64 position of the layer of each mean in `layers`, followed
             by those of the variances, plus the number of layers.
-        mean: (sum of channels,) float32.
-        variance: (sum of channels,) float32.
+        mean: (groups, sum of channels) float32.
+        variance: (groups, sum of channels) float32.
     """
 
     layers: tuple[str, ...]
@@ -34,11 +34,13 @@ class NormTargets:
 
     @classmethod
     def of(cls, moments: Mapping[str, Moments], device: torch.device) -> NormTargets:
-        """Targets from the (channels,) mean and variance of each layer."""
+        """Targets from the (groups, channels) mean and variance of each layer."""
         means, variances = zip(*moments.values(), strict=True)
-        layer = torch.repeat_interleave(torch.tensor([len(each) for each in means]))
+        layer = torch.repeat_interleave(torch.tensor([each.shape[1] for each in means]))
         layer = torch.cat([layer, layer + len(means)]).to(device)
-        mean, variance = (torch.cat(each).to(device, torch.float32) for each in (means, variances))
+        mean, variance = (
+            torch.cat(each, 1).to(device, torch.float32) for each in (means, variances)
+        )
         return cls(tuple(moments), layer, mean, variance)
 
 
@@ -65,20 +67,23 @@ def network_targets(
                 f"{who}: its layer {name} keeps no running statistics (track_running_stats=False); "
                 "`method` lpld takes those that squeeze collects"
             )
-        moments[name] = mean, variance
+        moments[name] = mean[None], variance[None]
     return NormTargets.of(moments, device)
 
 
-def class_targets(statistics: ClassStatistics, own: int, device: torch.device) -> NormTargets:
-    """The statistics of one class (eq. 7 of arXiv 2604.18135).
+def class_targets(
+    statistics: ClassStatistics, classes: Sequence[int], device: torch.device
+) -> NormTargets:
+    """The statistics of classes, a group each (eq. 7 of arXiv 2604.18135).
 
     Args:
         statistics: what squeeze collected.
-        own: the class, 0..C-1.
+        classes: the classes, 0..C-1.
         device: where the targets go.
     """
+    rows = list(classes)
     moments = {
-        name: (torch.from_numpy(layer.mean[own]), torch.from_numpy(layer.variance[own]))
+        name: (torch.from_numpy(layer.mean[rows]), torch.from_numpy(layer.variance[rows]))
         for name, layer in statistics.layers.items()
     }
     return NormTargets.of(moments, device)

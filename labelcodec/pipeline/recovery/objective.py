@@ -6,7 +6,7 @@ differences of mean and of variance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +28,7 @@ class Terms:
 
     Attributes:
         cross_entropy: mean over the images, in nats.
-        norm: the BatchNorm loss, before its weight `alpha`.
+        norm: the BatchNorm loss, before its weight `alpha`; mean over groups.
     """
 
     cross_entropy: torch.Tensor
@@ -41,18 +41,22 @@ def norm_loss(
     """Sum over layers of the norms of the differences of mean and of variance (eqs. 2, 7).
 
     Args:
-        mean: (sum of channels,) mean of the batch in all layers.
-        variance: (sum of channels,) population variance.
+        mean: (groups, sum of channels) mean of each group in all layers.
+        variance: (groups, sum of channels) population variance.
         targets: what they are compared with.
         first_multiplier: weight of the first layer.
+
+    Returns:
+        The sum over groups.
     """
     layers = len(targets.layers)
-    differences = torch.cat([mean - targets.mean, variance - targets.variance])
-    squares = differences.new_zeros(2 * layers).index_add(0, targets.layer, differences.square())
+    differences = torch.cat([mean - targets.mean, variance - targets.variance], dim=1)
+    squares = differences.new_zeros(len(mean), 2 * layers)
+    squares = squares.index_add(1, targets.layer, differences.square())
     norms = torch.where(squares > 0, squares, 1).sqrt() * (squares > 0)  # gradient 0 at 0
-    weights = torch.ones_like(norms)
+    weights = torch.ones_like(norms[0])
     weights[[0, layers]] = first_multiplier
-    return norms @ weights
+    return (norms @ weights).sum()
 
 
 class Objective:
@@ -73,7 +77,11 @@ class Objective:
             return tuple(self._forward(images)[1])
 
     def backward(
-        self, images: torch.Tensor, classes: torch.Tensor, targets: NormTargets, view: View
+        self,
+        images: torch.Tensor,
+        classes: torch.Tensor,
+        targets: NormTargets,
+        views: Sequence[View],
     ) -> Terms:
         """Compute the loss, and add its gradient to that of the images.
 
@@ -84,17 +92,20 @@ class Objective:
             images: (B, 3, H, W) normalised images, a leaf that requires a gradient.
             classes: (B,) int64 classes of the images.
             targets: statistics to match.
-            view: the view of the images that is taken.
+            views: the view of each group of images.
         """
         size = self._settings.micro_batch or len(images)
         if size < len(images):
-            return self._in_parts(images, classes, targets, view, size)
-        logits, moments = self._forward(viewed(images, view))
+            return self._in_parts(images, classes, targets, views[0], size)
+        groups = len(views)
+        of_group = zip(images.chunk(groups), views, strict=True)
+        seen = torch.cat([viewed(part, view) for part, view in of_group])
+        logits, moments = self._forward(seen, groups)
         mean, variance = _joined(moments, targets, self._teacher)
         cross_entropy = F.cross_entropy(logits, classes)
         norm = norm_loss(mean, variance, targets, self._settings.first_multiplier)
-        torch.autograd.backward(cross_entropy + self._settings.alpha * norm)
-        return Terms(cross_entropy.detach(), norm.detach())
+        torch.autograd.backward(groups * cross_entropy + self._settings.alpha * norm)
+        return Terms(cross_entropy.detach(), norm.detach() / groups)
 
     def _in_parts(
         self,
@@ -105,7 +116,7 @@ class Objective:
         size: int,
     ) -> Terms:
         count = len(images)
-        sums = torch.zeros(2, len(targets.mean), dtype=torch.float64, device=images.device)
+        sums = torch.zeros(2, *targets.mean.shape, dtype=torch.float64, device=images.device)
         for part in _slices(count, size):
             with torch.no_grad():
                 moments = self._forward(viewed(images[part], view))[1]
@@ -122,20 +133,20 @@ class Objective:
             share = len(images[part]) / count
             # the part's share of the gradient of mean and variance of the whole batch
             about_mean = variance + mean.square() - 2 * whole[0].detach() * mean
-            linear = share * (of_mean @ mean + of_variance @ about_mean)
+            linear = share * (of_mean * mean + of_variance * about_mean).sum()
             cross_entropy = F.cross_entropy(logits, classes[part]) * share
             torch.autograd.backward(cross_entropy + self._settings.alpha * linear)
             total += cross_entropy.detach()
         return Terms(total, norm.detach())
 
     def _forward(
-        self, images: torch.Tensor
+        self, images: torch.Tensor, groups: int = 1
     ) -> tuple[torch.Tensor, dict[str, tuple[torch.Tensor, torch.Tensor]]]:
         """(B, C) float32 logits, and mean and variance of each layer's input."""
         teacher, dtype = self._teacher, AUTOCAST.get(self._settings.autocast or "")
         with (
             torch.autocast(images.device.type, dtype, enabled=dtype is not None),
-            self._inputs.collected(lambda _, values: channel_moments(values)) as moments,
+            self._inputs.collected(lambda _, values: channel_moments(values, groups)) as moments,
         ):
             who = f"the teacher {teacher.facts['name']}"
             logits = forward_teacher(teacher.model, images, teacher.classes, who, teacher.output)
@@ -150,7 +161,7 @@ def _slices(count: int, size: int) -> Iterator[slice]:
 def _joined(
     moments: Mapping[str, tuple[torch.Tensor, torch.Tensor]], targets: NormTargets, teacher: Teacher
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(sum of channels,) mean and variance of the targets' layers, in their order."""
+    """(groups, sum of channels) mean and variance of the targets' layers, in their order."""
     missing = [name for name in targets.layers if name not in moments]
     if missing:
         raise MismatchError(
@@ -158,4 +169,4 @@ def _joined(
             f"{missing[0]}, of which there are statistics"
         )
     means, variances = zip(*(moments[name] for name in targets.layers), strict=True)
-    return torch.cat(means), torch.cat(variances)
+    return torch.cat(means, 1), torch.cat(variances, 1)

@@ -287,13 +287,13 @@ class _Run:
         device = self.teacher.device
         if self.settings.needs_statistics:
             assert self.statistics is not None
-            return class_targets(self.statistics, job.classes[0], device)
+            return class_targets(self.statistics, job.groups, device)
         who = f"the teacher {self.teacher.facts['name']}"
         return network_targets(self.teacher.model, layers, who, device)
 
     def _title(self, job: Job) -> str:
-        first = self.folder.names[job.classes[0]]
-        return first if self.settings.by_class else f"batch {job.number}, from {first}"
+        first, *others = (self.folder.names[own] for own in dict.fromkeys(job.classes))
+        return f"{first} to {others[-1]}" if others else first
 
     def _reporter(
         self, progress: Progress | None, position: int, count: int, job: Job

@@ -31,6 +31,8 @@ class RecoverySettings:
         alpha: weight of the BatchNorm loss, 0 or more.
         first_multiplier: further weight of its first layer, 0 or more.
         batch_size: images per batch of 'sre2l' and 'cda'; one of a single class has `ipc`.
+        group: classes of 'classwise' and 'lpld' that share a forward pass, to fill a GPU. Each is
+            matched on its own, so that the images are the same up to rounding.
         scale: smallest and largest area of the random crops, as a fraction of the image's, above 0
             and up to 1; None for no crops. 'cda' begins with crops of the largest area and lowers
             the smallest along half a cosine.
@@ -54,6 +56,7 @@ class RecoverySettings:
     alpha: float = 0.01
     first_multiplier: float = 10.0
     batch_size: int = 100
+    group: int = 1
     scale: tuple[float, float] | None = (0.08, 1.0)
     flip: float = 0.5
     roll: float = 1 / 7
@@ -73,6 +76,7 @@ class RecoverySettings:
             ("iterations", 0, 1 << 31),
             ("batch_size", 1, 1 << 20),
             ("micro_batch", 1, 1 << 20),
+            ("group", 1, 1 << 20),
             ("alpha", 0, math.inf),
             ("first_multiplier", 0, math.inf),
             ("flip", 0, 1),
@@ -89,6 +93,11 @@ class RecoverySettings:
         if self.scale is not None and not 0 < self.scale[0] <= self.scale[1] <= 1:
             low, high = self.scale
             raise ConfigError(f"`scale` is {low:g} {high:g}, expected two rising numbers in 0..1")
+
+        if self.group > 1 and not self.by_class:
+            raise ConfigError(f"`group` is of classes on their own, not of `method` {self.method}")
+        if self.group > 1 and self.micro_batch is not None:
+            raise ConfigError("`group` fills memory and `micro_batch` saves it: pass one of them")
 
     @property
     def by_class(self) -> bool:

@@ -83,10 +83,11 @@ def synthesise(
     every, loss = math.ceil(settings.iterations / REPORTS) or 1, None
     for iteration in range(settings.iterations):
         optimizer.param_groups[0]["lr"] = settings.learning_rate_at(iteration)
-        view = draw_view(settings, job.number, iteration, (images.shape[2], images.shape[3]))
+        size = (images.shape[2], images.shape[3])
+        views = [draw_view(settings, group, iteration, size) for group in job.groups]
         optimizer.zero_grad()
         with _memory_errors(len(job)):
-            terms = objective.backward(images, classes, targets, view)
+            terms = objective.backward(images, classes, targets, views)
         optimizer.step()
         with torch.no_grad():
             images.clamp_(*limits)

@@ -1,4 +1,4 @@
-"""Random views of a batch of images: one crop, flip and shift for the whole batch.
+"""Random views of images: one crop, flip and shift for a whole batch.
 
 As in SRe2L's code: a random resized crop, a horizontal flip, and a roll to the right and down.
 """
@@ -34,16 +34,18 @@ class View:
     shift: tuple[int, int]
 
 
-def draw_view(settings: RecoverySettings, job: int, iteration: int, size: tuple[int, int]) -> View:
-    """Draw the view of an iteration of a job, independently of all others.
+def draw_view(
+    settings: RecoverySettings, group: int, iteration: int, size: tuple[int, int]
+) -> View:
+    """Draw the view of a group of images in an iteration, independently of all others.
 
     Args:
         settings: seed, crops, flips and shifts.
-        job: number of the job.
+        group: number of the group.
         iteration: 0..iterations - 1.
         size: height, width of the images in pixels.
     """
-    source = Source(settings.seed, job, iteration)
+    source = Source(settings.seed, group, iteration)
     scale, box = settings.scale_at(iteration), None
     if scale is not None:
         box = tuple(draw_crops(source, np.array([size], np.int32), scale, RATIO)[0].tolist())

@@ -99,7 +99,7 @@ def test_patches_that_the_teacher_recognises_come_first(tmp_path) -> None:
     assert brightness[:3].tolist() == sorted(brightness[:3].tolist(), reverse=True)
     assert brightness[3:6].tolist() == sorted(brightness[3:6].tolist(), reverse=True)
     assert brightness[:3].min() > brightness[3:6].max() > brightness[6:].min()
-    job = Job(0, (0, 0), (0, 1))
+    job = Job((0,), (0, 0), (0, 1))
     images = initial_images(job, settings, judge, (16, 16), bright)
     assert torch.equal(levels(images, None), joined(patches))
 

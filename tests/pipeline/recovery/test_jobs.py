@@ -13,14 +13,19 @@ from labelcodec.pipeline.recovery.settings import METHODS, RecoverySettings
     st.sampled_from(METHODS),
     st.integers(1, 5),
     st.integers(1, 9),
+    st.integers(1, 4),
     st.lists(st.integers(0, 30), min_size=1, max_size=9, unique=True),
 )
-def test_every_image_is_in_one_job(method: str, ipc: int, size: int, classes: list[int]) -> None:
-    jobs = jobs_of(RecoverySettings(method=method, ipc=ipc, batch_size=size), classes)
+def test_every_image_is_in_one_job(
+    method: str, ipc: int, size: int, group: int, classes: list[int]
+) -> None:
+    by_class = method in ("classwise", "lpld")
+    options = {"group": group} if by_class else {"batch_size": size}
+    jobs = jobs_of(RecoverySettings(method=method, ipc=ipc, **options), classes)
     images = [pair for job in jobs for pair in zip(job.classes, job.positions, strict=True)]
     assert sorted(images) == sorted((own, i) for own in classes for i in range(ipc))
     assert len({job.number for job in jobs}) == len(jobs)
-    assert all(len(job) <= (ipc if method in ("classwise", "lpld") else size) for job in jobs)
+    assert all(len(job) <= (group * ipc if by_class else size) for job in jobs)
 
 
 def test_a_batch_by_class_has_the_images_of_one_class_and_its_number() -> None:

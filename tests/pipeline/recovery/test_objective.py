@@ -69,8 +69,8 @@ def direct_loss(model: nn.Module, images, classes, targets: NormTargets, setting
         stop = start + value.shape[1]
         of_channel = value.transpose(0, 1).flatten(1)
         mean, variance = of_channel.mean(1), of_channel.var(1, unbiased=False)
-        distance = (mean - targets.mean[start:stop]).norm()
-        distance = distance + (variance - targets.variance[start:stop]).norm()
+        distance = (mean - targets.mean[0, start:stop]).norm()
+        distance = distance + (variance - targets.variance[0, start:stop]).norm()
         weight = settings.first_multiplier if number == 0 else 1.0
         total = total + settings.alpha * weight * distance
         start = stop
@@ -86,13 +86,33 @@ def test_loss_and_gradient_are_those_of_the_equations() -> None:
     loaded, subject, targets = objective(SETTINGS, torch.float64)
     images, classes = batch(dtype=torch.float64)
     view = draw_view(SETTINGS, 3, 7, (SIDE, SIDE))
-    terms = subject.backward(images, classes, targets, view)
+    terms = subject.backward(images, classes, targets, [view])
     other = images.detach().clone().requires_grad_()
     expected = direct_loss(loaded.model, viewed(other, view), classes, targets, SETTINGS)
     expected.backward()
     total = terms.cross_entropy + SETTINGS.alpha * terms.norm
     torch.testing.assert_close(total.double(), expected.detach(), rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(images.grad, other.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_groups_have_the_gradients_that_they_have_alone() -> None:
+    _, subject, targets = objective(SETTINGS)
+    images, classes = batch(6)
+    views = [draw_view(SETTINGS, group, 0, (SIDE, SIDE)) for group in range(3)]
+    rows = torch.tensor([[0.0], [0.1], [0.4]])
+    shifted = replace(targets, mean=targets.mean + rows, variance=targets.variance + rows)
+    terms = subject.backward(images, classes, shifted, views)
+    alone = []
+    for group, part in enumerate(images.detach().chunk(3)):
+        leaf = part.clone().requires_grad_()
+        row = slice(group, group + 1)
+        own = replace(shifted, mean=shifted.mean[row], variance=shifted.variance[row])
+        of_part = classes.chunk(3)[group]
+        alone.append((subject.backward(leaf, of_part, own, [views[group]]), leaf.grad))
+    torch.testing.assert_close(images.grad, torch.cat([grad for _, grad in alone]))
+    for name in ("cross_entropy", "norm"):
+        mean = torch.stack([getattr(each, name) for each, _ in alone]).mean()
+        torch.testing.assert_close(getattr(terms, name), mean)
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
@@ -102,7 +122,7 @@ def test_micro_batches_have_the_statistics_of_the_whole_batch(size: int) -> None
     view = View((1, 0, 6, 5), True, (1, 2))
     (images, classes), (others, _) = batch(), batch()
     terms, of_parts = (
-        each.backward(pixels, classes, targets, view)
+        each.backward(pixels, classes, targets, [view])
         for each, pixels in ((subject, images), (in_parts, others))
     )
     torch.testing.assert_close(of_parts.cross_entropy, terms.cross_entropy)
@@ -111,30 +131,33 @@ def test_micro_batches_have_the_statistics_of_the_whole_batch(size: int) -> None
 
 
 def test_norm_loss_has_a_finite_gradient_where_statistics_agree() -> None:
-    moments = {"a": (torch.ones(2), torch.ones(2)), "b": (torch.zeros(3), torch.ones(3))}
+    moments = {
+        "a": (torch.ones(1, 2), torch.ones(1, 2)),
+        "b": (torch.zeros(1, 3), torch.ones(1, 3)),
+    }
     targets = NormTargets.of(moments, CPU)
     mean = targets.mean.clone().requires_grad_()
     variance = (targets.variance + torch.tensor([0, 0, 3.0, 4.0, 0])).requires_grad_()
     loss = norm_loss(mean, variance, targets, 10.0)
     loss.backward()
     assert loss.item() == pytest.approx(5)
-    assert mean.grad.tolist() == [0] * 5
-    torch.testing.assert_close(variance.grad, torch.tensor([0, 0, 0.6, 0.8, 0]))
+    assert mean.grad.tolist() == [[0] * 5]
+    torch.testing.assert_close(variance.grad, torch.tensor([[0, 0, 0.6, 0.8, 0]]))
 
 
 def test_first_layer_has_its_own_weight() -> None:
-    moments = {"a": (torch.zeros(1), torch.zeros(1)), "b": (torch.zeros(1), torch.zeros(1))}
-    targets = NormTargets.of(moments, CPU)
-    loss = norm_loss(torch.tensor([2.0, 3.0]), torch.tensor([5.0, 7.0]), targets, 10.0)
+    zero = torch.zeros(1, 1)
+    targets = NormTargets.of({"a": (zero, zero), "b": (zero, zero)}, CPU)
+    loss = norm_loss(torch.tensor([[2.0, 3.0]]), torch.tensor([[5.0, 7.0]]), targets, 10.0)
     assert loss.item() == pytest.approx(10 * (2 + 5) + 3 + 7)
 
 
 def test_statistics_of_a_layer_that_the_pass_leaves_out_are_refused() -> None:
     _, subject, targets = objective(SETTINGS)
     images, classes = batch()
-    moments = {"unused": (torch.zeros(7), torch.ones(7))}
+    moments = {"unused": (torch.zeros(1, 7), torch.ones(1, 7))}
     with pytest.raises(MismatchError, match="does not use the layer unused"):
-        subject.backward(images, classes, NormTargets.of(moments, CPU), WHOLE)
+        subject.backward(images, classes, NormTargets.of(moments, CPU), [WHOLE])
     assert targets.layers
 
 

@@ -19,6 +19,7 @@ from labelcodec.images import list_images
 from labelcodec.pipeline.class_statistics import load_statistics
 from labelcodec.pipeline.recovery.distilled_folder import ImageFormat
 from labelcodec.pipeline.recovery.recovering import recover
+from labelcodec.pipeline.recovery.settings import METHODS
 from labelcodec.pipeline.squeezing import squeeze
 from tests.pipeline import scene
 from tests.pipeline.recovery.networks import Network
@@ -60,11 +61,9 @@ def test_by_class_the_statistics_of_each_class_are_approached(statistics, tmp_pa
     assert long.bytes == sum((tmp_path / "150" / path).stat().st_size for path in listing.paths)
 
 
-@pytest.mark.parametrize(
-    "options", [{}, *({"method": name} for name in ("sre2l", "cda", "classwise"))]
-)
-def test_the_images_depend_on_the_seed_alone(statistics, tmp_path, options) -> None:
-    options = {**SHORT, "batch_size": 5, **options}
+@pytest.mark.parametrize("method", METHODS)
+def test_the_images_depend_on_the_seed_alone(statistics, tmp_path, method: str) -> None:
+    options = {**SHORT, "batch_size": 5, "method": method}
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
         recover(statistics, tmp_path / name, Network(), seed=seed, **options)
     assert contents(tmp_path / "first") == contents(tmp_path / "again")
@@ -203,6 +202,24 @@ def test_classes_without_names_are_numbered_so_that_text_is_in_order(tmp_path) -
     options = {**ACROSS, "classes": 12, "iterations": 0}
     recover(None, tmp_path / "run", model, **options)
     assert list_images(tmp_path / "run").classes == tuple(f"{own:02}" for own in range(12))
+
+
+@pytest.mark.parametrize("method", ["classwise", "lpld"])
+def test_classes_that_share_a_pass_are_recovered_alike(statistics, tmp_path, method) -> None:
+    options = {**SHORT, "png": True, "method": method, "iterations": 3}
+    recover(statistics, tmp_path / "alone", Network(), **options)
+    recover(statistics, tmp_path / "together", Network(), **options, group=4)
+    alone, together = (
+        {name: content for name, content in contents(tmp_path / kind).items() if "png" in name}
+        for kind in ("alone", "together")
+    )
+    assert alone.keys() == together.keys()
+    for name in alone:
+        left, right = (
+            np.asarray(Image.open(tmp_path / kind / name)).astype(int)
+            for kind in ("alone", "together")
+        )
+        assert (abs(left - right) <= 1).mean() > 0.99
 
 
 def test_classwise_batches_match_the_statistics_of_the_network(statistics, tmp_path) -> None:
