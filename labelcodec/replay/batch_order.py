@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from labelcodec.errors import ConfigError, MismatchError
@@ -23,15 +24,20 @@ class BatchOrder(Sampler[int]):
 
     Args:
         batches: number of recorded batches.
-        per_epoch: batches per epoch, over all ranks; default: all recorded batches.
+        per_epoch: batches per epoch, over all ranks; default: all recorded batches. Not with order
+            'epoch'.
         order: 'pool' samples each epoch's batches at random without replacement (LPQLD's pool of
             batches) and reshuffles the pool when an epoch needs more batches than it holds;
             'recorded' takes batches in recorded order, and each epoch continues where the
-            previous one ended.
+            previous one ended; 'epoch' replays one stored epoch in recorded order, as many batches
+            as are stored of it (epoch-level pruning, as SRe2L and CDA prune). Stored epochs are
+            chosen at random, none again before all others.
         seed: random seed, 0 or more; an epoch's sample depends only on the seed and the epoch.
         rank: rank of this process, 0..world - 1; each rank takes every world-th batch.
         world: number of processes; batches left over after an even split are dropped from the
             epoch.
+        epochs: (batches,) stored epoch of each batch, such as `dataset.reader.index.epoch`; for
+            order 'epoch' alone.
 
     Raises:
         ConfigError: no batches, fewer batches per epoch than processes, or an argument out of
@@ -50,18 +56,29 @@ class BatchOrder(Sampler[int]):
         batches: int,
         *,
         per_epoch: int | None = None,
-        order: Literal["pool", "recorded"] = "pool",
+        order: Literal["pool", "recorded", "epoch"] = "pool",
         seed: int = 0,
         rank: int = 0,
         world: int = 1,
+        epochs: Sequence[int] | NDArray[np.int64] | None = None,
     ) -> None:
         self.batches, self.order, self.seed = batches, order, seed
-        self.per_epoch = batches if per_epoch is None else per_epoch
         self.rank, self.world = rank, world
-        if batches < 1 or not 0 <= rank < world or order not in ("pool", "recorded"):
+        orders = ("pool", "recorded", "epoch")
+        if batches < 1 or not 0 <= rank < world or order not in orders:
             raise ConfigError(f"no {order!r} order of {batches} batches for rank {rank} of {world}")
         if seed < 0:
             raise ConfigError(f"seed {seed} of an order, allowed are 0 and more")
+        self.per_epoch = batches if per_epoch is None else per_epoch
+        self._stored: list[NDArray[np.int64]] = []  # positions of each stored epoch
+        if order == "epoch":
+            if per_epoch is not None or epochs is None or len(epochs) != batches:
+                raise ConfigError(
+                    f"order 'epoch' needs the stored epochs of the {batches} batches as `epochs`, "
+                    "and no `per_epoch`"
+                )
+            self._stored = _positions_by_epoch(np.asarray(epochs))
+            self.per_epoch = min(map(len, self._stored))
         if self.per_epoch < world:
             raise ConfigError(f"{self.per_epoch} batches per epoch for {world} processes")
         self.epoch = self._first = 0
@@ -69,7 +86,11 @@ class BatchOrder(Sampler[int]):
 
     def __len__(self) -> int:
         """Batches in this rank's next pass: a full epoch, or the rest of a resumed one."""
-        return (self.per_epoch - self._first) // self.world
+        return (self._count(self.epoch) - self._first) // self.world
+
+    def batches_in(self, epoch: int) -> int:
+        """Number of batches that this rank has in an epoch, counted from 0."""
+        return self._count(epoch) // self.world
 
     def set_epoch(self, epoch: int) -> None:
         """Move to the start of an epoch; a resumed epoch keeps its position."""
@@ -122,8 +143,10 @@ class BatchOrder(Sampler[int]):
             raise ConfigError(f"the loader yields {done} of the {len(due)} batches {_OF_ORDER}")
         self._done = first + len(due) * self.world
 
-    def _epoch_positions(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """(per_epoch,) int64 positions of the epoch's batches, over all ranks."""
+    def _epoch_positions(self) -> NDArray[np.int64]:
+        """(n,) int64 positions of the epoch's batches, over all ranks."""
+        if self.order == "epoch":
+            return self._stored[self._stored_epoch(self.epoch)]
         if self.order == "recorded":
             return np.arange(self.epoch * self.per_epoch, (self.epoch + 1) * self.per_epoch) % (
                 self.batches
@@ -133,6 +156,18 @@ class BatchOrder(Sampler[int]):
         return np.concatenate([rng.permutation(self.batches) for _ in range(rounds)])[
             : self.per_epoch
         ]
+
+    def _stored_epoch(self, epoch: int) -> int:
+        """Which of the stored epochs an epoch of order 'epoch' replays."""
+        number, rank = divmod(epoch, len(self._stored))
+        rng = np.random.default_rng([self.seed, number])
+        return int(rng.permutation(len(self._stored))[rank])
+
+    def _count(self, epoch: int) -> int:
+        """Batches of an epoch, over all ranks."""
+        if self.order == "epoch":
+            return len(self._stored[self._stored_epoch(epoch)])
+        return self.per_epoch
 
     def state_dict(self) -> dict[str, Any]:
         """State for resuming after the last batch that `counted` yielded, on any number of ranks.
@@ -163,16 +198,20 @@ class BatchOrder(Sampler[int]):
                 f"the state to resume from belongs to a different order: {mismatch}"
             )
         epoch, done = state.get("epoch"), state.get("batches_done", -1)
-        if (
-            not isinstance(epoch, int)
-            or not isinstance(done, int)
-            or not 0 <= done <= self.per_epoch
-        ):
-            raise MismatchError(
-                f"an order of {self.per_epoch} batches per epoch cannot resume after {done}"
-            )
+        count = self._count(epoch) if isinstance(epoch, int) else self.per_epoch
+        if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= count:
+            raise MismatchError(f"an order of {count} batches per epoch cannot resume after {done}")
         self.epoch, self._first, self._done = epoch, done, done
 
     def _identity(self) -> dict[str, Any]:
         names = ("batches", "per_epoch", "order", "seed")
-        return {name: getattr(self, name) for name in names}
+        identity = {name: getattr(self, name) for name in names}
+        if self.order == "epoch":
+            identity["per_epoch"] = [len(positions) for positions in self._stored]
+        return identity
+
+
+def _positions_by_epoch(epochs: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Positions of the batches of each stored epoch, ascending, in order of epoch."""
+    order = np.argsort(epochs, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(epochs[order])) + 1)

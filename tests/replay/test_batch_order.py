@@ -54,6 +54,66 @@ def test_recorded_order_goes_on_where_it_ended() -> None:
     assert [epoch_of(order, epoch) for epoch in range(3)] == [[0, 1, 2], [3, 4, 0], [1, 2, 3]]
 
 
+STORED = st.lists(st.integers(1, 6), min_size=1, max_size=8)
+
+
+@given(STORED, st.integers(0, 2**40), st.integers(1, 3), st.integers(0, 3))
+def test_stored_epochs_are_drawn_whole(lengths, seed: int, world: int, passes: int) -> None:
+    """All of them before any again, whatever their numbers, and shared by the ranks."""
+    assume(min(lengths) >= world)
+    numbers = [3 * epoch + 1 for epoch, length in enumerate(lengths) for _ in range(length)]
+    batches = len(numbers)
+    stops = np.cumsum(lengths).tolist()
+    whole = [list(range(stop - n, stop)) for stop, n in zip(stops, lengths, strict=True)]
+    alone = BatchOrder(batches, order="epoch", epochs=numbers, seed=seed)
+    first = passes * len(lengths)
+    drawn = [epoch_of(alone, epoch) for epoch in range(first, first + len(lengths))]
+    assert sorted(drawn) == whole
+    assert [alone.batches_in(first + i) for i in range(len(drawn))] == list(map(len, drawn))
+    ranks = [
+        BatchOrder(batches, order="epoch", epochs=numbers, seed=seed, rank=rank, world=world)
+        for rank in range(world)
+    ]
+    for number, positions in enumerate(drawn):
+        shares = [epoch_of(order, first + number) for order in ranks]
+        assert {len(order) for order in ranks} == {len(positions) // world}
+        together = np.stack(shares, axis=1).ravel().tolist()
+        assert together == positions[: len(positions) // world * world]
+
+
+def test_batches_of_an_epoch_need_not_be_adjacent() -> None:
+    order = BatchOrder(5, order="epoch", epochs=[4, 0, 4, 0, 4])
+    assert sorted(epoch_of(order, epoch) for epoch in (0, 1)) == [[0, 2, 4], [1, 3]]
+
+
+def test_seeds_draw_other_epochs() -> None:
+    def drawn(seed: int) -> tuple[int, ...]:
+        order = BatchOrder(20, order="epoch", epochs=range(20), seed=seed)
+        return tuple(epoch_of(order, epoch)[0] for epoch in range(40))
+
+    draws = {drawn(seed) for seed in range(5)}
+    assert len(draws) == 5
+    assert drawn(3) in draws
+    assert all(one[:20] != one[20:] for one in draws)
+
+
+def test_a_stored_epoch_is_resumed_in_its_middle() -> None:
+    numbers = [0] * 3 + [1] * 7
+
+    def order_of(seed: int) -> BatchOrder:
+        return BatchOrder(10, order="epoch", epochs=numbers, seed=seed)
+
+    seed = next(seed for seed in range(9) if len(order_of(seed)) == 7)
+    state = order_of(seed).state_dict() | {"batches_done": 5}
+    again = order_of(seed)
+    again.load_state_dict(state)
+    assert list(again) == [8, 9]
+    with pytest.raises(MismatchError, match="3 batches per epoch cannot resume after 5"):
+        again.load_state_dict(state | {"epoch": 1})
+    with pytest.raises(MismatchError, match="'per_epoch' is"):
+        BatchOrder(10, order="epoch", epochs=[0] * 7 + [1] * 3, seed=seed).load_state_dict(state)
+
+
 class Numbers(Dataset[int]):
     def __getitem__(self, position: int) -> int:
         return position
@@ -139,6 +199,13 @@ def test_another_orders_state_is_refused(change, what: str) -> None:
         ({"batches": 3, "per_epoch": 0}, "0 batches per epoch"),
         ({"batches": 3, "order": "random"}, "no 'random' order"),
         ({"batches": 3, "seed": -1}, "seed -1 of an order"),
+        ({"batches": 3, "order": "epoch"}, "needs the stored epochs of the 3 batches as `epochs`"),
+        ({"batches": 3, "order": "epoch", "epochs": [0, 0]}, "stored epochs of the 3 batches"),
+        ({"batches": 1, "order": "epoch", "epochs": [0], "per_epoch": 1}, "and no `per_epoch`"),
+        (
+            {"batches": 3, "order": "epoch", "epochs": [0, 0, 1], "world": 2},
+            "1 batches per epoch for 2 processes",
+        ),
     ],
 )
 def test_impossible_orders(given, what) -> None:
