@@ -229,6 +229,24 @@ def mix_images(images: torch.Tensor, mixed: Mix | None) -> torch.Tensor:
     return images
 
 
+def partner_share(mixed: Mix, size: tuple[int, int]) -> float:
+    """Share of the partner in an image that `mix_images` mixes, 0..1.
+
+    For CutMix the share of pixels that are pasted, which is below 1 - ratio where the box is
+    clipped; for mixup 1 - ratio.
+
+    Args:
+        mixed: the recorded mix.
+        size: height, width of the images in pixels.
+    """
+    if mixed.box is None:
+        return 1 - mixed.ratio
+    row0, row1, column0, column1 = mixed.box
+    rows = len(range(*slice(row0, row1).indices(size[0])))
+    columns = len(range(*slice(column0, column1).indices(size[1])))
+    return rows * columns / (size[0] * size[1])
+
+
 class MixPart(Part[Mix]):
     """CutMix or mixup of the samples of a batch. A value is a `Mix`."""
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import torch
 from torch.utils.data import Dataset
 
-from labelcodec.augmentation.mix import Mix, mix_images
+from labelcodec.augmentation.mix import Mix, mix_images, partner_share
 from labelcodec.batch import CompactLabels
 from labelcodec.binding.agreement import Measured, warnings_of
 from labelcodec.binding.class_map import as_class_map, folder_notes
@@ -58,6 +58,10 @@ class ReplayBatch:
         labels: the teacher's output.
         hard: (B,) int64 class of the labels that each image's folder is.
         mix: the mix still to be applied to the images; None once they are mixed.
+        partner_hard: (B,) int64 class of the image that each image is mixed with; None without
+            mixing.
+        partner_share: share of the partner in each mixed image, 0..1: of its area with CutMix, of
+            its brightness with mixup; 0 without mixing.
     """
 
     position: int
@@ -65,6 +69,8 @@ class ReplayBatch:
     labels: SoftLabels | CompactArrays
     hard: torch.Tensor
     mix: Mix | None = None
+    partner_hard: torch.Tensor | None = None
+    partner_share: float = 0.0
 
     def __len__(self) -> int:
         """B, the number of samples."""
@@ -78,12 +84,22 @@ class ReplayBatch:
         """
         if self.mix is not None or not isinstance(self.labels, SoftLabels):
             raise DataError("only a finished batch can be sliced: its images are mixed already")
-        images, hard = self.images[chosen], self.hard[chosen]
-        return replace(self, images=images, hard=hard, labels=self.labels.rows(chosen))
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels.rows(chosen),
+            hard=self.hard[chosen],
+            partner_hard=None if self.partner_hard is None else self.partner_hard[chosen],
+        )
 
     def pin_memory(self) -> ReplayBatch:
         """The batch with images and classes in page-locked memory; called by `DataLoader`."""
-        return replace(self, images=self.images.pin_memory(), hard=self.hard.pin_memory())
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            hard=self.hard.pin_memory(),
+            partner_hard=None if self.partner_hard is None else self.partner_hard.pin_memory(),
+        )
 
 
 class ReplayDataset(Dataset[ReplayBatch]):
@@ -266,6 +282,10 @@ class ReplayDataset(Dataset[ReplayBatch]):
         else:
             teacher_output = to_tensors(labels)
         batch = ReplayBatch(position, images, teacher_output, hard, augmentation.mix)
+        if (mix := augmentation.mix) is not None:
+            partner_hard = hard[torch.from_numpy(mix.partner)]
+            share = partner_share(mix, self.size)
+            batch = replace(batch, partner_hard=partner_hard, partner_share=share)
         return batch if self.uint8 else self.finish(batch)
 
     def finish(self, batch: ReplayBatch, device: torch.device | str = "cpu") -> ReplayBatch:
@@ -289,7 +309,15 @@ class ReplayDataset(Dataset[ReplayBatch]):
             soft = SoftLabels(labels.classes, expand(compact, device))
         else:
             soft = labels.to(device)
-        return ReplayBatch(batch.position, mix_images(images, batch.mix), soft, hard)
+        partner = batch.partner_hard
+        return replace(
+            batch,
+            images=mix_images(images, batch.mix),
+            labels=soft,
+            hard=hard,
+            mix=None,
+            partner_hard=None if partner is None else partner.to(device, non_blocking=True),
+        )
 
     def __getitems__(self, positions: Sequence[int]) -> NoReturn:
         """Refuse to be batched; a `DataLoader` calls this unless its `batch_size` is None.

@@ -110,6 +110,30 @@ def test_mse_of_the_classes_that_labels_hold() -> None:
     assert given.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_hard_labels_of_mixed_images(share: float, smoothing: float) -> None:
+    """Each image has its class, the last one a partner of the same class."""
+    partner = np.array([1, 3, 2])
+    targets = np.full((3, 5), smoothing / 5)
+    for sample in range(3):
+        targets[sample, HARD[sample]] += (1 - smoothing) * (1 - share)
+        targets[sample, partner[sample]] += (1 - smoothing) * share
+    student = torch.from_numpy(STUDENT).requires_grad_()
+    loss = losses.hard(student, HARD, torch.from_numpy(partner), share, smoothing)
+    direct = -(targets * np.log(softmax(STUDENT))).sum(axis=1).mean()
+    assert float(loss.detach()) == pytest.approx(direct, rel=1e-5)
+    loss.backward()
+    expected = torch.from_numpy((softmax(STUDENT) - targets) / 3).float()
+    torch.testing.assert_close(student.grad, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_hard_labels_of_images_that_are_not_mixed() -> None:
+    direct = -np.log(softmax(STUDENT))[np.arange(3), HARD.numpy()].mean()
+    loss = losses.hard(torch.from_numpy(STUDENT), HARD, None, 0.0)
+    assert float(loss) == pytest.approx(direct, rel=1e-5)
+
+
 def gift(teacher: np.ndarray) -> float:
     hard = np.full((3, 5), 0.1 / 4)
     hard[np.arange(3), HARD.numpy()] = 0.9

@@ -80,6 +80,26 @@ def test_images_and_classes(images, pool) -> None:
     assert torch.equal(one.images[:, :, :4], upper)
 
 
+def test_partners_have_their_own_classes(images, pool) -> None:
+    """The upper half of each image is its partner's, whose class folder is its own."""
+    dataset, raw = ReplayDataset(pool, images), ReplayDataset(pool, images, uint8=True)
+    partners = raw[1].mix.partner
+    for batch in (dataset[1], raw[1], raw.finish(raw[1])):
+        assert batch.partner_hard.tolist() == [int(batch.hard[row]) for row in partners]
+        assert batch.partner_share == 0.5
+    part = dataset[1].rows(slice(1, 3))
+    assert part.partner_hard.tolist() == dataset[1].partner_hard.tolist()[1:3]
+    assert part.partner_share == 0.5
+
+
+def test_batches_that_are_not_mixed_have_no_partners(tmp_path, images) -> None:
+    path = scene.write(tmp_path / "a.slc", [scene.batch(0, [1, 2, 3])], **scene.belongs(images))
+    for batch in (ReplayDataset(path, images)[0], ReplayDataset(path, images, uint8=True)[0]):
+        assert batch.partner_hard is None
+        assert batch.partner_share == 0
+    assert ReplayDataset(path, images)[0].rows(slice(0, 1)).partner_hard is None
+
+
 def test_finishing_twice_changes_nothing(images, pool) -> None:
     dataset = ReplayDataset(pool, images, uint8=True)
     once = dataset.finish(dataset[0])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelcodec import Mix
-from labelcodec.augmentation.mix import mix_images
+from labelcodec.augmentation.mix import mix_images, partner_share
 from labelcodec.checks import check_normalisation
 from labelcodec.errors import DataError
 from labelcodec.replay.normalisation import normalise
@@ -82,3 +82,22 @@ def test_mixup_weighs_with_the_ratio():
 def test_unmixed_batches_stay():
     images = batch()
     assert mix_images(images, None) is images
+
+
+EDGE = st.integers(-3, 12)
+
+
+@given(EDGE, EDGE, EDGE, EDGE)
+def test_the_partners_share_is_the_pasted_area(row0: int, row1: int, col0: int, col1: int) -> None:
+    """Also of boxes that reach beyond the image, as replay clips them."""
+    images = torch.zeros(2, 3, 6, 9)
+    images[1] = 1
+    mixed = Mix("cutmix", np.array([1, 0]), 0.9, (row0, row1, col0, col1))
+    pasted = mix_images(images, mixed)[0, 0]
+    assert partner_share(mixed, (6, 9)) == pytest.approx(float(pasted.mean()), abs=1e-6)
+
+
+def test_the_partners_share_of_mixup() -> None:
+    mixed = Mix("mixup", np.array([1, 0]), 0.3, None)
+    images = torch.stack([torch.zeros(3, 6, 9), torch.ones(3, 6, 9)])
+    assert partner_share(mixed, (6, 9)) == pytest.approx(float(mix_images(images, mixed)[0].mean()))
