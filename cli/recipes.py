@@ -28,7 +28,7 @@ def recipes(json_: bool) -> None:
     rows = [
         [
             *(name, recipe.model, str(recipe.epochs), str(recipe.batch_size or "recorded")),
-            *(recipe.optimizer, f"{recipe.learning_rate:g}", recipe.loss),
+            *(recipe.optimizer, f"{recipe.learning_rate:g}", ", ".join(recipe.losses)),
             f"{recipe.temperature.kind} from {recipe.temperature.first:g}",
         ]
         for name, recipe in by_name.items()

@@ -100,19 +100,24 @@ def train(
     every process takes its share of the batches.
 
     Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
-    order (pool, recorded), optimizer (adamw, sgd), learning_rate, weight_decay, momentum, warmup,
-    stretch, loss (kl, mse, cosine: GIFT's), smoothing, ema, calibrated, temperature.kind (step,
-    cosine, constant), temperature.first, .last, .factor and .every.
+    order (pool, recorded, epoch: one stored epoch each), optimizer (adamw, sgd), learning_rate,
+    weight_decay, momentum, warmup, stretch, loss (kl, mse, cosine: GIFT's, hard: the image's
+    class), smoothing, ema, calibrated, temperature.kind (step, cosine, constant),
+    temperature.first, .last, .factor and .every, and phases: parts of the run with a share of its
+    epochs, a loss and a smoothing of their own, one table each.
 
     OUT/log.jsonl has one line of JSON per epoch: epoch, from 0; samples, of all processes; loss,
-    their mean; top1, accuracy with respect to the image's class, although images are mixed;
-    learning_rate; temperature, of the labels; student_temperature; validation, where measured.
+    the mean of that epoch's loss; top1, accuracy with respect to the image's class, although images
+    are mixed; learning_rate; temperature, of the labels; student_temperature; validation, where
+    measured.
 
     \b
     Example:
       labelcodec train labels.slc images run --set model=resnet20 --set epochs=10
       labelcodec train labels.slc images other --recipe omniglot242 --set epochs=20 \\
         --set temperature.last=1 --validate validation
+      labelcodec train labels.slc images anchored --recipe cifar10 \\
+        --set 'phases=[{share=0.5, loss="hard"}, {share=0.5, loss="kl"}]'
       torchrun --nproc-per-node 2 -m labelcodec train labels.slc images third \\
         --recipe cifar10 --set epochs=10
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Set
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -42,7 +43,12 @@ def processes(path: Path) -> int:
     return count
 
 
-def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()) -> dict[str, Any]:
+def load(
+    path: Path,
+    expected: Mapping[str, Any],
+    ignore: Set[str] = frozenset(),
+    added: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Read a checkpoint without running code.
 
     Args:
@@ -50,6 +56,8 @@ def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()
         expected: the required value of its entry 'run', so that another run's checkpoint is
             refused.
         ignore: keys of that entry that may differ.
+        added: settings of its 'recipe' that earlier versions did not record, with the values that
+            they then had.
 
     Raises:
         MismatchError: the checkpoint is missing, damaged, or of another run; the message says what
@@ -59,6 +67,9 @@ def load(path: Path, expected: Mapping[str, Any], ignore: Set[str] = frozenset()
     saved, current = (
         {k: v for k, v in entry.items() if k not in ignore} for entry in (state["run"], expected)
     )
+    recipe = saved.get("recipe")
+    if isinstance(recipe, Mapping):
+        saved["recipe"] = {**added, **recipe}
     if mismatch := difference(saved, current):
         raise MismatchError(f"{path}: is of another run: {mismatch}")
     return state

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 from labelcodec.binding.agreement import Agreement
 from labelcodec.errors import ConfigError, DataError, MismatchError
@@ -32,15 +35,16 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
     if not len(dataset):
         raise DataError(f"{dataset.reader.paths[0]}: holds no batches to train on")
     check_shared(len(dataset), world)
-    if recipe.loss == "mse" and dataset.reader.header.k == 1:
+    if "mse" in recipe.losses and dataset.reader.header.k == 1:
         raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
         raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
     classes = len(dataset.listing.classes)
-    if recipe.loss == "cosine" and classes != dataset.classes and dataset.class_names is None:
+    by_class = [loss for loss in recipe.losses if loss in ("cosine", "hard")]
+    if by_class and classes != dataset.classes and dataset.class_names is None:
         raise MismatchError(
             f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
-            "loss='cosine' needs the class of every image: pass `class_map`"
+            f"loss={by_class[0]!r} needs the class of every image: pass `class_map`"
         )
 
 
@@ -95,15 +99,40 @@ def batch_order(
         recipe: the training recipe.
         seed: seed of the order.
         this_process: this process, which gets its share of the batches.
+
+    Raises:
+        ConfigError: a stored epoch has fewer batches than there are processes.
+        MismatchError: order 'epoch', and the labels are not numbered by epoch.
     """
+    share: dict[str, Any] = {"rank": this_process.rank, "world": this_process.world}
+    index = dataset.reader.index
     images = dataset.reader.header.images or len(dataset.listing)
-    batches_per_pass = images / dataset.reader.index.samples.mean()
+    if recipe.order == "epoch":
+        samples = np.bincount(np.unique(index.epoch, return_inverse=True)[1], index.samples)
+        if samples.max() >= 2 * images:
+            raise MismatchError(
+                f"{dataset.reader.paths[0]}: order='epoch' needs batches that are numbered by "
+                f"epoch, and one epoch holds {samples.max():.0f} samples of {images} images; use "
+                "order='pool' or 'recorded'"
+            )
+        return BatchOrder(len(dataset), order=recipe.order, epochs=index.epoch, seed=seed, **share)
+    batches_per_pass = images / index.samples.mean()
     per_epoch = recipe.batches_per_epoch or max(round(batches_per_pass), this_process.world)
-    return BatchOrder(
-        len(dataset),
-        per_epoch=per_epoch,
-        order=recipe.order,
-        seed=seed,
-        rank=this_process.rank,
-        world=this_process.world,
+    return BatchOrder(len(dataset), per_epoch=per_epoch, order=recipe.order, seed=seed, **share)
+
+
+def unequal_epochs(dataset: ReplayDataset, recipe: TrainingRecipe) -> str | None:
+    """Note for the user if order 'epoch' replays stored epochs of unequal length.
+
+    Args:
+        dataset: labels and images.
+        recipe: the training recipe.
+    """
+    numbers, batches = np.unique(dataset.reader.index.epoch, return_counts=True)
+    if recipe.order != "epoch" or batches.min() == batches.max():
+        return None
+    partial = int((batches < batches.max()).sum())
+    return (
+        f"{dataset.reader.paths[0]}: {partial} of {len(numbers)} stored epochs have fewer batches "
+        f"than the longest, which has {batches.max()}; order='epoch' replays them as they are"
     )

@@ -20,6 +20,7 @@ from labelcodec.pipeline.calibration import FIRST, student_temperature
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.ema import MovingAverage
 from labelcodec.pipeline.forward import forward
+from labelcodec.pipeline.phases import Objective
 from labelcodec.pipeline.rebatch import StepSize, rebatch
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.replay.dataset import ReplayBatch
@@ -33,7 +34,7 @@ class EpochFacts:
     Attributes:
         epoch: the epoch, counted from 0.
         samples: number of samples trained on, over all processes.
-        loss: mean loss over samples.
+        loss: mean over samples of the epoch's loss; that of another phase may be of another kind.
         top1: top-1 accuracy on the training samples against the class of the unmixed image, 0..1.
         learning_rate: learning rate of the epoch.
         temperature: temperature of the labels.
@@ -110,6 +111,7 @@ class Trainer:
         )
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        objective = recipe.objective_at(epoch)
         temperature = recipe.temperature.at(epoch, recipe.epochs)
         own_temperature = self.calibrated if recipe.calibrated else temperature
         self._wrapped.train()
@@ -131,7 +133,7 @@ class Trainer:
                     logits = forward(self._wrapped, part.images, part.labels.classes, who).float()
                     if not logits.requires_grad:
                         raise MismatchError(f"{who} cannot learn: no gradient flows back to it")
-                    value = self._loss(logits, part.labels, part.hard, temperature, own_temperature)
+                    value = _loss(objective, logits, part, temperature, own_temperature)
                     # DistributedDataParallel averages gradients over processes
                     torch.autograd.backward(value * (len(part) * self.process.world / total))
                 loss += value.detach() * len(part)
@@ -147,10 +149,11 @@ class Trainer:
         loss_sum, hit_count, sample_count = sums.tolist()
         if not math.isfinite(loss_sum):
             raise DataError(f"epoch {epoch}: the loss is {loss_sum}; try a lower learning_rate")
-        if recipe.calibrated and recipe.loss == "kl" and last_step:
+        upcoming = recipe.objective_at(min(epoch + 1, recipe.epochs - 1))
+        if recipe.calibrated and upcoming.loss == "kl" and last_step:
             logits = torch.cat([part_logits for part_logits, _ in last_step])
             targets = [
-                losses.target(labels, temperature, recipe.smoothing) for _, labels in last_step
+                losses.target(labels, temperature, upcoming.smoothing) for _, labels in last_step
             ]
             self.calibrated = self._broadcast(student_temperature(logits, torch.cat(targets)))
         divisor = max(sample_count, 1)
@@ -198,21 +201,6 @@ class Trainer:
         torch.distributed.broadcast(shared, 0)
         return float(shared)
 
-    def _loss(
-        self,
-        logits: torch.Tensor,
-        labels: SoftLabels,
-        hard: torch.Tensor,
-        temperature: float,
-        own_temperature: float,
-    ) -> torch.Tensor:
-        if self.recipe.loss == "mse":
-            return losses.mse(logits, labels)
-        if self.recipe.loss == "cosine":
-            return losses.cosine(logits, labels, hard, temperature)
-        targets = losses.target(labels, temperature, self.recipe.smoothing)
-        return losses.kl(logits, targets, own_temperature)
-
     def state(self) -> dict[str, Any]:
         """Training state for `restore`, as tensors and plain values."""
         average = None if self.average is None else self.average.model.state_dict()
@@ -230,6 +218,26 @@ class Trainer:
             self.average.model.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.calibrated = state["calibrated"]
+
+
+def _loss(
+    objective: Objective,
+    logits: torch.Tensor,
+    part: ReplayBatch,
+    temperature: float,
+    own_temperature: float,
+) -> torch.Tensor:
+    """Mean loss of the student's logits for a part of a step."""
+    assert isinstance(part.labels, SoftLabels)
+    if objective.loss == "mse":
+        return losses.mse(logits, part.labels)
+    if objective.loss == "cosine":
+        return losses.cosine(logits, part.labels, part.hard, temperature)
+    if objective.loss == "hard":
+        partner = part.partner_hard, part.partner_share
+        return losses.hard(logits, part.hard, *partner, objective.smoothing)
+    targets = losses.target(part.labels, temperature, objective.smoothing)
+    return losses.kl(logits, targets, own_temperature)
 
 
 def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:

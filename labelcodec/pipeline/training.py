@@ -27,13 +27,14 @@ from labelcodec.pipeline.preflight import (
     check_agreement,
     check_training,
     describe_run,
+    unequal_epochs,
 )
 from labelcodec.pipeline.rebatch import step_size
 from labelcodec.pipeline.run_folder import CHECKPOINT, RESULT, Run
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.pipeline.training_log import amend, append, open_log, truncate
 from labelcodec.pipeline.training_progress import ProgressReporter
-from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
+from labelcodec.pipeline.training_recipe import ADDED_SETTINGS, TrainingRecipe, load_recipe
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
@@ -140,6 +141,8 @@ def train(
         )
         check_training(dataset, settings, this_process.world)
         order = batch_order(dataset, settings, seed, this_process)
+        if this_process.first and (line := unequal_epochs(dataset, settings)):
+            note(line)
         _seed(seed)
         network = model if isinstance(model, nn.Module) else build(settings.model, dataset.classes)
         resumes = resume and (out / CHECKPOINT).exists()
@@ -183,7 +186,7 @@ def train(
         if log is not None:
             truncate(log, first)
             run.save(out)
-        reporter.start(settings.epochs, len(order))
+        reporter.start([order.batches_in(epoch) for epoch in range(settings.epochs)])
 
         def evaluate_student(epoch: int) -> Scores | None:
             """Evaluate in the first process, while the others wait."""
@@ -238,7 +241,7 @@ def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ..
     Raises:
         MismatchError: the checkpoint is of another run, or damaged.
     """
-    state = checkpoint.load(path, run.to_map(), ignore={"threads"})
+    state = checkpoint.load(path, run.to_map(), ignore={"threads"}, added=ADDED_SETTINGS)
     try:
         student.restore(state["student"])
         return int(state["epochs"]), tuple(map(int, state["run"].get("threads", ())))

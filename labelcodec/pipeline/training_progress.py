@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from labelcodec.progress import Progress
 from labelcodec.replay.dataset import ReplayBatch
@@ -18,26 +19,26 @@ class ProgressReporter:
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._epochs = self._per_epoch = 0
+        self._before = [0]  # batches before each epoch, and in all
         self.top1: float | None = None
         """Top-1 accuracy at the last validation, 0..1; None before the first."""
 
-    def start(self, epochs: int, per_epoch: int) -> None:
-        """Set the number of epochs, and of batches per epoch."""
-        self._epochs, self._per_epoch = epochs, per_epoch
+    def start(self, per_epoch: Sequence[int]) -> None:
+        """Set the number of batches of each epoch."""
+        self._before = list(accumulate(per_epoch, initial=0))
 
     def watched(self, batches: Iterator[ReplayBatch], epoch: int) -> Iterator[ReplayBatch]:
         """Yield the batches of an epoch, reporting each once it has been trained on."""
         for i, batch in enumerate(batches):
             yield batch
-            self._report(epoch * self._per_epoch + i + 1, epoch, "")
+            self._report(self._before[epoch] + i + 1, epoch, "")
 
     def validating(self, epoch: int) -> Progress:
         """Progress function for the validation after an epoch."""
 
         def report(done: int, total: int, /, doing: str | None = None) -> None:
             suffix = f", validation: {done} of {total} images"
-            self._report((epoch + 1) * self._per_epoch, epoch, suffix)
+            self._report(self._before[epoch + 1], epoch, suffix)
 
         return report
 
@@ -50,4 +51,4 @@ class ProgressReporter:
         if self._progress is None:
             return
         accuracy = "" if self.top1 is None else f", top-1 {100 * self.top1:.2f} %"
-        self._progress(done, self._epochs * self._per_epoch, f"epoch {epoch + 1}{accuracy}{suffix}")
+        self._progress(done, self._before[-1], f"epoch {epoch + 1}{accuracy}{suffix}")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from labelcodec.errors import ConfigError
+from labelcodec.pipeline.phases import Loss, Objective, Phase, first_epochs
 from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec.pipeline.stage_recipe import STAGES, recipe_tables
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("adamw", "sgd"),
-    "loss": ("kl", "mse", "cosine"),
-    "order": ("pool", "recorded"),
+    "loss": ("kl", "mse", "cosine", "hard"),
+    "order": ("pool", "recorded", "epoch"),
     "kind": ("step", "cosine", "constant"),
 }
+# Settings that earlier versions did not record, with the values that mean what those versions did.
+ADDED_SETTINGS: dict[str, Any] = {"phases": []}
 
 
 @dataclass(frozen=True)
@@ -28,24 +32,30 @@ class TrainingRecipe:
         model: the student, a name as in `labelcodec.pipeline.models.build`.
         epochs: T, 1 or more.
         batches_per_epoch: recorded batches per epoch; default: as many as hold, on average, as many
-            samples as there are images, partial batches counting like full ones.
+            samples as there are images, partial batches counting like full ones. Not with order
+            'epoch'.
         batch_size: samples per optimiser step; default: one recorded batch.
         micro_batch: largest number of samples per forward and backward pass (gradient
             accumulation); default: no limit.
         order: 'pool' samples each epoch's batches at random from all stored ones, 'recorded' takes
-            them in recorded order.
+            them in recorded order, 'epoch' replays one stored epoch, chosen at random; see
+            `BatchOrder`.
         optimizer: 'adamw' or 'sgd'.
         learning_rate: base learning rate, above 0; the schedule multiplies it.
         weight_decay: 0 or more; decoupled for adamw.
         momentum: momentum of sgd, 0 or more.
         warmup: epochs of linear warm-up, 0 or more.
         stretch: length of the learning rate's cosine relative to the run, above 0.
-        loss: 'kl', 'mse' (on logits) or 'cosine' (GIFT).
-        smoothing: share of the uniform distribution mixed into the labels, from 0 to below 1.
+        loss: 'kl', 'mse' (on logits), 'cosine' (GIFT), or 'hard': cross-entropy to the image's
+            class, and to its partner's by its share of a mixed image. Not used with `phases`.
+        smoothing: share of the uniform distribution mixed into the labels of losses 'kl' and
+            'hard', from 0 to below 1.
         ema: decay of an exponential moving average of the weights, which is then evaluated instead
             of the model, from 0 to below 1; 0 for none.
         calibrated: use a separate student temperature (calibrated alignment; loss 'kl' only).
         temperature: temperature of the labels per epoch (dynamic knowledge reuse).
+        phases: consecutive parts of the run with losses of their own; none for one loss throughout.
+            All other settings, and the schedules, span the whole run.
 
     Raises:
         ConfigError: a value is out of range.
@@ -56,18 +66,19 @@ class TrainingRecipe:
     batches_per_epoch: int | None = None
     batch_size: int | None = None
     micro_batch: int | None = None
-    order: Literal["pool", "recorded"] = "pool"
+    order: Literal["pool", "recorded", "epoch"] = "pool"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     momentum: float = 0.9
     warmup: float = 0.0
     stretch: float = 1.0
-    loss: Literal["kl", "mse", "cosine"] = "kl"
+    loss: Loss = "kl"
     smoothing: float = 0.0
     ema: float = 0.0
     calibrated: bool = True
     temperature: TemperatureSchedule = field(default_factory=TemperatureSchedule)
+    phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batches_per_epoch", "batch_size", "micro_batch"):
@@ -83,10 +94,32 @@ class TrainingRecipe:
         for name in ("weight_decay", "momentum", "warmup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are 0 and more")
+        if self.order == "epoch" and self.batches_per_epoch is not None:
+            raise ConfigError(
+                f"recipe: batches_per_epoch={self.batches_per_epoch} does not go with "
+                "order='epoch', whose epochs have the batches that are stored of them"
+            )
+        if self.phases:
+            first_epochs(self.phases, self.epochs)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The losses, in order of use."""
+        return tuple(phase.loss for phase in self.phases) or (self.loss,)
+
+    def objective_at(self, epoch: int) -> Objective:
+        """Loss and smoothing of an epoch, counted from 0."""
+        if not self.phases:
+            return Objective(self.loss, self.smoothing)
+        starts = first_epochs(self.phases, self.epochs)
+        phase = self.phases[bisect_right(starts, epoch) - 1]
+        smoothing = self.smoothing if phase.smoothing is None else phase.smoothing
+        return Objective(phase.loss, smoothing)
 
     def to_map(self) -> dict[str, Any]:
         """Plain values, to be stored beside a result."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return values | {"phases": list(values["phases"])}
 
 
 # Temperature settings that have no effect for each kind of schedule.
@@ -102,12 +135,20 @@ def load_recipe(name: str, changes: Mapping[str, Any] | None = None) -> Training
 
     Raises:
         ConfigError: no such recipe, invalid TOML, an unknown setting or a value that is not
-            allowed, or a changed temperature setting that has no effect.
+            allowed, or a changed setting that has no effect.
     """
     tables = recipe_tables(name)
     settings = {key: value for key, value in tables.items() if key not in STAGES}
-    recipe = from_map(merge_settings(settings, changes or {}), name)
-    temperature_changes = (changes or {}).get("temperature")
+    changes = changes or {}
+    if changes.get("phases"):
+        settings.pop("loss", None)  # the phases replace it
+    recipe = from_map(merge_settings(settings, changes), name)
+    if recipe.phases and ("loss" in changes or "loss" in settings):
+        raise ConfigError(
+            f"{name}: loss changes nothing where the recipe has phases, which have losses of their "
+            "own; set phases=[] as well, for one loss throughout"
+        )
+    temperature_changes = changes.get("temperature")
     no_effect = NO_EFFECT.get(recipe.temperature.kind, set())
     if isinstance(temperature_changes, Mapping) and (
         unused := sorted(temperature_changes.keys() & no_effect)
@@ -153,7 +194,26 @@ def from_map(settings: Mapping[str, Any], where: str) -> TrainingRecipe:
     if not isinstance(temperature, Mapping):
         raise ConfigError(f"{where}: temperature must be a number or a table")
     schedule = TemperatureSchedule(**_checked(TemperatureSchedule, temperature, where))
-    return TrainingRecipe(temperature=schedule, **_checked(TrainingRecipe, remaining, where))
+    phases = _phases(remaining.pop("phases", ()), where)
+    return TrainingRecipe(
+        temperature=schedule, phases=phases, **_checked(TrainingRecipe, remaining, where)
+    )
+
+
+def _phases(tables: Any, where: str) -> tuple[Phase, ...]:
+    """Phases from a list of tables."""
+    if not isinstance(tables, list | tuple) or not all(isinstance(t, Mapping) for t in tables):
+        raise ConfigError(
+            f"{where}: phases={tables!r} must be a list of tables, such as "
+            '[{share=0.5, loss="kl"}, {share=0.5, loss="hard"}]'
+        )
+    phases = []
+    for number, table in enumerate(tables, 1):
+        phase = f"{where}: phase {number}"
+        if absent := sorted({"share", "loss"} - table.keys()):
+            raise ConfigError(f"{phase} has no {absent[0]}")
+        phases.append(Phase(**_checked(Phase, table, phase)))
+    return tuple(phases)
 
 
 def _checked(kind: type, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -176,7 +236,7 @@ def _converted(name: str, value: Any, type_name: str, where: str) -> Any:
         is_valid = isinstance(value, bool)
     elif "int" in type_name:
         is_valid = isinstance(value, int) and not isinstance(value, bool)
-    elif type_name == "float":
+    elif type_name.startswith("float"):
         is_valid = isinstance(value, int | float) and not isinstance(value, bool)
         value = float(value) if is_valid else value
         if is_valid and not math.isfinite(value):

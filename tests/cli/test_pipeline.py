@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 import labelcodec
+from labelcodec.pipeline.phases import Phase
+from labelcodec.pipeline.run_folder import load_run
 from labelcodec_cli import console
 from labelcodec_cli.train import _setting
 from tests.cli.call import call
@@ -97,6 +99,12 @@ def test_settings_are_toml_or_strings() -> None:
     assert _setting("temperature={first=3}") == {"temperature": {"first": 3}}
 
 
+def test_phases_of_the_command_line(capsys, room) -> None:
+    phases = 'phases=[{share=0.5, loss="hard", smoothing=0.1}, {share=0.5, loss="kl"}]'
+    call(capsys, "train", "labels.slc", "images", "run", *STUDENT, "--set", phases)
+    assert load_run(Path("run")).recipe.phases == (Phase(0.5, "hard", 0.1), Phase(0.5, "kl"))
+
+
 RELABEL = ("relabel", "images", "new.slc", *QUICK)
 TRAIN = ("train", "labels.slc", "images", "run")
 
@@ -123,6 +131,8 @@ TRAIN = ("train", "labels.slc", "images", "run")
         ((*TRAIN, "--set", "epoch=3"), 2, "unknown setting 'epoch'"),
         ((*TRAIN, *STUDENT, "--image-size", 9), 1, "recorded with image size (8, 8), not (9, 9)"),
         ((*TRAIN, "--recipe", "lpld-in1k", "--set", "temperature.last=1"), 2, "set the kind"),
+        ((*TRAIN, "--set", "phases=hard"), 2, "phases='hard' must be a list of tables, such as [{"),
+        ((*TRAIN, "--recipe", "hald-in1k", "--set", "loss=kl"), 2, "loss changes nothing"),
         ((*TRAIN, "--set", "temperature=nan"), 2, "first=nan is not finite"),
         (("train", "labels.slc", "images", "labels.slc", *STUDENT), 1, "labels.slc: is a file"),
         ((*TRAIN, *STUDENT, "--cache", "labels.slc"), 1, "labels.slc: not a cache"),

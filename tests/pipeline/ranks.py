@@ -36,6 +36,7 @@ TRAIN = {"batch_size": 2, "micro_batch": 1, "ema": 0.9, "batches_per_epoch": 6, 
 SHARED = {
     "model": "tests.pipeline.scene:still", "optimizer": "sgd", "learning_rate": 0.1,
     "batches_per_epoch": 6, "temperature": 2.0, "calibrated": False,
+    "phases": [{"share": 0.5, "loss": "kl"}, {"share": 0.5, "loss": "hard"}],
 }  # fmt: skip
 
 

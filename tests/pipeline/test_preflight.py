@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from labelcodec.errors import ConfigError, DataError, MismatchError
@@ -9,6 +12,8 @@ from labelcodec.pipeline.training import train
 from labelcodec.replay.dataset import ReplayDataset
 from tests.pipeline import scene
 from tests.replay import scene as replay
+
+PHASES = [{"share": 0.5, "loss": "hard"}, {"share": 0.5, "loss": "mse"}]
 
 
 @pytest.mark.parametrize(
@@ -49,8 +54,10 @@ def test_classes_that_the_hard_labels_cannot_tell(tmp_path) -> None:
     path = replay.write(tmp_path / "a.slc", [replay.batch(0, [1, 2, 3])])
     given = {"device": "cpu"}
     train(path, images, scene.settings(epochs=1), tmp_path / "run", **given)
-    with pytest.raises(MismatchError, match="3 classes, the labels 5"):
-        train(path, images, scene.settings(loss="cosine"), tmp_path / "other", **given)
+    for changes in ({"loss": "cosine"}, {"loss": "hard"}, {"phases": PHASES}):
+        loss = changes.get("loss", "hard")
+        with pytest.raises(MismatchError, match=f"3 classes, the labels 5; loss='{loss}' needs"):
+            train(path, images, scene.settings(**changes), tmp_path / "other", **given)
 
 
 def test_labels_of_a_dump_do_not_say_how_inputs_were_normalised(tmp_path) -> None:
@@ -69,9 +76,10 @@ def test_logits_of_one_class_have_no_differences(world, tmp_path) -> None:
     """The loss would be 0 whatever the student says."""
     given = world / "images", world / "teacher.safetensors", tmp_path / "a.slc"
     scene.relabel(*given, codec="topk:k=1")
-    settings = scene.settings(loss="mse")
-    with pytest.raises(ConfigError, match="loss='mse' compares logits within a label"):
-        train(tmp_path / "a.slc", world / "images", settings, tmp_path / "run", device="cpu")
+    for changes in ({"loss": "mse"}, {"phases": PHASES}):
+        settings = scene.settings(**changes)
+        with pytest.raises(ConfigError, match="loss='mse' compares logits within a label"):
+            train(tmp_path / "a.slc", world / "images", settings, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -81,3 +89,44 @@ def test_more_processes_than_batches(world) -> None:
     check_training(dataset, scene.settings(), len(dataset))
     with pytest.raises(ConfigError, match="more processes"):
         check_training(dataset, scene.settings(), len(dataset) + 1)
+
+
+def stored(folder: Path, epochs: list[int]) -> tuple[Path, Path]:
+    """Labels of batches of four samples of these epochs, and their twelve images."""
+    images = replay.folder(folder / "images")
+    batches = [
+        replace(replay.batch(number, range(4)), epoch=epoch) for number, epoch in enumerate(epochs)
+    ]
+    said = {"normalisation": scene.NORMALISATION, **replay.belongs(images)}
+    return replay.write(folder / "a.slc", batches, **said), images
+
+
+def test_epochs_that_are_stored_in_part(tmp_path) -> None:
+    """They are replayed as they are, and the user is told."""
+    labels = stored(tmp_path, [2, 2, 2, 5, 7, 7, 7])
+    recipe = scene.settings(order="epoch", epochs=6)
+    steps, notes = [], []
+    train(
+        *labels, recipe, tmp_path / "run", device="cpu", note=notes.append,
+        progress=lambda *step: steps.append(step[:2]),
+    )  # fmt: skip
+    assert steps == [(done, 14) for done in range(1, 15)]
+    told = "1 of 3 stored epochs have fewer batches than the longest, which has 3;"
+    assert any(told in note for note in notes)
+
+
+def test_epochs_of_equal_length_need_no_note(tmp_path) -> None:
+    labels = stored(tmp_path, [2, 2, 5, 5])
+    notes: list[str] = []
+    recipe = scene.settings(order="epoch", epochs=1)
+    train(*labels, recipe, tmp_path / "run", device="cpu", note=notes.append)
+    assert not any("stored epochs" in note for note in notes)
+
+
+def test_labels_that_are_not_numbered_by_epoch(tmp_path) -> None:
+    """All in epoch 0, as FKD's: twice as many samples as there are images."""
+    labels = stored(tmp_path, [0] * 6)
+    what = "one epoch holds 24 samples of 12 images; use order='pool' or 'recorded'"
+    with pytest.raises(MismatchError, match=what):
+        train(*labels, scene.settings(order="epoch"), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+import labelcodec
 from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
+from labelcodec.images import list_images
 from labelcodec.pipeline import losses
 from labelcodec.pipeline.calibration import student_temperature
 from labelcodec.pipeline.ema import MovingAverage
@@ -39,7 +41,7 @@ def weights_after(batches, **changes) -> torch.Tensor:
     return torch.cat([p.detach().ravel() for p in one.model.parameters()])
 
 
-@pytest.mark.parametrize("loss", ["kl", "mse", "cosine"])
+@pytest.mark.parametrize("loss", ["kl", "mse", "cosine", "hard"])
 @pytest.mark.parametrize("batch_size", [None, 3, 7, 100])
 def test_micro_batches_give_the_same_gradients(batches, loss, batch_size) -> None:
     whole = weights_after(batches, loss=loss, batch_size=batch_size)
@@ -59,6 +61,64 @@ def test_steps_of_any_size(batches) -> None:
     expected = torch.cat([(p - 0.05 * p.grad).detach().ravel() for p in model.parameters()])
     found = weights_after(batches, batch_size=samples, weight_decay=0.0)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_hard_labels_are_weighted_by_the_recorded_area(world, batches) -> None:
+    """One step on all batches, with the areas of their recorded CutMix boxes."""
+    model = network()
+    total = torch.zeros(())
+    listing = list_images(world / "images").class_index
+    with labelcodec.open(world / "labels.slc") as reader:
+        for batch, recorded in zip(batches, reader, strict=False):
+            mix = recorded.augmentation.mix
+            row0, row1, column0, column1 = mix.box
+            share = (row1 - row0) * (column1 - column0) / scene.SIDE**2
+            classes = listing[recorded.image_index]
+            target = torch.zeros(len(batch), scene.CLASSES)
+            for sample, partner in enumerate(mix.partner):
+                target[sample, classes[sample]] += 0.8 * (1 - share)
+                target[sample, classes[partner]] += 0.8 * share
+            target += 0.2 / scene.CLASSES
+            total = total - (target * torch.log_softmax(model(batch.images), dim=1)).sum()
+    samples = sum(map(len, batches))
+    (total / samples).backward()
+    expected = torch.cat([(p - 0.05 * p.grad).detach().ravel() for p in model.parameters()])
+    changes = {"loss": "hard", "smoothing": 0.2, "batch_size": samples, "weight_decay": 0.0}
+    torch.testing.assert_close(weights_after(batches, **changes), expected, rtol=1e-4, atol=1e-6)
+
+
+SOFT_HARD_SOFT = [
+    {"share": 0.25, "loss": "kl"},
+    {"share": 0.5, "loss": "hard", "smoothing": 0.8},
+    {"share": 0.25, "loss": "kl"},
+]
+
+
+def test_every_epoch_has_the_loss_of_its_phase(batches) -> None:
+    """Steps too small to change anything: each loss is that of the first weights."""
+    small = {"learning_rate": 1e-12, "calibrated": False, "temperature": 2.0}
+    phased = student(phases=SOFT_HARD_SOFT, **small)
+    soft = student(**small).train(batches, 0).loss
+    hard = student(loss="hard", smoothing=0.8, **small).train(batches, 0).loss
+    assert soft != pytest.approx(hard, rel=0.1)
+    observed = [phased.train(batches, epoch).loss for epoch in range(4)]
+    assert observed == pytest.approx([soft, hard, hard, soft], rel=1e-4)
+
+
+def test_calibration_precedes_the_epochs_of_kl(batches) -> None:
+    """After hard labels too, so that the second soft phase starts from the student as it is."""
+    trainer = student(network(), learning_rate=1e-9, phases=SOFT_HARD_SOFT, temperature=2.0)
+    with torch.no_grad():
+        logits = 0.5 * network()(batches[2].images)
+    sharper = replace(batches[2], labels=SoftLabels(scene.CLASSES, 8 * logits))
+    calibrated = student_temperature(2 * logits, torch.softmax(4 * logits, dim=1))
+    assert calibrated < 1
+    used = []
+    for epoch in range(4):
+        used.append(trainer.train([*batches[:2], sharper], epoch).student_temperature)
+        before = trainer.calibrated
+    assert used == [1.0, 1.0, 1.0, calibrated]
+    assert before == calibrated
 
 
 def test_facts(batches) -> None:
@@ -114,7 +174,7 @@ def test_a_loss_that_is_no_number(batches) -> None:
         student(model).train(batches, 2)
 
 
-@pytest.mark.parametrize("loss", ["kl", "mse", "cosine"])
+@pytest.mark.parametrize("loss", ["kl", "mse", "cosine", "hard"])
 @pytest.mark.parametrize("classes", [1, 5, 7])
 def test_a_student_of_other_classes(batches, loss, classes) -> None:
     """One output would be broadcast and train in silence."""

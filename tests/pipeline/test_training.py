@@ -15,9 +15,16 @@ from labelcodec.merging import merge
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.run_folder import digest, load_run, load_student
 from labelcodec.pipeline.training import train
+from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
 from tests.pipeline import scene
 from tests.pipeline.runs import Stop, run, stop
 from tests.replay import scene as replay
+
+PHASES = [  # with boundaries after 6 and 12 of 24 batches
+    {"share": 0.25, "loss": "kl"},
+    {"share": 0.25, "loss": "hard", "smoothing": 0.8},
+    {"share": 0.5, "loss": "kl"},
+]
 
 
 def log(out: Path) -> list[dict]:
@@ -52,15 +59,16 @@ def test_a_run(world, tmp_path) -> None:
     assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 6)
 
 
-@pytest.mark.parametrize("calls", [2, 9, 24])
+@pytest.mark.parametrize("calls", [2, 7, 9, 24])
 @pytest.mark.parametrize(
     "changes",
     [
         {},
         {"optimizer": "sgd", "ema": 0.8, "batch_size": 3, "order": "recorded"},
         {"loss": "cosine"},
+        {"phases": PHASES, "order": "epoch"},
     ],
-    ids=["plain", "more", "cosine"],
+    ids=["plain", "more", "cosine", "phases"],
 )
 def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
     """Dropout included, and however images are loaded and accuracy is measured."""
@@ -74,6 +82,38 @@ def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
     assert [line | {"validation": 0} for line in log(stopped)] == [
         line | {"validation": 0} for line in log(whole)
     ]
+
+
+def test_a_run_of_an_earlier_version_goes_on(world, tmp_path) -> None:
+    """It recorded no phases."""
+    whole, old = tmp_path / "whole", tmp_path / "old"
+    run(world, whole)
+    with pytest.raises(Stop):
+        run(world, old, progress=scene.after(9, stop))
+    state = torch.load(old / "checkpoint.pt", weights_only=True)
+    assert state["run"]["recipe"].pop("phases") == []
+    checkpoint.save(old / "checkpoint.pt", state)
+    with pytest.raises(MismatchError, match=r"another run: 'recipe\.phases' is \[\] there and \["):
+        run(world, old, {"phases": PHASES}, resume=True)
+    run(world, old, resume=True)
+    assert (old / "student.pt").read_bytes() == (whole / "student.pt").read_bytes()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_epochs_are_replayed_whole(world, tmp_path, monkeypatch, workers: int) -> None:
+    """Two stored epochs of six batches: every pair of epochs has both."""
+    positions: list[int] = []
+    finish = ReplayDataset.finish
+
+    def watched(dataset: ReplayDataset, batch: ReplayBatch, *device: torch.device) -> ReplayBatch:
+        positions.append(batch.position)
+        return finish(dataset, batch, *device)
+
+    monkeypatch.setattr(ReplayDataset, "finish", watched)
+    run(world, tmp_path / "run", {"order": "epoch"}, workers=workers)
+    epochs = [positions[first : first + 6] for first in range(0, 24, 6)]
+    stored = [list(range(6)), list(range(6, 12))]
+    assert sorted(epochs[:2]) == sorted(epochs[2:]) == stored
 
 
 def test_an_epoch_without_its_checkpoint_is_written_again(world, tmp_path, monkeypatch) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from labelcodec.errors import ConfigError
+from labelcodec.pipeline.phases import Phase
 from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec.pipeline.stage_recipe import recipe_names
 from labelcodec.pipeline.training_recipe import (
@@ -22,9 +23,8 @@ def test_recipes_load(name: str) -> None:
 
 
 def test_there_are_the_papers_recipes_and_the_small_ones() -> None:
-    assert {"lpqld-in1k", "lpqld-in21k", "lpld-tiny", "omniglot242", "cifar10"} <= set(
-        recipe_names()
-    )
+    names = {"lpqld-in1k", "lpqld-in21k", "lpld-tiny", "hald-in1k", "pca-in1k"}
+    assert names | {"omniglot242", "cifar10"} <= set(recipe_names())
 
 
 def test_the_paper_on_imagenet_1k() -> None:
@@ -77,6 +77,49 @@ def test_settings_that_change_nothing() -> None:
     )
 
 
+def test_phases_of_a_file(tmp_path) -> None:
+    text = """
+        smoothing = 0.1
+        [[phases]]
+        share = 0.25
+        loss = "kl"
+        [[phases]]
+        share = 0.75
+        loss = "hard"
+        smoothing = 0
+    """
+    (tmp_path / "own.toml").write_text(text)
+    assert load_recipe(str(tmp_path / "own.toml")).phases == (
+        Phase(0.25, "kl"),
+        Phase(0.75, "hard", 0.0),
+    )
+
+
+def test_phases_replace_phases_and_losses() -> None:
+    tables = [{"share": 1, "loss": "mse"}]
+    assert load_recipe("hald-in1k", {"phases": tables}).phases == (Phase(1.0, "mse"),)
+    assert load_recipe("pca-in1k", {"phases": tables}).losses == ("mse",)
+    assert load_recipe("hald-in1k", {"phases": []}).losses == ("kl",)
+    assert load_recipe("pca-in1k", {"phases": []}).losses == ("hard",)
+    assert load_recipe("hald-in1k", {"phases": [], "loss": "hard"}).losses == ("hard",)
+
+
+def test_a_loss_that_phases_leave_unused(tmp_path) -> None:
+    what = r"loss changes nothing where the recipe has phases.*; set phases=\[\] as well"
+    with pytest.raises(ConfigError, match=f"hald-in1k: {what}"):
+        load_recipe("hald-in1k", {"loss": "hard"})
+    text = 'loss = "kl"\n[[phases]]\nshare = 1\nloss = "hard"'
+    (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(ConfigError, match=what):
+        load_recipe(str(tmp_path / "own.toml"))
+
+
+def test_a_recipe_of_an_earlier_version() -> None:
+    settings = TrainingRecipe().to_map()
+    assert settings.pop("phases") == []
+    assert from_map(settings, "run.json") == TrainingRecipe()
+
+
 def test_a_table_replaces_what_is_no_temperature() -> None:
     with pytest.raises(ConfigError, match=r"epochs=\{'x': 1\} is not of type int"):
         load_recipe("cifar10", {"epochs": {"x": 1}})
@@ -104,7 +147,21 @@ def test_a_file(tmp_path) -> None:
         ("epochs = 0", "epochs=0"),
         ("model = 3", "is not of type str"),
         ("calibrated = 1", "is not of type bool"),
-        ("loss = 'ce'", "loss='ce', allowed are kl, mse, cosine"),
+        ("loss = 'ce'", "loss='ce', allowed are kl, mse, cosine, hard"),
+        ("phases = 'hard'", "phases='hard' must be a list of tables, such as"),
+        ("phases = [1]", r"phases=\[1\] must be a list of tables"),
+        ("[phases]\nshare = 1", "must be a list of tables"),
+        ("phases = [{share=1}]", "phase 1 has no loss"),
+        ("phases = [{share=0.5, loss='kl'}, {loss='kl'}]", "phase 2 has no share"),
+        ("phases = [{share=1, loss='ce'}]", "phase 1: loss='ce', allowed are"),
+        ("phases = [{share=1, loss='kl', rate=1}]", "phase 1: unknown setting 'rate'"),
+        ("phases = [{share='x', loss='kl'}]", "phase 1: share='x' is not of type float"),
+        ("phases = [{share=1, loss='kl', smoothing='x'}]", "smoothing='x' is not of type float"),
+        ("phases = [{share=1, loss='kl', smoothing=1}]", "phase: smoothing=1,"),
+        ("phases = [{share=0, loss='kl'}]", "share=0, allowed are"),
+        ("phases = [{share=nan, loss='kl'}]", "share=nan is not finite"),
+        ("phases = [{share=0.5, loss='kl'}]", "sum to 0.5"),
+        ("order = 'epoch'\nbatches_per_epoch = 3", "batches_per_epoch=3 does not go with"),
         ("order = ['pool']", "order=.*allowed are pool"),
         ("smoothing = 1.0", "smoothing"),
         ("ema = -0.1", "ema"),
