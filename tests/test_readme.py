@@ -118,3 +118,12 @@ def test_the_training_example_trains_and_goes_on_in_mid_epoch(tmp_path, monkeypa
     exec(code, names)
     assert float(names["loss"].detach()) > 0
     assert sorted(seen[:5]) == sorted(seen[5:]) == [1, 2, 3, 4, 5]
+
+
+def test_the_recipe_of_the_training_section(tmp_path) -> None:
+    from labelcodec.pipeline.training_recipe import load_recipe
+
+    text = (ROOT / "README.md").read_text().split("## Training")[1]
+    (tmp_path / "own.toml").write_text(text.split("```toml\n")[1].split("```")[0])
+    recipe = load_recipe(str(tmp_path / "own.toml"))
+    assert recipe.losses == ("kl", "hard", "kl")
