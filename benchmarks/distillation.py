@@ -154,9 +154,9 @@ def main(work: Path, iterations: int, sets: tuple[str, ...]) -> None:
     columns = ["images", "all batches", "a tenth", "a thirtieth", "similarity", "MMD²"]
     text = (
         "Top-1 of a small convolutional network on CIFAR-10's test images, %, mean and standard\n"
-        f"error of three seeds; {IPC} images per class, {iterations} iterations of recover, labels\n"
-        f"of ResNet-20 for {EPOCHS} epochs. The full training set of 15 000 images is seen for\n"
-        f"{FULL_EPOCHS} epochs. Similarity within a class and MMD² to the training set are of\n"
+        f"error of three seeds; {IPC} images per class, {iterations} iterations of recover;\n"
+        f"labels of ResNet-20 for {EPOCHS} epochs. The full training set of 15 000 images is seen\n"
+        f"for {FULL_EPOCHS} epochs. Similarity within a class and MMD² to the training set are of\n"
         "ResNet-56's features.\n\n"
         + markdown(columns, rows)
         + f"\n\nMeasured by `python benchmarks/distillation.py` on {where(used)}."
