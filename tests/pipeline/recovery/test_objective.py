@@ -11,6 +11,7 @@ from torch import nn
 
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
+from labelcodec.pipeline.recovery.moments import channel_moments
 from labelcodec.pipeline.recovery.norm_targets import NormTargets, network_targets
 from labelcodec.pipeline.recovery.objective import Objective, norm_loss
 from labelcodec.pipeline.recovery.settings import RecoverySettings
@@ -143,6 +144,27 @@ def test_norm_loss_has_a_finite_gradient_where_statistics_agree() -> None:
     assert loss.item() == pytest.approx(5)
     assert mean.grad.tolist() == [[0] * 5]
     torch.testing.assert_close(variance.grad, torch.tensor([[0, 0, 0.6, 0.8, 0]]))
+
+
+def test_gradient_of_the_norm_loss_agrees_with_finite_differences() -> None:
+    generator = torch.Generator().manual_seed(2)
+    shapes = ((6, 3, 4, 4), (6, 5))
+    inputs = [
+        torch.randn(shape, generator=generator, dtype=torch.float64).requires_grad_()
+        for shape in shapes
+    ]
+    names = dict(zip("ab", shapes, strict=True))
+    targets = NormTargets.of(
+        {name: (torch.full((2, shape[1]), 0.3), torch.ones(2, shape[1])) for name, shape in
+         names.items()}, CPU,
+    )  # fmt: skip
+    targets = replace(targets, mean=targets.mean.double(), variance=targets.variance.double())
+
+    def loss(*layers: torch.Tensor) -> torch.Tensor:
+        means, variances = zip(*(channel_moments(layer, 2) for layer in layers), strict=True)
+        return norm_loss(torch.cat(means, 1), torch.cat(variances, 1), targets, 10.0)
+
+    assert torch.autograd.gradcheck(loss, inputs)
 
 
 def test_first_layer_has_its_own_weight() -> None:
