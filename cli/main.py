@@ -26,6 +26,7 @@ from . import (
     repair,
     squeeze,
     stats,
+    study,
     train,
     verify,
 )
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         relabel.relabel,
         train.train,
         evaluate.evaluate,
+        study.study,
         recipes.recipes,
         demo.demo,
     ),

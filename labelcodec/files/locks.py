@@ -11,6 +11,10 @@ from labelcodec.errors import MismatchError
 _locked: set[int] = set()  # file descriptors
 
 
+class LockedError(MismatchError):
+    """Another process holds the lock."""
+
+
 def lock(fd: int, path: Path) -> int:
     """Lock an open file or folder for this process, until `unlock`.
 
@@ -25,14 +29,14 @@ def lock(fd: int, path: Path) -> int:
         `fd`.
 
     Raises:
-        MismatchError: another process holds the lock, or `path` is another file by now; `fd` is
-            then closed.
+        LockedError: another process holds the lock; `fd` is then closed.
+        MismatchError: `path` is another file by now; `fd` is then closed.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(fd)
-        raise MismatchError(f"{path}: another process is writing it; wait or stop it") from None
+        raise LockedError(f"{path}: another process is writing it; wait or stop it") from None
     except OSError:
         pass  # the file system has no locks: avoiding two writers is up to the user
     if not _is_at(fd, path):

@@ -75,6 +75,11 @@ def rank() -> int:
     return _environment_number("RANK", 0)
 
 
+def world_size() -> int:
+    """Number of processes under torchrun; 1 without it."""
+    return _environment_number("WORLD_SIZE", 1)
+
+
 @contextmanager
 def process(device: str | None = None) -> Iterator[Process]:
     """Join the process group that torchrun's environment describes; without one, run alone.
@@ -89,7 +94,7 @@ def process(device: str | None = None) -> Iterator[Process]:
         ConnectionError: another process has failed.
         ChildProcessError: a process that loads images was killed.
     """
-    world, torch_device = _environment_number("WORLD_SIZE", 1), _device(device)
+    world, torch_device = world_size(), _device(device)
     if world == 1 or dist.is_initialized():
         with worker_deaths():
             yield Process(rank() if world > 1 else 0, world, torch_device)

@@ -1,0 +1,1 @@
+"""Studies: a grid of settings through the whole pipeline, each shared step computed once."""

@@ -1,0 +1,79 @@
+"""The folder that keeps the result of a stage, and whose lock says who is computing it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labelcodec.errors import MismatchError
+from labelcodec.files.atomic import atomic_file
+from labelcodec.files.locks import lock, unlock
+from labelcodec.files.regular import open_partial, read_regular
+
+FACTS, LOCK = "facts.json", "lock"
+
+
+@dataclass(frozen=True)
+class StageFolder:
+    """The folder of a stage. It is complete once `facts.json` is there.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """Figures of the complete result; None where it is not complete.
+
+        Raises:
+            MismatchError: the file is damaged.
+        """
+        path = self.path / FACTS
+        if not path.is_file():
+            return None
+        return read_json(path)
+
+    def complete(self, facts: Mapping[str, Any]) -> None:
+        """Write the figures of the complete result."""
+        write_json(self.path / FACTS, facts)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock, which ends with the process at the latest.
+
+        Raises:
+            LockedError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        path = self.path / LOCK
+        fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
+        try:
+            yield
+        finally:
+            unlock(fd)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The table in a JSON file of the study's.
+
+    Raises:
+        MismatchError: it is damaged.
+    """
+    try:
+        return dict(json.loads(read_regular(path, MismatchError, "a result")))
+    except (ValueError, TypeError) as error:
+        raise MismatchError(f"{path}: not what a study writes: {error}") from None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a table to a JSON file, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write((json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
