@@ -60,12 +60,15 @@ def _against_storage(axes: Axes, summaries: Sequence[Summary]) -> None:
     colours = dict(zip(families, cycle(_COLOURS)))
     groups = list(dict.fromkeys(map(_group, summaries)))
     markers = dict(zip(groups, cycle(_MARKERS)))
-    optimal = sorted(
-        (_value(summary, "labels_bytes"), _accuracy(summary))
-        for summary in summaries
-        if summary.pareto
-    )
-    axes.plot(*zip(*optimal, strict=True), color="#bfbfbf", linewidth=2, label="Pareto set")
+    name = "Pareto set"
+    for common in dict.fromkeys(summary.comparable for summary in summaries):
+        optimal = sorted(
+            (_value(summary, "labels_bytes"), _accuracy(summary))
+            for summary in summaries
+            if summary.pareto and summary.comparable == common
+        )
+        axes.plot(*zip(*optimal, strict=True), color="#bfbfbf", linewidth=2, label=name)
+        name = "_"  # in the legend once
     for summary in summaries:
         axes.errorbar(
             [_value(summary, "labels_bytes")],

@@ -68,7 +68,8 @@ class Summary:
         seeds: number of results.
         mean: mean of each figure; None where a result lacks it.
         standard_error: its standard error; None for fewer than two results.
-        pareto: whether no other summary has fewer bytes of labels and a higher top-1 accuracy.
+        pareto: whether, of the same number of images and the same student, nothing else takes fewer
+            bytes of labels without a lower top-1 accuracy.
     """
 
     row: str | None
@@ -80,6 +81,11 @@ class Summary:
     mean: Mapping[str, float | None]
     standard_error: Mapping[str, float | None]
     pareto: bool = False
+
+    @property
+    def comparable(self) -> tuple[float | None, str]:
+        """Number of images, and the student: what the labels of a Pareto set have in common."""
+        return self.mean["images"], self.student
 
     @property
     def title(self) -> str:
@@ -180,9 +186,8 @@ def _summary(group: Sequence[Result]) -> Summary:
 def _is_optimal(summary: Summary, rivals: Sequence[Summary]) -> bool:
     """Whether no rival is at least as small and as accurate, and better in one of both."""
     size, accuracy = _cost(summary)
-    return not any(
-        (a, b) != (size, accuracy) and a <= size and b >= accuracy for a, b in map(_cost, rivals)
-    )
+    costs = [_cost(rival) for rival in rivals if rival.comparable == summary.comparable]
+    return not any((a, b) != (size, accuracy) and a <= size and b >= accuracy for a, b in costs)
 
 
 def _cost(summary: Summary) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,12 @@ def test_the_pareto_set_is_what_nothing_smaller_beats() -> None:
         *(True, True, False, True, False),
     ]
     assert pareto((10, 0.5), (10, 0.5)) == [True, True]
+    other = replace(result("o", 0, 5, 0.9), student="resnet20")
+    more = result("m", 0, 5, 0.9, images=100)
+    of_each = [result("a", 0, 10, 0.5), other, more]
+    assert [summary.pareto for summary in summarised(of_each)] == [True] * 3
+        True
+    ] * 3
 
 
 def test_titles() -> None:
