@@ -87,9 +87,10 @@ def study(
 ) -> None:
     """Compare students over a grid of settings of the whole pipeline.
 
-    STUDY is a .toml file (docs/studies.md) or the name of a built-in study: ablation, pareto,
-    cross-arch, topk-ms-mr or codecs, each with -cifar10, which takes minutes on two cores, or
-    -in1k, the LPQLD paper's.
+    STUDY is a .toml file (docs/studies.md) or a built-in study: ablation-cifar10,
+    cross-arch-cifar10, pareto-omniglot242, topk-ms-mr-omniglot242 and codecs-omniglot242, which
+    take minutes on two cores, and the LPQLD paper's on ImageNet-1K, ablation-in1k,
+    cross-arch-in1k, pareto-in1k, topk-ms-mr-in1k and codecs-in1k.
 
     Squeezed statistics, recovered images, labels and students go to OUT, each once for all cells
     that share its settings. The same command continues what was interrupted. OUT/STUDY.jsonl has
@@ -101,9 +102,10 @@ def study(
 
     \b
     Example:
-      labelcodec study codecs-cifar10 out --images images --test validation --teacher resnet20 \\
+      labelcodec study ablation-cifar10 out --images images --test validation \\
         --weights resnet20.safetensors --dry-run
-      labelcodec study my.toml out --plot study.png
+      labelcodec study mine.toml out --plot study.png
+      torchrun --nproc-per-node 2 -m labelcodec study mine.toml out
     """
     from labelcodec.analysis.plot import check_target
     from labelcodec.pipeline.study.planning import plan_study

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import labelcodec
 from cli import options
 from labelcodec.formats import LAYOUTS
+from labelcodec.pipeline.study.cells import cells_of
+from labelcodec.pipeline.study.study_file import study_names, study_of
+from labelcodec.pipeline.study.tables import TABLES, keys_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "layouts.md").read_text()
 
@@ -31,3 +35,20 @@ def test_every_layout_and_option_is_listed() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(LAYOUTS.names())
     listed = set(re.findall(r"^\| `--([a-z-]+)", PAGE, re.MULTILINE))
     assert listed == {name.replace("_", "-") for name in options.OF_DUMPS}
+
+
+def test_studies_and_their_settings_are_listed() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
+    built_in, own = page.split("## A study of your own")
+    assert set(re.findall(r"^\| `([\w-]+)`", built_in, re.MULTILINE)) == set(study_names())
+    for table, names in re.findall(r"^\| `(\w+)` \| (.*) \|$", own, re.MULTILINE):
+        if table in TABLES and table != "train":
+            assert re.findall(r"`(\w+)`", names) == keys_of(table)
+    (text,) = re.findall(r"```toml\n(.*?)```", own, re.DOTALL)
+    study = study_of(tomllib.loads(text), "own", Path())
+    cells = cells_of(study)
+    assert len(cells) == 2 * 2 * 3 * 3
+    assert [cells[0].settings.train.calibrated, cells[-1].settings.train.calibrated] == [
+        False,
+        True,
+    ]

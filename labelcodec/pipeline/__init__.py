@@ -5,6 +5,7 @@
     relabel("distilled", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
     train("labels.slc", "distilled", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
+    run_study(load_study("ablation-cifar10", {"data.train": "images", ...}), "out")
     diversity("images", features="resnet56", weights="w.safetensors", image_size=32)
 
 Each function takes plain arguments: folders, a model or its name, a recipe or its name, and an
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
     from labelcodec.pipeline.stage_recipe import recipe_names, stage_settings
+    from labelcodec.pipeline.study.running import StudyReport, run_study
+    from labelcodec.pipeline.study.study_file import Study, load_study, study_names
     from labelcodec.pipeline.training import TrainReport, train
     from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
 
@@ -35,16 +38,21 @@ __all__ = [
     "RelabelReport",
     "Scores",
     "SqueezeReport",
+    "Study",
+    "StudyReport",
     "TrainReport",
     "TrainingRecipe",
     "diversity",
     "evaluate",
     "load_recipe",
+    "load_study",
     "recipe_names",
     "recover",
     "relabel",
+    "run_study",
     "squeeze",
     "stage_settings",
+    "study_names",
     "train",
 ]
 
@@ -54,15 +62,20 @@ _MODULES = {
     "RelabelReport": "relabelling",
     "Scores": "evaluation",
     "SqueezeReport": "squeezing",
+    "Study": "study.study_file",
+    "StudyReport": "study.running",
     "TrainReport": "training",
     "TrainingRecipe": "training_recipe",
     "diversity": "image_diversity.measurement",
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
+    "load_study": "study.study_file",
     "recipe_names": "stage_recipe",
     "recover": "recovery.recovering",
     "relabel": "relabelling",
+    "run_study": "study.running",
     "squeeze": "squeezing",
+    "study_names": "study.study_file",
     "stage_settings": "stage_recipe",
     "train": "training",
 }

@@ -18,6 +18,28 @@ def teacher(classes):
 """
 
 
+STUDY = """
+[teacher]
+model = "resnet20"
+weights = "resnet20.safetensors"
+image_size = 32
+
+[data]
+train = "images"
+test = "validation"
+
+[relabel]
+batch_size = 4
+
+[train]
+model = "convnet"
+epochs = 1
+
+[grid]
+codec = ["dense", "topk:k=2"]
+"""
+
+
 @pytest.fixture(scope="session")
 def encoded(tmp_path_factory) -> Path:
     """A folder with the fixture encoded in full (labels.slc) and as its top 10 (small.slc)."""
@@ -61,4 +83,5 @@ def schoolroom(tmp_path, monkeypatch) -> Path:
     Path("my/models.py").write_text(MODELS)
     with pytest.warns((DeprecationWarning, FutureWarning), match=r"torch\.jit\.script"):
         torch.jit.script(build("convnet", 4)).save("model.pt")
+    Path("mine.toml").write_text(STUDY)
     return tmp_path

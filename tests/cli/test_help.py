@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from labelcodec.pipeline.schedules import TemperatureSchedule
+from labelcodec.pipeline.study.study_file import study_names
 from labelcodec.pipeline.training_recipe import CHOICES, TrainingRecipe
 from labelcodec_cli.main import COMMANDS
 from tests.cli.call import call
 
-LEARNING = ("squeeze", "recover", "relabel", "train", "evaluate")
+LEARNING = ("squeeze", "recover", "relabel", "train", "evaluate", "study")
 
 
 def examples(help_text: str) -> list[list[str]]:
@@ -55,6 +56,11 @@ def test_examples_of_learning_run_one_after_another(capsys, schoolroom) -> None:
             found = call(capsys, *args)
             assert found.status == 0, found.err
             assert found.out
+
+
+def test_help_of_study_names_the_built_in_ones(capsys) -> None:
+    words = set(re.findall(r"[\w-]+", call(capsys, "study", "--help").out))
+    assert set(study_names()) <= words
 
 
 def test_first_lines_are_not_cut_in_the_list(capsys) -> None:

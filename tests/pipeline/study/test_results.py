@@ -42,8 +42,6 @@ def test_the_pareto_set_is_what_nothing_smaller_beats() -> None:
     more = result("m", 0, 5, 0.9, images=100)
     of_each = [result("a", 0, 10, 0.5), other, more]
     assert [summary.pareto for summary in summarised(of_each)] == [True] * 3
-        True
-    ] * 3
 
 
 def test_titles() -> None:
