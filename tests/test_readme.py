@@ -86,7 +86,8 @@ def test_figures_of_the_benchmarks_are_those_of_the_report() -> None:
 def test_headings_are_those_that_are_looked_for() -> None:
     headings = re.findall(r"^## (.*)", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
     assert headings == [
-        "Install", "Quick start", "Python", "Training", "Benchmarks", "Commands", "Project layout",
+        *("Install", "Quick start", "Python", "Training", "Pipeline"),
+        *("Benchmarks", "Commands", "Project layout"),
     ]  # fmt: skip
 
 
@@ -120,10 +121,10 @@ def test_the_training_example_trains_and_goes_on_in_mid_epoch(tmp_path, monkeypa
     assert sorted(seen[:5]) == sorted(seen[5:]) == [1, 2, 3, 4, 5]
 
 
-def test_the_recipe_of_the_training_section(tmp_path) -> None:
+def test_the_recipe_of_the_pipeline_section(tmp_path) -> None:
     from labelcodec.pipeline.training_recipe import load_recipe
 
-    text = (ROOT / "README.md").read_text().split("## Training")[1]
+    text = (ROOT / "README.md").read_text().split("## Pipeline")[1]
     (tmp_path / "own.toml").write_text(text.split("```toml\n")[1].split("```")[0])
     recipe = load_recipe(str(tmp_path / "own.toml"))
     assert recipe.losses == ("kl", "hard", "kl")

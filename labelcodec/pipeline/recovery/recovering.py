@@ -366,6 +366,13 @@ def _selected(
             f"{names[empty[0]]!r}"
         )
     selected = [own for own in named_classes if own not in set(empty)]
+    single = [own for own in selected if statistics is not None and statistics.images[own] == 1]
+    if single:
+        note(
+            f"{len(single)} classes have the statistics of a single image, such as "
+            f"{names[single[0]]!r}: what is recovered resembles it; squeeze more images, or more "
+            "`epochs` of it under augmentation"
+        )
     if not selected:
         raise MismatchError("there is no class to recover: none has a name and statistics")
     return selected

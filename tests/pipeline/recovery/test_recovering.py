@@ -318,6 +318,14 @@ def test_classes_that_were_not_squeezed_are_left_out_and_told(tmp_path) -> None:
     assert "'class04'" in notes[0]
 
 
+def test_classes_of_a_single_image_are_told(tmp_path) -> None:
+    folder = scene.images(tmp_path / "images", count=8)  # two classes have two images
+    stats, notes = tmp_path / "stats.safetensors", []
+    squeeze(folder, stats, Network(), note=lambda line: None, **INPUTS)
+    recover(stats, tmp_path / "run", Network(), **SHORT, note=notes.append)
+    assert "4 classes have the statistics of a single image, such as 'class02'" in notes[0]
+
+
 def test_a_loss_that_is_not_finite_ends_the_run(statistics, tmp_path) -> None:
     with pytest.raises(DataError, match="the loss is not finite; lower `learning_rate`"):
         recover(statistics, tmp_path / "run", Network(), **SHORT, alpha=1e39)
