@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 @click.option(
     "--resume",
     is_flag=True,
-    help="Continue from FILE.partial, with the same source and settings.",
+    help="Continue from FILE.partial, with the same source and settings; a complete FILE is "
+    "checked and left as it is.",
 )
 @options.as_json
 @click.pass_context

@@ -25,7 +25,9 @@ def differing(left: Mapping[str, Any], right: Mapping[str, Any], ignore: Set[str
     )
 
 
-def difference(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str | None:
+def difference(
+    stored: Mapping[str, Any], current: Mapping[str, Any], ignore: Set[str] = frozenset()
+) -> str | None:
     """Describe how two maps differ; None if they do not.
 
     The description has both values of the first differing key, and the names of all others. Keys of
@@ -34,9 +36,10 @@ def difference(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str | N
     Args:
         stored: the map stored earlier.
         current: the map to compare it with.
+        ignore: keys that may differ; 'outer' also stands for all keys of that map.
     """
     started, now = _flat(stored), _flat(current)
-    keys = differing(started, now, frozenset())
+    keys = [key for key in differing(started, now, ignore) if key.partition(".")[0] not in ignore]
     if not keys:
         return None
     first, last = (

@@ -30,7 +30,7 @@ from labelcodec.reader import Reader
 from labelcodec.validation import validate
 
 # What a resumed run may find another value of: the size of a dump of which a file was mended.
-_MAY_DIFFER = frozenset({"agreement", "source.bytes"})
+MAY_DIFFER = frozenset({"agreement", "source.bytes"})
 
 
 class Writer:
@@ -100,7 +100,7 @@ class Writer:
         self._complete = 1  # number of added labels at which the tables are fitted
         self._names = None if names is None else pack_names(names)
         self._records = RecordWriter(
-            path, self.header.to_map(), force=force, resume=resume, own=_MAY_DIFFER
+            path, self.header.to_map(), force=force, resume=resume, own=MAY_DIFFER
         )
         self._coder: BatchCoder | None = None
         if self._records.written.of(SIDE_INFORMATION):

@@ -79,23 +79,13 @@ def resume(
             f"{partial}: was started in version {intact.version}, this library writes {version}; "
             "pass `force=True` to start again"
         )
-    stored, current = (_without(values, own) for values in (intact.header, header))
-    if what := difference(stored, current):
+    if what := difference(intact.header, header, own):
         raise MismatchError(
             f"{partial}: was started with another header: {what}; use the same settings and "
             "source, or `force=True` without `resume` to start again"
         )
     os.ftruncate(fd, intact.ledger.end)
     return intact.ledger
-
-
-def _without(header: dict[str, Any], own: Set[str]) -> dict[str, Any]:
-    """A header map without some keys, also of maps in it."""
-    kept = {key: value for key, value in header.items() if key not in own}
-    for outer, _, inner in (key.partition(".") for key in own):
-        if isinstance(kept.get(outer), dict):
-            kept[outer] = {key: value for key, value in kept[outer].items() if key != inner}
-    return kept
 
 
 def _has_header(fd: int, partial: Path) -> bool:

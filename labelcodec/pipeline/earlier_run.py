@@ -97,11 +97,7 @@ class EarlierRun:
         path = reader.path
         is_cache = finished_of(path).name.endswith(FITTING)
         expected = with_codec(header, registry.parse("dense" if is_cache else codec)).to_map()
-        stored, current = (
-            {key: value for key, value in each.items() if key not in OWN}
-            for each in (reader.header, expected)
-        )
-        if what := difference(stored, current):
+        if what := difference(reader.header, expected, OWN):
             raise MismatchError(
                 f"{path}: is left of a run of other labels on another number of processes: {what}; "
                 "use the same settings, or `force=True` without `resume` to start again"

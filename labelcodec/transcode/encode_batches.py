@@ -15,8 +15,9 @@ from labelcodec.codecs.interface import Codec
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.transcode.encoded_batches import Batches, encoded
+from labelcodec.transcode.finished_run import check_finished
 from labelcodec.transcode.order_recipe import with_image_order
-from labelcodec.writer import Writer
+from labelcodec.writer import Writer, with_codec
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ def write(
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
-        resume: continue an interrupted or failed run; the resulting file is identical.
+        resume: continue an interrupted or failed run; the resulting file is identical. A finished
+            one is checked and left as it is, unless `force` is set.
         progress: called with (batches done, total batches, activity): once when tables are about
             to be fitted, then after each batch.
 
@@ -82,6 +84,16 @@ def write(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     header = with_image_order(header, source, loader_seed)
+    if resume and not force and target.exists():
+        chosen = check_finished(target, source, header, codec, names, allow_nonfinite)
+        return EncodeReport(
+            with_codec(header, codec),
+            len(source),
+            target.stat().st_size,
+            source_bytes,
+            chosen,
+            (f"{target} is complete already; it is left as it is",),
+        )
     nonfinite = batches = 0  # labels with NaN or infinite values, and batches with such labels
     with Writer(
         target,

@@ -76,7 +76,9 @@ def encode(
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
-        resume: continue an interrupted or failed run; the resulting file is identical.
+        resume: continue an interrupted or failed run; the resulting file is identical. A finished
+            file of the same source and settings is reported and left as it is, unless `force` is
+            set.
         progress: called with (batches done, total batches, activity): once when tables are about
             to be fitted, then after each batch.
 
@@ -90,7 +92,7 @@ def encode(
     """
     facts = Facts(image_size, interpolation, normalisation, teacher, license, note)
     source, target = Path(source), Path(target)
-    refuse_existing(target, force)
+    refuse_existing(target, force or resume)
     if real_path(source) in real_path(target).parents:
         raise DumpError(f"{target}: lies inside the dump, which is only read; write elsewhere")
     dump = open_dump(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
@@ -49,7 +49,7 @@ def encoded(
     coder: BatchCoder,
     codec: Codec,
     allow_nonfinite: bool,
-    todo: range,
+    todo: Sequence[int],
     threads: int | None = None,
 ) -> Iterator[Encoded]:
     """Read and encode the batches at the positions `todo`, in order.

@@ -44,7 +44,9 @@ def recode(
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
         force: replace an existing container.
-        resume: continue an interrupted or failed run; the resulting file is identical.
+        resume: continue an interrupted or failed run; the resulting file is identical. A finished
+            file of the same source and settings is reported and left as it is, unless `force` is
+            set.
         progress: called with (batches done, total batches, activity): once when tables are about
             to be fitted, then after each batch.
 
