@@ -137,6 +137,12 @@ def with_flags(message: str, flag_of: Mapping[str, str]) -> str:
     return re.sub(r"`(?P<name>\w+)(?:=(?P<value>[^`]*))?`", spelled, message)
 
 
+def with_own_flags(message: str) -> str:
+    """A library message with the flags of the running command in place of parameters."""
+    context = click.get_current_context(silent=True)
+    return with_flags(message, {} if context is None else flags(context.find_root().command))
+
+
 def _complain(message: str, status: int) -> int:
     with suppress(OSError):  # the status says it, too
         click.echo(printable(f"labelcodec: error: {' '.join(message.split())}"), err=True)
@@ -265,10 +271,8 @@ def as_json(value: Any) -> None:
 
 def note(message: str) -> None:
     """Print a remark to stderr; parameters that a library message names become flags."""
-    context = click.get_current_context(silent=True)
-    flag_of = {} if context is None else flags(context.find_root().command)
     with suppress(OSError):  # no reason to fail for what goes on
-        click.echo(printable(f"labelcodec: {with_flags(message, flag_of)}"), err=True)
+        click.echo(printable(f"labelcodec: {with_own_flags(message)}"), err=True)
 
 
 def size(number: float | None) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .console import count, counted, decimal, note, paragraph, say, size, table
+from .console import count, counted, decimal, note, paragraph, say, size, table, with_own_flags
 
 if TYPE_CHECKING:
     from labelcodec.analysis import Breakdown, Comparison, DumpTable, Fidelity
@@ -262,7 +262,7 @@ def comparison(outcome: Comparison) -> None:
         exactly = f"as float32: {rounding}" if outcome.rounded else "bit for bit"
         paragraph(f"identical: {counted(outcome.batches, 'batch')}, {exactly}")
         return
-    paragraph(f"different: {outcome.difference}")
+    paragraph(f"different: {with_own_flags(outcome.difference or '')}")
     if outcome.rounded:
         paragraph(rounding)
     if outcome.fidelity is not None:

@@ -206,6 +206,15 @@ def check_recipe_images(header: Header, labels: int, where: str) -> None:
         )
 
 
+def epochs_range_of(header: Header) -> tuple[int, int] | None:
+    """The epochs A to B - 1 that were read of a dump, as (A, B); None for all, or without one."""
+    values = (header.source or {}).get("epochs_range")
+    if not isinstance(values, list) or [type(value) for value in values] != [int, int]:
+        return None
+    first, stop = values
+    return (first, stop) if 0 <= first < stop else None
+
+
 def _recipes(
     recipe: dict[str, Any] | None, where: str
 ) -> tuple[AugmentationSpec | None, SamplerOrder | None]:

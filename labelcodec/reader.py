@@ -19,7 +19,7 @@ from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import LabelcodecError, UnsupportedError
-from labelcodec.header import OWN, Header, check_recipe_images
+from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
 from labelcodec.image_names import unpack_names
 from labelcodec.loading import LOADING
 
@@ -309,6 +309,11 @@ def _joined(headers: Sequence[Header]) -> Header:
     if source is None:
         return first
     common = {key: value for key, value in source.items() if not key.endswith("_sha256")}
+    if common.pop("epochs_range", None) is not None:
+        ranges = [epochs_range_of(header) for header in headers]
+        read = [each for each in ranges if each is not None]
+        if len(read) == len(headers):
+            common["epochs_range"] = [min(first for first, _ in read), max(end for _, end in read)]
     sizes = [(header.source or {}).get("bytes") for header in headers]
     if all(type(size) is int for size in sizes):
         common["bytes"] = sum(sizes)

@@ -22,6 +22,7 @@ from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, layout_named
 from labelcodec.formats.typespec import dtype_of
+from labelcodec.header import epochs_range_of
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
@@ -87,6 +88,7 @@ def _recorded(reader: Reader) -> dict[str, Any]:
         recorded["label_type"] = label_type if label_type in tuple(TAILS) else None
     elif source.get("k") is None and header.space == "logits":
         recorded["label_type"] = "logits"
+    recorded["epochs_range"] = epochs_range_of(header)
     if header.images and len(reader):
         recorded["order"] = KnownOrder(
             _ContainerOrder(reader),
@@ -103,7 +105,8 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
     """Open two label sets as `open_any` does; each gets the options that apply to it.
 
     If one is a dump and the other a container, what the container records of its dump stands in
-    for options that were not passed: the image order, the label type and the number of classes.
+    for options that were not passed: the epochs that were read of it, the image order, the label
+    type and the number of classes.
 
     Raises:
         ConfigError: an option applies to neither of them.
@@ -116,7 +119,8 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
         if unused := options.keys() - applicable.keys():
             raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
         with naming_foreign(container), open_containers(container) as reader:
-            recorded = _applicable(root, _recorded(reader))
+            known = {name: value for name, value in _recorded(reader).items() if value is not None}
+            recorded = _applicable(root, known)
             if "image_order" in applicable or "loader_seed" in applicable:
                 recorded.pop("order", None)
             labels = _DumpSet(open_dump(root, **recorded | applicable))
@@ -153,7 +157,7 @@ def fidelity_of(
         MismatchError: they do not label the same samples.
     """
     with open_pair(source, stored, **dump) as (reference, measured):
-        comparison = compare_sets(reference, measured, progress)
+        comparison = _compared(source, stored, reference, measured, progress)
     if comparison.fidelity is None:
         raise MismatchError(
             f"{stored} does not label the samples of {source}: {comparison.difference}"
@@ -183,8 +187,40 @@ def compare(
         LabelcodecError: one of them cannot be read.
     """
     with open_pair(Path(left), Path(right), **dump) as (first, second):
-        comparison = compare_sets(first, second, progress, threads=threads)
+        comparison = _compared(Path(left), Path(right), first, second, progress, threads)
         return replace(comparison, rounded=_is_rounded(first) or _is_rounded(second))
+
+
+def _compared(
+    left: Path,
+    right: Path,
+    first: LabelSet,
+    second: LabelSet,
+    progress: Progress | None,
+    threads: int | None = None,
+) -> Comparison:
+    """Compare two opened sets; the difference names the epochs to read of a larger dump."""
+    comparison = compare_sets(first, second, progress, threads=threads)
+    hint = _part_of_dump(left, first, second) or _part_of_dump(right, second, first)
+    return (
+        replace(comparison, difference=f"{comparison.difference}; {hint}") if hint else comparison
+    )
+
+
+def _part_of_dump(root: Path, dump: LabelSet, container: LabelSet) -> str | None:
+    """How to read only the epochs of a dump that a container holds; None if it holds all."""
+    if not isinstance(dump, _DumpSet) or not isinstance(container, Reader):
+        return None
+    if not 0 < len(container) < len(dump) or not _applicable(root, {"epochs_range": (0, 1)}):
+        return None
+    types = (container.header.source or {}).get("types")
+    shift = types.get("first_epoch") if isinstance(types, Mapping) else None
+    epochs = container.index.epoch + (shift if type(shift) is int else 0)
+    start, stop = int(epochs.min()), int(epochs.max()) + 1
+    return (
+        f"{container.paths[0]} holds epochs {start} to {stop - 1} of the dump, which "
+        f"`epochs_range={start}:{stop}` reads"
+    )
 
 
 def _is_rounded(labels: LabelSet) -> bool:

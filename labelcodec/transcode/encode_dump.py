@@ -108,7 +108,7 @@ def encode(
     info = dump.info
     parsed = registry.parse(codec or ("dense" if info.k is None else "topk"))
     listing = None if images is None else list_images(Path(images))
-    header = facts.added_to(_header(dump, epochs), str(target))
+    header = facts.added_to(_header(dump, epochs, epochs_range), str(target))
     lengths = _lengths(dump)
     header, folder_notes = _bound(dump, lengths, header, listing, class_map)
     report = write(
@@ -136,8 +136,9 @@ def encode(
     return replace(report, notes=(*notes, *report.notes))
 
 
-def _header(dump: Dump, epochs: int | None) -> Header:
+def _header(dump: Dump, epochs: int | None, epochs_range: tuple[int, int] | None) -> Header:
     info = dump.info
+    part = {} if epochs_range is None else {"epochs_range": list(epochs_range)}
     return Header(
         classes=info.classes,
         space=info.space,
@@ -153,6 +154,7 @@ def _header(dump: Dump, epochs: int | None) -> Header:
             "files": info.files,
             "k": info.k,
             "image_order": info.image_order,
+            **part,
             **dump_fingerprint(dump),
             "types": dict(info.types),
         },

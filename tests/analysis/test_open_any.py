@@ -4,10 +4,16 @@ import json
 
 import pytest
 
+import labelcodec
 from labelcodec.analysis import compare_sets
-from labelcodec.analysis.open_any import open_any, open_pair
-from labelcodec.errors import ConfigError, DumpError
+from labelcodec.analysis.open_any import compare, fidelity_of, open_any, open_pair
+from labelcodec.errors import ConfigError, DumpError, MismatchError
+from labelcodec.formats.epoch_folders import EPOCH_SIDE
+from labelcodec.formats.registry import detect
+from labelcodec.header import Header, epochs_range_of
+from labelcodec.merging import merge
 from labelcodec.transcode.encode_dump import encode
+from labelcodec.transcode.recode_container import recode
 from tests.formats.builders import (
     BATCH_SIDE,
     epoch_dump,
@@ -69,12 +75,63 @@ def test_an_order_that_the_dump_has_is_compared(dump) -> None:
     assert same(root, container)
 
 
-def test_fewer_batches_than_the_dump(dump, tmp_path) -> None:
-    root, _ = dump
-    encode(root, tmp_path / "part.slc", loader_seed=7, epochs_range=(0, 2))
-    with open_pair(root, tmp_path / "part.slc") as (one, other):
-        assert compare_sets(one, other).difference == "9 batches against 6"
-    assert same(root, tmp_path / "part.slc", epochs_range=(0, 2))
+class TestEpochsOfADump:
+    """A container of some epochs of a dump, with and without a record of which."""
+
+    @pytest.fixture(params=["sre2l", "sre2l from 5", "lpld", "hald"])
+    def part(self, request, tmp_path):
+        """A dump of three epochs, and a container of its second."""
+        orders, root, number = loader_order(40, 3, seed=7), tmp_path / "dump", 1
+        more = {"loader_seed": 7} if request.param.startswith("sre2l") else {}
+        if request.param == "hald":
+            hald_dump(root, orders, 16)
+        else:
+            epoch_dump(root, orders, 16, side_file=EPOCH_SIDE if request.param == "lpld" else None)
+        if request.param == "sre2l from 5":
+            number = 6
+            for epoch in (2, 1, 0):
+                (root / f"epoch_{epoch}").rename(root / f"epoch_{epoch + 5}")
+        part = tmp_path / "part.slc"
+        encode(root, part, epochs_range=(number, number + 1), **more)
+        return root, part, number
+
+    def test_the_record_stands_in_for_the_option(self, part) -> None:
+        root, container, number = part
+        for pair in ((root, container), (container, root)):
+            assert compare(*pair).identical
+            assert fidelity_of(*pair).labels == 40
+        assert not compare(root, container, epochs_range=(number - 1, number)).identical
+
+    def test_recoding_and_merging_keep_it(self, part, tmp_path) -> None:
+        root, container, number = part
+        recode(container, tmp_path / "again.slc", "dense2")
+        assert compare(root, tmp_path / "again.slc").identical
+        options = {"epochs_range": (number + 1, number + 2)}
+        if detect(root).name == "sre2l":
+            options["loader_seed"] = 7
+        encode(root, tmp_path / "next.slc", codec="dense2", **options)
+        pair = [tmp_path / "again.slc", tmp_path / "next.slc"]
+        merge(pair, tmp_path / "both.slc")
+        with labelcodec.open(tmp_path / "both.slc") as reader:
+            assert reader.header.source["epochs_range"] == [number, number + 2]
+        assert compare(tmp_path / "both.slc", root).identical
+
+    def test_without_a_record_the_option_is_named(self, part, monkeypatch) -> None:
+        root, container, number = part
+        monkeypatch.setattr("labelcodec.analysis.open_any.epochs_range_of", lambda header: None)
+        said = (
+            f"part.slc holds epochs {number} to {number} of the dump, which "
+            f"`epochs_range={number}:{number + 1}` reads"
+        )
+        for pair in ((root, container), (container, root)):
+            assert (compare(*pair).difference or "").endswith(said)
+            with pytest.raises(MismatchError, match=said):
+                fidelity_of(*pair)
+        assert compare(root, container, epochs_range=(number, number + 1)).identical
+
+    @pytest.mark.parametrize("hostile", [[2], [2, 1], [-1, 3], [True, 2], ["a", "b"], 7, {}, None])
+    def test_a_record_that_makes_no_sense_is_ignored(self, hostile) -> None:
+        assert epochs_range_of(Header(classes=3, source={"epochs_range": hostile})) is None
 
 
 def test_an_option_that_nobody_has_a_use_for_is_refused(dump) -> None:
