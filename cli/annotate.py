@@ -11,13 +11,13 @@ from . import console, options, render
 
 
 @click.command()
-@click.argument("labels", metavar="FILE", nargs=1)
+@click.argument("labels", metavar="FILE...", nargs=-1, required=True)
 @click.option("--images", type=options.PATH, help="Image folder that the labels refer to.")
 @options.facts
 @click.option("--force", is_flag=True, help="Replace what FILE says already.")
 @options.as_json
 def annotate(
-    labels: str,
+    labels: tuple[str, ...],
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     json_: bool,
@@ -25,7 +25,8 @@ def annotate(
 ) -> None:
     """Add to FILE how its labels were made.
 
-    FILE gets a new header; its batches stay as they are. FILE may be a quoted glob of shards.
+    FILE gets a new header; its batches stay as they are. Pass all shards of a set, as files or as a
+    quoted glob: their headers have to agree.
 
     With --images, FILE is bound to the folder: train refuses other images from then on. The folder
     has to be the one that the labels were made from, and how often the teacher's top class is that
@@ -36,12 +37,13 @@ def annotate(
       labelcodec annotate labels.slc --image-size 224 --mean 0.485 0.456 0.406 \\
         --std 0.229 0.224 0.225 --interpolation bilinear
       labelcodec annotate labels.slc --teacher-name resnet18 --license CC-BY-4.0
+      labelcodec annotate 'labels-*-of-4.slc' --note "seed 0"
     """
     from labelcodec.analysis.json_safe import json_safe
     from labelcodec.annotation import annotate as run
 
     options_of_library: dict[str, Any] = {**more, "normalisation": options.normalised(mean, std)}
-    report = run(labels, **options_of_library)
+    report = run(labels[0] if len(labels) == 1 else labels, **options_of_library)
     for line in report.notes:
         console.note(line)
     if json_:
@@ -49,7 +51,7 @@ def annotate(
         console.as_json({"files": files, "header": json_safe(report.header.to_map())})
         return
     if not report.files:
-        console.say(f"{labels}: said all this already")
+        console.say(f"{', '.join(labels)}: said all this already")
     for file in map(Path, report.files):
         console.say(f"{file}: annotated")
     if more["images"] is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,8 +14,10 @@ from labelcodec.binding.agreement import warnings_of
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.binding.names import matched
 from labelcodec.checks import check_normalisation
+from labelcodec.container import RecordReader
+from labelcodec.container.paths import shards_beside
 from labelcodec.container.rewriting import rewrite_header
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.errors import ConfigError, LabelcodecWarning, MismatchError
 from labelcodec.folder_check import measured_of
 from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
@@ -126,8 +130,8 @@ def annotate(
 ) -> AnnotationReport:
     """Add facts to the headers of a label set; the batches stay as they are.
 
-    Each file is replaced once its new version is complete. Shards are changed one after the other:
-    after an interrupt, the same call changes the rest.
+    Each file is replaced once its new version is complete. Shards are changed one after the other,
+    when all are checked: after an interrupt, the same call changes the rest.
 
     Example:
         >>> annotate("labels.slc", image_size=224, license="CC-BY-4.0", images="images")
@@ -148,7 +152,8 @@ def annotate(
 
     Raises:
         ConfigError: there is nothing to add, or an invalid value.
-        MismatchError: a header says otherwise, or the folder is not that of the labels.
+        MismatchError: a header says otherwise, the folder is not that of the labels, or a shard
+            `NAME-RANK-of-WORLD.slc` beside the files is not among them.
         LabelcodecError: a file is damaged.
         OSError: a file cannot be read or written.
     """
@@ -157,9 +162,10 @@ def annotate(
         raise ConfigError("there is nothing to add: pass a fact about the labels")
     listing = None if images is None else list_images(Path(images))
     paths = files_of(labels)
+    _check_whole_sets(paths)
     notes: list[str] = []
-    changed = []
-    for path in paths:
+    changes: list[tuple[Path, dict[str, Any]]] = []
+    for path in paths:  # all are checked before the first is written
         with Reader([path]) as reader:
             header = facts.added_to(reader.header, str(path), force=force)
             names = _class_names(reader, listing, class_map, force=force)
@@ -174,10 +180,39 @@ def annotate(
             )  # fmt: skip
             new = {key: after[key] for key in after if before.get(key) != after[key]}
             Header.from_map(stored | new, str(path))  # check that it can be read
-            rewrite_header(reader.shards.readers[0], stored | new)
-            changed.append(path)
+            changes.append((path, stored | new))
+    for path, header_map in changes:
+        with RecordReader(path) as records:
+            rewrite_header(records, header_map)
     with Reader([paths[0]]) as reader:
-        return AnnotationReport(tuple(changed), reader.header, tuple(notes))
+        return AnnotationReport(tuple(path for path, _ in changes), reader.header, tuple(notes))
+
+
+def _check_whole_sets(paths: Sequence[Path]) -> None:
+    """Refuse some of the shards `NAME-RANK-of-WORLD.slc`: shards of a set have equal headers.
+
+    Raises:
+        MismatchError: a shard of the same set is beside a file, and is not among the files.
+    """
+    present = {path.resolve() for path in paths}
+    for path in paths:
+        if (shards := shards_beside(path)) is None:
+            continue
+        world, siblings = shards
+        others = [sibling for sibling in siblings if sibling.resolve() not in present]
+        pattern = re.sub(r"\d+(-of-\d+\.slc)$", r"*\1", path.name)
+        if others:
+            raise MismatchError(
+                f"{path}: is one of {world} shards of a label set, as is {others[0].name}; a set "
+                f"whose headers differ cannot be opened: pass all shards, as '{pattern}'"
+            )
+        if len(siblings) < world:
+            warnings.warn(
+                f"{path}: {len(siblings)} of {world} shards of its label set are here; give the "
+                "others the same facts, or they cannot be opened together",
+                LabelcodecWarning,
+                stacklevel=3,
+            )
 
 
 def _class_names(

@@ -12,7 +12,14 @@ import labelcodec
 from labelcodec import Header, Labels, Writer
 from labelcodec.annotation import Facts, annotate
 from labelcodec.container import RecordReader, RecordWriter
-from labelcodec.errors import ConfigError, CorruptError, DataError, FormatError, MismatchError
+from labelcodec.errors import (
+    ConfigError,
+    CorruptError,
+    DataError,
+    FormatError,
+    LabelcodecWarning,
+    MismatchError,
+)
 from labelcodec.images import list_images
 from tests.replay import scene
 
@@ -158,6 +165,54 @@ def test_shards_and_what_an_interrupt_left(tmp_path, images) -> None:
     assert annotate(pattern, image_size=8, images=images).files == (tmp_path / "s-1.slc",)
     with labelcodec.open(pattern) as reader:
         assert reader.header.agreement.labels == 24  # of both
+
+
+class TestShardsOfARelabelling:
+    """NAME-RANK-of-WORLD.slc: a set whose headers differ could not be opened."""
+
+    @pytest.fixture
+    def shards(self, tmp_path, images) -> list[Path]:
+        return [knowing(images, tmp_path / f"a-{i}-of-3.slc", [i]) for i in range(3)]
+
+    def test_all_of_them(self, shards, tmp_path) -> None:
+        pattern = str(tmp_path / "a-*-of-3.slc")
+        assert annotate(pattern, image_size=8).files == tuple(shards)
+        assert annotate(shards, note="text").files == tuple(shards)
+        with labelcodec.open(pattern) as reader:
+            assert (reader.header.image_size, reader.header.note) == ((8, 8), "text")
+
+    @pytest.mark.parametrize("given", [[0], [0, 2]])
+    def test_some_of_them(self, shards, given) -> None:
+        before = [path.read_bytes() for path in shards]
+        with pytest.raises(MismatchError, match=r"of 3 shards .*a-1-of-3.*'a-\*-of-3\.slc'"):
+            annotate([shards[i] for i in given], image_size=8)
+        assert [path.read_bytes() for path in shards] == before
+
+    def test_those_that_are_elsewhere(self, shards) -> None:
+        shards[0].unlink()
+        with pytest.warns(LabelcodecWarning, match="2 of 3 shards of its label set are here"):
+            assert annotate(shards[1:], image_size=8).files == tuple(shards[1:])
+
+    def test_by_another_path(self, shards, tmp_path) -> None:
+        (tmp_path / "elsewhere").symlink_to(tmp_path)
+        again = [tmp_path / "elsewhere" / path.name for path in shards]
+        assert len(annotate([shards[0], *again[1:]], image_size=8).files) == 3
+
+    def test_one_that_says_otherwise_keeps_all_as_they_are(self, tmp_path, images) -> None:
+        paths = [
+            knowing(images, tmp_path / f"b-{i}-of-2.slc", [i], image_size=(8 + i,) * 2)
+            for i in range(2)
+        ]
+        before = [path.read_bytes() for path in paths]
+        with pytest.raises(MismatchError, match=r"b-1-of-2\.slc: says that image size"):
+            annotate(paths, image_size=8, note="text")
+        assert [path.read_bytes() for path in paths] == before
+
+    @pytest.mark.parametrize("name", ["a-0-of-1.slc", "a-3-of-3.slc", "a-0-of-2.old", "0-of-2.slc"])
+    def test_other_names(self, tmp_path, images, name) -> None:
+        path = knowing(images, tmp_path / name)
+        knowing(images, tmp_path / "a-1-of-2.slc")
+        assert annotate(path, note="text").files == (path,)
 
 
 def test_a_damaged_file_stays_as_it_is(tmp_path, images) -> None:

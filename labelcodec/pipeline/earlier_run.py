@@ -13,7 +13,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder
 from labelcodec.container.partial_reader import PartialReader, StoredBatch
-from labelcodec.container.paths import finished_of
+from labelcodec.container.paths import finished_of, shard_paths
 from labelcodec.errors import FormatError, MismatchError
 from labelcodec.files.locks import lock, unlock
 from labelcodec.files.regular import open_partial
@@ -120,14 +120,6 @@ class EarlierRun:
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
-
-
-def shard_paths(target: Path, world: int) -> list[Path]:
-    """Paths of the containers, one for each of `world` processes."""
-    if world == 1:
-        return [target]
-    stem = target.name.removesuffix(".slc")
-    return [target.with_name(f"{stem}-{rank}-of-{world}.slc") for rank in range(world)]
 
 
 def _left_over(target: Path, own: Set[str]) -> list[Path]:

@@ -25,12 +25,13 @@ from labelcodec.binding.class_map import (
 from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
 from labelcodec.codecs import registry
 from labelcodec.codecs.fitting_sample import sampled_batches
+from labelcodec.container.paths import shard_paths
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
 from labelcodec.images import ImageListing, image_sizes, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
-from labelcodec.pipeline.earlier_run import EarlierRun, shard_paths
+from labelcodec.pipeline.earlier_run import EarlierRun
 from labelcodec.pipeline.ensemble import load_teachers, settle, weight_files
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes

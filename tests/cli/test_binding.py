@@ -54,6 +54,17 @@ def test_annotate_takes_shards(capsys, workplace) -> None:
     found = call(capsys, "annotate", "shard-*.slc", "--note", "text", "--json").json()
     assert found["files"] == ["shard-0.slc", "shard-1.slc"]
     assert labelcodec.open("shard-*.slc").header.note == "text"
+    assert call(capsys, "annotate", *found["files"], "--note", "new").status == 0
+    assert labelcodec.open("shard-*.slc").header.note == "new"
+
+
+def test_annotate_refuses_some_shards_of_a_set(capsys, workplace) -> None:
+    for i in range(2):
+        Path(f"shard-{i}.slc").rename(f"shard-{i}-of-2.slc")
+    refused = call(capsys, "annotate", "shard-0-of-2.slc", "--note", "text")
+    assert refused.status == 1
+    assert "pass all shards, as 'shard-*-of-2.slc'" in refused.err
+    assert labelcodec.open("shard-*.slc").header.note is None
 
 
 @pytest.mark.parametrize(
