@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +119,13 @@ def _labels(work: Work) -> dict[str, Any]:
     target, table, depends = work.folder / LABELS_FILE, work.settings.teacher, work.stage.depends
     if LABELS not in work.inputs:
         classes = Path(work.images) / CLASSES  # where recovery left classes out
+        relabelling = asdict(replace(work.settings.relabel, epochs=work.settings.epochs))
+        del relabelling["space"]
         relabel(
             work.images, target, str(table.model), weights=table.weights,
             weights_key=table.weights_key, output=table.output, classes=table.classes,
             class_map=classes if classes.is_file() else table.class_map,
-            **preprocessing(table), **depends["relabel"], workers=work.workers, resume=True,
+            **preprocessing(table), **relabelling, workers=work.workers, resume=True,
             **work.common,
         )  # fmt: skip
     elif not target.exists():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -93,6 +93,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:DIGITS]
 
 
+def said(table: Any) -> dict[str, Any]:
+    """The settings of a table that differ from their defaults.
+
+    So digests are the same in a later version whose tables have more settings.
+    """
+    values, defaults = asdict(table), asdict(type(table)())
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
 def stages_of(cell: Cell) -> CellStages:
     """The stages of a cell. Cells that agree in what a stage depends on share it.
 
@@ -105,14 +114,14 @@ def stages_of(cell: Cell) -> CellStages:
     images = _images(settings, teacher)
     by_image = {} if images is None else {IMAGES: images}
     own_images = {"images": real.digest} if images is None else {}
-    relabel = asdict(replace(settings.relabel, epochs=settings.epochs))
-    space = relabel.pop("space")
+    relabel = {**said(settings.relabel), "epochs": settings.epochs}
+    space = relabel.pop("space", "logits")
     labels = Stage(LABELS, {"teacher": teacher, "relabel": relabel, **own_images}, by_image)
     if space != "logits":
         labels = Stage(LABELS, {"space": space}, {LABELS: labels})
     if settings.codec != "dense":
         labels = Stage(LABELS, {"codec": settings.codec}, {LABELS: labels})
-    recipe = {"recipe": settings.train.to_map(), "seed": settings.seed}
+    recipe = {"recipe": said(settings.train), "seed": settings.seed}
     run = Stage(RUNS, recipe, {LABELS: labels, **by_image})
     test = {"test": test_images(settings).digest, "resize": settings.data.resize}
     scores = Stage(SCORES, test, {RUNS: run})
@@ -129,11 +138,11 @@ def _images(settings: Settings, teacher: Mapping[str, Any]) -> Stage | None:
     if recover is None:
         return None
     real = training_images(settings)
-    depends: dict[str, Any] = {"teacher": teacher, "recover": asdict(recover)}
+    depends: dict[str, Any] = {"teacher": teacher, "recover": said(recover)}
     depends["classes"] = digest_of(real.classes)
     if recover.init != "noise":
         depends["real"] = real.digest
     if not recover.needs_statistics:
         return Stage(IMAGES, depends)
-    squeeze = {"teacher": teacher, "squeeze": asdict(settings.squeeze), "images": real.digest}
+    squeeze = {"teacher": teacher, "squeeze": said(settings.squeeze), "images": real.digest}
     return Stage(IMAGES, depends, {STATISTICS: Stage(STATISTICS, squeeze)})

@@ -55,6 +55,13 @@ def test_saying_a_default_changes_nothing(tables) -> None:
     assert keys(stages(tables)) == keys(stages(tables, said))
 
 
+def test_settings_that_later_versions_add_change_no_digest(tables) -> None:
+    (run,) = (stage for stage in stages(tables).all if stage.kind == "runs")
+    assert run.depends == {
+        "recipe": {"model": scene.SMALL, "epochs": 2, "learning_rate": 0.01}, "seed": 0,
+    }  # fmt: skip
+
+
 def test_codecs_share_the_labels_that_they_encode(tables) -> None:
     dense, top = stages(tables), stages(tables, {"codec": "topk:k=2"})
     assert top.labels.inputs["labels"].key == dense.labels.key
