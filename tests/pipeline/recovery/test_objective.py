@@ -96,6 +96,19 @@ def test_loss_and_gradient_are_those_of_the_equations() -> None:
     torch.testing.assert_close(images.grad, other.grad, rtol=1e-4, atol=1e-7)
 
 
+def test_mixed_precision_changes_little() -> None:
+    _, exact, targets = objective(SETTINGS)
+    _, mixed, _ = objective(replace(SETTINGS, autocast="bfloat16"))
+    (images, classes), (others, _) = batch(), batch()
+    expected = exact.backward(images, classes, targets, [WHOLE])
+    terms = mixed.backward(others, classes, targets, [WHOLE])
+    assert terms.norm.dtype == others.grad.dtype == torch.float32
+    torch.testing.assert_close(terms.norm, expected.norm, rtol=0.03, atol=0)
+    assert not torch.equal(terms.norm, expected.norm)
+    flat = others.grad.flatten(), images.grad.flatten()
+    assert float(F.cosine_similarity(*flat, dim=0)) > 0.95
+
+
 def test_groups_have_the_gradients_that_they_have_alone() -> None:
     _, subject, targets = objective(SETTINGS)
     images, classes = batch(6)
