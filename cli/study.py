@@ -108,6 +108,7 @@ def study(
       torchrun --nproc-per-node 2 -m labelcodec study mine.toml out
     """
     from labelcodec.analysis.plot import check_target
+    from labelcodec.pipeline.distributed import world_size
     from labelcodec.pipeline.study.planning import plan_study
     from labelcodec.pipeline.study.results import summarised
     from labelcodec.pipeline.study.running import run_study
@@ -140,6 +141,9 @@ def study(
         facts = {"file": str(report.file), "cells": len(report.cells)}
         plain = [summary.to_json() for summary in summaries]
         console.as_json({**facts, "failed": dict(report.failed), "summary": plain})
+    elif len(report.results) < len(report.cells) and world_size() > 1:
+        done, total = len(report.results), len(report.cells)
+        console.note(f"{done} of {total} cells are complete; the last process prints the table")
     elif summaries:
         summary_table(report, summaries)
     if plot is not None and summaries:

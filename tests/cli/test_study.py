@@ -74,6 +74,16 @@ def test_shares_and_merging(capsys, room) -> None:
     assert both.startswith("two: 4 cells of 4")
 
 
+def test_the_last_process_of_torchrun_prints_the_table(capsys, room, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        found = call(capsys, "study", "two.toml", "out", *ARGS)
+        assert found.status == 0, found.err
+        assert found.out.startswith("two: 4 cells of 4") == (rank == "0")
+        assert ("2 of 4 cells are complete" in found.err) == (rank == "1")
+
+
 def test_set_changes_a_setting_or_goes_through_several(capsys, room) -> None:
     more = ("--set", "seed=3", "--set", 'codec=["dense","topk:k=1"]', "--set", "train.epochs=1")
     planned = call(capsys, "study", "two.toml", "out", *ARGS, *more, "--dry-run", "--json").json()

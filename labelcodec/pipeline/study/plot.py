@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#1f4e79", "#c55a11", "#548235", "#7030a0", "#7f6000", "#7f7f7f")
 _MARKERS = "osD^vPX*<>hp"
-_OF_STORAGE = ("codec", "relabel.keep")  # settings that the axis of bytes shows
+CODEC, KEEP = "codec", "relabel.keep"  # settings that the axis of bytes shows
+ROW = "row"
 
 
 def plot_summaries(study: Study, summaries: Sequence[Summary], target: Path) -> None:
@@ -43,7 +44,7 @@ def plot_summaries(study: Study, summaries: Sequence[Summary], target: Path) -> 
     axes = figure.subplots()
     if by_storage:
         _against_storage(axes, summaries)
-        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     else:
         _by_row(axes, summaries)
     axes.set_title(study.about or study.name, loc="left", fontsize=11)
@@ -58,7 +59,8 @@ def _against_storage(axes: Axes, summaries: Sequence[Summary]) -> None:
 
     families = list(dict.fromkeys(summary.codec.partition(":")[0] for summary in summaries))
     colours = dict(zip(families, cycle(_COLOURS)))
-    groups = list(dict.fromkeys(map(_group, summaries)))
+    group_of = _groups(summaries)
+    groups = list(dict.fromkeys(group_of))
     markers = dict(zip(groups, cycle(_MARKERS)))
     name = "Pareto set"
     for common in dict.fromkeys(summary.comparable for summary in summaries):
@@ -69,13 +71,13 @@ def _against_storage(axes: Axes, summaries: Sequence[Summary]) -> None:
         )
         axes.plot(*zip(*optimal, strict=True), color="#bfbfbf", linewidth=2, label=name)
         name = "_"  # in the legend once
-    for summary in summaries:
+    for summary, group in zip(summaries, group_of, strict=True):
         axes.errorbar(
             [_value(summary, "labels_bytes")],
             [_accuracy(summary)],
             [_error(summary)],
             color=colours[summary.codec.partition(":")[0]],
-            marker=markers[_group(summary)],
+            marker=markers[group],
             fillstyle="full" if summary.pareto else "none",
             markersize=7,
             capsize=2,
@@ -102,10 +104,26 @@ def _by_row(axes: Axes, summaries: Sequence[Summary]) -> None:
     axes.set_xlabel("top-1 accuracy, %")
 
 
-def _group(summary: Summary) -> str:
-    """What a summary is, apart from what its place on the axis of bytes says."""
-    others = [str(summary.settings[key]) for key in summary.settings if key not in _OF_STORAGE]
-    return ", ".join([*([summary.row] if summary.row else []), *others])
+def _groups(summaries: Sequence[Summary]) -> list[str]:
+    """What each summary is, apart from what its place on the axis of bytes says.
+
+    The kept share and the row are left out where there are not enough markers to tell them.
+    """
+    for left_out in ((CODEC,), (CODEC, KEEP), (CODEC, KEEP, ROW)):
+        groups = [_group(summary, left_out) for summary in summaries]
+        if len(set(groups)) <= len(_MARKERS):
+            break
+    return groups
+
+
+def _group(summary: Summary, left_out: Sequence[str]) -> str:
+    parts = [summary.row] if summary.row is not None and ROW not in left_out else []
+    parts += [
+        f"{key.rpartition('.')[2]} {value}"
+        for key, value in summary.settings.items()
+        if key not in left_out
+    ]
+    return ", ".join(parts)
 
 
 def _accuracy(summary: Summary) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from labelcodec.errors import MismatchError
-from labelcodec.files.atomic import atomic_file
 from labelcodec.pipeline.study.cells import Cell
-from labelcodec.pipeline.study.stage_folder import read_json
+from labelcodec.pipeline.study.stage_folder import read_json, write_json, write_text
 from labelcodec.pipeline.study.stages import CellStages
 from labelcodec.pipeline.study.study_file import Study
 
@@ -114,11 +112,7 @@ def merged(out: Path, other: Path, cells: Sequence[CellStages]) -> None:
     for stages in cells:
         source, target = cell_file(other, stages), cell_file(out, stages)
         if source.is_file() and not target.exists():
-            _result_of(source)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial = target.with_name(f"{target.name}.merging")
-            shutil.copyfile(source, partial)
-            partial.replace(target)
+            write_json(target, _result_of(source))
 
 
 def results_of(study: Study, out: Path, cells: Sequence[tuple[Cell, CellStages]]) -> list[Result]:
@@ -152,10 +146,8 @@ def _result_of(path: Path) -> dict[str, Any]:
 def write_results(study: Study, out: Path, results: Sequence[Result]) -> Path:
     """Write one line of JSON per result to the study's file in `out`, and return its path."""
     path = out / f"{study.name}.jsonl"
-    out.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as file:
-        for result in results:
-            file.write(json.dumps(result.to_json(), allow_nan=False).encode() + b"\n")
+    lines = [json.dumps(result.to_json(), allow_nan=False) + "\n" for result in results]
+    write_text(path, "".join(lines))
     return path
 
 

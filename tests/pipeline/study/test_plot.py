@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,28 @@ def test_accuracy_against_storage_with_the_pareto_set(monkeypatch, tmp_path) -> 
     line = next(line for line in axes.lines if line.get_label() == "Pareto set")
     assert line.get_xydata().tolist() == [[1e4, 50.0], [1e6, 60.0]]
     labels = [text for text in axes.get_legend_handles_labels()[1] if not text.startswith("_")]
-    assert labels == ["Pareto set", "dense", "topk", "a, convnet", "b, convnet"]
+    assert labels == ["Pareto set", "dense", "topk", "a, model convnet", "b, model convnet"]
     marks = [container.lines[0] for container in axes.containers]
     assert [mark.get_fillstyle() for mark in marks] == ["full", "none", "full"]
     assert marks[1].get_color() == marks[2].get_color() != marks[0].get_color()
     assert marks[0].get_marker() == marks[1].get_marker() != marks[2].get_marker()
+
+
+def test_kept_shares_have_markers_if_there_are_enough() -> None:
+    def group(count: int) -> list[str]:
+        some = [summary("r", "dense", 1.0, 0.5) for _ in range(count)]
+        keeps = [{"relabel.keep": i / 20, "codec": "dense"} for i in range(count)]
+        return plot._groups(
+            [replace(each, settings=own) for each, own in zip(some, keeps, strict=True)]
+        )
+
+    assert group(2) == ["r, keep 0.0", "r, keep 0.05"]
+    assert set(group(20)) == {"r"}
+    many = [
+        replace(summary(f"r{i}", "dense", 1.0, 0.5), settings={"train.model": f"m{i % 2}"})
+        for i in range(20)
+    ]
+    assert set(plot._groups(many)) == {"model m0", "model m1"}
 
 
 def test_rows_where_storage_does_not_vary(monkeypatch, tmp_path) -> None:
