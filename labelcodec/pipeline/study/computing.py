@@ -36,6 +36,7 @@ from labelcodec.reader import open as open_containers
 from labelcodec.transcode.recode_container import recode
 
 STATISTICS_FILE, IMAGES_FOLDER, LABELS_FILE = "statistics.safetensors", "images", "labels.slc"
+PIXELS_FILE = "pixels"
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,10 @@ def _labels(work: Work) -> dict[str, Any]:
 
 
 def _run(work: Work) -> dict[str, Any]:
+    recovered = work.inputs.get(IMAGES)  # few enough to be kept decoded for all students
     report = train(
         work.inputs[LABELS] / LABELS_FILE, work.images, work.settings.train, work.folder,
+        cache=None if recovered is None else recovered / PIXELS_FILE,
         seed=work.stage.depends["seed"], workers=work.workers, resume=True, **work.common,
     )  # fmt: skip
     return {"epochs": report.epochs, "agreement": asdict(report.agreement)}
