@@ -37,7 +37,7 @@ def annotate(
       labelcodec annotate labels.slc --image-size 224 --mean 0.485 0.456 0.406 \\
         --std 0.229 0.224 0.225 --interpolation bilinear
       labelcodec annotate labels.slc --teacher-name resnet18 --license CC-BY-4.0
-      labelcodec annotate 'labels-*-of-4.slc' --note "seed 0"
+      labelcodec annotate "shard-*.slc" --note "seed 0"
     """
     from labelcodec.analysis.json_safe import json_safe
     from labelcodec.annotation import annotate as run
