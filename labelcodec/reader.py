@@ -126,8 +126,15 @@ class Reader:
 
     def side(self, i: int) -> tuple[int, int]:
         """(shard, number) of the side information, the tables, that batch i was encoded with."""
-        shard, position = int(self.index.shard[i]), int(self.index.position[i])
-        return shard, self.shards.readers[shard].batch(position)[0]
+        return self.stored(i)[0]
+
+    def stored(self, i: int) -> tuple[tuple[int, int], memoryview]:
+        """Batch i as it is stored: (shard, number) of its side information, and its bytes."""
+        return self._with_record(i, lambda shard, side, data: ((shard, side), data))
+
+    def tables(self, shard: int, number: int) -> bytes:
+        """Side information by its number, as it is stored."""
+        return self.shards.readers[shard].side(number)
 
     def usage(self, i: int) -> tuple[LabelBatch, dict[str, Usage]]:
         """Batch i, and the accounting of its entropy-coded streams by component."""

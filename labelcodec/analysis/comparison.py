@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from labelcodec.analysis.fidelity import Accumulator, Fidelity
+from labelcodec.analysis.same_bytes import SameBytes
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
@@ -74,7 +75,8 @@ def compare_sets(
         return Comparison(len(a), False, f"{len(a)} batches against {len(b)}", None)
     distances = Accumulator()
     difference = None
-    for i, batch in enumerate(ordered_map(partial(_compared, a, b), range(len(a)), threads)):
+    compared = partial(_compared, a, b, SameBytes(a, b))
+    for i, batch in enumerate(ordered_map(compared, range(len(a)), threads)):
         difference = difference or batch.difference
         if batch.distances is None:
             return Comparison(len(a), False, difference, None)
@@ -93,12 +95,13 @@ class _Compared:
     distances: Accumulator | None
 
 
-def _compared(a: LabelSet, b: LabelSet, i: int) -> _Compared:
-    left, right = a[i], b[i]
+def _compared(a: LabelSet, b: LabelSet, same_bytes: SameBytes, i: int) -> _Compared:
+    left = a[i]
+    right = left if same_bytes.of(i) else b[i]
     where = f"batch {left.number}: "
     if mismatch := _sample_mismatch(left, right):
         return _Compared(where + mismatch, None)
-    part = _first_difference(left, right)
+    part = None if right is left else _first_difference(left, right)
     distances = Accumulator()
     distances.add(left.labels, right.labels)
     return _Compared(part and where + part, distances)
