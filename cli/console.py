@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from labelcodec.errors import LabelcodecWarning
+from labelcodec.wording import noun_for
 
 from .progress_lines import ProgressLines
 from .tables import table_lines
@@ -295,8 +296,7 @@ def count(number: int) -> str:
 
 def counted(number: int, noun: str) -> str:
     """Format a count with its noun: '1 batch', '12 345 batches'."""
-    plural = noun + ("es" if noun.endswith(("tch", "s")) else "s")
-    return f"{count(number)} {noun if number == 1 else plural}"
+    return f"{count(number)} {noun_for(number, noun)}"
 
 
 def decimal(number: float | None, digits: int = 1) -> str:

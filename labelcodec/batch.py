@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import DataError
+from labelcodec.wording import counted
 
 Space = Literal["logits", "probabilities"]
 Tail = Literal["zero", "uniform", "floor"]
@@ -92,7 +93,7 @@ class Labels:
             kind = "dense" if self.k is None else f"top-{self.k}"
         tail = "" if self.tail is None else f", tail {self.tail}"
         return (
-            f"<Labels: {len(self)} x {self.classes} classes, {kind} {self.space}, "
+            f"<Labels: {len(self)} x {counted(self.classes, 'class')}, {kind} {self.space}, "
             f"{self.precision}{tail}>"
         )
 
@@ -135,7 +136,8 @@ class Labels:
             return value
         if len(value) * self.classes > MAX_DENSE:
             raise DataError(
-                f"{len(value)} labels of {self.classes} classes are too many to expand at once"
+                f"{counted(len(value), 'label')} of {counted(self.classes, 'class')} are too many "
+                "to expand at once"
             )
         full = np.empty((len(value), self.classes), np.float32)
         full[:] = self._tail_fill(value)
@@ -181,6 +183,6 @@ class LabelBatch:
 
     def __repr__(self) -> str:
         return (
-            f"<LabelBatch {self.number} of epoch {self.epoch}: {len(self)} samples, "
+            f"<LabelBatch {self.number} of epoch {self.epoch}: {counted(len(self), 'sample')}, "
             f"{self.augmentation!r}, {self.labels!r}>"
         )

@@ -16,6 +16,7 @@ from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.reader import Reader
+from labelcodec.wording import counted
 
 OTHER_PICTURES = 10.0  # grey levels by which the cells of one picture never differ when saved again
 
@@ -67,17 +68,16 @@ def bind_folder(
             return BoundFolder(listing, False, _surplus(header, listing))
         folder = matched(names, listing, str(reader.paths[0]))
         rest = len(listing) - len(folder)
-        notes = (f"{listing.root}: {rest} of its {len(listing)} images have no labels",)
-        return BoundFolder(folder, True, notes if rest else ())
+        return BoundFolder(folder, True, _unlabelled(listing, rest) if rest else ())
     own_names = names if fingerprint(names) == header.fingerprint else ()
     unlabelled: tuple[str, ...] = ()
     if header.images is not None and header.images != len(listing):
         if not own_names or len(own_names) > len(listing):
             raise MismatchError(
-                f"{where}: it has {len(listing)} images, the labels {header.images}"
+                f"{where}: it has {counted(len(listing), 'image')}, the labels {header.images}"
             )
         rest = len(listing) - len(own_names)
-        unlabelled = (f"{listing.root}: {rest} of its {len(listing)} images have no labels",)
+        unlabelled = _unlabelled(listing, rest)
         listing = matched(own_names, listing, str(reader.paths[0]))
     for folder, spelled in spellings(listing):
         if fingerprint(spelled) == header.fingerprint:
@@ -104,7 +104,9 @@ def check_images(index: NDArray[np.int64], listing: ImageListing) -> None:
         MismatchError: a position is outside the listing.
     """
     if (last := int(index.max())) >= len(listing):
-        raise MismatchError(f"image {last}, but {listing.root} has {len(listing)} images")
+        raise MismatchError(
+            f"image {last}, but {listing.root} has {counted(len(listing), 'image')}"
+        )
 
 
 def measured_of(reader: Reader, class_of_image: NDArray[np.int64]) -> Measured:
@@ -127,7 +129,14 @@ def _check_counts(
     names = header.class_names or class_names
     folder_classes(listing.classes, names, header.classes, where)
     if header.images is not None and header.images > len(listing):
-        raise MismatchError(f"{where}: it has {len(listing)} images, the labels {header.images}")
+        raise MismatchError(
+            f"{where}: it has {counted(len(listing), 'image')}, the labels {header.images}"
+        )
+
+
+def _unlabelled(listing: ImageListing, rest: int) -> tuple[str]:
+    verb = "has" if rest == 1 else "have"
+    return (f"{listing.root}: {rest} of its {counted(len(listing), 'image')} {verb} no labels",)
 
 
 def _surplus(header: Header, listing: ImageListing) -> tuple[str, ...]:
@@ -135,7 +144,8 @@ def _surplus(header: Header, listing: ImageListing) -> tuple[str, ...]:
     if header.images in (None, len(listing)):
         return ()
     return (
-        f"{listing.root}: has {len(listing)} images, the labels refer to {header.images} and do "
+        f"{listing.root}: has {counted(len(listing), 'image')}, the labels refer to "
+        f"{header.images} and do "
         "not say which: one image too many gives every image behind it the label of another",
     )
 
@@ -173,6 +183,6 @@ def _other_names(names: Sequence[str], listing: ImageListing) -> str:
     if not names:
         return "as many files, but other file names; the labels keep no names to tell which"
     if len(names) != len(listing):
-        return f"it has {len(listing)} images, the labels {len(names)}"
+        return f"it has {counted(len(listing), 'image')}, the labels {len(names)}"
     first = next(i for i, name in enumerate(names) if name != listing.paths[i])
     return f"it has {listing.paths[first]} where the labels have {names[first]}"

@@ -14,6 +14,7 @@ from labelcodec.binding.agreement import Agreement, agreement_of
 from labelcodec.binding.pixels import PixelSample, sample_of
 from labelcodec.errors import ConfigError, CorruptError, FormatError
 from labelcodec.version import __version__
+from labelcodec.wording import counted
 
 T = TypeVar("T")
 CREATOR = "labelcodec"
@@ -158,7 +159,9 @@ class Header:
             **{key: _optional(data, key, kind, where) for key, kind in _DIRECT_KEYS.items()},
         )
         if not 0 < header.classes <= MAX_CLASSES:
-            raise FormatError(f"{where}: {header.classes} classes, allowed are 1..{MAX_CLASSES}")
+            raise FormatError(
+                f"{where}: {counted(header.classes, 'class')}, allowed are 1..{MAX_CLASSES}"
+            )
         if header.k is not None and not 0 < header.k <= header.classes:
             raise FormatError(f"{where}: k={header.k}, allowed are 1..{header.classes}")
         _check_recipe(header, where)
@@ -201,7 +204,8 @@ def check_recipe_images(header: Header, labels: int, where: str) -> None:
     most = FREE_IMAGES + IMAGES_PER_LABEL * labels
     if recipe is not None and recipe.images > most:
         raise CorruptError(
-            f"{where}: a recipe of {recipe.images} images for {labels} labels, allowed are {most}; "
+            f"{where}: a recipe of {counted(recipe.images, 'image')} for "
+            f"{counted(labels, 'label')}, allowed are {most}; "
             "open all shards of the label set together"
         )
 

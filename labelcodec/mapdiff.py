@@ -45,7 +45,11 @@ def difference(
     first, last = (
         reprlib.repr(flat[keys[0]]) if keys[0] in flat else "none" for flat in (started, now)
     )
-    also = f", and {', '.join(map(repr, keys[1:]))} differ" if keys[1:] else ""
+    also = (
+        f", and {', '.join(map(repr, keys[1:]))} {'differs' if len(keys) == 2 else 'differ'}"
+        if keys[1:]
+        else ""
+    )
     return f"{keys[0]!r} is {first} there and {last} now{also}"
 
 

@@ -12,6 +12,7 @@ from labelcodec.extras import needing_extra
 from labelcodec.files.regular import check_regular
 from labelcodec.images import ImageListing
 from labelcodec.progress import Progress
+from labelcodec.wording import counted
 
 SHOWN = 8  # names that a note lists
 # How a complete file of a format begins and ends. Files that do not end so, or of other formats,
@@ -79,7 +80,10 @@ def readable(
         raise MismatchError(f"{named}{more}; mend them, or pass `skip_bad=True` to leave them out")
     names = ", ".join(listing.paths[i] for i in [*problems][:SHOWN])
     more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-    note = f"{listing.root}: left out {len(problems)} images that cannot be read: {names}{more}"
+    note = (
+        f"{listing.root}: left out {counted(len(problems), 'image')} that cannot be read: "
+        f"{names}{more}"
+    )
     return without(listing, set(problems)), (note,)
 
 

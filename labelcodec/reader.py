@@ -22,6 +22,7 @@ from labelcodec.errors import LabelcodecError, UnsupportedError
 from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
 from labelcodec.image_names import unpack_names
 from labelcodec.loading import LOADING
+from labelcodec.wording import counted
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
@@ -192,7 +193,8 @@ class Reader:
         total = sum(shard.size for shard in self.shards.readers)
         rate = f", {total / labels:.1f} bytes per label" if labels else ""
         return (
-            f"<Reader {files}: {len(self)} batches, {labels} labels of {self.header.classes} "
+            f"<Reader {files}: {counted(len(self), 'batch')}, {counted(labels, 'label')} of "
+            f"{self.header.classes} "
             f"classes, {registry.spec_in(self.header.codec, self.header.config)}{rate}>"
         )
 

@@ -8,6 +8,7 @@ from labelcodec.augmentation.parts import PARTS, Augmentation
 from labelcodec.batch import MAX_CLASSES, MAX_SAMPLES, LabelBatch, Labels
 from labelcodec.checks import FLOATS, INTEGERS, Checker
 from labelcodec.errors import DataError
+from labelcodec.wording import counted
 
 
 def validate(batch: LabelBatch) -> None:
@@ -24,7 +25,7 @@ def validate(batch: LabelBatch) -> None:
     check.array("image indices", batch.image_index, INTEGERS)
     size = len(batch)
     if not 0 < size <= MAX_SAMPLES:
-        check.fail(f"has {size} samples, allowed are 1..{MAX_SAMPLES}")
+        check.fail(f"has {counted(size, 'sample')}, allowed are 1..{MAX_SAMPLES}")
     if batch.number < 0 or batch.epoch < 0:
         check.fail("has a negative number or epoch")
     if batch.image_index.ndim != 1 or (batch.image_index < 0).any():
@@ -41,7 +42,7 @@ def validate(batch: LabelBatch) -> None:
 def _validate_labels(labels: Labels, size: int, check: Checker) -> None:
     check.whole("the number of classes", labels.classes)
     if not 0 < labels.classes <= MAX_CLASSES:
-        check.fail(f"{labels.classes} classes, allowed are 1..{MAX_CLASSES}")
+        check.fail(f"{counted(labels.classes, 'class')}, allowed are 1..{MAX_CLASSES}")
     check.array("label values", labels.value, FLOATS)
     if labels.index is None:
         width = labels.classes if labels.compact is None else 0

@@ -17,6 +17,7 @@ from labelcodec.progress import Progress
 from labelcodec.reader import Reader
 from labelcodec.threads import thread_count
 from labelcodec.validation import validate
+from labelcodec.wording import counted
 from labelcodec.workers import ordered_map
 
 
@@ -139,7 +140,7 @@ def _check(reader: Reader, i: int, path: Path) -> int:
     if images is not None and int(batch.image_index.max()) >= images:
         raise CorruptError(
             f"{path}: batch {batch.number}: image index {int(batch.image_index.max())}, "
-            f"the header says {images} images"
+            f"the header says {counted(images, 'image')}"
         )
     return nonfinite_labels(batch.labels)
 

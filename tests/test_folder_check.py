@@ -105,7 +105,7 @@ def test_a_dump_with_files_missing_meets_its_own_images(tmp_path) -> None:
     found = bind_folder(reader, list_images(folder))
     assert list(found.listing.paths) == [path for path in paths if not path.endswith("004.png")]
     assert found.bound
-    assert found.notes == (f"{folder}: 1 of its 12 images have no labels",)
+    assert found.notes == (f"{folder}: 1 of its 12 images has no labels",)
     (folder / "class1/006.png").unlink()
     with pytest.raises(MismatchError, match=r"it has no image for class1/006\.tar"):
         bind_folder(reader, list_images(folder))
@@ -191,7 +191,7 @@ def test_images_besides_those_with_labels_are_told_by_name(tmp_path) -> None:
     listing = list_images(tmp_path / "images")
     folder = bind_folder(reader, listing)
     assert folder.bound and folder.listing.paths == names
-    assert "1 of its 13 images have no labels" in folder.notes[0]
+    assert "1 of its 13 images has no labels" in folder.notes[0]
     with pytest.raises(MismatchError, match="it has 13 images, the labels 12"):
         bind_folder(unnamed, listing)
     (tmp_path / "images/class1/006.png").rename(tmp_path / "images/class0/other.png")

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"errors", "version", "mapdiff", "progress"},
+    {"errors", "version", "mapdiff", "progress", "wording"},
     {"extras", "loading", "threads"},
     {"lazy", "workers"},
     {"plugins", "files", "entropy"},

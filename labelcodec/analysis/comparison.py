@@ -11,6 +11,7 @@ from labelcodec.analysis.same_bytes import SameBytes
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
+from labelcodec.wording import counted
 from labelcodec.workers import ordered_map
 
 
@@ -72,7 +73,7 @@ def compare_sets(
         LabelcodecError: a batch cannot be read.
     """
     if len(a) != len(b):
-        return Comparison(len(a), False, f"{len(a)} batches against {len(b)}", None)
+        return Comparison(len(a), False, f"{counted(len(a), 'batch')} against {len(b)}", None)
     distances = Accumulator()
     difference = None
     compared = partial(_compared, a, b, SameBytes(a, b))
@@ -112,9 +113,9 @@ def _sample_mismatch(a: LabelBatch, b: LabelBatch) -> str | None:
     if a.number != b.number or a.epoch != b.epoch:
         return f"number {a.number} of epoch {a.epoch} against number {b.number} of epoch {b.epoch}"
     if len(a) != len(b):
-        return f"{len(a)} samples against {len(b)}"
+        return f"{counted(len(a), 'sample')} against {len(b)}"
     if a.labels.classes != b.labels.classes:
-        return f"{a.labels.classes} classes against {b.labels.classes}"
+        return f"{counted(a.labels.classes, 'class')} against {b.labels.classes}"
     return None if same_bits(a.image_index, b.image_index) else "image indices differ"
 
 

@@ -11,6 +11,7 @@ from labelcodec.analysis.json_safe import json_safe
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import LabelcodecError
+from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     from labelcodec.header import Header
@@ -68,7 +69,7 @@ def _header(header: Header) -> dict[str, Any]:
     if header.pixels is not None:
         shown["pixels"] = header.pixels.digest
     if header.recipe is not None and isinstance(header.recipe.sizes, bytes):
-        shown["recipe"]["sizes"] = f"of {header.recipe.images} images"
+        shown["recipe"]["sizes"] = f"of {counted(header.recipe.images, 'image')}"
     return shown
 
 

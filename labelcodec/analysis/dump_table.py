@@ -11,6 +11,7 @@ import numpy as np
 
 from labelcodec.analysis.dump_files import DumpFiles, dump_files
 from labelcodec.formats.torch_file import torch_file
+from labelcodec.wording import counted
 
 # Bytes in the paper; include the overhead of its torch version, about 1200 bytes per tensor.
 _PAPER = {
@@ -131,7 +132,7 @@ def _shape(values: Sequence[Any]) -> str:
     shapes = {tuple(value.shape) for value in values}
     first = tuple(values[0].shape)
     if len(shapes) > 1 or (first and len(values) > 1):
-        return f"{len(values)} arrays"
+        return f"{counted(len(values), 'array')}"
     return " x ".join(map(str, first or (len(values),)))
 
 

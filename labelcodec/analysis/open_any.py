@@ -26,6 +26,7 @@ from labelcodec.header import epochs_range_of
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _ContainerOrder:
         """(B,) int64 image indices of batch i."""
         if i >= len(self.reader):
             where = self.reader.paths[0]
-            raise MismatchError(f"{where} has {len(self.reader)} batches, the dump more")
+            raise MismatchError(f"{where} has {counted(len(self.reader), 'batch')}, the dump more")
         return self.reader[i].image_index
 
 

@@ -18,9 +18,10 @@ class SameBytes:
     def __init__(self, a: object, b: object) -> None:
         self._readers: tuple[Reader, Reader] | None = None
         self._equal_tables: dict[tuple[tuple[int, int], tuple[int, int]], bool] = {}
-        if isinstance(a, Reader) and isinstance(b, Reader):
-            if not differing(a.header.to_map(), b.header.to_map(), OWN | REMARKS):
-                self._readers = (a, b)
+        if not isinstance(a, Reader) or not isinstance(b, Reader):
+            return
+        if not differing(a.header.to_map(), b.header.to_map(), OWN | REMARKS):
+            self._readers = (a, b)
 
     def of(self, i: int) -> bool:
         """Whether both sets store the batch at position i, and its tables, as the same bytes.

@@ -15,6 +15,7 @@ from labelcodec.augmentation.philox import Purpose, Source
 from labelcodec.checks import BOOL, Checker
 from labelcodec.errors import CorruptError
 from labelcodec.streams import Stream
+from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +59,9 @@ def decode_flip(data: memoryview, samples: int) -> Flips:
         CorruptError: the wrong number of bytes.
     """
     if len(data) != (samples + 7) // 8:
-        raise CorruptError(f"{len(data)} bytes of flips for {samples} samples")
+        raise CorruptError(
+            f"{counted(len(data), 'byte')} of flips for {counted(samples, 'sample')}"
+        )
     bits = np.unpackbits(np.frombuffer(data, np.uint8), count=samples, bitorder="little")
     return bits.view(np.bool_)
 

@@ -23,6 +23,7 @@ from labelcodec.entropy import coding, packing
 from labelcodec.entropy.backend import coders
 from labelcodec.errors import ConfigError, CorruptError
 from labelcodec.streams import Stream
+from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,10 @@ class Mix:
 
     def __repr__(self) -> str:
         box = "" if self.box is None else f", box {self.box}"
-        return f"<Mix: {self.kind} of {len(self.partner)} samples, ratio {self.ratio:.4g}{box}>"
+        return (
+            f"<Mix: {self.kind} of {counted(len(self.partner), 'sample')}, ratio "
+            f"{self.ratio:.4g}{box}>"
+        )
 
 
 @dataclass(frozen=True)

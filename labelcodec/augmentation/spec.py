@@ -17,6 +17,7 @@ from labelcodec.augmentation.limits import check_sides, check_whole
 from labelcodec.augmentation.mix import MixParameters
 from labelcodec.augmentation.randaugment import RandAugmentParameters
 from labelcodec.errors import ConfigError, DataError, FormatError, UnsupportedError
+from labelcodec.wording import counted
 
 GENERATOR = "philox4x32-10"
 MAX_IMAGES = 1 << 24
@@ -58,7 +59,7 @@ class SeedParameters:
             return
         sides = np.frombuffer(self.sizes[: 8 * self.images], "<u4")
         if len(self.sizes) != 8 * self.images or not 0 < sides.min() <= sides.max() <= MAX_SIDE:
-            raise ConfigError(f"recipe: sizes are not those of {self.images} images")
+            raise ConfigError(f"recipe: sizes are not those of {counted(self.images, 'image')}")
 
 
 # Dataclasses collect the fields of their bases from the last to the first.
@@ -175,7 +176,9 @@ def _unpack_sizes(data: bytes, images: Any) -> bytes:
     try:
         size = zstandard.frame_content_size(data)
         if not isinstance(images, int) or not 0 < images <= MAX_IMAGES or size != 8 * images:
-            raise ConfigError(f"recipe: {size} bytes of sizes for {images} images")
+            raise ConfigError(
+                f"recipe: {counted(size, 'byte')} of sizes for {counted(images, 'image')}"
+            )
         return zstandard.ZstdDecompressor().decompress(data, max_output_size=size)
     except zstandard.ZstdError as error:
         raise ConfigError(f"recipe: broken sizes: {error}") from None

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.mix import Mix
 from labelcodec.batch import LabelBatch, Labels
+from labelcodec.wording import counted
 
 SAMPLE_LABELS = 4096  # labels that are compared where all would be too many
 SAMPLE_BATCHES = 256
@@ -43,7 +44,7 @@ class Agreement:
         return Agreement(self.labels + other.labels, self.agreeing + other.agreeing)
 
     def __str__(self) -> str:
-        return f"{100 * self.share:.1f} % of {self.labels} labels"
+        return f"{100 * self.share:.1f} % of {counted(self.labels, 'label')}"
 
     def to_map(self) -> dict[str, int]:
         """The header's map."""

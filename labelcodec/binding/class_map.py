@@ -16,6 +16,7 @@ from labelcodec.batch import MAX_CLASSES
 from labelcodec.binding.names import same_name
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.files.regular import read_regular
+from labelcodec.wording import counted
 
 _WNID = re.compile(r"n\d{8}\b")
 EXPECTED = (
@@ -51,7 +52,8 @@ class ClassMap:
         """
         if self.classes > classes:
             raise MismatchError(
-                f"the class map has a class {self.classes - 1}, the teacher {classes} classes"
+                f"the class map has a class {self.classes - 1}, the teacher "
+                f"{counted(classes, 'class')}"
             )
         names = [""] * classes
         for name, index in self.index_of.items():
@@ -174,7 +176,7 @@ def folder_classes(
     """
     if names is None:
         if len(folders) > classes:
-            raise MismatchError(f"{where}: has {len(folders)} classes, {whose} {classes}")
+            raise MismatchError(f"{where}: has {counted(len(folders), 'class')}, {whose} {classes}")
         return np.arange(len(folders), dtype=np.int64)
     index_of = {same_name(name): i for i, name in enumerate(names) if name}
     unknown = next((name for name in folders if same_name(name) not in index_of), None)

@@ -19,6 +19,7 @@ from labelcodec.codecs.seeded import check_seeded, redraw
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import CorruptError, DataError, LabelcodecError
 from labelcodec.header import Header
+from labelcodec.wording import counted
 
 MAX_VALUES = 1 << 23  # label values of a batch
 
@@ -123,7 +124,9 @@ class BatchCoder:
         header = self.header
         width = header.classes if header.k is None else header.k
         if not 0 < samples <= MAX_SAMPLES or samples * width > MAX_VALUES:
-            raise CorruptError(f"{samples} samples of {width} values are too large a batch")
+            raise CorruptError(
+                f"{counted(samples, 'sample')} of {counted(width, 'value')} are too large a batch"
+            )
         streams = split(data)
         if header.recipe is None:
             index, augmentation = stored.decode(

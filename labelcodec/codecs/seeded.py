@@ -13,6 +13,7 @@ from labelcodec.augmentation.seeded import draw
 from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import CorruptError, DataError
+from labelcodec.wording import counted
 
 
 def check_seeded(recipe: AugmentationSpec, batch: LabelBatch) -> None:
@@ -59,7 +60,8 @@ def redraw(
         raise CorruptError(str(error)) from None
     if (epoch, samples) != (expected, recipe.samples(place)):
         raise CorruptError(
-            f"{samples} samples in epoch {epoch}, the recipe has {recipe.samples(place)} "
+            f"{counted(samples, 'sample')} in epoch {epoch}, the recipe has "
+            f"{recipe.samples(place)} "
             f"in epoch {expected}"
         )
     return draw(recipe, number)

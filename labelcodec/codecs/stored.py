@@ -14,6 +14,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs.components import IMAGE_INDEX, Stream
 from labelcodec.entropy import packing
 from labelcodec.errors import CorruptError
+from labelcodec.wording import counted
 
 Tables = Mapping[str, PartTables]  # by the part's name; parts without tables are left out
 
@@ -77,7 +78,8 @@ def _draw_image_index(
     drawn = order.image_index(number, epoch)
     if drawn is None or len(drawn) != samples:
         raise CorruptError(
-            f"no image indices, and the recipe has no batch {number} of {samples} samples in epoch "
+            f"no image indices, and the recipe has no batch {number} of "
+            f"{counted(samples, 'sample')} in epoch "
             f"{epoch}"
         )
     return drawn

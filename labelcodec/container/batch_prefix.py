@@ -11,6 +11,7 @@ from __future__ import annotations
 from labelcodec.container import layout
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
+from labelcodec.wording import counted
 
 LONGEST = layout.SIDE.size + 3 * varint.MAX_BYTES
 
@@ -76,7 +77,7 @@ def problem(samples: int, number: int, epoch: int) -> str | None:
         epoch: its epoch, 0..2^63 - 1.
     """
     if not 1 <= samples <= layout.MAX_SAMPLES:
-        return f"{samples} samples, allowed are 1..{layout.MAX_SAMPLES}"
+        return f"{counted(samples, 'sample')}, allowed are 1..{layout.MAX_SAMPLES}"
     if not 0 <= number <= layout.MAX_NUMBER:
         return f"number {number}, allowed are 0..{layout.MAX_NUMBER}"
     if not 0 <= epoch <= layout.MAX_NUMBER:

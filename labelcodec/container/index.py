@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.container import layout
 from labelcodec.container.index_map import read_map
 from labelcodec.errors import FormatError, UnsupportedError
+from labelcodec.wording import counted
 
 _LEVEL = 9
 _CELL = np.dtype("<i8")
@@ -127,7 +128,9 @@ def decode(payload: memoryview, start: int, path: Path) -> Index:
 
 def _unpack_columns(packed: bytes, count: int, start: int) -> NDArray[np.int64]:
     if count > start // layout.MIN_BATCH:
-        raise ValueError(f"{count} batches do not fit into the {start} bytes before the index")
+        raise ValueError(
+            f"the {start} bytes before the index cannot hold {counted(count, 'batch')}"
+        )
     size = len(COLUMNS) * _CELL.itemsize * count
     declared = zstandard.frame_content_size(packed)
     if declared != size:

@@ -22,6 +22,7 @@ from labelcodec.files.atomic import publish, refuse_existing
 from labelcodec.files.locks import unlock
 from labelcodec.files.os_errors import naming
 from labelcodec.files.regular import target_of
+from labelcodec.wording import counted
 
 Payload = bytes | bytearray | memoryview
 
@@ -227,7 +228,7 @@ class RecordWriter:
     def _note_kept(self, error: BaseException) -> None:
         if self.numbers and self.partial.exists():
             error.add_note(
-                f"{self.partial} keeps the {len(self.numbers)} batches that were written; run "
+                f"{self.partial} keeps the {counted(len(self.numbers), 'batch')} written so far; run "
                 "again with `resume=True` to go on from there"
             )
 

@@ -23,6 +23,7 @@ from labelcodec.formats.label_space import PROBABILITIES_NOTE, check_space, labe
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.images import ImageListing, image_sizes
+from labelcodec.wording import counted
 
 # Entries of `DumpInfo.types` that are not the kind of a part.
 _NOT_PARTS = ("layout", "order_file", "label_type", "space", "first_epoch")
@@ -108,14 +109,22 @@ class BatchFiles:
         parts = parse_batch_list(saved, file)
         check_types(parts.types, self.info.types, file)
         if parts.value.shape[1] != self.width:
-            fail(file, f"labels have {parts.value.shape[1]} values, the first batch {self.width}")
+            fail(
+                file,
+                f"labels have {counted(parts.value.shape[1], 'value')}, the first batch "
+                f"{self.width}",
+            )
         if parts.index is not None:
             check_classes(parts.index, self.info.classes, file)
         else:
             check_space(parts.value, self.info.space, self.label_type, file)
         indices = self.image_index(i)
         if len(indices) != len(parts.fractions):
-            fail(file, f"holds {len(parts.fractions)} samples, the image order has {len(indices)}")
+            fail(
+                file,
+                f"holds {counted(len(parts.fractions), 'sample')}, the image order has "
+                f"{len(indices)}",
+            )
         sizes = image_sizes(self.listing, indices) if self.listing else None
         if (
             sizes is not None
@@ -213,7 +222,9 @@ def assemble(
     width = first.value.shape[1]
     if first.index is None:
         if classes not in (None, width):
-            raise DumpError(f"{file_list.root}: labels have {width} classes, not {classes}")
+            raise DumpError(
+                f"{file_list.root}: labels have {counted(width, 'class')}, not {classes}"
+            )
         count, guessed = width, False
     else:
         folders = len(listing.classes) if listing else None

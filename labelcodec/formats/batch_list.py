@@ -21,6 +21,7 @@ from labelcodec.batch import MAX_SAMPLES, LabelBatch, Precision
 from labelcodec.errors import DumpError
 from labelcodec.formats.batch_tail import WHOLE, parse_tail
 from labelcodec.formats.typespec import dtype_of, restore, to_numpy, typespec_of
+from labelcodec.wording import counted
 
 FLOATS = ("tensor.float16", "tensor.float32", "numpy.float16", "numpy.float32")
 BOOLS = ("tensor.bool", "numpy.bool")
@@ -75,11 +76,11 @@ def parse_batch_list(saved: Any, file: Path) -> BatchList:
     operations = saved[2] if len(saved) > 2 and isinstance(saved[2], (list, tuple)) else None
     rest = saved[3:] if operations is not None else saved[2:]
     if not 4 <= len(rest) <= 7:
-        fail(file, f"holds a list of {len(saved)} parts, expected 6 to 10")
+        fail(file, f"holds a list of {counted(len(saved), 'part')}, expected 6 to 10")
     fractions = array(saved[0], "coords", FLOATS, (None, 4), types, file)
     size = len(fractions)
     if not 0 < size <= MAX_SAMPLES:
-        fail(file, f"holds {size} samples")
+        fail(file, f"holds {counted(size, 'sample')}")
     flip = cutout = None
     if getattr(saved[1], "ndim", 1) == 2:
         cutout = array(saved[1], "cutout", FLOATS[1::2], (size, 7), types, file)
@@ -146,8 +147,8 @@ def _mix(
         # Values wrap modulo 256, so each one below size - 256 stands for two possible partners.
         fail(
             file,
-            f"has {size} samples but mix partners in uint8, which wrapped at 256: the partners "
-            "are lost. Write the dump again with batches of at most 256.",
+            f"has {counted(size, 'sample')} but mix partners in uint8, which wrapped at 256: the "
+            "partners are lost. Write the dump again with batches of at most 256.",
         )
     if partner.min() < 0 or partner.max() >= size:
         fail(file, f"mix index must lie in 0..{size - 1}")
@@ -289,7 +290,7 @@ def build_batch_list(batch: LabelBatch, layout: str, types: Mapping[str, Any]) -
     if restoring:
         kinds.update({part: kind for part, kind in types.items() if kind is not None})
     elif kinds["mix_index"] == "tensor.uint8" and batch.augmentation.mix and len(batch) > 256:
-        _refuse(batch, layout, f"mix partners of {len(batch)} samples: uint8 holds 256")
+        _refuse(batch, layout, f"mix partners of {counted(len(batch), 'sample')}: uint8 holds 256")
     parts = [_coords(batch, layout, kinds), _flip_or_cutout(batch, layout, kinds)]
     if batch.augmentation.randaugment is not None:
         parts.append(_randaugment_parts(batch, batch.augmentation.randaugment, layout, kinds))

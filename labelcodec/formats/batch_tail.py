@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError
 from labelcodec.formats.typespec import INTEGERS, dtype_of, to_numpy, typespec_of
+from labelcodec.wording import counted
 
 WHOLE = tuple(f"{family}.{dtype}" for family in ("tensor", "numpy") for dtype in INTEGERS)
 VALUES = (
@@ -72,7 +73,7 @@ def parse_tail(parts: Sequence[Any], size: int, types: dict[str, Any], file: Pat
         if shuffle.any():
             _fail(file, "shuffles patches (EDC's option shuffle-patch), which cannot be stored")
     if rest:
-        _fail(file, f"holds {len(rest)} parts more than those of any known layout")
+        _fail(file, f"holds {counted(len(rest), 'part')} more than those of any known layout")
     return BatchTail(value, index, image_index)
 
 
@@ -92,8 +93,8 @@ def _values(values: Any, size: int, types: dict[str, Any], file: Path) -> NDArra
     if len(shape) == 3 and shape[1] == size:
         _fail(
             file,
-            f"values has shape {shape}: the labels of {shape[0]} teachers. A label set holds one "
-            f"label per sample; save one teacher's, or their mean, of shape {shape[1:]}.",
+            f"values has shape {shape}: the labels of {counted(shape[0], 'teacher')}. A label set "
+            f"holds one label per sample; save one teacher's, or their mean, of shape {shape[1:]}.",
         )
     if len(shape) != 2 or shape[0] != size or shape[1] == 0:
         _fail(file, f"values has shape {shape}, expected ({size}, any)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labelcodec.batch import MAX_CLASSES
 from labelcodec.errors import ConfigError, DumpError
+from labelcodec.wording import counted
 
 # ImageNet-1K, ImageNet-21K-P (LPQLD's ImageNet-21K), the whole of ImageNet-21K.
 USUAL = (1000, 10450, 21841)
@@ -31,7 +32,7 @@ def class_count(given: int | None, folders: int | None, largest: int) -> tuple[i
         classes = next((usual for usual in USUAL if largest < usual), 0)
     if largest >= classes:
         raise DumpError(
-            f"labels of class {largest} do not fit {classes or USUAL[-1]} classes; "
+            f"labels of class {largest} do not fit {counted(classes or USUAL[-1], 'class')}; "
             "pass the number of classes"
         )
     return classes, given is None and folders is None

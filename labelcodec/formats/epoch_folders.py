@@ -29,6 +29,7 @@ from labelcodec.formats.image_order import LOADER_SEED, KnownOrder, SeedOrder
 from labelcodec.formats.interface import OpenOptions
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save, save_json
+from labelcodec.wording import counted
 
 EPOCH_SIDE = "sampler_indices_epoch.json"
 ORDER_SIDE = "image_order.json"
@@ -173,8 +174,8 @@ def _check_writable(lists: list[list[list[int]]], layout: str) -> None:
         stops_early = layout == "lpld" and epoch == len(sizes) - 1
         if len(of_epoch) != len(sizes[0]) and not (stops_early and len(of_epoch) < len(sizes[0])):
             raise DumpError(
-                f"layout {layout} needs {len(sizes[0])} batches in every epoch, epoch {epoch} has "
-                f"{len(of_epoch)}. Use layout lpqld for pruned labels."
+                f"layout {layout} needs {counted(len(sizes[0]), 'batch')} in every epoch, epoch "
+                f"{epoch} has {len(of_epoch)}. Use layout lpqld for pruned labels."
             )
 
 

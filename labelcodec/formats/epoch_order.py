@@ -31,6 +31,7 @@ from labelcodec.formats.image_order import (
 )
 from labelcodec.formats.interface import OpenOptions
 from labelcodec.formats.order_check import Agreement, LabelSample, check_order
+from labelcodec.wording import counted
 
 _HELP = "Pass `image_order=FILE`, or the `loader_seed` that the labels were made with."
 
@@ -241,7 +242,8 @@ def _listed(dump: EpochFiles, file: Path, whole: bool) -> ListedOrder:
         if expected > count:
             raise DumpError(
                 f"{dump.where(epoch, count)} is missing: {file.name} has {len(lists[key])} "
-                f"images in {epoch.name}, which are {expected} batches of {dump.batch_size}. Copy "
+                f"images in {epoch.name}, which are {counted(expected, 'batch')} of "
+                f"{dump.batch_size}. Copy "
                 f"it there if it exists. {whole_epochs(epochs)}"
             )
         if expected < count:
@@ -341,8 +343,9 @@ def _images(dump: EpochFiles, options: OpenOptions) -> int:
     dropped = dump.last_size == dump.batch_size and 0 <= images - dump.labels < dump.batch_size
     if images != dump.labels and not dropped:
         raise DumpError(
-            f"{dump.root}: an epoch has labels for {dump.labels} images, the image folder has "
-            f"{images}. Pass the folder the labels were made from, or `image_order=FILE` if the "
+            f"{dump.root}: an epoch has labels for {counted(dump.labels, 'image')}, the image "
+            f"folder has {images}. Pass the folder the labels were made from, or "
+            "`image_order=FILE` if the "
             "dump leaves images out."
         )
     return images

@@ -34,6 +34,7 @@ from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save
 from labelcodec.formats.typespec import dtype_of, restore
 from labelcodec.images import ImageListing, image_sizes
+from labelcodec.wording import counted
 
 _COORDS = ("numpy.float16", "numpy.float32", "tensor.float16", "tensor.float32")
 _INSPECTED = 64
@@ -158,7 +159,8 @@ def open_fkd(root: Path, options: OpenOptions) -> FkdFiles:
     if dtype_of(types["label"]) == "float16" and classes >= 2049:
         raise DumpError(
             f"{root}: classes are stored in float16, which is exact below 2049 only, and there "
-            f"are {classes} classes: the labels are damaged. Pass `classes` if that is wrong."
+            f"are {counted(classes, 'class')}: the labels are damaged. Pass `classes` if that is "
+            "wrong."
         )
     listing = options.listing
     if listing is None:
@@ -267,7 +269,7 @@ def _parse_parts(
     coords = array(saved[0], "coords", _COORDS, (None, 4), types, file)
     size = len(coords)
     if not 0 < size <= MAX_SAMPLES:
-        fail(file, f"holds {size} samples")
+        fail(file, f"holds {counted(size, 'sample')}")
     flip = array(saved[1], "flip", ("numpy.bool", "tensor.bool"), (size,), types, file)
     shape = (size, *[None] * (getattr(saved[2], "ndim", 1) - 1))
     label = array(saved[2], "label", LABEL_KINDS, shape, types, file)

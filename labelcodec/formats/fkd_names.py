@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from labelcodec.binding.names import same_name
 from labelcodec.errors import DumpError
 from labelcodec.images import ImageListing
+from labelcodec.wording import counted
 
 SUFFIX = ".tar"
 
@@ -56,9 +57,10 @@ def match_images(root: Path, files: Sequence[str], listing: ImageListing) -> NDA
     if len(files) < len(listing):
         missing = next(path for at, path in enumerate(listing.paths) if at not in taken)
         raise DumpError(
-            f"{root}: no label file for {missing}; the image folder has {len(listing)} images, "
-            f"the dump {len(files)} files. Leave out `images` to encode a part: its labels find "
-            "their images by name"
+            f"{root}: no label file for {missing}; the image folder has "
+            f"{counted(len(listing), 'image')}, "
+            f"the dump {counted(len(files), 'file')}. Leave out `images` to encode a part: its "
+            "labels find their images by name"
         )
     return image
 

@@ -21,6 +21,7 @@ from labelcodec.errors import DumpError, FormatError
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.torch_file import Tensor
 from labelcodec.formats.torch_file.zip_archive import read_directory
+from labelcodec.wording import counted
 
 WRITER_HINT = "labelcodec.Writer stores labels of your own, see docs/layouts.md"
 _BLOCK = 512  # bytes of a tar header; POSIX.1-2017, pax: ustar Interchange Format
@@ -228,7 +229,8 @@ def name_content(content: Any) -> str | None:
             )
         if len(shape) == 2 and shape[1] > 1:
             return (
-                f"one array of {shape[0]} labels of {shape[1]} classes, as DD-Ranking's labels.pt "
+                f"one array of {counted(shape[0], 'label')} of {counted(shape[1], 'class')}, as "
+                "DD-Ranking's labels.pt "
                 f"and soft_labels.npy, without augmentations; {WRITER_HINT}"
             )
         return None

@@ -31,6 +31,7 @@ from labelcodec.formats.interface import OpenOptions
 from labelcodec.formats.label_space import unused_label_type
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save
+from labelcodec.wording import counted
 
 DICT_SIDE = "sampler_indices_dict.pt"
 _SIDES = (DICT_SIDE, ORDER_SIDE)
@@ -126,7 +127,7 @@ class EpochFileList(BatchFileList):
         if len(batches) != self.sizes[name]:
             fail(
                 self.root / name,
-                f"holds {len(batches)} batches, the first epoch {self.sizes[name]}",
+                f"holds {counted(len(batches), 'batch')}, the first epoch {self.sizes[name]}",
             )
         return batches[self.within[i]]
 

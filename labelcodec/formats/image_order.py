@@ -17,6 +17,7 @@ from labelcodec.formats.order_json import read_order_json
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.torch_file import Tensor
 from labelcodec.formats.typespec import to_numpy
+from labelcodec.wording import counted
 
 LOADER_SEED = 42
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")  # what int64 holds
@@ -178,7 +179,8 @@ def listed(
         batch = int(np.searchsorted(order.start, outside, side="right")) - 1
         raise DumpError(
             f"{file}: batch {batch} of the dump has image index {order.flat[outside]}, but the "
-            f"image folder has {images} images. Pass the folder the labels were made from."
+            f"image folder has {counted(images, 'image')}. Pass the folder the labels were made "
+            "from."
         )
     instead = "" if own in (None, file) else f", not from {own.name} in the dump"
     sentence = f"read from {file.name}{instead}; {checked}"

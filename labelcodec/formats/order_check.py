@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError
+from labelcodec.wording import counted
 
 Verdict = Literal["holds", "contradicted", "unclear"]
 
@@ -166,7 +167,7 @@ def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample
         for batch, batch_images, size in zip(batches, claimed, labels.sizes, strict=True):
             if len(batch_images) != size:
                 raise DumpError(
-                    f"{sample.name(batch)} holds {size} samples, the image order has "
+                    f"{sample.name(batch)} holds {counted(size, 'sample')}, the image order has "
                     f"{len(batch_images)}"
                 )
         images, rows = np.unique(np.concatenate(claimed), return_index=True)

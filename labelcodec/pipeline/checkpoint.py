@@ -13,6 +13,7 @@ import torch
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
 from labelcodec.mapdiff import difference
+from labelcodec.wording import counted
 
 
 def save(path: Path, state: Mapping[str, Any]) -> None:
@@ -39,7 +40,7 @@ def processes(path: Path) -> int:
     """
     count = _read(path)["run"].get("processes")
     if not isinstance(count, int) or count < 1:
-        raise MismatchError(f"{path}: not a checkpoint (of {count} processes)")
+        raise MismatchError(f"{path}: not a checkpoint (of {counted(count, 'process')})")
     return count
 
 

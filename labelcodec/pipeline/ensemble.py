@@ -17,6 +17,7 @@ from labelcodec.label_space import looks_like_probabilities
 from labelcodec.pipeline.model_output import logits_of
 from labelcodec.pipeline.preprocessing import Preprocessing, own_preprocessing, resolved
 from labelcodec.pipeline.teacher import Teacher, load_teacher
+from labelcodec.wording import counted
 
 
 class MeanOfLogits(nn.Module):
@@ -100,7 +101,8 @@ def load_teachers(
     for name, values in (("weights", weights), ("shares", shares)):
         if values is not None and len(values) != len(teachers):
             raise ConfigError(
-                f"`{name}` has {len(values)} entries for {len(teachers)} teachers, expected one "
+                f"`{name}` has {counted(len(values), 'entry')} for "
+                f"{counted(len(teachers), 'teacher')}, expected one "
                 "for each"
             )
     loaded = [

@@ -21,6 +21,7 @@ from torch import nn
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.networks import CifarResNet, convnet
 from labelcodec.pipeline.weights import load_weights
+from labelcodec.wording import counted
 
 OWN: dict[str, Callable[[int], nn.Module]] = {
     "convnet": convnet,
@@ -58,7 +59,7 @@ def build(
         return _from_file(Path(name))
     model = _by_name(name, classes)
     if weights is not None:
-        load_weights(model, weights, f"{name} of {classes} classes", weights_key)
+        load_weights(model, weights, f"{name} of {counted(classes, 'class')}", weights_key)
     return model
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labelcodec.errors import ConfigError
+from labelcodec.wording import counted
 
 Loss = Literal["kl", "mse", "cosine", "hard"]
 TOLERANCE = 1e-6  # of the sum of the shares
@@ -68,6 +69,6 @@ def first_epochs(phases: Sequence[Phase], epochs: int) -> list[int]:
         if start >= stop:
             raise ConfigError(
                 f"recipe: phase {number} of {len(phases)}, {phases[number - 1].share:g} of "
-                f"{epochs} epochs, has no epoch; train for more epochs"
+                f"{counted(epochs, 'epoch')}, has no epoch; train for more epochs"
             )
     return starts

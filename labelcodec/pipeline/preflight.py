@@ -16,6 +16,7 @@ from labelcodec.pipeline.run_folder import Run, digest
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
+from labelcodec.wording import counted
 
 
 def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -> None:
@@ -43,7 +44,8 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
     by_class = [loss for loss in recipe.losses if loss in ("cosine", "hard")]
     if by_class and classes != dataset.classes and dataset.class_names is None:
         raise MismatchError(
-            f"{dataset.listing.root}: has {classes} classes, the labels {dataset.classes}; "
+            f"{dataset.listing.root}: has {counted(classes, 'class')}, the labels "
+            f"{dataset.classes}; "
             f"loss={by_class[0]!r} needs the class of every image: pass `class_map`"
         )
 
@@ -112,7 +114,8 @@ def batch_order(
         if samples.max() >= 2 * images:
             raise MismatchError(
                 f"{dataset.reader.paths[0]}: order='epoch' needs batches that are numbered by "
-                f"epoch, and one epoch holds {samples.max():.0f} samples of {images} images; use "
+                f"epoch, and one epoch holds {samples.max():.0f} samples of "
+                f"{counted(images, 'image')}; use "
                 "order='pool' or 'recorded'"
             )
         return BatchOrder(len(dataset), order=recipe.order, epochs=index.epoch, seed=seed, **share)

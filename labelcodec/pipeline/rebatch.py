@@ -8,6 +8,7 @@ from itertools import islice
 
 from labelcodec.errors import MismatchError
 from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ def step_size(batch_size: int | None, started: int, processes: int) -> StepSize:
     if total % processes:
         what = "recorded batches" if batch_size is None else "samples"
         raise MismatchError(
-            f"the run was started on {started} processes, with {total} {what} per step, which "
-            f"{processes} processes cannot share out evenly; go on with {started}"
+            f"the run was started on {counted(started, 'process')}, with {total} {what} per step, "
+            f"which {counted(processes, 'process')} cannot share out evenly; go on with {started}"
         )
     share = total // processes
     return StepSize(None, share) if batch_size is None else StepSize(share)

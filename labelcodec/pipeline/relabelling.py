@@ -42,6 +42,7 @@ from labelcodec.pipeline.teacher import Teacher
 from labelcodec.progress import Progress, named
 from labelcodec.readable_images import readable
 from labelcodec.reader import Reader
+from labelcodec.wording import counted
 from labelcodec.writer import Writer
 
 
@@ -314,8 +315,8 @@ def relabel_listing(
     with earlier, FittingCache(files, this_process.rank, header, resume=resume) as cache:
         if earlier.paths and is_first:
             note(
-                f"{earlier.paths[0]}: is left of a run on another number of processes, whose "
-                f"{len(earlier)} batches are taken over"
+                f"{earlier.paths[0]}: is left of a run on another number of processes; taken over "
+                f"from it: {counted(len(earlier), 'batch')}"
             )
         thread_count = threads.thread_count()
         if this_process.first and cache.started_threads not in (None, thread_count):

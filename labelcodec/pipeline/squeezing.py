@@ -40,6 +40,7 @@ from labelcodec.progress import Progress, named
 from labelcodec.readable_images import readable
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
+from labelcodec.wording import counted
 
 SAVE_EVERY = 60.0  # seconds between the files that an interrupted run goes on from
 
@@ -354,12 +355,13 @@ def _few(run: _Run) -> list[str]:
     if (images == 0).any():
         notes.append(
             f"{run.listing.root}: has no images of {int((images == 0).sum())} of the teacher's "
-            f"{len(images)} classes; their statistics are 0, and no images of them are recovered"
+            f"{counted(len(images), 'class')}; their statistics are 0, and no images of them are "
+            "recovered"
         )
     if run.epochs == 1 and (images == 1).any():
         notes.append(
-            f"{run.listing.root}: has one image of {int((images == 1).sum())} classes: their "
-            "variance is that of the positions in one image, 0 in layers without positions"
+            f"{run.listing.root}: has one image of {counted(int((images == 1).sum()), 'class')}: "
+            "their variance is that of the positions in one image, 0 in layers without positions"
         )
     return notes
 

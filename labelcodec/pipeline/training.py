@@ -39,6 +39,7 @@ from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
 from labelcodec.replay.loading import iterate_loader, start_worker
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,9 @@ def train(
             is_finished = first >= settings.epochs  # nothing left to compute
             if this_process.first and started != this_process.world and not is_finished:
                 note(
-                    f"{out / CHECKPOINT}: was trained on {started} processes and goes on on "
-                    f"{this_process.world}, with as many samples per step; the student will not "
-                    "be the same to the bit"
+                    f"{out / CHECKPOINT}: was trained on {counted(started, 'process')} and goes "
+                    f"on on {this_process.world}, with as many samples per step; the student will "
+                    "not be the same to the bit"
                 )
             is_noted = this_process.first and this_process.device.type == "cpu" and not is_finished
             if is_noted and past_threads and past_threads[-1:] != run.threads:

@@ -7,6 +7,7 @@ from itertools import accumulate
 
 from labelcodec.progress import Progress
 from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.wording import counted
 
 
 class ProgressReporter:
@@ -37,7 +38,7 @@ class ProgressReporter:
         """Progress function for the validation after an epoch."""
 
         def report(done: int, total: int, /, doing: str | None = None) -> None:
-            suffix = f", validation: {done} of {total} images"
+            suffix = f", validation: {done} of {counted(total, 'image')}"
             self._report(self._before[epoch + 1], epoch, suffix)
 
         return report

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.mapdiff import difference
+from labelcodec.wording import counted
 
 T = TypeVar("T")
 _OF_ORDER = (
@@ -66,7 +67,9 @@ class BatchOrder(Sampler[int]):
         self.rank, self.world = rank, world
         orders = ("pool", "recorded", "epoch")
         if batches < 1 or not 0 <= rank < world or order not in orders:
-            raise ConfigError(f"no {order!r} order of {batches} batches for rank {rank} of {world}")
+            raise ConfigError(
+                f"no {order!r} order of {counted(batches, 'batch')} for rank {rank} of {world}"
+            )
         if seed < 0:
             raise ConfigError(f"seed {seed} of an order, allowed are 0 and more")
         self.per_epoch = batches if per_epoch is None else per_epoch
@@ -74,13 +77,15 @@ class BatchOrder(Sampler[int]):
         if order == "epoch":
             if per_epoch is not None or epochs is None or len(epochs) != batches:
                 raise ConfigError(
-                    f"order 'epoch' needs the stored epochs of the {batches} batches as `epochs`, "
-                    "and no `per_epoch`"
+                    f"order 'epoch' needs the stored epochs of the {counted(batches, 'batch')} as "
+                    "`epochs`, and no `per_epoch`"
                 )
             self._stored = _positions_by_epoch(np.asarray(epochs))
             self.per_epoch = min(map(len, self._stored))
         if self.per_epoch < world:
-            raise ConfigError(f"{self.per_epoch} batches per epoch for {world} processes")
+            raise ConfigError(
+                f"{counted(self.per_epoch, 'batch')} per epoch for {counted(world, 'process')}"
+            )
         self.epoch = self._first = 0
         self._done: int | None = 0
 
@@ -131,7 +136,9 @@ class BatchOrder(Sampler[int]):
         for done, batch in enumerate(loader, 1):
             position = getattr(batch, "position", None)
             if done > len(due):
-                raise ConfigError(f"the loader yields more than the {len(due)} batches {_OF_ORDER}")
+                raise ConfigError(
+                    f"the loader yields more than the {counted(len(due), 'batch')} {_OF_ORDER}"
+                )
             if position is not None and position != due[done - 1]:
                 raise ConfigError(
                     f"the loader yields recorded batch {position} where batch {due[done - 1]} is "
@@ -140,7 +147,9 @@ class BatchOrder(Sampler[int]):
             self._done = first + done * self.world
             yield batch
         if done < len(due):
-            raise ConfigError(f"the loader yields {done} of the {len(due)} batches {_OF_ORDER}")
+            raise ConfigError(
+                f"the loader yields {done} of the {counted(len(due), 'batch')} {_OF_ORDER}"
+            )
         self._done = first + len(due) * self.world
 
     def _epoch_positions(self) -> NDArray[np.int64]:
@@ -200,7 +209,9 @@ class BatchOrder(Sampler[int]):
         epoch, done = state.get("epoch"), state.get("batches_done", -1)
         count = self._count(epoch) if isinstance(epoch, int) else self.per_epoch
         if not isinstance(epoch, int) or not isinstance(done, int) or not 0 <= done <= count:
-            raise MismatchError(f"an order of {count} batches per epoch cannot resume after {done}")
+            raise MismatchError(
+                f"an order of {counted(count, 'batch')} per epoch cannot resume after {done}"
+            )
         self.epoch, self._first, self._done = epoch, done, done
 
     def _identity(self) -> dict[str, Any]:

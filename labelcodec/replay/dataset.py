@@ -28,6 +28,7 @@ from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.loading import end_with_lost_items, load_batch
 from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
+from labelcodec.wording import counted
 
 T = TypeVar("T")
 
@@ -332,7 +333,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     def __repr__(self) -> str:
         return (
-            f"<ReplayDataset {self.reader!r}, {len(self.listing)} images of "
+            f"<ReplayDataset {self.reader!r}, {counted(len(self.listing), 'image')} of "
             f"{self.size[0]} x {self.size[1]} from {self.listing.root}>"
         )
 

@@ -17,6 +17,7 @@ from labelcodec.header import Header
 from labelcodec.image_names import pack_names
 from labelcodec.mapdiff import difference
 from labelcodec.transcode.encoded_batches import Batches, encoded
+from labelcodec.wording import counted
 from labelcodec.writer import MAY_DIFFER, with_codec
 
 SAMPLED = 16  # batches that are encoded again
@@ -57,7 +58,9 @@ def check_finished(
         if what := difference(records.header, expected.to_map(), _MAY_DIFFER):
             raise _other(target, what)
         if len(records.index) != len(source):
-            raise _other(target, f"it has {len(records.index)} batches, the source {len(source)}")
+            raise _other(
+                target, f"it has {counted(len(records.index), 'batch')}, the source {len(source)}"
+            )
         if records.names() != (None if names is None else pack_names(names)):
             raise _other(target, "the image names differ")
         if not records.index.of(SIDE_INFORMATION):

@@ -184,4 +184,4 @@ def test_several_teachers(capsys, tmp_path, monkeypatch) -> None:
     assert labelcodec.open("l.slc").header.teacher["shares"] == [0.25, 0.75]
     found = call(capsys, *args, *one, "--share", 1, "--force")
     assert found.status == 2
-    assert "--share has 1 entries for 2 teachers, expected one for each" in found.err
+    assert "--share has 1 entry for 2 teachers, expected one for each" in found.err

@@ -50,7 +50,7 @@ def test_tables(capsys, room) -> None:
     assert [line.split()[:3] for line in lines[2:4]] == [["images", "22", "6"], ["real", "5", "2"]]
     assert lines[4].startswith("MMD² 0.")
     assert lines[5].startswith("features: 72 values per image, the input of the layer 4 of ")
-    assert "real: 1 of its 3 classes have a single image" in found.err
+    assert "real: left out of the similarity, with a single image: 1 of its 3 classes" in found.err
     alone = call(capsys, *ALONE).out.splitlines()
     assert alone[2] == lines[2] and not any("MMD" in line for line in alone)
 

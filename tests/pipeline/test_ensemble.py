@@ -46,10 +46,10 @@ def test_one_teacher_is_itself() -> None:
 @pytest.mark.parametrize(
     ("weights", "shares", "message"),
     [
-        (None, (1,), "`shares` has 1 entries for 2 teachers"),
+        (None, (1,), "`shares` has 1 entry for 2 teachers"),
         (None, (1, 0), r"`shares` are \[1\.0, 0\.0\], expected numbers above 0"),
         (None, (1, float("nan")), "expected numbers above 0"),
-        (["a"], None, "`weights` has 1 entries for 2 teachers"),
+        (["a"], None, "`weights` has 1 entry for 2 teachers"),
     ],
 )
 def test_what_does_not_fit_the_number_of_teachers(weights, shares, message) -> None:

@@ -235,7 +235,7 @@ def test_one_process_goes_on_with_labels_that_two_began(
     with pytest.raises(MismatchError, match="of other labels on another number of processes"):
         scene.relabel(*given, **options | {"epochs": 9}, resume=True)
     scene.relabel(*given, **options, resume=True, note=notes.append)
-    taken = re.search(r"another number of processes, whose (\d+) batches are taken over", notes[0])
+    taken = re.search(r"another number of processes; taken over from it: (\d+) batch", notes[0])
     assert taken is not None and int(taken[1]) > 3
     assert len(labelled) == 6 * options["epochs"] - int(taken[1])
     assert target.read_bytes() == expected.read_bytes()

@@ -291,10 +291,10 @@ def test_images_that_cannot_be_read_are_told_first_or_left_out(world, tmp_path) 
     assert not list(tmp_path.glob("a.slc*"))
     notes: list[str] = []
     relabel(images, out, scene.SMALL, skip_bad=True, note=notes.append, **options)
-    assert f"left out 1 images that cannot be read: {list_images(images).paths[3]}" in notes[0]
+    assert f"left out 1 image that cannot be read: {list_images(images).paths[3]}" in notes[0]
     with labelcodec.open(out) as reader:
         assert reader.header.images == scene.IMAGES - 1
-    with pytest.warns(UserWarning, match="1 of its 22 images have no labels"):
+    with pytest.warns(UserWarning, match="1 of its 22 images has no labels"):
         dataset = ReplayDataset(out, images)  # whether the bad image is still there
     assert len(dataset.listing) == scene.IMAGES - 1 and len(dataset[0])
     bad.write_bytes(good)

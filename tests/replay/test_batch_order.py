@@ -204,7 +204,7 @@ def test_another_orders_state_is_refused(change, what: str) -> None:
         ({"batches": 1, "order": "epoch", "epochs": [0], "per_epoch": 1}, "and no `per_epoch`"),
         (
             {"batches": 3, "order": "epoch", "epochs": [0, 0, 1], "world": 2},
-            "1 batches per epoch for 2 processes",
+            "1 batch per epoch for 2 processes",
         ),
     ],
 )

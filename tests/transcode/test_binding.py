@@ -108,7 +108,7 @@ def test_a_partial_fkd_dump_trains_on_its_own_images(tmp_path) -> None:
         bound = bind_folder(reader, listing)
         for name, path in zip(reader.names, bound.listing.paths, strict=True):
             assert name.partition(".")[0] == path.partition(".")[0]
-    assert "1 of its 6 images have no labels" in bound.notes[0]
+    assert "1 of its 6 images has no labels" in bound.notes[0]
 
 
 def test_a_resumed_encode_is_uninterrupted(tmp_path, dump, images, monkeypatch) -> None:

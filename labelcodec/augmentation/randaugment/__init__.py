@@ -17,6 +17,7 @@ from labelcodec.checks import FLOATS, INTEGERS, Checker
 from labelcodec.entropy import packing
 from labelcodec.errors import CorruptError, DataError, UnsupportedError
 from labelcodec.streams import Stream
+from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +61,10 @@ class RandAugment:
     magnitude_dtypes: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<RandAugment: {self.op.shape[1]} operations for {len(self.op)} samples>"
+        return (
+            f"<RandAugment: {counted(self.op.shape[1], 'operation')} for "
+            f"{counted(len(self.op), 'sample')}>"
+        )
 
 
 @dataclass(frozen=True)

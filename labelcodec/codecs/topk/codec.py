@@ -22,6 +22,7 @@ from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXT
 from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
+from labelcodec.wording import counted
 
 NO_K = "topk: full labels need k, for instance topk:k=50"
 
@@ -73,7 +74,7 @@ class TopK:
         if k is None and self.k is None:
             raise ConfigError(NO_K)
         if k is not None and self.k is not None and self.k > k:
-            raise DataError(f"k={self.k} of labels that hold {k} classes")
+            raise DataError(f"k={self.k} of labels that hold {counted(k, 'class')}")
         return self.k or k, self.tail if k is None else tail
 
     def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
@@ -106,7 +107,7 @@ class TopK:
         if self.k is None:
             raise ConfigError(NO_K)
         if self.k > labels.classes:
-            raise DataError(f"k={self.k} of {labels.classes} classes")
+            raise DataError(f"k={self.k} of {counted(labels.classes, 'class')}")
         if self.tail == "uniform" and labels.space == "logits":
             raise DataError("a 'uniform' tail needs probabilities, these are logits")
         index = largest_classes(labels.value, labels.precision, self.k)

@@ -33,6 +33,7 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET, MAX_INTEGER, SLOT_BITS
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
+from labelcodec.wording import counted
 
 kernels = partial(implementation, "labelcodec.codecs.topk")
 
@@ -150,7 +151,9 @@ class TopKCoder(Coder):
         )
         k, position = varint.decode(index_data, 1)
         if not 0 < k <= self.classes or samples * k > MAX_CELLS:
-            raise CorruptError(f"k={k} with {samples} samples of {self.classes} classes")
+            raise CorruptError(
+                f"k={k} with {counted(samples, 'sample')} of {counted(self.classes, 'class')}"
+            )
         body = index_data[position:]
         kind = "float16" if blank.precision == "float16" and self.step is None else "float32"
         if index_data[0] == PLAIN and value_data[0] == PLAIN:

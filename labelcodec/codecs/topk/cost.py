@@ -17,6 +17,7 @@ from labelcodec.codecs.topk import measured
 from labelcodec.codecs.topk.codec import TopK
 from labelcodec.codecs.topk.measured import TOPK
 from labelcodec.errors import ConfigError
+from labelcodec.wording import counted
 
 
 def tv4_of_largest(k: int, classes: int, step: float | None = None) -> float | None:
@@ -55,7 +56,7 @@ def cost(codec: TopK, setting: LabelSetting, labels: int) -> LabelCost:
     """
     k, classes = codec.k, setting.classes
     if k is None or k > classes:
-        raise ConfigError(f"topk: give k, 1..{classes} for labels of {classes} classes")
+        raise ConfigError(f"topk: give k, 1..{classes} for labels of {counted(classes, 'class')}")
     alike, far = k * CLASSES / classes, CLASSES / classes
     step = None if codec.step is None else codec.step / far
     share = _over_steps(step, lambda row: row.index / _ideal(row.k, CLASSES), alike)

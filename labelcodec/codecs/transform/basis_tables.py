@@ -31,6 +31,7 @@ from labelcodec.codecs.transform.format import (
 )
 from labelcodec.entropy import packing, varint
 from labelcodec.errors import CorruptError
+from labelcodec.wording import counted
 
 EXACT = 1 << 53  # float64 holds every integer up to this magnitude
 EXACT_SINGLE = 1 << 24  # and float32 up to this one
@@ -168,7 +169,9 @@ class BasisTables:
             numbers.append(number)
         point, rank, peak, shift = numbers
         if not MIN_POINT <= point <= MAX_POINT or not 0 < rank <= most_rank(classes):
-            raise CorruptError(f"a basis of rank {rank} for {classes} classes, point {point}")
+            raise CorruptError(
+                f"a basis of rank {rank} for {counted(classes, 'class')}, point {point}"
+            )
         if not 0 < peak <= MAX_PEAK or shift > MAX_SHIFT:
             raise CorruptError("transform tables with an impossible step")
         scale, rest = packing.unpack_ints(memoryview(data)[position:], rank)

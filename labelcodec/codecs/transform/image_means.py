@@ -15,6 +15,7 @@ from labelcodec.codecs.transform.format import EIGHTHS, MAX_ENTRIES, MAX_KEPT, M
 from labelcodec.codecs.transform.image_mixture import ImageMixture, image_mixture
 from labelcodec.entropy import packing, varint
 from labelcodec.errors import CorruptError
+from labelcodec.wording import counted
 
 PART = "means"
 
@@ -83,7 +84,7 @@ class ImageMeans:
             numbers.append(number)
         images, height, width = numbers
         if not 0 < images <= MAX_ENTRIES // rank:
-            raise CorruptError(f"means of {images} images")
+            raise CorruptError(f"means of {counted(images, 'image')}")
         if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
             raise CorruptError(f"means of images in pictures of {height} x {width} pixels")
         kept, rest = packing.unpack_ints(memoryview(data)[position:], EIGHTHS)

@@ -19,6 +19,7 @@ from labelcodec.pipeline.model_output import logits_of
 from labelcodec.progress import Progress
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +123,7 @@ def penultimate(model: nn.Module, inputs: torch.Tensor, who: str) -> tuple[str, 
     if values.ndim < 2 or len(values) != len(inputs):
         raise MismatchError(
             f"{who}: its last linear layer {name} is given {tuple(values.shape)} for "
-            f"{len(inputs)} images, expected one row of features per image"
+            f"{counted(len(inputs), 'image')}, expected one row of features per image"
         )
     return name, values.flatten(1, -2).mean(dim=1) if values.ndim > 2 else values
 

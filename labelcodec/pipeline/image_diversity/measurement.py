@@ -26,6 +26,7 @@ from labelcodec.pipeline.image_diversity.similarity import class_similarities
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.teacher import load_teacher
 from labelcodec.progress import Progress, named
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,8 @@ def _telling_classes(listings: list[ImageListing], classes: int | None) -> Itera
         if classes is None:
             largest = max(listings, key=lambda listing: len(listing.classes))
             error.add_note(
-                f"{largest.root} has {len(largest.classes)} classes; pass `classes` if the model "
-                "has another number"
+                f"{largest.root} has {counted(len(largest.classes), 'class')}; pass `classes` if "
+                "the model has another number"
             )
         raise
 
@@ -255,8 +256,8 @@ def _folder_notes(listings: list[ImageListing]) -> list[str]:
         single = _single_image_classes(listing)
         if single:
             notes.append(
-                f"{listing.root}: {single} of its {len(listing.classes)} classes have a single "
-                "image and are left out of the similarity"
+                f"{listing.root}: left out of the similarity, with a single image: "
+                f"{single} of its {counted(len(listing.classes), 'class')}"
             )
     return notes
 

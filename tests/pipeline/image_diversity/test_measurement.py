@@ -95,8 +95,7 @@ def test_classes_of_one_image(room) -> None:
     assert list(found.by_class) == ["class00"] and found.single_image_classes == 2
     assert found.standard_error is None
     assert notes == [
-        f"{room / 'mixed'}: 2 of its 3 classes have a single image and are left out of the "
-        "similarity"
+        f"{room / 'mixed'}: left out of the similarity, with a single image: 2 of its 3 classes"
     ]
     with pytest.raises(DataError, match="single: has no class of two images"):
         measure(room, "single", features="no such model")

@@ -33,6 +33,7 @@ from labelcodec.codecs.transform.fit.sample import Samples
 from labelcodec.codecs.transform.fit.table_fit import PRICES, fit_coder
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.errors import DataError
+from labelcodec.wording import counted
 
 START, STRIDE, TRIALS = 1.2, 0.6, 4
 USUAL_PRICE = -9.0  # log2
@@ -75,7 +76,8 @@ def search(samples: Samples, goal: Goal) -> TransformCoder:
             bounds = _text(goal.quality)
             raise DataError(
                 f"transform: {bounds} takes {report.bytes:.1f} bytes per label where "
-                f"{samples.total} labels share the side information, more than bytes={goal.bytes:g}"
+                f"{counted(samples.total, 'label')} share the side information, more than "
+                f"bytes={goal.bytes:g}"
             )
     else:
         assert goal.bytes is not None
@@ -157,8 +159,8 @@ def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDRep
     if fewest.bytes <= budget:
         return coder, fewest
     raise DataError(
-        f"transform: bytes={budget:g} cannot be met where {candidates.total} labels share the side "
-        f"information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
+        f"transform: bytes={budget:g} cannot be met where {counted(candidates.total, 'label')} "
+        f"share the side information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
     )
 
 

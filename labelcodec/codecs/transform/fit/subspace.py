@@ -13,6 +13,7 @@ from labelcodec.codecs.principal_axes import principal_axes
 from labelcodec.codecs.transform.basis_tables import most_rank
 from labelcodec.codecs.transform.fit.sample import CELLS
 from labelcodec.errors import DataError
+from labelcodec.wording import counted
 
 POWER = 4  # rounds of the subspace iteration
 MATRIX_CLASSES = 4096  # most classes for which the covariance is held as a matrix
@@ -78,7 +79,7 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
     if rank > min(labels, most_rank(classes)):
         raise DataError(
             f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
-            f"{labels} labels of {classes} classes"
+            f"{counted(labels, 'label')} of {counted(classes, 'class')}"
         )
     axes, variance = principal_axes(scatter.times, classes, rank, POWER)
     kept = variance > max(scatter.power * 1e-6, 1e-12)
