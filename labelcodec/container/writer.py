@@ -228,8 +228,8 @@ class RecordWriter:
     def _note_kept(self, error: BaseException) -> None:
         if self.numbers and self.partial.exists():
             error.add_note(
-                f"{self.partial} keeps the {counted(len(self.numbers), 'batch')} written so far; run "
-                "again with `resume=True` to go on from there"
+                f"{self.partial} keeps the {counted(len(self.numbers), 'batch')} written so far; "
+                "run again with `resume=True` to go on from there"
             )
 
     def _release(self) -> None:

@@ -19,8 +19,8 @@ from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
 from labelcodec.formats.epoch_listing import naming_whole_epochs
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
-from labelcodec.formats.label_space import PROBABILITIES_NOTE, check_space, label_space
 from labelcodec.formats.safe_load import load
+from labelcodec.formats.space_detection import PROBABILITIES_NOTE, check_space, label_space
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.images import ImageListing, image_sizes
 from labelcodec.wording import counted

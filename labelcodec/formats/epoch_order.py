@@ -30,7 +30,7 @@ from labelcodec.formats.image_order import (
     read_lists,
 )
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.order_check import Agreement, LabelSample, check_order
+from labelcodec.formats.order_check import LabelLikeness, LabelSample, check_order
 from labelcodec.wording import counted
 
 _HELP = "Pass `image_order=FILE`, or the `loader_seed` that the labels were made with."
@@ -296,7 +296,7 @@ def _candidates(dump: EpochFiles, seed: int, images: int) -> Iterator[SeedOrder]
             yield SeedOrder(seed, images, dump.batch_size, len(start.files), permutations, first)
 
 
-def _right_seed(dump: EpochFiles, seed: int, images: int) -> tuple[SeedOrder, Agreement] | None:
+def _right_seed(dump: EpochFiles, seed: int, images: int) -> tuple[SeedOrder, LabelLikeness] | None:
     """The order of this seed that the labels confirm, if they confirm one."""
     if len(set(dump.counts)) > 1 or len(dump.counts) == 1:
         return None

@@ -28,9 +28,9 @@ from labelcodec.formats.epoch_listing import (
 )
 from labelcodec.formats.epoch_order import EpochFiles, order_of_list
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.label_space import unused_label_type
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save
+from labelcodec.formats.space_detection import unused_label_type
 from labelcodec.wording import counted
 
 DICT_SIDE = "sampler_indices_dict.pt"

@@ -18,11 +18,11 @@ from labelcodec.formats.directory import Numbered, number_of, numbered
 from labelcodec.formats.epoch_folders import EPOCH_SIDE, ORDER_SIDE, recorded_order
 from labelcodec.formats.image_order import KnownOrder, ListedOrder, by_batch, listed, read_lists
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.label_space import unused_label_type
 from labelcodec.formats.option_check import NO_EPOCHS, NO_SEED
 from labelcodec.formats.order_check import LabelSample, check_order
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save, save_json
+from labelcodec.formats.space_detection import unused_label_type
 
 BATCH_SIDE = "sampler_indices_batch.json"
 

@@ -32,7 +32,7 @@ _HUGE = 65504.0  # in place of infinite values
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LabelLikeness:
     """How alike are labels that should belong to the same image?
 
     The similarity of two labels is the cosine between their sketches, -1..1.
@@ -53,9 +53,9 @@ class Agreement:
     variance: float = 0.0
     largest: float = 0.0
 
-    def plus(self, other: Agreement) -> Agreement:
+    def plus(self, other: LabelLikeness) -> LabelLikeness:
         """The agreement of both sets of pairs."""
-        return Agreement(
+        return LabelLikeness(
             self.pairs + other.pairs,
             self.agreeing + other.agreeing,
             self.chance + other.chance,
@@ -147,7 +147,7 @@ class _EpochLabels:
     sizes: list[int]
 
 
-def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample) -> Agreement:
+def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample) -> LabelLikeness:
     """Compare the labels of each image across epochs, of as many as it takes for a clear answer.
 
     Args:
@@ -157,7 +157,7 @@ def check_order(indices: Callable[[int], NDArray[np.int64]], sample: LabelSample
     Raises:
         DumpError: the order has more or fewer images than a batch has labels.
     """
-    agreement = Agreement()
+    agreement = LabelLikeness()
     compared: list[_ByImage] = []
     centre = None
     for epoch, batches in enumerate(sample.epochs):
@@ -191,16 +191,16 @@ class _ByImage:
     top: NDArray[np.int64]
 
 
-def _agreement(a: _ByImage, b: _ByImage) -> Agreement:
+def _agreement(a: _ByImage, b: _ByImage) -> LabelLikeness:
     """The agreement of the labels of two epochs; moments are those of a random assignment."""
     _, left, right = np.intersect1d(a.images, b.images, assume_unique=True, return_indices=True)
     pairs = len(left)
     if pairs < 2:
-        return Agreement()
+        return LabelLikeness()
     similarity = a.vectors[left] @ b.vectors[right].T
     rows = similarity.mean(axis=1, keepdims=True)
     deviation = similarity - rows - similarity.mean(axis=0) + rows.mean()
-    return Agreement(
+    return LabelLikeness(
         pairs,
         int((a.top[left] == b.top[right]).sum()),
         pairs * _chance(a.top, b.top),

@@ -20,7 +20,7 @@ from labelcodec.formats.epoch_folders import (
     write_epochs,
 )
 from labelcodec.formats.interface import OpenOptions
-from labelcodec.formats.label_space import unused_label_type
+from labelcodec.formats.space_detection import unused_label_type
 
 
 class SRe2L:

@@ -14,7 +14,7 @@ from labelcodec.errors import DumpError
 from labelcodec.formats import open_dump, write_dump
 from labelcodec.formats.image_order import SeedOrder, by_batch, read_lists
 from labelcodec.formats.lpqld import epochs_of
-from labelcodec.formats.order_check import Agreement, LabelSample, check_order
+from labelcodec.formats.order_check import LabelLikeness, LabelSample, check_order
 from tests.formats.builders import (
     BATCH_SIDE,
     EPOCH_SIDE,
@@ -209,7 +209,7 @@ def test_large_dumps_are_checked_from_a_few_batches(tmp_path, monkeypatch):
     ],
 )
 def test_criterion(pairs, excess, variance, verdict):
-    agreement = Agreement(pairs, 0, 0.0, excess, variance, largest=1.0)
+    agreement = LabelLikeness(pairs, 0, 0.0, excess, variance, largest=1.0)
     assert agreement.verdict == verdict
 
 
@@ -226,7 +226,7 @@ def test_criterion(pairs, excess, variance, verdict):
     ],
 )
 def test_labels_that_are_no_more_alike_than_chance(pairs, chance, excess, against):
-    agreement = Agreement(pairs, 0, chance, excess, variance=20.0, largest=1.0)
+    agreement = LabelLikeness(pairs, 0, chance, excess, variance=20.0, largest=1.0)
     assert agreement.speaks_against == against
 
 
