@@ -56,6 +56,35 @@ teacher_with_norms = click.option(
     help="Teacher model with BatchNorm layers: convnet, resnet20, resnet56, torchvision/NAME, "
     "timm/NAME or module:callable.",
 )
+teacher_classes = click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    help="Number of classes of the teacher; by default that of the folder.",
+)
+logits_output = click.option(
+    "--output",
+    metavar="KEY|INDEX",
+    help="Which of a teacher's several outputs are its logits; by default `logits` or the first.",
+)
+crop_scale = click.option(
+    "--scale",
+    metavar="MIN MAX",
+    type=(float, float),
+    default=(0.08, 1.0),
+    show_default=True,
+    help="Smallest and largest area of a crop, as a fraction of the image's.",
+)
+flip = click.option(
+    "--flip", type=float, default=0.5, show_default=True, help="Probability of a horizontal flip."
+)
+autocast = click.option(
+    "--autocast",
+    type=click.Choice(("float16", "bfloat16")),
+    help="Run the teacher under torch.autocast with this dtype; float32 by default.",
+)
+skip_bad = click.option(
+    "--skip-bad", is_flag=True, help="Leave images out that cannot be read, and say which."
+)
 weights = click.option("--weights", type=PATH, help="File of the teacher's weights.")
 resume = click.option("--resume", is_flag=True, help="Continue an interrupted run.")
 threads = click.option(
@@ -177,6 +206,22 @@ def image_size(default: str) -> Callable[..., Any]:
         type=click.IntRange(min=1),
         help=f"Height and width of the teacher's input; by default {default}.",
     )
+
+
+def batch_size(default: int, what: str = "Images per batch.") -> Callable[..., Any]:
+    """The --batch-size option with the given default and help text."""
+    return click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        help=what,
+    )
+
+
+def no_crop(what: str) -> Callable[..., Any]:
+    """The --no-crop option; the text says what happens instead."""
+    return click.option("--no-crop", is_flag=True, help=what)
 
 
 def seed(what: str) -> Callable[..., Any]:

@@ -19,11 +19,7 @@ AT_LEAST_1 = click.IntRange(min=1)
 @options.teacher_with_norms
 @options.weights
 @options.weights_key
-@click.option(
-    "--output",
-    metavar="KEY|INDEX",
-    help="Which of the teacher's several outputs are its logits; by default `logits` or the first.",
-)
+@options.logits_output
 @click.option(
     "--method",
     type=click.Choice(("sre2l", "cda", "classwise", "lpld")),
@@ -57,12 +53,8 @@ AT_LEAST_1 = click.IntRange(min=1)
     show_default=True,
     help="Further weight of its first layer.",
 )
-@click.option(
-    "--batch-size",
-    type=AT_LEAST_1,
-    default=100,
-    show_default=True,
-    help="Images per batch of sre2l and cda; the others take the images of a class.",
+@options.batch_size(
+    100, "Images per batch of sre2l and cda; the others take the images of a class."
 )
 @click.option(
     "--group",
@@ -78,18 +70,9 @@ AT_LEAST_1 = click.IntRange(min=1)
     help="Largest number of images per forward pass, to save memory; the result is the same up to "
     "rounding.",
 )
-@click.option(
-    "--scale",
-    metavar="MIN MAX",
-    type=(float, float),
-    default=(0.08, 1.0),
-    show_default=True,
-    help="Smallest and largest area of a crop, as a fraction of the image's.",
-)
-@click.option("--no-crop", is_flag=True, help="Take whole images instead of random crops.")
-@click.option(
-    "--flip", type=float, default=0.5, show_default=True, help="Probability of a horizontal flip."
-)
+@options.crop_scale
+@options.no_crop("Take whole images instead of random crops.")
+@options.flip
 @click.option(
     "--roll",
     type=float,
@@ -120,11 +103,7 @@ AT_LEAST_1 = click.IntRange(min=1)
     "--interpolation", type=options.interpolation, help="Interpolation of real images of --images."
 )
 @options.normalisation("; by default those of STATS, or else the teacher's own, or ImageNet's")
-@click.option(
-    "--autocast",
-    type=click.Choice(("float16", "bfloat16")),
-    help="Run the teacher under torch.autocast with this dtype; float32 by default.",
-)
+@options.autocast
 @click.option("--png", is_flag=True, help="Write PNG files, without loss, in place of JPEG.")
 @click.option(
     "--quality",

@@ -39,16 +39,8 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     help="Weight of a teacher in the mean, one for each in their order; equal by default.",
 )
 @options.weights_key
-@click.option(
-    "--classes",
-    type=click.IntRange(min=1),
-    help="Number of classes of the teacher; by default that of the folder.",
-)
-@click.option(
-    "--output",
-    metavar="KEY|INDEX",
-    help="Which of a teacher's several outputs are its logits; by default `logits` or the first.",
-)
+@options.teacher_classes
+@options.logits_output
 @options.class_map
 @click.option(
     "--epochs",
@@ -72,13 +64,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     show_default=True,
     help="Codec of the labels, see `labelcodec codecs`.",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=128,
-    show_default=True,
-    help="Images per batch.",
-)
+@options.batch_size(128)
 @click.option(
     "--image-size",
     metavar="PIXELS",
@@ -86,14 +72,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     help="Height and width of the teacher's input; by default those of its own configuration, as "
     "timm's and torchvision's models have, or else 224.",
 )
-@click.option(
-    "--scale",
-    metavar="MIN MAX",
-    type=(float, float),
-    default=(0.08, 1.0),
-    show_default=True,
-    help="Smallest and largest area of a crop, as a fraction of the image's.",
-)
+@options.crop_scale
 @click.option(
     "--ratio",
     metavar="MIN MAX",
@@ -101,10 +80,8 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     default=(0.75, 1.3333333333333333),
     help="Smallest and largest aspect ratio (width / height) of a crop; by default 3/4 and 4/3.",
 )
-@click.option("--no-crop", is_flag=True, help="Do not crop; all images must have the input size.")
-@click.option(
-    "--flip", type=float, default=0.5, show_default=True, help="Probability of a horizontal flip."
-)
+@options.no_crop("Do not crop; all images must have the input size.")
+@options.flip
 @click.option(
     "--mix",
     type=click.Choice(("cutmix", "mixup", "none")),
@@ -145,21 +122,13 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
     show_default=True,
     help="Dtype of the stored logits.",
 )
-@click.option(
-    "--autocast",
-    type=click.Choice(("float16", "bfloat16")),
-    help="Run the teacher under torch.autocast with this dtype; float32 by default.",
-)
+@options.autocast
 @options.seed("Seed of the image order and the augmentation.")
 @options.workers
 @options.threads
 @options.device
 @options.force
-@click.option(
-    "--skip-bad",
-    is_flag=True,
-    help="Leave images out that cannot be read, and say which.",
-)
+@options.skip_bad
 @options.resume
 @options.as_json
 def relabel(

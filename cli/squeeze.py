@@ -18,11 +18,7 @@ from .relabel import IMAGENET
 @options.teacher_with_norms
 @options.weights
 @options.weights_key
-@click.option(
-    "--classes",
-    type=click.IntRange(min=1),
-    help="Number of classes of the teacher; by default that of the folder.",
-)
+@options.teacher_classes
 @options.class_map
 @click.option(
     "--epochs",
@@ -36,30 +32,17 @@ from .relabel import IMAGENET
     type=float,
     help="Weight of a batch in moving averages; exact moments by default.",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    default=256,
-    show_default=True,
-    help="Images per batch.",
-)
+@options.batch_size(256)
 @options.image_size("its own, or 224")
-@click.option(
-    "--scale",
-    metavar="LOW HIGH",
-    type=(float, float),
-    default=(0.08, 1.0),
-    show_default=True,
-    help="Range of the crop's area, as a fraction of the image's.",
-)
-@click.option("--no-crop", is_flag=True, help="Resize whole images instead of random crops.")
+@options.crop_scale
+@options.no_crop("Resize whole images instead of random crops.")
 @click.option("--interpolation", type=options.interpolation, help="Interpolation of resized crops.")
 @options.normalisation("; by default the teacher's own, or ImageNet's")
 @options.seed("Seed of the image order and the augmentation.")
 @options.workers
 @options.threads
 @options.device
-@click.option("--skip-bad", is_flag=True, help="Leave images out that cannot be read.")
+@options.skip_bad
 @options.force
 @options.resume
 @options.as_json

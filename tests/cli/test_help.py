@@ -5,12 +5,13 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
 
 from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec.pipeline.study.study_file import study_names
 from labelcodec.pipeline.training_recipe import CHOICES, TrainingRecipe
-from labelcodec_cli.main import COMMANDS
+from labelcodec_cli.main import COMMANDS, cli
 from tests.cli.call import call
 
 LEARNING = ("squeeze", "recover", "relabel", "train", "evaluate", "study")
@@ -78,3 +79,15 @@ def test_commands_of_the_readme_are_real_commands() -> None:
         program, name, *args = shlex.split(line, comments=True)
         assert program == "labelcodec"
         COMMANDS[name].make_context(name, args, resilient_parsing=False)
+
+
+@pytest.mark.parametrize("flag", ["--scale", "--flip", "--autocast", "--skip-bad", "--output"])
+def test_an_option_of_several_stages_has_one_text(flag: str) -> None:
+    context = click.Context(cli)
+    texts = {
+        option.help
+        for name in LEARNING
+        for option in cli.get_command(context, name).params
+        if flag in option.opts
+    }
+    assert len(texts) == 1
