@@ -31,6 +31,17 @@ class Preprocessing:
     def __post_init__(self) -> None:
         check_normalisation(self.normalisation)
 
+    @classmethod
+    def stated(
+        cls,
+        image_size: int | tuple[int, int] | None,
+        interpolation: str | None,
+        normalisation: Mapping[str, Any] | None,
+    ) -> Preprocessing:
+        """What a caller says, where one number stands for a square."""
+        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        return cls(size, interpolation, normalisation)
+
 
 USUAL = Preprocessing((224, 224), "bilinear", None)
 

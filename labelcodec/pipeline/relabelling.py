@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
 from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from labelcodec.batch import LabelBatch, Precision
-from labelcodec.binding.agreement import Agreement, sampled
+from labelcodec.binding.agreement import Agreement
 from labelcodec.binding.class_map import (
     ClassMap,
     as_class_map,
@@ -23,24 +22,23 @@ from labelcodec.binding.class_map import (
     folder_notes,
 )
 from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
-from labelcodec.codecs import registry
-from labelcodec.codecs.fitting_sample import sampled_batches
 from labelcodec.container.paths import shard_paths
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
-from labelcodec.images import ImageListing, image_sizes, list_images
+from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared, process
 from labelcodec.pipeline.earlier_run import EarlierRun
-from labelcodec.pipeline.ensemble import load_teachers, settle, weight_files
+from labelcodec.pipeline.ensemble import load_teachers, weight_files
+from labelcodec.pipeline.first_batches import compared_batches, fitting_batches
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
 from labelcodec.pipeline.label_check import check_labels, enlargement_notes
+from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.pruning import kept_batches
 from labelcodec.pipeline.seeded_batches import SeededBatches, label_batches
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.progress import Progress, named
-from labelcodec.readable_images import readable
 from labelcodec.reader import Reader
 from labelcodec.wording import counted
 from labelcodec.writer import Writer
@@ -173,28 +171,29 @@ def relabel(
             precision=precision,
         )
         report_progress = progress if this_process.first else None
-        listing, bad_notes = readable(listing, skip_bad, named(report_progress, "images checked"))
-        sizes = image_sizes(listing, np.arange(len(listing)), named(report_progress, "image sizes"))
-        given = Preprocessing(
-            (image_size, image_size) if isinstance(image_size, int) else image_size,
-            interpolation,
-            normalisation,
+        stated = Preprocessing.stated(image_size, interpolation, normalisation)
+        ready = prepare(
+            loaded_teacher, listing, stated, usual, skip_bad=skip_bad, progress=report_progress
         )
-        loaded_teacher, settings, own_notes = settle(loaded_teacher, given, usual)
-        height_width = settings.image_size or (224, 224)
+        listing = ready.listing
         for line in (
-            *bad_notes,
-            *own_notes,
+            *ready.left_out,
+            *ready.notes,
             *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
-            *enlargement_notes(sizes, height_width, str(listing.root)),
+            *enlargement_notes(ready.sizes, ready.image_size, str(listing.root)),
         ):
             if this_process.first:
                 note(line)
         spec = AugmentationSpec(
-            seed, len(listing), batch_size, height_width, pack_sizes(sizes), **augmentation
+            seed,
+            len(listing),
+            batch_size,
+            ready.image_size,
+            pack_sizes(ready.sizes),
+            **augmentation,
         )
         return relabel_listing(
-            loaded_teacher,
+            ready.teacher,
             listing,
             Path(target),
             spec,
@@ -203,11 +202,11 @@ def relabel(
             epochs=epochs,
             keep=keep,
             codec=codec,
-            interpolation=settings.interpolation or "bilinear",
+            interpolation=ready.interpolation,
             workers=workers,
             resume=resume,
             force=force,
-            keep_names=bool(bad_notes),
+            keep_names=bool(ready.left_out),
             progress=named(report_progress, "labels"),
             note=note,
         )
@@ -289,7 +288,7 @@ def relabel_listing(
     files = shard_paths(target, this_process.world)
     path = files[this_process.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
-    sample = _sample(numbers, recipe, teacher.classes, codec)
+    sample = fitting_batches(numbers, recipe, teacher.classes, codec)
     share = sample[this_process.rank :: this_process.world]
     total = len(share) + len(set(own) - set(sample))
     seeded_batches = SeededBatches(listing, recipe, interpolation)
@@ -335,7 +334,7 @@ def relabel_listing(
                 this_process.wait()
                 cached = cache.read()
                 measured, notes = check_labels(
-                    [cached[number] for number in _compared(sample, recipe)],
+                    [cached[number] for number in compared_batches(sample, recipe)],
                     own_class,
                     recipe.size,
                     root,
@@ -366,22 +365,6 @@ def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:
     """Tables of a partial file, as side information; None if they are not fitted yet."""
     check_started(writer, own)
     return None if writer.coder is None else writer.coder.side_information()
-
-
-def _sample(
-    numbers: Sequence[int], recipe: AugmentationSpec, classes: int, codec: str
-) -> list[int]:
-    """Numbers of the batches to which tables are fitted, the same for any number of processes."""
-    lengths = [recipe.samples(recipe.place(number)[1]) for number in numbers]
-    size = classes * np.dtype(np.float32).itemsize
-    positions = sampled_batches(lengths, size, registry.parse(codec).fit_labels)
-    return [numbers[position] for position in positions]
-
-
-def _compared(sample: Sequence[int], recipe: AugmentationSpec) -> list[int]:
-    """Numbers of the batches whose labels are compared with the image folder."""
-    lengths = [recipe.samples(recipe.place(number)[1]) for number in sample]
-    return [sample[position] for position in sampled(lengths)]
 
 
 def _fill(

@@ -22,7 +22,7 @@ from labelcodec.binding.class_map import as_class_map
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.files.atomic import refuse_existing
-from labelcodec.images import ImageListing, content_digest, fingerprint, image_sizes, list_images
+from labelcodec.images import ImageListing, content_digest, fingerprint, list_images
 from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.class_statistics import (
     ClassStatistics,
@@ -31,13 +31,12 @@ from labelcodec.pipeline.class_statistics import (
     MovingMoments,
 )
 from labelcodec.pipeline.distributed import Process, check_shared, process
-from labelcodec.pipeline.ensemble import settle
 from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
+from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.seeded_batches import SeededBatches
 from labelcodec.pipeline.teacher import Teacher, load_teacher
 from labelcodec.progress import Progress, named
-from labelcodec.readable_images import readable
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
 from labelcodec.wording import counted
@@ -152,24 +151,19 @@ def squeeze(
             precision="float32",
         )
         shown = progress if this_process.first else None
-        listing, notes = readable(listing, skip_bad, named(shown, "images checked"))
-        sizes = image_sizes(listing, np.arange(len(listing)), named(shown, "image sizes"))
-        given = Preprocessing(
-            (image_size, image_size) if isinstance(image_size, int) else image_size,
-            interpolation,
-            normalisation,
-        )
-        loaded, settings, own_notes = settle(loaded, given, usual)
-        for line in (*notes, *own_notes) if this_process.first else ():
+        stated = Preprocessing.stated(image_size, interpolation, normalisation)
+        ready = prepare(loaded, listing, stated, usual, skip_bad=skip_bad, progress=shown)
+        loaded, listing = ready.teacher, ready.listing
+        for line in (*ready.left_out, *ready.notes) if this_process.first else ():
             note(line)
         spec = AugmentationSpec(
-            seed, len(listing), batch_size, settings.image_size or (224, 224), pack_sizes(sizes),
+            seed, len(listing), batch_size, ready.image_size, pack_sizes(ready.sizes),
             scale=scale, flip=flip, mix=None,
         )  # fmt: skip
         names = class_names(listing.classes, mapped, loaded.classes, 1 << 62, str(listing.root))
         run = _Run(
             loaded, listing, class_of_image(listing, names, loaded.classes), spec, epochs, momentum,
-            settings.interpolation or "bilinear",
+            ready.interpolation,
         )  # fmt: skip
         moments = run.collect(target, this_process, workers, resume, force, named(shown, "batches"))
         this_process.wait()

@@ -162,11 +162,7 @@ def recover(
             autocast=None,
             precision="float32",
         )
-        passed = Preprocessing(
-            (image_size, image_size) if isinstance(image_size, int) else image_size,
-            interpolation,
-            normalisation,
-        )
+        passed = Preprocessing.stated(image_size, interpolation, normalisation)
         told = note if this_process.first else _silent
         if collected is not None:
             check_statistics(collected, loaded, str(statistics))
