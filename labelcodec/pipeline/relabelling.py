@@ -272,19 +272,7 @@ def relabel_listing(
     own_class = folder_classes(
         listing.classes, named_classes, teacher.classes, root, "the teacher"
     )[listing.class_index]
-    header = Header(
-        classes=teacher.classes,
-        precision=teacher.precision,
-        image_size=recipe.size,
-        **folder_fields(listing),
-        class_names=named_classes,
-        teacher=teacher.facts,
-        interpolation=interpolation,
-        normalisation=teacher.normalisation,
-        mix=recipe.mix,
-        epochs=epochs,
-        recipe=recipe,
-    )
+    header = _header(teacher, listing, recipe, named_classes, interpolation, epochs)
     files = shard_paths(target, this_process.world)
     path = files[this_process.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,32 +306,24 @@ def relabel_listing(
                 f"from it: {counted(len(earlier), 'batch')}"
             )
         thread_count = threads.thread_count()
-        if this_process.first and cache.started_threads not in (None, thread_count):
+        if is_first and cache.started_threads not in (None, thread_count):
             note(threads.thread_change_note(path, cache.started_threads, thread_count))
         with opened as writer:
-            stored_tables = (
-                tables_of(path, header, codec, own) if writer is None else _tables(writer, own)
-            )
-            if stored_tables is None and writer is not None and earlier.tables is not None:
-                stored_tables = earlier.tables
-                if earlier.agreement is not None:
-                    writer.record_agreement(earlier.agreement)
-            tables = this_process.shared(stored_tables)
+            if writer is None:
+                tables = this_process.shared(tables_of(path, header, codec, own))
+            else:
+                tables = this_process.shared(_stored_tables(writer, own, earlier))
             if tables is None:
                 cache.write(share, partial(label, last=len(share)), force=force)
                 this_process.wait()
                 cached = cache.read()
-                measured, notes = check_labels(
-                    [cached[number] for number in compared_batches(sample, recipe)],
-                    own_class,
-                    recipe.size,
-                    root,
-                )
-                for line in notes if this_process.first else ():
+                compared = [cached[number] for number in compared_batches(sample, recipe)]
+                measured, notes = check_labels(compared, own_class, recipe.size, root)
+                for line in notes if is_first else ():
                     note(line)
                 if writer is not None:
                     writer.record_agreement(measured)
-                if this_process.first and writer is not None:
+                if is_first and writer is not None:
                     if progress is not None:
                         progress(len(share), total, f"fitting {writer.codec.name} to a sample")
                     coder = writer.fit([cached[number] for number in sample])
@@ -361,10 +341,37 @@ def relabel_listing(
     return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
 
 
-def _tables(writer: Writer, own: Sequence[int]) -> bytes | None:
-    """Tables of a partial file, as side information; None if they are not fitted yet."""
+def _header(
+    teacher: Teacher,
+    listing: ImageListing,
+    recipe: AugmentationSpec,
+    named_classes: tuple[str, ...] | None,
+    interpolation: str,
+    epochs: int,
+) -> Header:
+    return Header(
+        classes=teacher.classes,
+        precision=teacher.precision,
+        image_size=recipe.size,
+        **folder_fields(listing),
+        class_names=named_classes,
+        teacher=teacher.facts,
+        interpolation=interpolation,
+        normalisation=teacher.normalisation,
+        mix=recipe.mix,
+        epochs=epochs,
+        recipe=recipe,
+    )
+
+
+def _stored_tables(writer: Writer, own: Sequence[int], earlier: EarlierRun) -> bytes | None:
+    """Tables of a partial file or else of an earlier run; None if they are not fitted yet."""
     check_started(writer, own)
-    return None if writer.coder is None else writer.coder.side_information()
+    if writer.coder is not None:
+        return writer.coder.side_information()
+    if earlier.tables is not None and earlier.agreement is not None:
+        writer.record_agreement(earlier.agreement)
+    return earlier.tables
 
 
 def _fill(
