@@ -14,7 +14,7 @@ def noun_for(number: int, noun: str) -> str:
         return noun
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
-    return noun + ("es" if noun.endswith(("ch", "s", "x")) else "s")
+    return noun + ("es" if noun.endswith(("tch", "s", "x")) else "s")
 
 
 def counted(number: int, noun: str) -> str:

@@ -16,7 +16,7 @@ from labelcodec.mapdiff import difference, differing
         ({}, {"a": "x"}, "'a' is none there and 'x' now"),
         ({"a": {"b": {"c": 1}, "d": 2}}, {"a": {"b": {"c": 3}, "d": 2}},
          "'a.b.c' is 1 there and 3 now"),
-        ({"a": {}}, {"a": {"b": 1}}, "'a' is {} there and none now, and 'a.b' differ"),
+        ({"a": {}}, {"a": {"b": 1}}, "'a' is {} there and none now, and 'a.b' differs"),
         ({"c": 1, "b": 2, "a": 3}, {"c": 0, "b": 0, "a": 0},
          "'a' is 3 there and 0 now, and 'b', 'c' differ"),
         ({"a": 2**70}, {"a": 2**70}, None),

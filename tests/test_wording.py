@@ -20,6 +20,7 @@ LIBRARY = Path(__file__).parents[1] / "labelcodec"
     [
         ("image", "images"),
         ("batch", "batches"),
+        ("epoch", "epochs"),
         ("class", "classes"),
         ("process", "processes"),
         ("entry", "entries"),

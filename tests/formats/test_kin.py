@@ -104,7 +104,7 @@ class TestRecordedImages:
         with pytest.raises(DumpError, match=r"shuffles patches \(EDC's option shuffle-patch\)"):
             open_dump(root)
         root = kin(tmp_path / "more", lambda x, i: [*with_patches(x, i), None])
-        with pytest.raises(DumpError, match="1 parts more than those of any known layout"):
+        with pytest.raises(DumpError, match="1 part more than those of any known layout"):
             open_dump(root)
 
     def test_patches_of_images_that_are_not_square(self, tmp_path):

@@ -39,7 +39,7 @@ def test_shares_of_whole_epochs_are_exact(lengths: list[int]) -> None:
     [
         ((0.5, 0.4), 10, "phases sum to 0.9, expected 1"),
         ((0.7, 0.7), 10, "phases sum to 1.4, expected 1"),
-        ((0.25, 0.5, 0.25), 1, r"phase 1 of 3, 0\.25 of 1 epochs, has no epoch"),
+        ((0.25, 0.5, 0.25), 1, r"phase 1 of 3, 0\.25 of 1 epoch, has no epoch"),
         ((0.9, 0.01, 0.09), 20, r"phase 2 of 3, 0\.01 of 20 epochs, has no epoch"),
         ((0.9, 0.1), 4, r"phase 2 of 2, 0\.1 of 4 epochs, has no epoch"),
     ],

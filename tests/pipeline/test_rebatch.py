@@ -50,5 +50,5 @@ def test_steps_are_as_large_on_any_number_of_processes(batch_size, started, proc
 
 @pytest.mark.parametrize(("batch_size", "started", "processes"), [(None, 2, 3), (10, 1, 4)])
 def test_steps_that_cannot_be_shared_out(batch_size, started, processes):
-    with pytest.raises(MismatchError, match=f"started on {started} processes.*go on with"):
+    with pytest.raises(MismatchError, match=f"started on {started} process.*go on with"):
         step_size(batch_size, started, processes)
