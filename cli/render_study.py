@@ -15,16 +15,21 @@ if TYPE_CHECKING:
 
 def plan_table(plan: StudyPlan) -> None:
     """Print the cells of a study, and how many stages they take."""
+    from labelcodec.pipeline.study.predicted_size import predicted_bytes
+
     missing = {cell.title for cell, _ in plan.missing()}
     rows = [
-        [cell.title, stages.labels.key[:6], "to do" if cell.title in missing else "done"]
+        [
+            *(cell.title, stages.labels.key[:6], size(predicted_bytes(cell.settings))),
+            "to do" if cell.title in missing else "done",
+        ]
         for cell, stages in plan.cells
     ]
-    table(f"Cells of {plan.study.name}", ["cell", "labels", ""], rows)
-    print_rows = [
+    table(f"Cells of {plan.study.name}", ["cell", "labels", "predicted", ""], rows)
+    stage_rows = [
         [kind, count(total), count(left)] for kind, (total, left) in plan.stages().items()
     ]
-    table("Stages", ["stage", "number", "to compute"], print_rows)
+    table("Stages", ["stage", "number", "to compute"], stage_rows)
 
 
 def summary_table(report: StudyReport, summaries: Sequence[Summary]) -> None:

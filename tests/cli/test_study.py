@@ -49,6 +49,8 @@ def test_a_study_from_plan_to_table_and_plot(capsys, room) -> None:
     planned = call(capsys, "study", "two.toml", "out", *ARGS, "--dry-run", "--json").json()
     assert planned["stages"]["labels"] == {"number": 2, "to_compute": 2}
     assert [cell["complete"] for cell in planned["cells"]] == [False] * 4
+    sizes = [cell["predicted_bytes"] for cell in planned["cells"]]
+    assert sizes[0] == sizes[1] > sizes[2] > 0
     assert not Path("out").exists()
     table = call(capsys, "study", "two.toml", "out", *ARGS, "--dry-run")
     assert "codec=topk:k=2, seed=1" in table.out and table.out.count("to do") == 4

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelcodec.pipeline.study.cells import Cell, cells_of
+from labelcodec.pipeline.study.predicted_size import predicted_bytes
 from labelcodec.pipeline.study.results import cell_file
 from labelcodec.pipeline.study.stage_folder import StageFolder
 from labelcodec.pipeline.study.stages import LABELS, CellStages, stages_of
@@ -69,6 +70,7 @@ class StudyPlan:
                     "settings": dict(cell.varying),
                     "seed": cell.settings.seed,
                     "folders": {stage.kind: stage.path for stage in stages.all},
+                    "predicted_bytes": predicted_bytes(cell.settings),
                     "complete": stages.key not in missing,
                 }
                 for cell, stages in self.cells
