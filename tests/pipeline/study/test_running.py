@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,19 @@ def test_stages_of_another_process_are_waited_for(tables, whole, tmp_path, monke
     before = StageFolder(whole / statistics.path).facts
     assert len(run(grid, tmp_path).results) == 1
     assert len(waits) == 1 and StageFolder(tmp_path / statistics.path).facts == before
+
+
+def test_a_stage_that_another_process_has_just_completed_is_taken(
+    tables, whole, tmp_path, computed, monkeypatch
+) -> None:
+    @contextmanager
+    def locked(folder: StageFolder) -> Iterator[None]:
+        shutil.copytree(whole / folder.path.relative_to(tmp_path), folder.path)
+        yield
+
+    monkeypatch.setattr(StageFolder, "locked", locked)
+    assert len(run(study(tables), tmp_path).results) == 1
+    assert computed == {}
 
 
 def test_images_can_be_compared_and_not_recovered(tables, tmp_path) -> None:
