@@ -33,7 +33,7 @@ from labelcodec.pipeline.recovery.contact_sheet import contact_sheet
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 IPC, EPOCHS, BATCH, SEEDS = 10, 300, 20, (0, 1, 2)
 KEEPS = (1.0, 1 / 30)
-FULL, FULL_EPOCHS, FULL_BATCH = "full training set", 10, 100
+FULL, FULL_EPOCHS, FULL_BATCH = "full training set", 6, 100
 SETS: dict[str, dict[str, Any]] = {
     "real images": {"init": "images", "iterations": 0},
     "patches (RDED)": {"init": "patches", "iterations": 0},
