@@ -3,8 +3,9 @@
 python benchmarks/studies.py --work DIR                          # all three, one after another
 python benchmarks/studies.py --work DIR --study ablation-cifar10 # one; several may run side by side
 
-An interrupted run continues. Writes results/study_NAME.jsonl, one line per cell, and
-results/study_NAME.png. The teacher of Omniglot's characters is that of accuracy.py.
+An interrupted run continues. Writes results/study_NAME.jsonl, one line per cell,
+results/study_NAME.png, and a table of docs/benchmarks.md. The teacher of Omniglot's characters is
+that of accuracy.py.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from pathlib import Path
 
 import accuracy
 import click
-from common import RESULTS, require_data
+from common import RESULTS, machine, markdown, require_data, where, write_report
 
 from labelcodec.pipeline.study.plot import plot_summaries
-from labelcodec.pipeline.study.results import summarised
+from labelcodec.pipeline.study.results import Summary, summarised
 from labelcodec.pipeline.study.running import run_study
 from labelcodec.pipeline.study.study_file import load_study
 
@@ -52,6 +53,12 @@ def _named(folder: Path, weights: Path) -> dict[str, str]:
 DATA = {"cifar10": cifar10, "omniglot242": omniglot242}
 
 
+def _row(summary: Summary) -> list[str]:
+    top1, error = summary.mean["top1"], summary.standard_error["top1"] or 0
+    size, rate = summary.mean["labels_bytes"] / 1000, summary.mean["actual_rate"]
+    return [summary.title, f"{size:.1f}", f"{rate:.0f}x", f"{100 * top1:.1f} ± {100 * error:.1f}"]
+
+
 @click.command()
 @click.option("--work", type=click.Path(path_type=Path), required=True)
 @click.option("--study", "names", type=click.Choice(STUDIES), multiple=True, default=STUDIES)
@@ -64,10 +71,14 @@ def main(work: Path, names: tuple[str, ...]) -> None:
         shutil.copyfile(report.file, RESULTS / f"study_{name}.jsonl")
         summaries = summarised(report.results)
         plot_summaries(study, summaries, RESULTS / f"study_{name}.png")
-        for summary in summaries:
-            top1, error = summary.mean["top1"], summary.standard_error["top1"]
-            size = summary.mean["labels_bytes"]
-            click.echo(f"{summary.title}: {top1:.4f} ± {error or 0:.4f}, {size:.0f} bytes")
+        rows = [_row(summary) for summary in summaries]
+        text = (
+            markdown(["cell", "labels, kB", "actual rate", "top-1, %"], rows)
+            + f"\n\nMean and standard error of three seeds, {len(report.results)} students.\n"
+            f"Measured by `python benchmarks/studies.py --study {name}` on\n{where(machine())}."
+        )
+        write_report(f"study {name}", text)
+        click.echo(text)
 
 
 if __name__ == "__main__":
