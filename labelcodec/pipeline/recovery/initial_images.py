@@ -18,6 +18,7 @@ from labelcodec.pipeline.recovery.patches import best_patches, joined
 from labelcodec.pipeline.recovery.settings import RecoverySettings
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.replay.normalisation import normalise
+from labelcodec.wording import counted
 
 _NOISE, _ORDER = 1, 2  # purposes of random numbers; patches have 3
 
@@ -113,7 +114,7 @@ def _of_class(
     index = real.drawn(own, settings.ipc, settings.seed)
     if len(index) < settings.ipc:
         raise MismatchError(
-            f"{real.listing.root}: has {len(index)} images of class {own}, `ipc` is "
+            f"{real.listing.root}: has {counted(len(index), 'image')} of class {own}, `ipc` is "
             f"{settings.ipc}; begin with noise or patches, or lower it"
         )
     return real.levels(index)

@@ -46,6 +46,7 @@ from labelcodec.pipeline.recovery.synthesis import JobLoss, frozen, synthesise
 from labelcodec.pipeline.recovery.teacher_check import check_statistics, stated_preprocessing
 from labelcodec.pipeline.teacher import Teacher, load_teacher
 from labelcodec.progress import Progress
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ class _Run:
         except BaseException as error:
             done = sum(map(self.folder.is_done, jobs))
             error.add_note(
-                f"{self.folder.root} keeps {done} of {len(jobs)} batches; run the same command "
+                f"{self.folder.root} keeps {done} of {counted(len(jobs), 'batch')}; run the same command "
                 "with `resume=True` to continue"
             )
             raise
@@ -358,14 +359,14 @@ def _selected(
     empty = [own for own in named_classes if statistics is not None and not statistics.images[own]]
     if empty:
         note(
-            f"{len(empty)} classes without images in the statistics are left out, such as "
+            f"{counted(len(empty), 'class')} without images in the statistics left out, such as "
             f"{names[empty[0]]!r}"
         )
     selected = [own for own in named_classes if own not in set(empty)]
     single = [own for own in selected if statistics is not None and statistics.images[own] == 1]
     if single:
         note(
-            f"{len(single)} classes have the statistics of a single image, such as "
+            f"{counted(len(single), 'class')} with the statistics of a single image, such as "
             f"{names[single[0]]!r}: what is recovered resembles it; squeeze more images, or more "
             "`epochs` of it under augmentation"
         )

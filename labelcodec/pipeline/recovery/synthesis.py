@@ -16,6 +16,7 @@ from labelcodec.pipeline.recovery.norm_targets import NormTargets
 from labelcodec.pipeline.recovery.objective import Objective, Terms
 from labelcodec.pipeline.recovery.settings import RecoverySettings
 from labelcodec.pipeline.recovery.views import draw_view
+from labelcodec.wording import counted
 
 BETAS = (0.5, 0.9)
 REPORTS = 100  # readings of the loss per job
@@ -131,6 +132,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _too_large(images: int) -> MismatchError:
     return MismatchError(
-        f"a batch of {images} images does not fit into memory; pass `micro_batch`, with which the "
+        f"a batch of {counted(images, 'image')} does not fit into memory; pass `micro_batch`, with which the "
         "result is the same up to rounding"
     )

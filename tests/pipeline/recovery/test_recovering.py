@@ -323,7 +323,7 @@ def test_classes_of_a_single_image_are_told(tmp_path) -> None:
     stats, notes = tmp_path / "stats.safetensors", []
     squeeze(folder, stats, Network(), note=lambda line: None, **INPUTS)
     recover(stats, tmp_path / "run", Network(), **SHORT, note=notes.append)
-    assert "4 classes have the statistics of a single image, such as 'class02'" in notes[0]
+    assert "4 classes with the statistics of a single image, such as 'class02'" in notes[0]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(statistics, tmp_path) -> None:
