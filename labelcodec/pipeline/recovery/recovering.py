@@ -244,8 +244,8 @@ class _Run:
         except BaseException as error:
             done = sum(map(self.folder.is_done, jobs))
             error.add_note(
-                f"{self.folder.root} keeps {done} of {counted(len(jobs), 'batch')}; run the same command "
-                "with `resume=True` to continue"
+                f"{self.folder.root} keeps {done} of {counted(len(jobs), 'batch')}; run the same "
+                "command with `resume=True` to continue"
             )
             raise
         this_process.wait()

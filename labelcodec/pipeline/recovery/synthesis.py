@@ -132,6 +132,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def _too_large(images: int) -> MismatchError:
     return MismatchError(
-        f"a batch of {counted(images, 'image')} does not fit into memory; pass `micro_batch`, with which the "
-        "result is the same up to rounding"
+        f"a batch of {counted(images, 'image')} does not fit into memory; pass `micro_batch`, "
+        "with which the result is the same up to rounding"
     )
