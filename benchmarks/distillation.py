@@ -116,7 +116,13 @@ def measured(name: str, work: Path, iterations: int) -> dict[str, Any]:
         )  # fmt: skip
         near.write_text(json.dumps(report.to_json()))
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.suffix in (".jpg", ".jpeg")]
-    return {"top1": top1, "diversity": json.loads(near.read_text()), "image_bytes": sum(sizes)}
+    measures = json.loads(near.read_text())
+    return {
+        "top1": top1,
+        "similarity": measures["folders"][0]["similarity"],
+        "mmd": measures["mmd"]["squared"],
+        "image_bytes": sum(sizes),
+    }
 
 
 def of_seeds(values: list[float]) -> str:
@@ -144,14 +150,13 @@ def main(work: Path, iterations: int, sets: tuple[str, ...]) -> None:
     contact_sheet(work / "images" / "lpld", RESULTS / "distillation.png")
     rows = []
     for name, each in results.items():
-        similarity = each["diversity"]["similarity"][0]
         rows.append(
             [
                 name,
                 *(of_seeds(each["top1"][key]) if key in each["top1"] else "" for key in
                   (f"{keep:.3f}" for keep in KEEPS)),
-                f"{similarity['mean']:.3f}",
-                f"{each['diversity']['mmd']['squared']:.4f}",
+                f"{each['similarity']:.3f}",
+                f"{each['mmd']:.4f}",
             ]
         )  # fmt: skip
     columns = ["images", "all batches", "a thirtieth", "similarity", "MMD²"]
