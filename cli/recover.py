@@ -118,6 +118,7 @@ AT_LEAST_1 = click.IntRange(min=1)
 @options.seed("Seed of the initial images, crops, flips and shifts.")
 @options.threads
 @options.device
+@options.skip_bad
 @options.resume
 @options.as_json
 def recover(

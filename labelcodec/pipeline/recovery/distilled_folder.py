@@ -7,8 +7,10 @@ JSON file per finished job. It has no images, so that no command takes the folde
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +20,15 @@ from PIL import Image
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
-from labelcodec.files.regular import read_regular
+from labelcodec.files.locks import lock, unlock
+from labelcodec.files.regular import open_partial, read_regular
 from labelcodec.mapdiff import difference
 from labelcodec.pipeline.recovery.jobs import Job
 from labelcodec.pipeline.recovery.synthesis import JobLoss
 from labelcodec.version import __version__
 
 RECIPE, PROGRESS, RUN, CLASSES = "recipe.json", ".recovering", "run.json", "classes.txt"
+LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -70,46 +74,68 @@ class DistilledFolder:
     names: Mapping[int, str]
     written_as: ImageFormat
 
-    def begin(self, resume: bool, threads: int, note: Callable[[str], None]) -> bool:
-        """Create the folder, or check that it is of the same run.
+    @contextmanager
+    def begun(self, resume: bool, threads: int, note: Callable[[str], None]) -> Iterator[bool]:
+        """Create the folder, or check that it is of the same run, and hold its lock.
 
         Args:
             resume: continue an interrupted run, if there is one.
             threads: number of torch's threads, on which the last bits of results depend.
             note: called with notes for the user.
 
-        Returns:
+        Yields:
             Whether the run is complete already.
 
         Raises:
-            MismatchError: the folder exists and `resume` is not set, or is of another run.
+            MismatchError: the folder exists and `resume` is not set, or is of another run, or
+                another process is writing it.
         """
         progress = self.root / PROGRESS
         if self.root.exists() and not self.root.is_dir():
             raise MismatchError(f"{self.root}: is a file; the images go into a folder")
-        is_complete, is_begun = (self.root / RECIPE).is_file(), (progress / RUN).is_file()
         entries = {entry.name for entry in self.root.iterdir()} if self.root.exists() else set()
-        # a run that was killed before it wrote its description leaves an empty `.recovering`
-        if is_complete or is_begun or entries - {PROGRESS}:
-            if not resume:
-                raise MismatchError(
-                    f"{self.root}: exists already; name another folder, or pass `resume=True` to "
-                    "continue an interrupted run"
-                )
-            stored = _read(self.root / RECIPE if is_complete else progress / RUN)
-            if mismatch := difference(stored.get("run", {}), self.facts):
-                raise MismatchError(f"{self.root}: is of another run: {mismatch}")
-            if is_complete:
-                shutil.rmtree(progress, ignore_errors=True)
-            elif stored.get("threads") != threads:
-                note(
-                    f"{self.root}: was begun with {stored.get('threads')} threads and goes on with "
-                    f"{threads}; the images left will not be the same to the bit"
-                )
-            return is_complete
+        if RECIPE in entries or (entries and PROGRESS not in entries):
+            self._check_same(resume, self.root / RECIPE)
+            shutil.rmtree(progress, ignore_errors=True)  # of a run killed while it removed it
+            yield True
+            return
         progress.mkdir(parents=True, exist_ok=True)
-        _write(progress / RUN, {"run": self.facts, "threads": threads})
-        return False
+        path = progress / LOCK
+        fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
+        try:
+            # a run without a finished batch leaves nothing that is worth keeping
+            if entries - {PROGRESS} or any(progress.glob("[0-9]*.json")):
+                stored = self._check_same(resume, progress / RUN)
+                if stored.get("threads") != threads:
+                    note(
+                        f"{self.root}: was begun with {stored.get('threads')} threads and goes on "
+                        f"with {threads}; the images left will not be the same to the bit"
+                    )
+            else:
+                _write(progress / RUN, {"run": self.facts, "threads": threads})
+            yield False
+        finally:
+            unlock(fd)
+
+    def _check_same(self, resume: bool, description: Path) -> dict[str, Any]:
+        """The description of the run that the folder is of, which must be this one."""
+        if not resume:
+            raise MismatchError(
+                f"{self.root}: exists already; name another folder, or pass `resume=True` to "
+                "continue an interrupted run"
+            )
+        stored = _read(description)
+        if mismatch := difference(stored.get("run", {}), self.facts):
+            raise MismatchError(f"{self.root}: is of another run: {mismatch}")
+        return stored
+
+    def loss(self) -> JobLoss | None:
+        """Mean over all jobs of a complete folder of their last losses; None without iterations."""
+        losses = [job["loss"] for job in _read(self.root / RECIPE)["jobs"] if job["loss"]]
+        if not losses:
+            return None
+        terms = {name: sum(each[name] for each in losses) / len(losses) for name in losses[0]}
+        return JobLoss(**terms)
 
     def is_done(self, job: Job) -> bool:
         """Whether the images of a job are complete."""

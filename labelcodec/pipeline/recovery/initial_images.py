@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from labelcodec.errors import MismatchError
-from labelcodec.images import content_digest, fingerprint
+from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.pipeline.evaluation import EvaluationImages
 from labelcodec.pipeline.recovery.jobs import Job
 from labelcodec.pipeline.recovery.patches import best_patches, joined
@@ -27,38 +26,51 @@ class RealImages:
     """Real images by class, at a network's input size.
 
     Args:
-        root: image folder, one sub-folder per class.
+        listing: image folder, one sub-folder per class.
         size: height, width in pixels; images of other sizes are resized and centre-cropped.
         interpolation: 'bilinear' or 'bicubic'.
         classes: C.
         names: names of the classes, '' where unknown; None if the folders are the first classes.
 
     Raises:
-        MismatchError: not an image folder, or a class that no name fits.
+        MismatchError: a class folder that no name fits.
     """
 
     def __init__(
         self,
-        root: Path | str,
+        listing: ImageListing,
         size: tuple[int, int],
         interpolation: str,
         classes: int,
         names: Sequence[str] | None,
     ) -> None:
-        self._images = EvaluationImages(Path(root), size, interpolation, True, classes, names)
-        self.listing, self.size = self._images.listing, size
+        self._images = EvaluationImages(listing, size, interpolation, True, classes, names)
+        self.listing, self.size, self._names = listing, size, names
         own = self._images.hard
         self._of_class = [np.flatnonzero(own == index) for index in range(classes)]
 
-    def drawn(self, own: int, count: int, seed: int) -> NDArray[np.int64]:
-        """Up to `count` images of a class in random order, as positions in the listing.
+    def check(self, classes: Sequence[int], least: int) -> None:
+        """Check that there are enough images of classes.
+
+        Args:
+            classes: the classes.
+            least: number of images that each needs.
 
         Raises:
-            MismatchError: the folder has no image of the class.
+            MismatchError: a class has fewer.
         """
+        for own in classes:
+            count = len(self._of_class[own])
+            if count < least:
+                name = self._names[own] if self._names else own
+                raise MismatchError(
+                    f"{self.listing.root}: has {counted(count, 'image')} of class {name!r}, and "
+                    f"{least} are needed; lower `ipc`, or begin with noise"
+                )
+
+    def drawn(self, own: int, count: int, seed: int) -> NDArray[np.int64]:
+        """Up to `count` images of a class in random order, as positions in the listing."""
         index = self._of_class[own]
-        if not len(index):
-            raise MismatchError(f"{self.listing.root}: has no image of class {own} to begin with")
         order = np.random.default_rng((seed, own, _ORDER)).permutation(len(index))
         return index[order[:count]]
 
@@ -85,9 +97,6 @@ def initial_images(
 
     Returns:
         (B, 3, H, W) float32 normalised images on the teacher's device.
-
-    Raises:
-        MismatchError: there are fewer real images of a class than are recovered.
     """
     pairs = list(zip(job.classes, job.positions, strict=True))
     if real is None:
@@ -112,11 +121,6 @@ def _of_class(
         height, width = real.size
         return joined(best_patches(own, settings, teacher, real))[:, :, :height, :width]
     index = real.drawn(own, settings.ipc, settings.seed)
-    if len(index) < settings.ipc:
-        raise MismatchError(
-            f"{real.listing.root}: has {counted(len(index), 'image')} of class {own}, `ipc` is "
-            f"{settings.ipc}; begin with noise or patches, or lower it"
-        )
     return real.levels(index)
 
 

@@ -14,8 +14,9 @@ from torch import nn
 from labelcodec.analysis.plot import check_png
 from labelcodec.binding.class_map import as_class_map
 from labelcodec.binding.folder import ClassMapLike
+from labelcodec.binding.names import same_name
 from labelcodec.errors import ConfigError, MismatchError
-from labelcodec.images import list_images
+from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.class_statistics import ClassStatistics, load_statistics
 from labelcodec.pipeline.distributed import Process, process
@@ -45,7 +46,8 @@ from labelcodec.pipeline.recovery.settings import RecoverySettings
 from labelcodec.pipeline.recovery.synthesis import JobLoss, frozen, synthesise
 from labelcodec.pipeline.recovery.teacher_check import check_statistics, stated_preprocessing
 from labelcodec.pipeline.teacher import Teacher, load_teacher
-from labelcodec.progress import Progress
+from labelcodec.progress import Progress, named
+from labelcodec.readable_images import readable
 from labelcodec.wording import counted
 
 
@@ -58,7 +60,7 @@ class RecoverReport:
         classes: number of classes with images.
         images: number of images.
         bytes: size of the image files.
-        loss: mean of the last losses of the jobs that this process ran; None without iterations.
+        loss: mean over all batches of their last losses; None without iterations.
     """
 
     folder: Path
@@ -88,6 +90,7 @@ def recover(
     quality: int = 90,
     preview: Path | str | None = None,
     device: str | None = None,
+    skip_bad: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
     note: Callable[[str], None] = warnings.warn,
@@ -112,8 +115,8 @@ def recover(
         output: key or position of the logits, see `logits_of`.
         images: folder of real images to begin with, for `init` 'patches' and 'images'.
         classes: C of the teacher, if neither statistics nor a class map say it.
-        class_map: the teacher's classes, see `as_class_map`, if the statistics do not name them.
-            Without names the class folders are numbered.
+        class_map: the teacher's classes, see `as_class_map`, if the statistics do not name them;
+            names must agree. Without names the class folders are numbered.
         class_range: the first class to recover, and the one to stop before.
         image_size: height and width of the images in pixels, if the statistics do not say; None
             takes those of the teacher's own configuration, or else of `usual`. The same holds for
@@ -125,6 +128,7 @@ def recover(
         quality: JPEG quality, 1..100.
         preview: PNG file for a contact sheet of the images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
+        skip_bad: leave real images out that cannot be read, and say which.
         resume: continue an interrupted run, if there is one; the images are the same.
         progress: called with iterations done and total iterations of this process, and the loss.
         note: called in the first process with notes for the user.
@@ -150,7 +154,8 @@ def recover(
             "writes; the other methods need none"
         )
     collected = None if statistics is None else load_statistics(Path(statistics))
-    names = _class_names(collected, class_map, classes, images)
+    listing = None if images is None else list_images(images)
+    names = _class_names(collected, class_map, classes, listing, str(statistics))
     with process(device) as this_process:
         loaded = load_teacher(
             teacher,
@@ -176,7 +181,14 @@ def recover(
         selected = _selected(
             names, collected if rules.needs_statistics else None, class_range, told
         )
-        real = None if images is None else RealImages(images, size, resizing, len(names), names)
+        real = None
+        if listing is not None:
+            shown = progress if this_process.first else None
+            listing, left_out = readable(listing, skip_bad, named(shown, "images checked"))
+            for line in left_out:
+                told(line)
+            real = RealImages(listing, size, resizing, len(names), names)
+            real.check(selected, rules.ipc if rules.init == "images" else 1)
         jobs = jobs_of(rules, selected)
         written_as = ImageFormat(png, quality)
         facts = {
@@ -193,12 +205,12 @@ def recover(
         names_of_selected = {own: names[own] for own in selected}
         folder = DistilledFolder(Path(target), facts, names_of_selected, written_as)
         run = _Run(loaded, collected, rules, size, real, folder)
-        losses = run.all(jobs, this_process, resume, progress, told)
+        run.all(jobs, this_process, resume, progress, told)
         if this_process.first and preview is not None:
             contact_sheet(folder.root, Path(preview))
     files = folder.files(jobs)
     size_bytes = sum(path.stat().st_size for path in files)
-    return RecoverReport(folder.root, len(selected), len(files), size_bytes, _mean(losses))
+    return RecoverReport(folder.root, len(selected), len(files), size_bytes, folder.loss())
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,57 +240,78 @@ class _Run:
         resume: bool,
         progress: Progress | None,
         note: Callable[[str], None],
-    ) -> list[JobLoss]:
-        """Run this process's share of the jobs that are not done; the last losses of these."""
-        is_complete = False
-        if this_process.first:
-            is_complete = self.folder.begin(resume, threads.thread_count(), note)
-        if any(this_process.sums(int(is_complete))):
-            return []
+    ) -> None:
+        """Run this process's share of the jobs that are not done, and complete the folder."""
+        with frozen(self.teacher.model):
+            objective, layers = self._probed()
+            if not this_process.first:
+                if not any(this_process.sums(0)):
+                    self._shared(jobs, this_process, objective, layers, None)
+                return
+            with self.folder.begun(resume, threads.thread_count(), note) as is_complete:
+                if any(this_process.sums(int(is_complete))):
+                    return
+                self._shared(jobs, this_process, objective, layers, progress)
+                self.folder.finish(jobs, note)
+                this_process.wait()
+
+    def _probed(self) -> tuple[Objective | None, tuple[str, ...]]:
+        """The objective, and the layers that a forward pass uses; none without iterations."""
+        if not self.settings.iterations:
+            return None, ()
+        who = f"the teacher {self.teacher.facts['name']}"
+        inputs = LayerInputs(norm_layers(self.teacher.model, who), who)
+        objective = Objective(self.teacher, inputs, self.settings)
+        return objective, objective.layers(
+            torch.zeros(1, 3, *self.size, device=self.teacher.device)
+        )
+
+    def _shared(
+        self,
+        jobs: Sequence[Job],
+        this_process: Process,
+        objective: Objective | None,
+        layers: Sequence[str],
+        progress: Progress | None,
+    ) -> None:
+        """Run a share of the jobs that are left, and wait until all processes have done theirs."""
         left = [job for job in jobs if not self.folder.is_done(job)]
         this_process.wait()  # all have listed what is left before anyone adds to it
         own = left[this_process.rank :: this_process.world]
         try:
-            with frozen(self.teacher.model):
-                losses = self._own(own, progress if this_process.first else None)
+            for position, job in enumerate(own):
+                self._one(job, objective, layers, self._reporter(progress, position, len(own), job))
         except BaseException as error:
             done = sum(map(self.folder.is_done, jobs))
-            error.add_note(
-                f"{self.folder.root} keeps {done} of {counted(len(jobs), 'batch')}; run the same "
-                "command with `resume=True` to continue"
-            )
+            if done or isinstance(error, KeyboardInterrupt):
+                error.add_note(
+                    f"{self.folder.root} keeps {done} of {counted(len(jobs), 'batch')}; run the "
+                    "same command with `resume=True` to continue"
+                )
             raise
         this_process.wait()
-        if this_process.first:
-            self.folder.finish(jobs, note)
-        return losses
+        if not this_process.first:
+            this_process.wait()  # the first one completes the folder
 
-    def _own(self, jobs: Sequence[Job], progress: Progress | None) -> list[JobLoss]:
-        who, steps = f"the teacher {self.teacher.facts['name']}", self.settings.iterations
-        limits = valid_range(self.teacher.normalisation, self.teacher.device)
-        layers: tuple[str, ...] = ()
-        if steps:
-            inputs = LayerInputs(norm_layers(self.teacher.model, who), who)
-            objective = Objective(self.teacher, inputs, self.settings)
-            blank = torch.zeros(1, 3, *self.size, device=self.teacher.device)
-            layers = objective.layers(blank)
-        losses = []
-        for i, job in enumerate(jobs):
-            images, loss = (
-                initial_images(job, self.settings, self.teacher, self.size, self.real),
-                None,
-            )
-            if steps:
-                report = self._reporter(progress, i, len(jobs), job)
-                images, loss = synthesise(
-                    images.contiguous(memory_format=torch.channels_last), job, objective,
-                    self._targets(job, layers), limits, self.settings, report,
-                )  # fmt: skip
-                losses += [] if loss is None else [loss]
-            elif progress is not None:
-                progress(i + 1, len(jobs), self._title(job))
-            self.folder.store(job, levels(images, self.teacher.normalisation), loss)
-        return losses
+    def _one(
+        self,
+        job: Job,
+        objective: Objective | None,
+        layers: Sequence[str],
+        report: Callable[[int, JobLoss | None], None],
+    ) -> None:
+        """Recover the images of a job, and write them."""
+        loss, normalisation = None, self.teacher.normalisation
+        images = initial_images(job, self.settings, self.teacher, self.size, self.real)
+        if objective is None:
+            report(1, None)
+        else:
+            images, loss = synthesise(
+                images.contiguous(memory_format=torch.channels_last), job, objective,
+                self._targets(job, layers), valid_range(normalisation, self.teacher.device),
+                self.settings, report,
+            )  # fmt: skip
+        self.folder.store(job, levels(images, normalisation), loss)
 
     def _targets(self, job: Job, layers: Sequence[str]) -> NormTargets:
         device = self.teacher.device
@@ -295,12 +328,14 @@ class _Run:
     def _reporter(
         self, progress: Progress | None, position: int, count: int, job: Job
     ) -> Callable[[int, JobLoss | None], None]:
-        steps = self.settings.iterations
+        steps, title = max(self.settings.iterations, 1), self._title(job)
 
         def report(done: int, loss: JobLoss | None) -> None:
-            if progress is not None and loss is not None:
-                terms = f"cross-entropy {loss.cross_entropy:.3g}, BN {loss.norm:.3g}"
-                progress(position * steps + done, count * steps, f"{self._title(job)}: {terms}")
+            if progress is not None:
+                terms = ""
+                if loss is not None:
+                    terms = f": cross-entropy {loss.cross_entropy:.3g}, BN {loss.norm:.3g}"
+                progress(position * steps + done, count * steps, title + terms)
 
         return report
 
@@ -309,27 +344,35 @@ def _class_names(
     statistics: ClassStatistics | None,
     class_map: ClassMapLike | None,
     classes: int | None,
-    images: Path | str | None,
+    listing: ImageListing | None,
+    where: str,
 ) -> tuple[str, ...]:
     """Folder name of each of the C classes; '' where a class map does not name a class.
 
     Raises:
         ConfigError: C is not known, or a name is none of a folder.
+        MismatchError: the statistics, in the file `where`, are of other classes.
     """
     mapped = None if class_map is None else as_class_map(class_map)
     recorded = None if statistics is None else statistics.facts.get("class_names")
-    folders = list_images(images).classes if images is not None else ()
+    folders = () if listing is None else listing.classes
     counts = (
-        classes,
         None if statistics is None else statistics.classes,
+        classes,
         None if mapped is None else mapped.classes,
         len(folders) or None,
     )
     count = next((each for each in counts if each), None)
     if count is None:
         raise ConfigError("the number of the teacher's classes is not known: pass `classes`")
+    if classes not in (None, count):
+        raise MismatchError(
+            f"{where}: has the statistics of {counted(count, 'class')}, not of {classes}; leave "
+            "`classes` out"
+        )
     if mapped is not None:
-        names = mapped.names(folders, count, str(images or class_map))
+        root = class_map if listing is None else listing.root
+        names = mapped.names(folders, count, str(root))
     elif recorded is not None:
         names = tuple(map(str, recorded))
     elif len(folders) == count:
@@ -337,6 +380,12 @@ def _class_names(
     else:
         width = len(str(count - 1))
         names = tuple(f"{own:0{width}d}" for own in range(count))
+    for own, (name, other) in enumerate(zip(names, recorded or names, strict=True)):
+        if same_name(name) != same_name(other):
+            raise MismatchError(
+                f"{where}: class {own} is {other!r} there and {name!r} in the class map; leave "
+                "`class_map` out, or squeeze with it"
+            )
     for name in names:
         if name and (name.startswith(".") or "/" in name or "\0" in name or name == RECIPE):
             raise ConfigError(f"the class name {name!r} cannot name a folder; pass `class_map`")
@@ -373,13 +422,6 @@ def _selected(
     if not selected:
         raise MismatchError("there is no class to recover: none has a name and statistics")
     return selected
-
-
-def _mean(losses: Sequence[JobLoss]) -> JobLoss | None:
-    if not losses:
-        return None
-    cross_entropy = sum(loss.cross_entropy for loss in losses) / len(losses)
-    return JobLoss(cross_entropy, sum(loss.norm for loss in losses) / len(losses))
 
 
 def _silent(line: str) -> None:

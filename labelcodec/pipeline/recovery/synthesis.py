@@ -102,9 +102,12 @@ def synthesise(
 def _read(terms: Terms, iteration: int) -> JobLoss:
     loss = JobLoss(float(terms.cross_entropy), float(terms.norm))
     if not (math.isfinite(loss.cross_entropy) and math.isfinite(loss.norm)):
+        remedy = "check the teacher's weights and the statistics"
+        if iteration:
+            remedy = "lower `learning_rate`"
         raise DataError(
-            f"iteration {iteration}: the loss is not finite; lower `learning_rate`, or leave "
-            "`autocast` out if it is set"
+            f"iteration {iteration}: the loss is not finite; {remedy}, or leave `autocast` out if "
+            "it is set"
         )
     return loss
 

@@ -7,18 +7,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from labelcodec.analysis.rates import sre2l_file_bytes, theoretical_rate
 from labelcodec.pipeline.evaluate_runs import evaluate
 from labelcodec.pipeline.image_diversity.measurement import diversity
-from labelcodec.pipeline.recovery.distilled_folder import CLASSES, RECIPE
+from labelcodec.pipeline.recovery.distilled_folder import CLASSES
 from labelcodec.pipeline.recovery.recovering import recover
 from labelcodec.pipeline.relabelling import relabel
 from labelcodec.pipeline.squeezing import squeeze
 from labelcodec.pipeline.study.as_probabilities import as_probabilities
 from labelcodec.pipeline.study.sources import training_images
-from labelcodec.pipeline.study.stage_folder import read_json
 from labelcodec.pipeline.study.stages import (
     DIVERSITY,
     IMAGES,
@@ -107,12 +104,8 @@ def _images(work: Work) -> dict[str, Any]:
         ),
         **preprocessing(table), **asdict(settings.recover), resume=True, **work.common,
     )  # fmt: skip
-    jobs = read_json(work.folder / IMAGES_FOLDER / RECIPE)["jobs"]
-    losses = [job["loss"] for job in jobs if job["loss"] is not None]
-    means = {
-        f"recovery_{name}": float(np.mean([loss[name] for loss in losses])) if losses else None
-        for name in ("cross_entropy", "norm")
-    }
+    loss = {"cross_entropy": None, "norm": None} if report.loss is None else asdict(report.loss)
+    means = {f"recovery_{name}": value for name, value in loss.items()}
     return {"images": report.images, "images_bytes": report.bytes, **means}
 
 

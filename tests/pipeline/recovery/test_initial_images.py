@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from labelcodec.errors import MismatchError
+from labelcodec.images import list_images
 from labelcodec.pipeline.recovery.initial_images import RealImages, initial_images
 from labelcodec.pipeline.recovery.jobs import Job, jobs_of
 from labelcodec.pipeline.recovery.patches import best_patches, joined
@@ -33,7 +34,7 @@ def teacher(tmp_path_factory) -> Teacher:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory) -> RealImages:
     folder = scene.images(tmp_path_factory.mktemp("real") / "images")
-    return RealImages(folder, SIZE, "bilinear", scene.CLASSES, None)
+    return RealImages(list_images(folder), SIZE, "bilinear", scene.CLASSES, None)
 
 
 def test_noise_is_normal_and_does_not_depend_on_the_batch(teacher) -> None:
@@ -60,17 +61,14 @@ def test_real_images_are_those_of_the_class(teacher, real) -> None:
     assert chosen <= of_class
 
 
-def test_more_images_than_there_are_is_refused(teacher, real) -> None:
-    settings = RecoverySettings(ipc=5, init="images")
-    with pytest.raises(MismatchError, match=r"has 4 images of class 0, `ipc` is 5"):
-        initial_images(jobs_of(settings, [0])[0], settings, teacher, SIZE, real)
-
-
-def test_a_class_without_images_is_refused(tmp_path) -> None:
-    folder = scene.images(tmp_path / "images", count=4, classes=2)
-    few = RealImages(folder, SIZE, "bilinear", scene.CLASSES, None)
-    with pytest.raises(MismatchError, match="has no image of class 3"):
-        few.drawn(3, 1, 0)
+def test_too_few_images_of_a_class_are_told_by_its_name(tmp_path, real) -> None:
+    real.check(range(4), 4)
+    with pytest.raises(MismatchError, match=r"has 4 images of class 0, and 5 are needed"):
+        real.check(range(4), 5)
+    listing = list_images(scene.images(tmp_path / "images", count=4, classes=2))
+    few = RealImages(listing, SIZE, "bilinear", 3, ["class00", "class01", "lynx"])
+    with pytest.raises(MismatchError, match="has 0 images of class 'lynx'"):
+        few.check(range(3), 1)
 
 
 def test_patches_that_the_teacher_recognises_come_first(tmp_path) -> None:
@@ -90,7 +88,7 @@ def test_patches_that_the_teacher_recognises_come_first(tmp_path) -> None:
     judge = load_teacher(
         Brightness(), None, 2, CPU, normalisation=None, autocast=None, precision="float32"
     )
-    bright = RealImages(tmp_path / "images", (16, 16), "bilinear", 2, None)
+    bright = RealImages(list_images(tmp_path / "images"), (16, 16), "bilinear", 2, None)
     settings = RecoverySettings(ipc=2, init="patches")
     patches = best_patches(0, settings, judge, bright)
     assert patches.shape == (8, 3, 8, 8)

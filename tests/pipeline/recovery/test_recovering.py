@@ -170,6 +170,67 @@ def test_other_threads_are_told_on_resuming(statistics, tmp_path, monkeypatch) -
     assert "was begun with 1 threads and goes on with 2" in notes[0]
 
 
+def test_input_is_checked_before_the_folder_is_begun(statistics, tmp_path) -> None:
+    images = scene.images(tmp_path / "images")
+    real = {**ACROSS, "init": "images", "images": images}
+    with pytest.raises(MismatchError, match=r"class 'class04', and 4 are needed") as caught:
+        recover(statistics, tmp_path / "run", Network(), **SHORT | {"ipc": 4}, init="images",
+                images=images)  # fmt: skip
+    assert not getattr(caught.value, "__notes__", [])
+    (images / "class01/001.png").write_bytes(b"broken")
+    with pytest.raises(MismatchError, match=r"001.png: cannot read .* `skip_bad=True`"):
+        recover(None, tmp_path / "run", Network(), **real)
+    notes = []
+    with pytest.raises(MismatchError, match="has no BatchNorm layers"):
+        recover(None, tmp_path / "run", Nothing(), **ACROSS)
+    assert not (tmp_path / "run").exists()
+    recover(None, tmp_path / "run", Network(), **real, skip_bad=True, note=notes.append)
+    assert "left out 1 image" in notes[0]
+
+
+def test_a_run_without_a_finished_batch_gives_way_to_another(statistics, tmp_path) -> None:
+    with pytest.raises(DataError) as caught:
+        recover(statistics, tmp_path / "run", Network(), **SHORT, alpha=1e39)
+    assert not getattr(caught.value, "__notes__", [])  # nothing is kept
+    recover(statistics, tmp_path / "run", Network(), **SHORT)
+    assert len(list_images(tmp_path / "run")) == 12
+
+
+def test_two_runs_do_not_write_one_folder(statistics, tmp_path) -> None:
+    refused = []
+
+    def again(*step: object) -> None:
+        if not refused:
+            with pytest.raises(MismatchError, match="another process is writing it") as caught:
+                recover(statistics, tmp_path / "run", Network(), **SHORT, resume=True)
+            refused.append(caught.value)
+
+    recover(statistics, tmp_path / "run", Network(), **SHORT, progress=again)
+    assert refused
+    assert len(list_images(tmp_path / "run")) == 12
+
+
+def test_the_loss_is_that_of_all_batches_whoever_ran_them(statistics, tmp_path) -> None:
+    whole = recover(statistics, tmp_path / "whole", Network(), **SHORT)
+    with pytest.raises(ZeroDivisionError):
+        recover(
+            statistics, tmp_path / "run", Network(), **SHORT,
+            progress=scene.after(15, lambda: 1 // 0),
+        )  # fmt: skip
+    for _ in range(2):  # the second time it is complete
+        report = recover(statistics, tmp_path / "run", Network(), **SHORT, resume=True)
+        assert report.loss == whole.loss
+
+
+def test_classes_that_contradict_the_statistics_are_refused(statistics, tmp_path) -> None:
+    names = [f"class{own:02}" for own in range(scene.CLASSES)]
+    recover(statistics, tmp_path / "same", Network(), **SHORT, class_map=names)
+    with pytest.raises(MismatchError, match="class 0 is 'class00' there and 'class05' in the"):
+        recover(statistics, tmp_path / "run", Network(), **SHORT, class_map=names[::-1])
+    with pytest.raises(MismatchError, match=r"statistics of 6 classes, not of 5"):
+        recover(statistics, tmp_path / "run", Network(), **SHORT, classes=5)
+
+
 def test_recipe_says_what_was_done(statistics, tmp_path) -> None:
     recover(statistics, tmp_path / "run", Network(), **SHORT, png=True)
     recipe = json.loads((tmp_path / "run/recipe.json").read_text())
