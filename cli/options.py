@@ -177,11 +177,9 @@ def recipe(stage: str) -> Callable[..., Any]:
         if name is None:
             return
         from labelcodec.errors import ConfigError
-        from labelcodec.pipeline.stage_recipe import recipe_tables
+        from labelcodec.pipeline.stage_recipe import stage_table
 
-        settings = recipe_tables(name).get(stage)
-        if not isinstance(settings, dict):
-            raise ConfigError(f"recipe {name} has no table [{stage}]")
+        settings = stage_table(name, stage)
         known = {param.name for param in context.command.params if param is not option}
         if unknown := sorted(settings.keys() - known):
             raise ConfigError(f"recipe {name}: [{stage}] has an unknown setting {unknown[0]!r}")

@@ -201,7 +201,8 @@ def relabel(
         if classes is None:
             count = len(listing.classes)
             error.add_note(
-                f"{images} has {count} classes; pass `classes` if the teacher has another number"
+                f"{images} has {count} classes; pass `classes` if the teacher has another number, "
+                "and `class_map` if these are not its first ones"
             )
         raise
     if not first:

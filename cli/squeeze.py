@@ -18,6 +18,7 @@ from .relabel import IMAGENET
 @options.teacher_with_norms
 @options.weights
 @options.weights_key
+@options.logits_output
 @options.teacher_classes
 @options.class_map
 @click.option(

@@ -108,7 +108,7 @@ def study(
       torchrun --nproc-per-node 2 -m labelcodec study mine.toml out
     """
     from labelcodec.analysis.plot import check_target
-    from labelcodec.pipeline.distributed import world_size
+    from labelcodec.pipeline.distributed import rank, world_size
     from labelcodec.pipeline.study.planning import plan_study
     from labelcodec.pipeline.study.results import summarised
     from labelcodec.pipeline.study.running import run_study
@@ -137,14 +137,17 @@ def study(
     with torch_threads(), console.resumable(), console.progress("study") as progress:
         report = run_study(loaded, out, progress=progress, note=console.note, **more)
     summaries = summarised(report.results)
-    if json_:
-        facts = {"file": str(report.file), "cells": len(report.cells)}
+    first, done, total = rank() == 0, len(report.results), len(report.cells)
+    if first and done < total and world_size() > 1:
+        console.note(
+            f"{done} of {total} cells are complete; when the other processes have ended, the same "
+            "command without torchrun shows the others, too"
+        )
+    if json_ and first:
+        facts = {"file": str(report.file), "cells": total}
         plain = [summary.to_json() for summary in summaries]
         console.as_json({**facts, "failed": dict(report.failed), "summary": plain})
-    elif len(report.results) < len(report.cells) and world_size() > 1:
-        done, total = len(report.results), len(report.cells)
-        console.note(f"{done} of {total} cells are complete; the last process prints the table")
-    elif summaries:
+    elif summaries and not json_ and (first or done == total):
         summary_table(report, summaries)
     if plot is not None and summaries:
         from labelcodec.pipeline.study.plot import plot_summaries

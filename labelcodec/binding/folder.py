@@ -14,6 +14,7 @@ from labelcodec.binding.names import same_name, stem_digest
 from labelcodec.binding.pixels import pixel_sample
 from labelcodec.errors import MismatchError, MissingExtraError
 from labelcodec.images import ImageListing, content_digest, fingerprint
+from labelcodec.wording import counted
 
 BYTES_PER_LABEL = 0.05  # cost up to which class names are stored that nobody has passed
 ClassMapLike = ClassMap | Mapping[str, int] | Sequence[str] | Path | str
@@ -82,6 +83,26 @@ def class_of_image(
     """
     own = folder_classes(listing.classes, names, classes, str(listing.root))
     return own[listing.class_index]
+
+
+def subset_notes(listing: ImageListing, classes: int, *, mapped: bool) -> tuple[str, ...]:
+    """A note on folders that are taken as the first of more classes.
+
+    Args:
+        listing: the image folder.
+        classes: C of the teacher.
+        mapped: whether a class map says which class each folder is.
+    """
+    folders = listing.classes
+    if mapped or len(folders) >= classes:
+        return ()
+    file = listing.root / "classes.txt"
+    hint = f", such as {file}" if file.is_file() else ""
+    return (
+        f"{listing.root}: its {counted(len(folders), 'class folder')} are taken as the first of "
+        f"the teacher's {counted(classes, 'class')}, {folders[0]!r} as class 0; if they are "
+        f"others, pass `class_map`{hint}",
+    )
 
 
 def _is_text(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,8 @@ class BasicBlock(nn.Module):
 
 class CifarResNet(nn.Module):
     """ResNet with 6n + 2 layers for small images (He et al. 2016, section 4.2)."""
+
+    default_cfg: ClassVar[dict[str, Any]] = {"input_size": (3, 32, 32)}  # as timm's models have it
 
     def __init__(self, blocks: int, classes: int, channels: int = 3) -> None:
         """Three stages of 16, 32 and 64 channels.

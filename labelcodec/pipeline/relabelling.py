@@ -21,7 +21,7 @@ from labelcodec.binding.class_map import (
     folder_classes,
     folder_notes,
 )
-from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
+from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields, subset_notes
 from labelcodec.container.paths import shard_paths
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
@@ -180,6 +180,7 @@ def relabel(
             *ready.left_out,
             *ready.notes,
             *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
+            *subset_notes(listing, loaded_teacher.classes, mapped=mapped is not None),
             *enlargement_notes(ready.sizes, ready.image_size, str(listing.root)),
         ):
             if this_process.first:

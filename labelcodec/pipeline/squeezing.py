@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from labelcodec.augmentation.seeded import draw
 from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
 from labelcodec.binding.class_map import as_class_map
-from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image
+from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, subset_notes
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.files.atomic import refuse_existing
 from labelcodec.images import ImageListing, content_digest, fingerprint, list_images
@@ -31,6 +31,7 @@ from labelcodec.pipeline.class_statistics import (
     MovingMoments,
 )
 from labelcodec.pipeline.distributed import Process, check_shared, process
+from labelcodec.pipeline.forward import forward_teacher
 from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
 from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
@@ -72,6 +73,7 @@ def squeeze(
     *,
     weights: Path | str | None = None,
     weights_key: str | None = None,
+    output: str | int | None = None,
     classes: int | None = None,
     class_map: ClassMapLike | None = None,
     epochs: int = 1,
@@ -103,6 +105,7 @@ def squeeze(
         teacher: a model name as in `labelcodec.pipeline.models.build`, or a torch module.
         weights: file of the teacher's weights.
         weights_key: where in that file the weights are, see `load_weights`.
+        output: key or position of the logits among several outputs, see `logits_of`.
         classes: C of the teacher; default: the number of classes of the folder or the class map.
         class_map: the teacher's classes, where they are not the sorted class folders.
         epochs: passes over the images, each with other augmentations.
@@ -133,6 +136,8 @@ def squeeze(
     """
     target = Path(target)
     refuse_existing(target, force)
+    if not target.parent.is_dir():
+        raise MismatchError(f"{target.parent}: no such folder to write {target.name} in")
     if momentum is not None and not 0 < momentum <= 1:
         raise ConfigError(f"`momentum` is {momentum}, allowed is a number above 0 and up to 1")
     listing = images if isinstance(images, ImageListing) else list_images(images)
@@ -146,6 +151,7 @@ def squeeze(
             classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             this_process.device,
             weights_key=weights_key,
+            output=output,
             normalisation=None,
             autocast=None,
             precision="float32",
@@ -154,7 +160,8 @@ def squeeze(
         stated = Preprocessing.stated(image_size, interpolation, normalisation)
         ready = prepare(loaded, listing, stated, usual, skip_bad=skip_bad, progress=shown)
         loaded, listing = ready.teacher, ready.listing
-        for line in (*ready.left_out, *ready.notes) if this_process.first else ():
+        few = subset_notes(listing, loaded.classes, mapped=mapped is not None)
+        for line in (*ready.left_out, *ready.notes, *few) if this_process.first else ():
             note(line)
         spec = AugmentationSpec(
             seed, len(listing), batch_size, ready.image_size, pack_sizes(ready.sizes),
@@ -255,7 +262,11 @@ class _Run:
             of_image = torch.from_numpy(self.own_class[index]).to(this_process.device)
             with inputs.collected(partial(self._add, moments, of_image)):
                 images = levels.to(this_process.device)
-                self.teacher.model(normalise(images, self.teacher.normalisation))
+                inputs_of_batch = normalise(images, self.teacher.normalisation)
+                forward_teacher(
+                    self.teacher.model, inputs_of_batch, self.teacher.classes, who,
+                    self.teacher.output,
+                )  # fmt: skip
             done += 1
             if progress is not None:
                 progress(done, len(own))

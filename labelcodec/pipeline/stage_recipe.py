@@ -59,10 +59,18 @@ def stage_settings(name: str, stage: str) -> Mapping[str, Any]:
     Raises:
         ConfigError: as in `recipe_tables`, or the recipe says nothing about the stage.
     """
+    return {key: _argument(value) for key, value in stage_table(name, stage).items()}
+
+
+def stage_table(name: str, stage: str) -> dict[str, Any]:
+    """The table of a recipe for a stage, as TOML has it; arguments and errors as above."""
     table = recipe_tables(name).get(stage)
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"recipe {name} has no table [{stage}]")
-    return {key: _argument(value) for key, value in table.items()}
+    if not isinstance(table, dict):
+        others = [each for each in recipe_names() if stage in recipe_tables(each)]
+        raise ConfigError(
+            f"recipe {name} has no table [{stage}]; built-in ones with it are {', '.join(others)}"
+        )
+    return table
 
 
 def _argument(value: Any) -> Any:

@@ -76,14 +76,19 @@ def test_shares_and_merging(capsys, room) -> None:
     assert both.startswith("two: 4 cells of 4")
 
 
-def test_the_last_process_of_torchrun_prints_the_table(capsys, room, monkeypatch) -> None:
+def test_under_torchrun_the_first_process_prints_what_is_there(capsys, room, monkeypatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank in ("1", "0"):
+    for rank, cells in (("1", None), ("0", 4)):
         monkeypatch.setenv("RANK", rank)
-        found = call(capsys, "study", "two.toml", "out", *ARGS)
-        assert found.status == 0, found.err
-        assert found.out.startswith("two: 4 cells of 4") == (rank == "0")
-        assert ("2 of 4 cells are complete" in found.err) == (rank == "1")
+        printed = call(capsys, "study", "two.toml", "out", *ARGS)
+        assert printed.status == 0, printed.err
+        assert printed.out.startswith(f"two: {cells} cells of 4") if cells else not printed.out
+    for rank, cells in (("0", 2), ("1", 4)):  # the last one prints them all, too
+        monkeypatch.setenv("RANK", rank)
+        printed = call(capsys, "study", "two.toml", "other", *ARGS)
+        assert printed.out.startswith(f"two: {cells} cells of 4")
+        assert ("2 of 4 cells are complete" in printed.err) == (rank == "0")
+    assert not call(capsys, "study", "two.toml", "other", *ARGS, "--json").out  # of rank 1
 
 
 def test_set_changes_a_setting_or_goes_through_several(capsys, room) -> None:

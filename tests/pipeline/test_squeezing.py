@@ -139,12 +139,31 @@ def test_models_that_do_not_do(folder, tmp_path) -> None:
     assert out.read_text() == "precious" and len(list(tmp_path.iterdir())) == 1
 
 
+class Other(Network):
+    """Two more outputs than there are classes."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return nn.functional.pad(super().forward(images), (0, 2))
+
+
+def test_teachers_of_other_images_or_classes_are_refused(folder, tmp_path) -> None:
+    with pytest.raises(MismatchError, match=rf"8\)|{scene.CLASSES}"):
+        run(folder, tmp_path / "s", Other())
+    broken = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(7, scene.CLASSES))
+    with pytest.raises(MismatchError, match=r"fails on \(4, 3, 8, 8\) images: RuntimeError"):
+        run(folder, tmp_path / "s", broken)
+    with pytest.raises(MismatchError, match="no such folder to write s in"):
+        run(folder, tmp_path / "missing/s")
+
+
 def test_classes_of_few_images_are_told(tmp_path) -> None:
     folder = scene.images(tmp_path / "images", count=4, classes=3)
     notes: list[str] = []
     run(folder, tmp_path / "s", note=notes.append)
-    assert "no images of 3 of the teacher's 6 classes" in notes[0]
-    assert "has one image of 2 classes" in notes[1]
+    assert "3 class folders are taken as the first of the teacher's 6 classes" in notes[0]
+    assert "'class00' as class 0; if they are others, pass `class_map`" in notes[0]
+    assert "no images of 3 of the teacher's 6 classes" in notes[1]
+    assert "has one image of 2 classes" in notes[2]
     statistics = load_statistics(tmp_path / "s")
     assert statistics.images.tolist() == [2, 1, 1, 0, 0, 0]
     assert (statistics.layers["last"].variance[1:] == 0).all()

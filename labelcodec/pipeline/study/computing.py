@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from labelcodec.analysis.rates import sre2l_file_bytes, theoretical_rate
+from labelcodec.errors import MismatchError
+from labelcodec.images import list_images
 from labelcodec.pipeline.evaluate_runs import evaluate
 from labelcodec.pipeline.image_diversity.measurement import diversity
 from labelcodec.pipeline.recovery.distilled_folder import CLASSES
@@ -30,6 +32,7 @@ from labelcodec.pipeline.training import train
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.replay.image_source import ImageCache
 from labelcodec.transcode.recode_container import recode
 
 STATISTICS_FILE, IMAGES_FOLDER, LABELS_FILE = "statistics.safetensors", "images", "labels.slc"
@@ -136,10 +139,21 @@ def _run(work: Work) -> dict[str, Any]:
     recovered = work.inputs.get(IMAGES)  # few enough to be kept decoded for all students
     report = train(
         work.inputs[LABELS] / LABELS_FILE, work.images, work.settings.train, work.folder,
-        cache=None if recovered is None else recovered / PIXELS_FILE,
+        cache=None if recovered is None else _pixels(recovered),
         seed=work.stage.depends["seed"], workers=work.workers, resume=True, **work.common,
     )  # fmt: skip
     return {"epochs": report.epochs, "agreement": asdict(report.agreement)}
+
+
+def _pixels(recovered: Path) -> Path:
+    """The cache of recovered images; one that was copied with other times is made anew."""
+    path = recovered / PIXELS_FILE
+    if path.exists():
+        try:
+            ImageCache(path, list_images(recovered / IMAGES_FOLDER))
+        except MismatchError:
+            path.unlink(missing_ok=True)
+    return path
 
 
 def _scores(work: Work) -> dict[str, Any]:
@@ -157,7 +171,8 @@ def _diversity(work: Work) -> dict[str, Any]:
     prepared = preprocessing(teacher) if own is teacher else {}
     report = diversity(
         work.images, str(work.settings.data.train), features=str(own.model), weights=own.weights,
-        weights_key=own.weights_key, classes=teacher.classes, **prepared,
+        weights_key=own.weights_key, classes=teacher.classes if own is teacher else None,
+        **prepared,
         bandwidth=table.bandwidth, workers=work.workers, **work.common,
     )  # fmt: skip
     assert report.mmd is not None

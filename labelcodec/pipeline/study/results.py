@@ -136,6 +136,15 @@ def results_of(study: Study, out: Path, cells: Sequence[tuple[Cell, CellStages]]
     return results
 
 
+def is_complete(path: Path) -> bool:
+    """Whether the file of a cell holds a result; a damaged one is computed again."""
+    try:
+        _result_of(path)
+    except (FileNotFoundError, MismatchError):
+        return False
+    return True
+
+
 def _result_of(path: Path) -> dict[str, Any]:
     content = read_json(path)
     if not all(isinstance(content.get(name), dict) for name in ("figures", "folders")):

@@ -16,7 +16,14 @@ from labelcodec.files.locks import LockedError
 from labelcodec.pipeline.study.cells import Cell
 from labelcodec.pipeline.study.computing import Work, compute
 from labelcodec.pipeline.study.planning import plan_study
-from labelcodec.pipeline.study.results import Result, cell_file, merged, results_of, write_results
+from labelcodec.pipeline.study.results import (
+    Result,
+    cell_file,
+    is_complete,
+    merged,
+    results_of,
+    write_results,
+)
 from labelcodec.pipeline.study.shares import alone, share_of
 from labelcodec.pipeline.study.stage_folder import StageFolder, write_json
 from labelcodec.pipeline.study.stages import CellStages, Stage
@@ -25,7 +32,7 @@ from labelcodec.progress import Progress
 from labelcodec.version import __version__
 
 POLL = 2.0  # seconds between looks at what other processes are computing
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)  # as for every other cell
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ class _Run:
                     waiting += 1
                 except Exception as error:
                     if getattr(error, "errno", None) in FULL:
-                        raise  # as it would for every other cell
+                        raise
                     failed[cell.title] = _reason(error)
                     self.note(f"{cell.title}: {_reason(error)}")
                     done, waiting = done + 1, 0
@@ -144,7 +151,7 @@ class _Run:
     def cell(self, cell: Cell, stages: CellStages, title: str) -> None:
         """Compute the stages of a cell that are not complete, and write its result."""
         file = cell_file(self.out, stages)
-        if file.is_file():
+        if is_complete(file):
             return
         facts: dict[str, Any] = {}
         for stage in stages.all:
@@ -172,6 +179,8 @@ class _Run:
             )  # fmt: skip
             try:
                 facts = compute(work)
+            except LockedError:
+                raise
             except Exception as error:
                 self.broken[stage.path] = _reason(error)
                 raise

@@ -31,15 +31,9 @@ class StageFolder:
 
     @property
     def facts(self) -> dict[str, Any] | None:
-        """Figures of the complete result; None where it is not complete.
-
-        Raises:
-            MismatchError: the file is damaged.
-        """
+        """Figures of the complete result; None where it is not complete, or they are damaged."""
         path = self.path / FACTS
-        if not path.is_file():
-            return None
-        return read_json(path)
+        return read_json(path) if intact(path) else None
 
     def complete(self, facts: Mapping[str, Any]) -> None:
         """Write the figures of the complete result."""
@@ -68,9 +62,21 @@ def read_json(path: Path) -> dict[str, Any]:
         MismatchError: it is damaged.
     """
     try:
-        return dict(json.loads(read_regular(path, MismatchError, "a result")))
-    except (ValueError, TypeError) as error:
+        content = json.loads(read_regular(path, MismatchError, "a result"))
+    except ValueError as error:
         raise MismatchError(f"{path}: not what a study writes: {error}") from None
+    if not isinstance(content, dict):
+        raise MismatchError(f"{path}: not what a study writes")
+    return content
+
+
+def intact(path: Path) -> bool:
+    """Whether a JSON file of the study's is there and can be read; else it is computed again."""
+    try:
+        read_json(path)
+    except (FileNotFoundError, MismatchError):
+        return False
+    return True
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -258,12 +258,21 @@ def test_a_full_disk_stops_the_study(tables, tmp_path, monkeypatch) -> None:
     assert len(calls) == 1
 
 
-def test_a_damaged_result_is_named(tables, tmp_path) -> None:
-    run(study(tables), tmp_path)
+def test_damaged_results_are_computed_again(tables, tmp_path) -> None:
+    whole = run(study(tables), tmp_path)
     (cell,) = (tmp_path / "cells").iterdir()
-    cell.write_text("{}")
-    with pytest.raises(MismatchError, match=rf"{cell.name}: not the result of a cell; remove it"):
-        run(study(tables), tmp_path)
-    cell.write_text("{")
-    with pytest.raises(MismatchError, match="not what a study writes"):
-        run(study(tables), tmp_path)
+    (scores,) = (tmp_path / "scores").iterdir()
+    for damaged in (cell, scores / "facts.json"):
+        content = damaged.read_text()
+        for text in ("{", "{}" if damaged == cell else "[]"):
+            damaged.write_text(text)
+            cell.unlink(missing_ok=damaged != cell)
+            assert run(study(tables), tmp_path).results == whole.results
+            assert damaged.read_text() == content
+
+
+def test_a_folder_that_was_copied_goes_on(tables, tmp_path) -> None:
+    run(study(tables), tmp_path / "out")
+    shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=shutil.copyfile)
+    more = run(study(tables | {"seed": 5}), tmp_path / "copy")
+    assert not more.failed and len(more.results) == 1
