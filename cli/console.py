@@ -272,8 +272,13 @@ def as_json(value: Any) -> None:
 
 def note(message: str) -> None:
     """Print a remark to stderr; parameters that a library message names become flags."""
+    remark(with_own_flags(message))
+
+
+def remark(message: str) -> None:
+    """Print a remark to stderr as it is."""
     with suppress(OSError):  # no reason to fail for what goes on
-        click.echo(printable(f"labelcodec: {with_own_flags(message)}"), err=True)
+        click.echo(printable(f"labelcodec: {message}"), err=True)
 
 
 def size(number: float | None) -> str:

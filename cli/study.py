@@ -135,7 +135,8 @@ def study(
             plan_table(plan)
         return
     with torch_threads(), console.resumable(), console.progress("study") as progress:
-        report = run_study(loaded, out, progress=progress, note=console.note, **more)
+        # the parameters that notes name are settings of the file, not flags of this command
+        report = run_study(loaded, out, progress=progress, note=console.remark, **more)
     summaries = summarised(report.results)
     first, done, total = rank() == 0, len(report.results), len(report.cells)
     if first and done < total and world_size() > 1:
