@@ -354,3 +354,23 @@ def test_a_recipe_that_cannot_be_used_is_refused(capsys, schoolroom, text, messa
     )
     assert refused.status == 2
     assert message in refused.err
+
+
+def test_recipes_list_the_stages_they_have_tables_for(capsys) -> None:
+    listed = call(capsys, "recipes", "--json").json()
+    assert listed["lpqld-in1k"]["recover"]["iterations"] == 4000
+    assert "recover" not in listed["cifar10"]
+    (line,) = (line for line in call(capsys, "recipes").out.splitlines() if "lpqld-in1k" in line)
+    assert line.endswith("squeeze, recover, relabel")
+    refused = call(capsys, "recover", "out", "--recipe", "cifar10", "--teacher", "resnet20")
+    assert "built-in ones with it are" in refused.err and "lpqld-in1k" in refused.err
+
+
+def test_folders_taken_as_the_first_classes_are_told(capsys, schoolroom) -> None:
+    teacher = ("--teacher", "my.models:teacher", "--classes", "9", "--image-size", "32")
+    Path("images/classes.txt").write_text("\n".join("abcdefghi"))
+    quick = ("--batch-size", "4", "--epochs", "1")
+    told = call(capsys, "relabel", "images", "labels.slc", *teacher, *quick)
+    assert told.status == 0
+    assert "4 class folders are taken as the first of the teacher's 9 classes" in told.err
+    assert "pass --class-map, such as images/classes.txt" in told.err

@@ -9,6 +9,7 @@ from torch import nn
 
 import labelcodec
 from labelcodec.errors import DataError
+from labelcodec.pipeline.models import build
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing, own_preprocessing, resolved
 from labelcodec.pipeline.relabelling import relabel
 from tests.pipeline import scene
@@ -98,3 +99,8 @@ def test_relabel_takes_the_teachers_own(tmp_path) -> None:
     relabel(folder, tmp_path / "b.slc", teacher, interpolation="bilinear", **given)
     assert labelcodec.open(tmp_path / "b.slc").header.interpolation == "bilinear"
     assert any("says interpolation bicubic, not bilinear" in note for note in notes)
+
+
+@pytest.mark.parametrize(("name", "size"), [("resnet20", (32, 32)), ("convnet", None)])
+def test_networks_of_cifar_say_their_input_size(name: str, size: tuple[int, int] | None) -> None:
+    assert own_preprocessing(build(name, 10), name).image_size == size
