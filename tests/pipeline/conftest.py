@@ -21,6 +21,15 @@ def world(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread_for_fixtures() -> Iterator[None]:
+    """What a module's fixtures compute is compared with what its tests compute on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """As the processes the tests start have: sums in another order differ in their last bits."""
