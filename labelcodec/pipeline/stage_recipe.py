@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from labelcodec.errors import ConfigError
+from labelcodec.pipeline.toml_file import built_in_names, load_toml
 
 RECIPES = resources.files("labelcodec.pipeline") / "recipes"
 STAGES = ("squeeze", "recover", "relabel")
@@ -16,7 +15,7 @@ STAGES = ("squeeze", "recover", "relabel")
 
 def recipe_names() -> list[str]:
     """Names of the built-in recipes, sorted."""
-    return sorted(entry.name.removesuffix(".toml") for entry in RECIPES.iterdir())
+    return built_in_names(RECIPES)
 
 
 def recipe_tables(name: str) -> dict[str, Any]:
@@ -28,21 +27,7 @@ def recipe_tables(name: str) -> dict[str, Any]:
     Raises:
         ConfigError: no such recipe, or invalid TOML.
     """
-    path = Path(name)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such recipe file")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    elif name in recipe_names():
-        text = (RECIPES / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise ConfigError(
-            f"unknown recipe {name!r}; there are {', '.join(recipe_names())}, or a .toml file"
-        )
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from None
+    return load_toml(name, RECIPES, "recipe")
 
 
 def stage_settings(name: str, stage: str) -> Mapping[str, Any]:

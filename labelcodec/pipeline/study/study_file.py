@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -14,6 +13,7 @@ from labelcodec.pipeline.models import is_file
 from labelcodec.pipeline.stage_recipe import STAGES, recipe_tables
 from labelcodec.pipeline.study.tables import TABLES, VALUES, keys_of
 from labelcodec.pipeline.study.value_types import holds_lists
+from labelcodec.pipeline.toml_file import built_in_names, load_toml
 from labelcodec.pipeline.training_recipe import merge_settings
 
 STUDIES = resources.files("labelcodec.pipeline.study") / "studies"
@@ -58,7 +58,7 @@ class Study:
 
 def study_names() -> list[str]:
     """Names of the built-in studies, sorted."""
-    return sorted(entry.name.removesuffix(".toml") for entry in STUDIES.iterdir())
+    return built_in_names(STUDIES)
 
 
 def load_study(name: str, changes: Mapping[str, Any] | None = None) -> Study:
@@ -71,21 +71,7 @@ def load_study(name: str, changes: Mapping[str, Any] | None = None) -> Study:
     Raises:
         ConfigError: no such study, invalid TOML, or an unknown setting.
     """
-    path = Path(name)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise ConfigError(f"{path}: no such study file")
-        text = path.read_text(encoding="utf-8", errors="replace")
-    elif name in study_names():
-        text = (STUDIES / f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise ConfigError(
-            f"unknown study {name!r}; there are {', '.join(study_names())}, or a .toml file"
-        )
-    try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{name}: not TOML: {error}") from None
+    path, content = Path(name), load_toml(name, STUDIES, "study")
     return study_of(content, path.stem, path.parent, changes)
 
 
