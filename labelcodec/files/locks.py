@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from labelcodec.errors import MismatchError
+from labelcodec.files.regular import open_partial
 
 _locked: set[int] = set()  # file descriptors
 
@@ -59,6 +62,20 @@ def unlock(fd: int) -> None:
     """Close a file descriptor that `lock` returned, which releases its lock."""
     _locked.discard(fd)
     os.close(fd)
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[int]:
+    """Open a file, which is created if missing, and hold its lock; errors as in `lock`.
+
+    Yields:
+        Its file descriptor, for reading and writing.
+    """
+    fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
+    try:
+        yield fd
+    finally:
+        unlock(fd)
 
 
 def leave_to_parent() -> None:

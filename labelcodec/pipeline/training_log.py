@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from labelcodec.errors import MismatchError
-from labelcodec.files.locks import lock, unlock
-from labelcodec.files.regular import open_partial
+from labelcodec.files.locks import locked_file
 from labelcodec.pipeline.run_folder import CHECKPOINT, LOG, RESULT
 
 
@@ -42,12 +41,8 @@ def open_log(out: Path, resume: bool) -> Iterator[BinaryIO]:
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / LOG
-    fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
-    try:
-        with os.fdopen(fd, "r+b", closefd=False) as log:
-            yield log
-    finally:
-        unlock(fd)
+    with locked_file(path) as fd, os.fdopen(fd, "r+b", closefd=False) as log:
+        yield log
 
 
 def truncate(log: BinaryIO, epochs: int) -> None:

@@ -7,7 +7,6 @@ JSON file per finished job. It has no images, so that no command takes the folde
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,8 +19,8 @@ from PIL import Image
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
-from labelcodec.files.locks import lock, unlock
-from labelcodec.files.regular import open_partial, read_regular
+from labelcodec.files.locks import locked_file
+from labelcodec.files.regular import read_regular
 from labelcodec.mapdiff import difference
 from labelcodec.pipeline.recovery.jobs import Job
 from labelcodec.pipeline.recovery.synthesis import JobLoss
@@ -100,9 +99,7 @@ class DistilledFolder:
             yield True
             return
         progress.mkdir(parents=True, exist_ok=True)
-        path = progress / LOCK
-        fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
-        try:
+        with locked_file(progress / LOCK):
             # a run without a finished batch leaves nothing that is worth keeping
             if entries - {PROGRESS} or any(progress.glob("[0-9]*.json")):
                 stored = self._check_same(resume, progress / RUN)
@@ -114,8 +111,6 @@ class DistilledFolder:
             else:
                 _write(progress / RUN, {"run": self.facts, "threads": threads})
             yield False
-        finally:
-            unlock(fd)
 
     def _check_same(self, resume: bool, description: Path) -> dict[str, Any]:
         """The description of the run that the folder is of, which must be this one."""

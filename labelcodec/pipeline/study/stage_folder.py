@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +12,8 @@ from typing import Any
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
-from labelcodec.files.locks import lock, unlock
-from labelcodec.files.regular import open_partial, read_regular
+from labelcodec.files.locks import locked_file
+from labelcodec.files.regular import read_regular
 
 FACTS, LOCK = "facts.json", "lock"
 
@@ -47,12 +46,8 @@ class StageFolder:
             LockedError: another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        path = self.path / LOCK
-        fd = lock(open_partial(path, os.O_RDWR | os.O_CREAT), path)
-        try:
+        with locked_file(self.path / LOCK):
             yield
-        finally:
-            unlock(fd)
 
 
 def read_json(path: Path) -> dict[str, Any]:
