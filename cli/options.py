@@ -222,6 +222,38 @@ def no_crop(what: str) -> Callable[..., Any]:
     return click.option("--no-crop", is_flag=True, help=what)
 
 
+def _parsed_settings(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> Any:
+    return [setting(text) for text in texts]
+
+
+def setting(text: str) -> dict[str, Any]:
+    """Parse KEY=VALUE as TOML; a value that is not valid TOML is taken as a string."""
+    import json
+    import tomllib
+
+    key, equals, value = text.partition("=")
+    for literal in (value, json.dumps(value)) if equals else ():
+        try:
+            return tomllib.loads(f"{key} = {literal}")
+        except tomllib.TOMLDecodeError:
+            pass
+    raise click.BadParameter(f"{text!r} is not KEY=VALUE")
+
+
+def changes(what: str) -> Callable[..., Any]:
+    """The --set option with the given help text; a list of tables with a setting each."""
+    return click.option(
+        "--set",
+        "changes",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_parsed_settings,
+        help=what,
+    )
+
+
 def seed(what: str) -> Callable[..., Any]:
     """The --seed option with the given help text."""
     return click.option(

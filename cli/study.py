@@ -10,7 +10,6 @@ import click
 
 from . import console, options
 from .render_study import plan_table, summary_table
-from .train import _settings
 
 
 class Share(click.ParamType[tuple[int, int]]):
@@ -42,14 +41,9 @@ class Share(click.ParamType[tuple[int, int]]):
     "module:callable, or a model file.",
 )
 @click.option("--weights", type=options.PATH, help="File of the teacher's weights.")
-@click.option(
-    "--set",
-    "changes",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=_settings,
-    help="Change a setting for all cells, such as recover.iterations=100, or go through a list of "
-    "values, such as seed=[0,1]; repeatable.",
+@options.changes(
+    "Change a setting for all cells, such as recover.iterations=100, or go through a list of "
+    "values, such as seed=[0,1]; repeatable."
 )
 @click.option(
     "--only",

@@ -10,24 +10,6 @@ import click
 from . import console, options, render
 
 
-def _settings(context: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> Any:
-    return [_setting(text) for text in texts]
-
-
-def _setting(text: str) -> dict[str, Any]:
-    """Parse KEY=VALUE as TOML; a value that is not valid TOML is taken as a string."""
-    import json
-    import tomllib
-
-    key, equals, value = text.partition("=")
-    for literal in (value, json.dumps(value)) if equals else ():
-        try:
-            return tomllib.loads(f"{key} = {literal}")
-        except tomllib.TOMLDecodeError:
-            pass
-    raise click.BadParameter(f"{text!r} is not KEY=VALUE")
-
-
 @click.command()
 @click.argument("labels", metavar="FILE", nargs=1)
 @click.argument("images", metavar="IMAGES", type=options.PATH)
@@ -38,13 +20,8 @@ def _setting(text: str) -> dict[str, Any]:
     show_default=True,
     help="Name of a recipe, see `labelcodec recipes`, or a .toml file.",
 )
-@click.option(
-    "--set",
-    "changes",
-    metavar="KEY=VALUE",
-    multiple=True,
-    callback=_settings,
-    help="Change a setting of the recipe, such as epochs=10 or temperature.last=1; repeatable.",
+@options.changes(
+    "Change a setting of the recipe, such as epochs=10 or temperature.last=1; repeatable."
 )
 @click.option("--validate", type=options.PATH, help="Image folder to measure accuracy on.")
 @click.option(

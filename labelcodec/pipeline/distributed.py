@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +39,10 @@ class Process:
         """Whether this is rank 0, which writes and prints for all processes."""
         return self.rank == 0
 
+    def told(self, note: Callable[[str], None]) -> Callable[[str], None]:
+        """Where this process's notes go: to the user from rank 0, nowhere from the others."""
+        return note if self.first else _silent
+
     def wait(self) -> None:
         """Barrier: block until all processes have called this."""
         self.sums(0)
@@ -58,6 +62,10 @@ class Process:
         dist.all_reduce(summed)
         totals: list[int] = summed.tolist()
         return totals
+
+
+def _silent(line: str) -> None:
+    """The notes of processes other than the first."""
 
 
 def check_shared(batches: int, world: int) -> None:

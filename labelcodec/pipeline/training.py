@@ -138,7 +138,7 @@ def train(
             class_map=class_map,
             allow_changed_images=allow_changed_images,
             progress=reporter.caching,
-            note=note if this_process.first else _silent,
+            note=this_process.told(note),
         )
         check_training(dataset, settings, this_process.world)
         order = batch_order(dataset, settings, seed, this_process)
@@ -162,7 +162,7 @@ def train(
                 run.class_names,
             )
             evaluation_images = EvaluationImages(Path(validate), *image_settings)
-        agreement = check_agreement(dataset, note if this_process.first else _silent)
+        agreement = check_agreement(dataset, this_process.told(note))
         log = stack.enter_context(open_log(out, resume)) if this_process.first else None
         first = 0
         if resumes:
@@ -249,10 +249,6 @@ def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ..
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise MismatchError(f"{path}: does not fit the student: {reason}") from None
-
-
-def _silent(line: str) -> None:
-    """The notes of processes other than the first."""
 
 
 def _seed(*numbers: int) -> None:

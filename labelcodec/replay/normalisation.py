@@ -22,8 +22,16 @@ def normalise(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> 
     scaled = images.float().div_(255)
     if normalisation is None:
         return scaled
+    mean, std = mean_and_std(normalisation, images.device)
+    return scaled.sub_(mean).div_(std)
+
+
+def mean_and_std(
+    normalisation: Mapping[str, Any], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(3, 1, 1) float32 mean and std of each colour, for inputs in 0..1."""
     mean, std = (
-        torch.tensor(normalisation[key], dtype=torch.float32, device=images.device)[:, None, None]
+        torch.tensor(normalisation[key], dtype=torch.float32, device=device)[:, None, None]
         for key in ("mean", "std")
     )
-    return scaled.sub_(mean).div_(std)
+    return mean, std

@@ -14,7 +14,7 @@ import labelcodec
 from labelcodec.pipeline.phases import Phase
 from labelcodec.pipeline.run_folder import load_run
 from labelcodec_cli import console
-from labelcodec_cli.train import _setting
+from labelcodec_cli.options import setting
 from tests.cli.call import call
 from tests.pipeline import scene
 
@@ -92,11 +92,11 @@ def test_train_and_evaluate(capsys, room) -> None:
 
 
 def test_settings_are_toml_or_strings() -> None:
-    assert _setting("epochs=10") == {"epochs": 10}
-    assert _setting("model=resnet20") == {"model": "resnet20"}
-    assert _setting("model='a=b'") == {"model": "a=b"}
-    assert _setting("temperature.kind=cosine") == {"temperature": {"kind": "cosine"}}
-    assert _setting("temperature={first=3}") == {"temperature": {"first": 3}}
+    assert setting("epochs=10") == {"epochs": 10}
+    assert setting("model=resnet20") == {"model": "resnet20"}
+    assert setting("model='a=b'") == {"model": "a=b"}
+    assert setting("temperature.kind=cosine") == {"temperature": {"kind": "cosine"}}
+    assert setting("temperature={first=3}") == {"temperature": {"first": 3}}
 
 
 def test_phases_of_the_command_line(capsys, room) -> None:

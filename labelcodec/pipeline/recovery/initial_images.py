@@ -19,7 +19,7 @@ from labelcodec.pipeline.teacher import Teacher
 from labelcodec.replay.normalisation import normalise
 from labelcodec.wording import counted
 
-_NOISE, _ORDER = 1, 2  # purposes of random numbers; patches have 3
+_NOISE, _ORDER = 1, 2  # purposes of random numbers
 
 
 class RealImages:
@@ -124,10 +124,8 @@ def _of_class(
     return real.levels(index)
 
 
-def content_facts(real: RealImages | None) -> Mapping[str, Any]:
+def content_facts(real: RealImages) -> Mapping[str, Any]:
     """What recognises the folder of real images, as plain values."""
-    if real is None:
-        return {}
     return {
         "images": len(real.listing),
         "fingerprint": fingerprint(real.listing.paths),

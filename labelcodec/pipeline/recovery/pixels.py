@@ -7,6 +7,10 @@ from typing import Any
 
 import torch
 
+from labelcodec.replay.normalisation import mean_and_std
+
+_UNCHANGED = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+
 
 def valid_range(
     normalisation: Mapping[str, Any] | None, device: torch.device
@@ -17,7 +21,7 @@ def valid_range(
         normalisation: 'mean' and 'std' of inputs in 0..1; None for inputs in 0..1.
         device: where the result goes.
     """
-    mean, std = _columns(normalisation, device)
+    mean, std = mean_and_std(normalisation or _UNCHANGED, device)
     return -mean / std, (1 - mean) / std
 
 
@@ -31,16 +35,5 @@ def levels(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> tor
     Returns:
         (B, 3, H, W) uint8 on the CPU.
     """
-    mean, std = _columns(normalisation, images.device)
+    mean, std = mean_and_std(normalisation or _UNCHANGED, images.device)
     return ((images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).cpu()
-
-
-def _columns(
-    normalisation: Mapping[str, Any] | None, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    values = normalisation or {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    mean, std = (
-        torch.tensor(values[key], dtype=torch.float32, device=device)[:, None, None]
-        for key in ("mean", "std")
-    )
-    return mean, std

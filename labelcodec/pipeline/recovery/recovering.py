@@ -12,20 +12,18 @@ import torch
 from torch import nn
 
 from labelcodec.analysis.plot import check_png
-from labelcodec.binding.class_map import as_class_map
 from labelcodec.binding.folder import ClassMapLike
-from labelcodec.binding.names import same_name
-from labelcodec.errors import ConfigError, MismatchError
-from labelcodec.images import ImageListing, list_images
+from labelcodec.errors import ConfigError
+from labelcodec.images import list_images
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.class_statistics import ClassStatistics, load_statistics
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.ensemble import settle
 from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
+from labelcodec.pipeline.recovery.class_selection import class_names_of, selected_classes
 from labelcodec.pipeline.recovery.contact_sheet import contact_sheet
 from labelcodec.pipeline.recovery.distilled_folder import (
-    RECIPE,
     DistilledFolder,
     ImageFormat,
 )
@@ -146,8 +144,8 @@ def recover(
     if not 1 <= quality <= 100:
         raise ConfigError(f"`quality` is {quality}, allowed are 1..100")
     if (images is None) != (rules.init == "noise"):
-        given = "needs" if images is None else "takes no"
-        raise ConfigError(f"`init` {rules.init} {given} real `images`")
+        verb = "needs" if images is None else "takes no"
+        raise ConfigError(f"`init` {rules.init} {verb} real `images`")
     if statistics is None and rules.needs_statistics:
         raise ConfigError(
             "`method` lpld matches the statistics of each class: pass the file that `squeeze` "
@@ -155,7 +153,7 @@ def recover(
         )
     collected = None if statistics is None else load_statistics(Path(statistics))
     listing = None if images is None else list_images(images)
-    names = _class_names(collected, class_map, classes, listing, str(statistics))
+    names = class_names_of(collected, class_map, classes, listing, str(statistics))
     with process(device) as this_process:
         loaded = load_teacher(
             teacher,
@@ -169,7 +167,7 @@ def recover(
             precision="float32",
         )
         passed = Preprocessing.stated(image_size, interpolation, normalisation)
-        told = note if this_process.first else _silent
+        told = this_process.told(note)
         if collected is not None:
             check_statistics(collected, loaded, str(statistics))
             passed = stated_preprocessing(collected, passed, str(statistics))
@@ -178,7 +176,7 @@ def recover(
             told(line)
         size = preprocessing.image_size or (224, 224)
         resizing = preprocessing.interpolation or "bilinear"
-        selected = _selected(
+        selected = selected_classes(
             names, collected if rules.needs_statistics else None, class_range, told
         )
         real = None
@@ -192,7 +190,7 @@ def recover(
         jobs = jobs_of(rules, selected)
         written_as = ImageFormat(png, quality)
         facts = {
-            "settings": asdict(rules) | {"scale": rules.scale and list(rules.scale)},
+            "settings": asdict(rules),
             "teacher": dict(loaded.facts),
             "statistics": None if collected is None else collected.digest,
             "normalisation": loaded.normalisation and dict(loaded.normalisation),
@@ -338,91 +336,3 @@ class _Run:
                 progress(position * steps + done, count * steps, title + terms)
 
         return report
-
-
-def _class_names(
-    statistics: ClassStatistics | None,
-    class_map: ClassMapLike | None,
-    classes: int | None,
-    listing: ImageListing | None,
-    where: str,
-) -> tuple[str, ...]:
-    """Folder name of each of the C classes; '' where a class map does not name a class.
-
-    Raises:
-        ConfigError: C is not known, or a name is none of a folder.
-        MismatchError: the statistics, in the file `where`, are of other classes.
-    """
-    mapped = None if class_map is None else as_class_map(class_map)
-    recorded = None if statistics is None else statistics.facts.get("class_names")
-    folders = () if listing is None else listing.classes
-    counts = (
-        None if statistics is None else statistics.classes,
-        classes,
-        None if mapped is None else mapped.classes,
-        len(folders) or None,
-    )
-    count = next((each for each in counts if each), None)
-    if count is None:
-        raise ConfigError("the number of the teacher's classes is not known: pass `classes`")
-    if classes not in (None, count):
-        raise MismatchError(
-            f"{where}: has the statistics of {counted(count, 'class')}, not of {classes}; leave "
-            "`classes` out"
-        )
-    if mapped is not None:
-        root = class_map if listing is None else listing.root
-        names = mapped.names(folders, count, str(root))
-    elif recorded is not None:
-        names = tuple(map(str, recorded))
-    elif len(folders) == count:
-        names = folders
-    else:
-        width = len(str(count - 1))
-        names = tuple(f"{own:0{width}d}" for own in range(count))
-    for own, (name, other) in enumerate(zip(names, recorded or names, strict=True)):
-        if same_name(name) != same_name(other):
-            raise MismatchError(
-                f"{where}: class {own} is {other!r} there and {name!r} in the class map; leave "
-                "`class_map` out, or squeeze with it"
-            )
-    for name in names:
-        if name and (name.startswith(".") or "/" in name or "\0" in name or name == RECIPE):
-            raise ConfigError(f"the class name {name!r} cannot name a folder; pass `class_map`")
-    return names
-
-
-def _selected(
-    names: Sequence[str],
-    statistics: ClassStatistics | None,
-    class_range: tuple[int, int] | None,
-    note: Callable[[str], None],
-) -> list[int]:
-    """The classes to recover: those of the range that have a name and, by class, statistics."""
-    first, stop = class_range or (0, len(names))
-    if not 0 <= first < stop <= len(names):
-        raise ConfigError(
-            f"`class_range` is {first}:{stop}, the teacher's classes are 0:{len(names)}"
-        )
-    named_classes = [own for own in range(first, stop) if names[own]]
-    empty = [own for own in named_classes if statistics is not None and not statistics.images[own]]
-    if empty:
-        note(
-            f"{counted(len(empty), 'class')} without images in the statistics left out, such as "
-            f"{names[empty[0]]!r}"
-        )
-    selected = [own for own in named_classes if own not in set(empty)]
-    single = [own for own in selected if statistics is not None and statistics.images[own] == 1]
-    if single:
-        note(
-            f"{counted(len(single), 'class')} with the statistics of a single image, such as "
-            f"{names[single[0]]!r}: what is recovered resembles it; squeeze more images, or more "
-            "`epochs` of it under augmentation"
-        )
-    if not selected:
-        raise MismatchError("there is no class to recover: none has a name and statistics")
-    return selected
-
-
-def _silent(line: str) -> None:
-    """The notes of processes other than the first."""
