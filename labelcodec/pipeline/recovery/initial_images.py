@@ -102,8 +102,12 @@ def initial_images(
     if real is None:
         noise = [_noise(settings.seed, own, position, size) for own, position in pairs]
         return torch.stack(noise).to(teacher.device)
-    by_class = {own: _of_class(own, settings, teacher, real) for own in dict.fromkeys(job.classes)}
-    chosen = torch.stack([by_class[own][position] for own, position in pairs])
+    if settings.init == "images":
+        order = {own: real.drawn(own, settings.ipc, settings.seed) for own in set(job.classes)}
+        chosen = real.levels([order[own][position] for own, position in pairs])
+    else:
+        by_class = {own: _patched(own, settings, teacher, real) for own in set(job.classes)}
+        chosen = torch.stack([by_class[own][position] for own, position in pairs])
     return normalise(chosen.to(teacher.device), teacher.normalisation)
 
 
@@ -113,15 +117,12 @@ def _noise(seed: int, own: int, position: int, size: tuple[int, int]) -> torch.T
     return torch.from_numpy(rng.standard_normal((3, *size), dtype=np.float32))
 
 
-def _of_class(
+def _patched(
     own: int, settings: RecoverySettings, teacher: Teacher, real: RealImages
 ) -> torch.Tensor:
-    """(ipc, 3, H, W) uint8 initial images of a class."""
-    if settings.init == "patches":
-        height, width = real.size
-        return joined(best_patches(own, settings, teacher, real))[:, :, :height, :width]
-    index = real.drawn(own, settings.ipc, settings.seed)
-    return real.levels(index)
+    """(ipc, 3, H, W) uint8 images of a class, put together from patches."""
+    height, width = real.size
+    return joined(best_patches(own, settings, teacher, real))[:, :, :height, :width]
 
 
 def content_facts(real: RealImages) -> Mapping[str, Any]:
