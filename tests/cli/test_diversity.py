@@ -44,21 +44,22 @@ def test_json_is_the_librarys_report(capsys, room) -> None:
 
 
 def test_tables(capsys, room) -> None:
-    found = call(capsys, *BOTH)
-    lines = found.out.splitlines()
+    printed = call(capsys, *BOTH)
+    lines = printed.out.splitlines()
     assert lines[0] == "Diversity"
     assert [line.split()[:3] for line in lines[2:4]] == [["images", "22", "6"], ["real", "5", "2"]]
     assert lines[4].startswith("MMD² 0.")
     assert lines[5].startswith("features: 72 values per image, the input of the layer 4 of ")
-    assert "real: left out of the similarity, with a single image: 1 of its 3 classes" in found.err
+    told = "real: left out of the similarity, with a single image: 1 of its 3 classes"
+    assert told in printed.err
     alone = call(capsys, *ALONE).out.splitlines()
     assert alone[2] == lines[2] and not any("MMD" in line for line in alone)
 
 
 def test_plot(capsys, room, monkeypatch) -> None:
-    found = call(capsys, *BOTH, "--plot", "d.png", "--json")
-    assert found.json()["mmd"]["bandwidth"] > 0
-    assert "plot written to d.png" in found.err
+    printed = call(capsys, *BOTH, "--plot", "d.png", "--json")
+    assert printed.json()["mmd"]["bandwidth"] > 0
+    assert "plot written to d.png" in printed.err
     assert Path("d.png").read_bytes().startswith(b"\x89PNG")
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     lacking = call(capsys, *ALONE, "--plot", "e.png")
@@ -87,18 +88,18 @@ FEATURES = ("--features", scene.SMALL)
     ],
 )
 def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str) -> None:
-    found = call(capsys, "evaluate", "--diversity", *args)
-    assert (found.status, found.out) == (status, "")
-    assert problem in found.err
-    assert found.err.count("\n") == 1 and "internal error" not in found.err
+    printed = call(capsys, "evaluate", "--diversity", *args)
+    assert (printed.status, printed.out) == (status, "")
+    assert problem in printed.err
+    assert printed.err.count("\n") == 1 and "internal error" not in printed.err
 
 
 def test_weights_of_another_number_of_classes(capsys, room) -> None:
     images = ("evaluate", "--diversity", "real", "real", *MODEL[:4], "--image-size", 8)
-    found = call(capsys, *images)
-    assert found.status == 1
-    assert "4.weight is 6 x 72, not 3 x 72" in found.err
-    assert "real has 3 classes; pass --classes if the model has another number" in found.err
+    printed = call(capsys, *images)
+    assert printed.status == 1
+    assert "4.weight is 6 x 72, not 3 x 72" in printed.err
+    assert "real has 3 classes; pass --classes if the model has another number" in printed.err
     passed = call(capsys, *images, "--classes", 7)
     assert passed.status == 1 and "pass --classes" not in passed.err
 
@@ -111,10 +112,10 @@ def test_weights_of_another_number_of_classes(capsys, room) -> None:
     ],
 )
 def test_options_of_the_other_form(capsys, room, option: str, value) -> None:
-    found = call(capsys, "evaluate", "images", "run", f"--{option}", value)
-    assert (found.status, found.out) == (2, "")
-    assert f"--{option} is for --diversity" in found.err
-    assert ("--teacher-weights" in found.err) == (option == "weights")
+    printed = call(capsys, "evaluate", "images", "run", f"--{option}", value)
+    assert (printed.status, printed.out) == (2, "")
+    assert f"--{option} is for --diversity" in printed.err
+    assert ("--teacher-weights" in printed.err) == (option == "weights")
 
 
 def test_only_the_first_process_prints(capsys, room, monkeypatch) -> None:

@@ -102,10 +102,10 @@ def test_set_changes_a_setting_or_goes_through_several(capsys, room) -> None:
 
 def test_failed_cells_are_told_and_the_others_are_in_the_table(capsys, room) -> None:
     more = ("--set", "relabel.keep=[1.0,0.001]", "--set", "seed=0")
-    found = call(capsys, "study", "two.toml", "out", *ARGS, *more)
-    assert found.status == 1 and found.out.startswith("two: 2 cells of 4")
-    assert "codec=dense, relabel.keep=0.001, seed=0" in found.err
-    assert "leaves none" in found.err and "internal error" not in found.err
+    printed = call(capsys, "study", "two.toml", "out", *ARGS, *more)
+    assert printed.status == 1 and printed.out.startswith("two: 2 cells of 4")
+    assert "codec=dense, relabel.keep=0.001, seed=0" in printed.err
+    assert "leaves none" in printed.err and "internal error" not in printed.err
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_failed_cells_are_told_and_the_others_are_in_the_table(capsys, room) -> 
     ],
 )
 def test_mistakes_end_in_one_line(capsys, room, args, status: int, problem: str) -> None:
-    found = call(capsys, "study", *args)
-    assert (found.status, found.out) == (status, "")
-    assert problem in found.err
-    assert found.err.count("\n") == 1 and "internal error" not in found.err
+    printed = call(capsys, "study", *args)
+    assert (printed.status, printed.out) == (status, "")
+    assert problem in printed.err
+    assert printed.err.count("\n") == 1 and "internal error" not in printed.err
 
 
 def test_ctrl_c_says_how_to_continue(capsys, room, monkeypatch) -> None:
@@ -135,6 +135,6 @@ def test_ctrl_c_says_how_to_continue(capsys, room, monkeypatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("labelcodec.pipeline.study.running.compute", interrupted)
-    found = call(capsys, "study", "two.toml", "out", *ARGS)
-    assert found.status == INTERRUPTED
-    assert "0 of 4 cells are complete; run the same command again to continue" in found.err
+    printed = call(capsys, "study", "two.toml", "out", *ARGS)
+    assert printed.status == INTERRUPTED
+    assert "0 of 4 cells are complete; run the same command again to continue" in printed.err

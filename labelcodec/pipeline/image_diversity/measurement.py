@@ -175,11 +175,10 @@ def diversity(
                 autocast=None,
                 precision="float32",
             )
-        size = (image_size, image_size) if isinstance(image_size, int) else image_size
-        given = Preprocessing(size, interpolation, normalisation)
-        model, settings, notes = settle(model, given, usual)
-        for line in (*notes, *_folder_notes(listings)) if this_process.first else ():
-            note(line)
+        stated = Preprocessing.stated(image_size, interpolation, normalisation)
+        model, settings, notes = settle(model, stated, usual)
+        for line in (*notes, *_folder_notes(listings)):
+            this_process.told(note)(line)
         total = sum(map(len, listings))
         measured: list[Features] = []
         for listing in listings:

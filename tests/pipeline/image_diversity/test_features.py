@@ -138,15 +138,15 @@ def shown(folder: Path) -> EvaluationImages:
 def test_features_of_a_folder(folder, batch_size: int, workers: int) -> None:
     torch.manual_seed(2)
     model, images, seen = scene.still(scene.CLASSES), shown(folder), []
-    found = image_features(
+    measured = image_features(
         model, images, scene.NORMALISATION, "m", batch_size=batch_size, workers=workers,
         progress=lambda *step: seen.append(step),
     )  # fmt: skip
     with torch.no_grad():
         levels = torch.stack([images[i][0] for i in range(len(images))])
         direct = model[:3](normalise(levels, scene.NORMALISATION))
-    assert (found.layer, found.values.dtype) == ("3", np.float32)
-    np.testing.assert_allclose(found.values, direct.numpy(), rtol=1e-5, atol=1e-6)
+    assert (measured.layer, measured.values.dtype) == ("3", np.float32)
+    np.testing.assert_allclose(measured.values, direct.numpy(), rtol=1e-5, atol=1e-6)
     assert seen[-1] == (scene.IMAGES, scene.IMAGES)
 
 

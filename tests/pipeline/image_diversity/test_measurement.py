@@ -52,12 +52,12 @@ def test_a_folder_alone(room) -> None:
     report = measure(room, "images", note=notes.append)
     values, index = features_of(room, "images")
     direct = class_similarities(values, index, scene.CLASSES)
-    (found,) = report.similarities
-    assert list(found.by_class.values()) == direct.tolist()
-    assert list(found.by_class) == [f"class{i:02}" for i in range(scene.CLASSES)]
-    assert found.mean == pytest.approx(direct.mean())
-    assert found.standard_error == pytest.approx(direct.std(ddof=1) / math.sqrt(scene.CLASSES))
-    assert (found.images, found.single_image_classes) == (scene.IMAGES, 0)
+    (measured,) = report.similarities
+    assert list(measured.by_class.values()) == direct.tolist()
+    assert list(measured.by_class) == [f"class{i:02}" for i in range(scene.CLASSES)]
+    assert measured.mean == pytest.approx(direct.mean())
+    assert measured.standard_error == pytest.approx(direct.std(ddof=1) / math.sqrt(scene.CLASSES))
+    assert (measured.images, measured.single_image_classes) == (scene.IMAGES, 0)
     assert (report.model, report.layer, report.dimensions) == (scene.SMALL, "4", 72)
     assert report.mmd is None and notes == []
 
@@ -91,9 +91,9 @@ def test_a_module_and_the_facade(room) -> None:
 def test_classes_of_one_image(room) -> None:
     notes: list[str] = []
     report = measure(room, "mixed", note=notes.append)
-    (found,) = report.similarities
-    assert list(found.by_class) == ["class00"] and found.single_image_classes == 2
-    assert found.standard_error is None
+    (measured,) = report.similarities
+    assert list(measured.by_class) == ["class00"] and measured.single_image_classes == 2
+    assert measured.standard_error is None
     assert notes == [
         f"{room / 'mixed'}: left out of the similarity, with a single image: 2 of its 3 classes"
     ]
@@ -106,12 +106,12 @@ def test_classes_of_one_image(room) -> None:
 
 def test_reports_as_json(room) -> None:
     report = measure(room, "images", "single", note=lambda _: None)
-    found = report.to_json()
-    assert found["features"] == {"model": scene.SMALL, "layer": "4", "dimensions": 72}
-    assert [each["classes"] for each in found["folders"]] == [6, 0]
-    assert found["folders"][0]["similarity"] == report.similarities[0].mean
-    assert found["folders"][1]["similarity"] is None
-    assert found["mmd"]["squared"] == report.mmd.squared
+    measured = report.to_json()
+    assert measured["features"] == {"model": scene.SMALL, "layer": "4", "dimensions": 72}
+    assert [each["classes"] for each in measured["folders"]] == [6, 0]
+    assert measured["folders"][0]["similarity"] == report.similarities[0].mean
+    assert measured["folders"][1]["similarity"] is None
+    assert measured["mmd"]["squared"] == report.mmd.squared
     assert measure(room, "images").to_json()["mmd"] is None
 
 

@@ -41,8 +41,8 @@ def test_blocks_of_any_size_give_the_whole_matrix(
     a, b = two_sets(sizes, dimensions, seed, offset)
     measured = discrepancy(a, b, bandwidth, block=block)
     direct = [mean_kernel(x, y, bandwidth) for x, y in ((a, a), (b, b), (a, b))]
-    found = [measured.within_a, measured.within_b, measured.between]
-    assert found == pytest.approx(direct, rel=1e-9, abs=1e-15)
+    kernels = [measured.within_a, measured.within_b, measured.between]
+    assert kernels == pytest.approx(direct, rel=1e-9, abs=1e-15)
     squared = direct[0] + direct[1] - 2 * direct[2]
     assert measured.squared == pytest.approx(squared, abs=1e-12)
     assert measured.bandwidth == bandwidth

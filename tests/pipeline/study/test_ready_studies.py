@@ -97,12 +97,12 @@ def test_the_seven_rows_of_table_vii(name: str) -> None:
         assert made.recover is not None
         return made.recover.method, train.order, bool(reuse), train.calibrated
 
-    found = {name: only for name, (only,) in rows(name, of).items()}
+    measured = {name: only for name, (only,) in rows(name, of).items()}
     top, transform = (
-        [settings for row, settings in found.items() if row and row.endswith(codec)]
+        [settings for row, settings in measured.items() if row and row.endswith(codec)]
         for codec in ("top-k", "transform")
     )
-    assert list(found.values())[:5] == [
+    assert list(measured.values())[:5] == [
         ("sre2l", "epoch", False, False),
         ("classwise", "epoch", False, False),
         ("lpld", "epoch", False, False),
@@ -113,10 +113,10 @@ def test_the_seven_rows_of_table_vii(name: str) -> None:
 
 
 def test_rates_of_table_vii() -> None:
-    found = list(rows("ablation-in1k", labels).values())
+    measured = list(rows("ablation-in1k", labels).values())
     columns = [(1.0, "dense"), (0.1, "dense"), (0.02, "dense"), (0.01, "dense")]
-    assert found[:5] == [columns] * 5
-    assert found[5] == found[7] == [(0.1, "topk:k=100"), (0.1, "topk:k=50")]
+    assert measured[:5] == [columns] * 5
+    assert measured[5] == measured[7] == [(0.1, "topk:k=100"), (0.1, "topk:k=50")]
     assert {cell.settings.recover.ipc for cell in cells("ablation-in1k")} == {50}
 
 
@@ -136,17 +136,17 @@ def test_table_x() -> None:
     def of(cell: Cell) -> Any:
         return (cell.settings.relabel.space, *labels(cell))
 
-    found = rows("topk-ms-mr-in1k", of)
+    measured = rows("topk-ms-mr-in1k", of)
     ks = (50, 25, 5, 1)
-    assert found["MS"] == [("probabilities", 1.0, f"topk:k={k},tail=uniform") for k in ks]
-    assert found["MR"] == [("probabilities", 1.0, f"topk:k={k}") for k in ks]
-    assert found["LPQLD"] == [("logits", 0.1, "topk:k=100")]
+    assert measured["MS"] == [("probabilities", 1.0, f"topk:k={k},tail=uniform") for k in ks]
+    assert measured["MR"] == [("probabilities", 1.0, f"topk:k={k}") for k in ks]
+    assert measured["LPQLD"] == [("logits", 0.1, "topk:k=100")]
     ipcs = [cell.settings.recover.ipc for cell in cells("topk-ms-mr-in1k")]
     assert set(ipcs) == {10, 50}
 
 
 def test_figures_12_and_13() -> None:
-    (found,) = rows("pareto-in1k", labels).values()
-    assert {keep for keep, _ in found} == {1 / 5, 1 / 10, 1 / 20}
-    ks = {codec for _, codec in found if codec.startswith("topk")}
+    (measured,) = rows("pareto-in1k", labels).values()
+    assert {keep for keep, _ in measured} == {1 / 5, 1 / 10, 1 / 20}
+    ks = {codec for _, codec in measured if codec.startswith("topk")}
     assert ks == {f"topk:k={k}" for k in (250, 100, 50, 10)}  # Table XIV
