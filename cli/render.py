@@ -68,12 +68,16 @@ def chosen(choice: Mapping[str, Any]) -> None:
     line = f"chose rank {choice['rank']}"
     if "step" in choice:
         line += f", step {choice['step']:.3g}"
+    if "codes" in choice:
+        line += f", {choice['codes']} codes of {choice['codewords']} codewords"
     if "sample" not in choice:
         paragraph(line)
         return
+    if "peaks" in choice:
+        line += f", {choice['peaks']:.1f} peaks per label"
     spent = choice["bytes_per_label"]
     paragraph(
-        f"{line}, {choice['peaks']:.1f} peaks per label: {sum(spent.values()):.1f} B/label, "
+        f"{line}: {sum(spent.values()):.1f} B/label, "
         f"{spent['streams']:.1f} of streams and {spent['tables']:.1f} of tables shared by "
         f"{count(choice['sharing'])} labels"
     )

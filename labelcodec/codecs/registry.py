@@ -80,6 +80,13 @@ CODECS: Registry[CodecEntry] = Registry(
             cost="labelcodec.codecs.transform.cost:cost",
             expand="labelcodec.codecs.transform.tensors:expand",
         ),
+        CodecEntry(
+            name="vq",
+            codec="labelcodec.codecs.vq.codec:Vq",
+            summary="sums of trained codewords, found by search; lossy, for 200 000 labels and up",
+            examples=("vq:bytes=16", "vq:codes=8", "vq:kl1=0.3"),
+            expand="labelcodec.codecs.transform.tensors:expand",
+        ),
     ),
 )
 

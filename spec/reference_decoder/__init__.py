@@ -32,6 +32,7 @@ from .streams import (
 )
 from .topk import read_topk, topk_tables
 from .transform import read_transform, transform_tables
+from .vq import read_vq, vq_tables
 
 __all__ = ["Invalid", "decode", "named", "read"]
 
@@ -46,6 +47,7 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         "dense2": dense2_tables,
         "topk": topk_tables,
         "transform": transform_tables,
+        "vq": vq_tables,
     }[header["codec"]["name"]]
     labels = label_tables(side["labels"], header["classes"])
     return {"crop": crop_tables(side["crop"]), "labels": labels}
@@ -78,8 +80,9 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         "dense2": read_dense2,
         "topk": read_topk,
         "transform": read_transform,
+        "vq": read_vq,
     }[header["codec"]["name"]]
-    transform = header["codec"]["name"] == "transform"
+    transform = header["codec"]["name"] in ("transform", "vq")
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):
         samples, number, epoch = row[2:]

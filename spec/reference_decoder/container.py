@@ -120,6 +120,7 @@ CONFIG = {
     "dense2": {"rank"},
     "topk": {"k", "step", "tail"},
     "transform": {"rank", "step", "peaks", "bytes"} | QUALITIES,
+    "vq": {"codes", "bytes"} | QUALITIES,
 }
 
 

@@ -36,8 +36,21 @@ class TransformTables:
     means: Means | None
 
 
-def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
-    """The tables of 9.1 [X-2 to X-7, X-17, X-18]."""
+@dataclass(frozen=True)
+class Frame:
+    """The parts `frame` and `basis` of 9.1."""
+
+    point: int
+    peak: int
+    shift: int
+    scale: Row
+    tail: Row
+    mean: Row
+    basis: list[Row]  # by column
+
+
+def read_frame(parts: dict[str, bytes], classes: int) -> Frame:
+    """The parts `frame` and `basis` of 9.1 [X-2 to X-4]."""
     frame = Bytes(parts["frame"])
     point, rank, peak, shift = (frame.varint() for _ in range(4))
     need(1 <= point <= 60 and 1 <= rank <= min(1024, classes), "X-2")
@@ -50,6 +63,20 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     basis = matrix(Bytes(parts["basis"]), classes, rank)
     reach = sum(s * max(map(abs, row)) for s, row in zip(scale, basis, strict=True))
     need(reach << 15 < 1 << 53, "X-4")
+    return Frame(point, peak, shift, scale, tail, mean, basis)
+
+
+def check_reached(parts: dict[str, bytes]) -> None:
+    """The part `reached` [X-17]."""
+    if "reached" in parts:
+        need(len(parts["reached"]) == 52, "X-17")
+        need(all(map(math.isfinite, struct.unpack("<2Q9f", parts["reached"])[2:])), "X-17")
+
+
+def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
+    """The tables of 9.1 [X-2 to X-7, X-17, X-18]."""
+    frame = read_frame(parts, classes)
+    rank = len(frame.scale)
     source = Bytes(parts["contexts"])
     column, *thresholds = (integers(source, rank) for _ in range(4))
     source.close()
@@ -58,12 +85,10 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     need(len(values.starts) == 78 and len(gaps.starts) == 43, "X-6")
     (price,) = struct.unpack("<d", parts["price"])
     need(0 <= price < float("inf"), "X-7")
-    if "reached" in parts:
-        need(len(parts["reached"]) == 52, "X-17")
-        need(all(map(math.isfinite, struct.unpack("<2Q9f", parts["reached"])[2:])), "X-17")
+    check_reached(parts)
     return TransformTables(
-        point, peak, shift, scale, tail, mean, basis, column, thresholds, values, gaps,
-        read_means(parts, rank),
+        frame.point, frame.peak, frame.shift, frame.scale, frame.tail, frame.mean, frame.basis,
+        column, thresholds, values, gaps, read_means(parts, rank),
     )  # fmt: skip
 
 
@@ -139,10 +164,7 @@ def read_values(
 
 def logits(coefficients: Row, places: Row, residuals: Row, tables: TransformTables) -> Row:
     """Logits of a label in units [X-14 to X-16]."""
-    scores = [256 * mean for mean in tables.mean]
-    for q, scale, entries in zip(coefficients, tables.scale, tables.basis, strict=True):
-        scores = [score + q * scale * entry for score, entry in zip(scores, entries, strict=True)]
-    scores = [max(min(score, LIMIT), -LIMIT) for score in scores]
+    scores = scores_of(coefficients, tables)
     ranking = sorted(range(len(scores)), key=lambda c: (-scores[c], c))
     peaks = {}
     for place, residual in zip(places, residuals, strict=True):
@@ -153,3 +175,11 @@ def logits(coefficients: Row, places: Row, residuals: Row, tables: TransformTabl
         peaks[c] if c in peaks else score + tables.tail[min(high - score >> tables.shift, 47)]
         for c, score in enumerate(scores)
     ]
+
+
+def scores_of(coefficients: Row, tables: Frame | TransformTables) -> Row:
+    """Scores of a label in units [X-14]."""
+    scores = [256 * mean for mean in tables.mean]
+    for q, scale, entries in zip(coefficients, tables.scale, tables.basis, strict=True):
+        scores = [score + q * scale * entry for score, entry in zip(scores, entries, strict=True)]
+    return [max(min(score, LIMIT), -LIMIT) for score in scores]

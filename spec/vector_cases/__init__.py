@@ -20,6 +20,7 @@ from spec.vector_cases import (
     recipe,
     topk,
     transform,
+    vq,
 )
 from spec.vector_cases.content import Content
 
@@ -35,7 +36,7 @@ FOLDERS = {
         "recipe": recipe.CASES,
     },
     "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
-    "v1.2": {"header": header.CASES},
+    "v1.2": {"header": header.CASES, "vq": vq.CASES},
 }
 CASES: dict[str, dict[str, Case]] = {
     version: {

@@ -1,0 +1,157 @@
+"""Configuration of the vq codec (SPEC, section 15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from labelcodec.batch import Labels
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.float_bits import check_type
+from labelcodec.codecs.interface import Codec
+from labelcodec.codecs.transform.basis_tables import BasisTables
+from labelcodec.codecs.transform.codec import MAX_LOGIT
+from labelcodec.codecs.transform.fit.sample import gather
+from labelcodec.codecs.transform.image_means import ImageMeans
+from labelcodec.codecs.transform.rd_report import MEASURES, RDReport
+from labelcodec.codecs.vq.codebooks import Codebooks
+from labelcodec.codecs.vq.coder import VqCoder
+from labelcodec.codecs.vq.fit.design import fit_codes, search_codes
+from labelcodec.codecs.vq.format import MAX_CODES
+from labelcodec.errors import ConfigError, CorruptError, DataError
+
+DEFAULT_BYTES = 16.0
+Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
+
+
+@dataclass(frozen=True)
+class Vq(Codec):
+    """Configuration of the vq codec. Without keys it is `bytes=16`.
+
+    Give the number of codes, or a budget (`bytes`), bounds on the distance to the source (`tv…`,
+    `kl…`), or a budget and bounds; the encoder then takes as many codes as the budget holds, or as
+    few as the bounds need. Both are measured on labels of the sample that the tables are fitted to.
+
+    The tables of vq are larger than those of transform: with 256 codewords per codebook, they pay
+    from some 200 000 labels on.
+
+    Attributes:
+        codes: codes per label, 1..256; a code takes about one byte.
+        bytes: most bytes per label, its share of the side information included. The augmentation
+            and the image index come on top.
+        tv1: largest mean total variation to the source at temperature 1, 1e-6..1.
+        tv2: the same at temperature 2.
+        tv4: the same at temperature 4.
+        kl1: largest mean KL divergence from the source at temperature 1, in nats, 1e-6..1000.
+        kl2: the same at temperature 2.
+        kl4: the same at temperature 4.
+
+    Raises:
+        ConfigError: a value out of range, or a number of codes together with a budget or bound.
+    """
+
+    codes: int | None = None
+    bytes: float | None = None
+    tv1: float | None = None
+    tv2: float | None = None
+    tv4: float | None = None
+    kl1: float | None = None
+    kl2: float | None = None
+    kl4: float | None = None
+
+    name, lossy, fit_labels = "vq", True, 8 * 8192
+
+    def __post_init__(self) -> None:
+        for key, low, high in (
+            ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6),
+            *((measure, 1e-6, 1 if measure[:2] == "tv" else 1e3) for measure in MEASURES),
+        ):  # fmt: skip
+            value = getattr(self, key)
+            if value is not None and not low <= value <= high:
+                raise ConfigError(f"vq: {key}={value}, allowed are {low:g}..{high:g}")
+        if self.codes is not None and (self.bytes is not None or self.quality):
+            raise ConfigError("vq: give a number of codes, or a budget and qualities")
+
+    @property
+    def quality(self) -> dict[str, float]:
+        """The bounds on total variation and KL divergence that are set."""
+        bounds = {key: getattr(self, key) for key in MEASURES}
+        return {key: value for key, value in bounds.items() if value is not None}
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+        """The labels unchanged, after validation; the loss arises in the coder.
+
+        Raises:
+            DataError: labels that are not full, finite logits of their declared precision, or
+                logits above 1e15 in magnitude.
+        """
+        self.kept(labels.k, labels.tail)
+        if labels.space != "logits":
+            raise DataError("the vq codec needs logits, these are probabilities")
+        check_type(labels)
+        good = np.abs(labels.value) <= MAX_LOGIT
+        if not good.all():
+            sample, c = np.argwhere(~good)[0]
+            raise DataError(
+                f"sample {sample} has a logit of {labels.value[sample, c]:g}, allowed are finite "
+                f"ones up to {MAX_LOGIT:g}; use the dense codec"
+            )
+        return labels
+
+    def fit(
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        contexts: Sequence[BatchContext] = (),
+    ) -> VqCoder:
+        """Train the decoder on sample labels.
+
+        Args:
+            samples: labels returned by `prepare`.
+            classes: C.
+            expected: number of labels in the whole file, which share the side information; by
+                default the number of sample labels.
+            contexts: one context per element of `samples`, or none. With contexts, labels are
+                predicted from the mean label of their images.
+
+        Raises:
+            DataError: too few labels, labels that do not differ, or a budget or bound that cannot
+                be met; the message then says what can.
+        """
+        parts = list(samples)
+        if not parts:
+            raise DataError("the vq codec needs labels to fit its tables to; there are none")
+        labels = gather(parts, contexts, expected)
+        if self.codes is not None:
+            coder = fit_codes(labels, self.codes)
+        else:
+            budget = DEFAULT_BYTES if self.bytes is None and not self.quality else self.bytes
+            coder = search_codes(labels, budget, self.quality)
+        try:
+            self.from_parts(coder.to_parts(), classes)
+        except CorruptError as error:
+            raise DataError(f"vq: labels beyond what its tables hold: {error}") from None
+        return coder
+
+    def from_parts(self, parts: Parts, classes: int) -> VqCoder:
+        """Deserialize a coder from the named parts that its `to_parts` wrote.
+
+        Args:
+            parts: the named parts of the side information.
+            classes: C.
+
+        Raises:
+            CorruptError: a part is missing or malformed.
+        """
+        try:
+            basis = BasisTables.from_parts(parts, classes)
+            codebooks = Codebooks.from_parts(parts["codebooks"], parts["codes"], basis.rank)
+        except KeyError as missing:
+            raise CorruptError(f"the vq tables lack {missing}") from None
+        if basis.tail.any():
+            raise CorruptError("vq tables with a tail correction")
+        reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
+        return VqCoder(basis, codebooks, ImageMeans.from_parts(parts, basis.rank), reached)

@@ -1,0 +1,1 @@
+"""Fitting of the vq codec: what only an encoder needs."""

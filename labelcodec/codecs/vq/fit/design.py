@@ -1,0 +1,253 @@
+"""Fitting a vq coder: its basis, image means and codebooks, and the choice of how many codes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.codecs import side_info
+from labelcodec.codecs.transform.basis_tables import most_rank
+from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit
+from labelcodec.codecs.transform.fit.rd_eval import CHECK, HEAD, MEASURED, Reference
+from labelcodec.codecs.transform.fit.sample import Sample, Samples
+from labelcodec.codecs.transform.fit.subspace import Scatter, Subspace, fit_subspace
+from labelcodec.codecs.transform.fit.table_fit import fit_basis_tables, fit_means_along
+from labelcodec.codecs.transform.format import FINE
+from labelcodec.codecs.transform.image_means import ImageMeans
+from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
+from labelcodec.codecs.vq.codebooks import Codebooks
+from labelcodec.codecs.vq.coder import VqCoder, price_of_bit
+from labelcodec.codecs.vq.fit.code_search import Array, Decoder
+from labelcodec.codecs.vq.fit.training import Labelled, train
+from labelcodec.codecs.vq.format import MAX_CODES, MAX_COEFFICIENT, MAX_ENTRIES
+from labelcodec.entropy import coding
+from labelcodec.entropy.tables import TableSet
+from labelcodec.errors import DataError
+from labelcodec.wording import counted
+
+RANK = 64
+CODEWORDS = 256
+LABELS_PER_CODEWORD = 8  # fewer labels get fewer codewords
+LEAST_LABELS = 4 * LABELS_PER_CODEWORD
+TRAINED = 16384  # labels that the decoder is trained on
+EFFECTS = 1 << 27  # most logits of all codewords, which the search holds as float32
+RESOLUTION = 4.0  # units of a codeword per standard deviation
+FIRST_STEP = 2.0  # of the image means' prediction before training, in logits
+LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
+TRIALS = 4  # fits to a budget
+
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What does not depend on the number of codes.
+
+    Attributes:
+        space: principal axes.
+        images: image means along them, if there are enough labels per image.
+        trained: labels in random order.
+        codewords: K.
+    """
+
+    space: Subspace
+    images: ImageMeansFit | None
+    trained: Labelled
+    codewords: int
+
+
+def _start(samples: Samples) -> _Start:
+    labels, classes = samples.fitted.centred.shape
+    if labels < LEAST_LABELS:
+        raise DataError(
+            f"vq: {counted(labels, 'label')} are too few to train codebooks on, {LEAST_LABELS} are "
+            "the least; use transform"
+        )
+    rank = min(RANK, most_rank(classes), labels // 4)
+    space = fit_subspace(Scatter(samples.fitted.centred), rank)
+    images = fit_means_along(space, samples.fitted)
+    order = np.random.default_rng(0).permutation(labels)[:TRAINED]
+    sample = samples.fitted[order]
+    predicted = np.zeros((len(order), space.axes.shape[1]), np.float32)
+    if images is not None and sample.shown is not None:
+        basis = fit_basis_tables(space, rank, FIRST_STEP, samples.total, FINE)
+        unit = np.float32(FIRST_STEP / 2**FINE)
+        predicted[:, : basis.rank] = images.table(basis, samples.total).predict(sample.shown) * unit
+    codewords = 1 << int(np.log2(labels / LABELS_PER_CODEWORD))
+    return _Start(space, images, Labelled(sample.centred, predicted), min(codewords, CODEWORDS))
+
+
+def fit_codes(samples: Samples, codes: int) -> VqCoder:
+    """Fit a coder with a number of codes.
+
+    Args:
+        samples: the labels to fit to.
+        codes: n, codes per label.
+
+    Raises:
+        DataError: too few labels, or labels that do not differ.
+    """
+    return _fit(samples, _start(samples), codes)
+
+
+def search_codes(samples: Samples, budget: float | None, bounds: dict[str, float]) -> VqCoder:
+    """Fit a coder with as many codes as a budget holds, or as few as bounds need.
+
+    Args:
+        samples: the labels to fit to.
+        budget: most bytes per label, tables included; None for no budget.
+        bounds: largest mean distance to the source, by measure.
+
+    Raises:
+        DataError: too few labels, or a budget or bound that cannot be met.
+    """
+    start = _start(samples)
+    if bounds:
+        return _least_codes(samples, start, budget, bounds)
+    assert budget is not None
+    byte = np.log2(start.codewords) / 8
+    codes, best = int(np.clip(budget / byte, 1, MAX_CODES)), None
+    for _ in range(TRIALS):
+        coder = _fit(samples, start, codes)
+        assert coder.reached is not None
+        if coder.reached.bytes <= budget:
+            best = coder if best is None or codes > best.codebooks.codes else best
+            more = int((budget - coder.reached.bytes) * codes / coder.reached.bytes)
+            if not more or (best.codebooks.codes > codes) or codes + more > MAX_CODES:
+                break
+            codes += more
+        else:
+            over = coder.reached.bytes - budget
+            each = coder.reached.bytes / codes
+            codes = min(codes - 1, int(codes - over / each))
+            if best is not None or codes < 1:
+                break
+    if best is None:
+        raise DataError(_unmet(coder, budget))
+    return best
+
+
+def _unmet(coder: VqCoder, budget: float) -> str:
+    reached = coder.reached
+    assert reached is not None
+    tables = reached.tables * reached.sharing
+    text = (
+        f"vq: bytes={budget:g} cannot be met: the tables are {tables:.0f} bytes, "
+        f"{reached.tables:.3g} per label of {counted(reached.sharing, 'label')}"
+    )
+    enough = f"they take half the budget from {2 * tables / budget:.0f} labels on"
+    return f"{text}; {enough}; use transform for fewer"
+
+
+def _least_codes(
+    samples: Samples, start: _Start, budget: float | None, bounds: dict[str, float]
+) -> VqCoder:
+    for codes in LADDER:
+        coder = _fit(samples, start, codes)
+        assert coder.reached is not None
+        reached = coder.reached
+        if budget is not None and reached.bytes > budget:
+            break
+        if all(reached.quality[measure] <= most for measure, most in bounds.items()):
+            return coder
+    asked_for = ", ".join(f"{measure}={most:g}" for measure, most in bounds.items())
+    got = ", ".join(f"{measure}={reached.quality[measure]:.3g}" for measure in bounds)
+    raise DataError(
+        f"vq: {asked_for} cannot be met; {counted(codes, 'code')} of {reached.bytes:.3g} bytes per "
+        f"label reach {got}; use transform, or top-k for exact values"
+    )
+
+
+def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
+    space, classes = start.space, len(start.space.mean)
+    codewords = start.codewords
+    rank = space.axes.shape[1]
+    if codes * codewords * max(classes * MAX_ENTRIES // EFFECTS, rank) > MAX_ENTRIES:
+        raise DataError(
+            f"vq: {counted(codes, 'codebook')} of {codewords} codewords are too many for "
+            f"{counted(classes, 'class')}; give fewer codes"
+        )
+    trained = train(
+        start.trained, space.mean.astype(np.float32), space.axes.T.astype(np.float32), codes,
+        codewords, price_of_bit(codes), 1.0,
+    )  # fmt: skip
+    coder = _quantised(samples, start, trained)
+    coder = _with_frequencies(coder, samples.fitted)
+    return replace(coder, reached=_measure(coder, samples))
+
+
+def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
+    """The tables of a trained decoder, in whole numbers."""
+    space = replace(start.space, axes=trained.basis.T.astype(np.float64))
+    unit = max(float(trained.codewords.std()), 1e-6 * space.deviation) / RESOLUTION
+    rank = trained.basis.shape[0]
+    basis = fit_basis_tables(space, rank, unit * 2**FINE, samples.total, FINE)
+    entries = np.rint(trained.codewords[:, :, : basis.rank] / unit)
+    entries = np.clip(entries, 1 - MAX_COEFFICIENT, MAX_COEFFICIENT - 1).astype(np.int16)
+    means: ImageMeans | None = None
+    if start.images is not None:
+        length = np.linalg.norm(trained.basis, axis=1)
+        scaled = replace(
+            start.images,
+            mean=(start.images.mean * length).astype(np.float32),
+            deviation=start.images.deviation * length,
+        )
+        means = scaled.table(basis, samples.total)
+    return VqCoder(basis, Codebooks(entries, _frequencies(_even(entries), entries.shape)), means)
+
+
+def _even(entries: NDArray[np.int16]) -> Codes:
+    """Codes that use every codeword once."""
+    codes, codewords, _ = entries.shape
+    return np.tile(np.arange(codewords)[:, None], (1, codes))
+
+
+def _frequencies(codes: Codes, shape: tuple[int, ...]) -> TableSet:
+    contexts = np.repeat(np.arange(shape[0]), len(codes))
+    return coding.fit_tables([coding.tokenise(codes.T.ravel(), contexts)], shape[0])
+
+
+def _codes(coder: VqCoder, sample: Sample) -> tuple[Codes, NDArray[np.int32] | None]:
+    means, shown = coder.means, sample.shown
+    predicted = None if means is None or shown is None else means.predict(shown)
+    return coder.codes_of(sample.centred, predicted), predicted
+
+
+def _with_frequencies(coder: VqCoder, sample: Sample) -> VqCoder:
+    """The coder with its codewords in order of use, the most frequent first, and their tables."""
+    books = coder.codebooks
+    codes, _ = _codes(coder, sample.at_once(CHECK))
+    entries = books.entries.copy()
+    for position, column in enumerate(codes.T):
+        order = np.argsort(-np.bincount(column, minlength=books.codewords), kind="stable")
+        entries[position] = books.entries[position, order]
+        column[:] = np.argsort(order)[column]
+    evened = np.concatenate([codes, _even(entries)])
+    return replace(coder, codebooks=Codebooks(entries, _frequencies(evened, entries.shape)))
+
+
+def _measure(coder: VqCoder, samples: Samples) -> RDReport:
+    """Measure rate and distortion on the mix of fitted and other labels, in real batches."""
+    sample, batch = samples.tried, samples.batch
+    sample = sample.spread(min(CHECK, MEASURED // sample.centred.shape[1]))
+    streams, quality = 0, dict.fromkeys(MEASURES, 0.0)
+    for first in range(0, len(sample), batch):
+        part = sample[first : first + batch]
+        codes, predicted = _codes(coder, part)
+        streams += len(coder.stream(codes)) + HEAD // 2
+        units = coder.basis.scores(coder.codebooks.coefficients(codes, predicted))
+        logits: Array = coder.basis.logits(units)
+        for measure, mean in Reference(part).measure(logits, MEASURES).items():
+            quality[measure] += mean * len(part) / len(sample)
+    side = side_info.pack({"crop": {}, "labels": coder.to_parts()})
+    return RDReport(
+        sample=len(sample),
+        sharing=samples.total,
+        streams=streams / len(sample),
+        tables=(len(side) + SIZE) / samples.total,
+        peaks=0.0,
+        quality=quality,
+    )

@@ -1,0 +1,6 @@
+"""Constants of the vq codec's byte format (SPEC, section 15)."""
+
+MAX_CODES = 256  # codes per label
+MAX_CODEWORDS = 4096  # codewords per codebook
+MAX_ENTRIES = 1 << 24  # numbers in all codebooks
+MAX_COEFFICIENT = 1 << 15  # sums are limited to below this in magnitude
