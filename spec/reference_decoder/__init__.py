@@ -82,7 +82,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         "transform": read_transform,
         "vq": read_vq,
     }[header["codec"]["name"]]
-    transform = header["codec"]["name"] in ("transform", "vq")
+    predicts = header["codec"]["name"] in ("transform", "vq")
     batches = []
     for row in sorted(file.batches, key=lambda row: row[3]):
         samples, number, epoch = row[2:]
@@ -103,7 +103,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
             drawn = draw(recipe, number)
             need((drawn["epoch"], len(drawn["image_index"])) == (epoch, samples), "R-21")
             batch |= drawn
-        more = (batch,) if transform else ()  # what coefficients are predicted from
+        more = (batch,) if predicts else ()  # what coefficients are predicted from
         batches.append(batch | read_labels(streams, samples, header, tables["labels"], *more))
     return header, read_names(file.section(b"n")), batches
 

@@ -19,24 +19,6 @@ LIMIT = 1 << 29
 
 
 @dataclass(frozen=True)
-class TransformTables:
-    """The tables of 9.1."""
-
-    point: int
-    peak: int
-    shift: int
-    scale: Row
-    tail: Row
-    mean: Row
-    basis: list[Row]  # by column
-    column: Row
-    thresholds: list[Row]  # three, by column
-    values: Tables
-    gaps: Tables
-    means: Means | None
-
-
-@dataclass(frozen=True)
 class Frame:
     """The parts `frame` and `basis` of 9.1."""
 
@@ -47,6 +29,17 @@ class Frame:
     tail: Row
     mean: Row
     basis: list[Row]  # by column
+
+
+@dataclass(frozen=True)
+class TransformTables(Frame):
+    """The tables of 9.1."""
+
+    column: Row
+    thresholds: list[Row]  # three, by column
+    values: Tables
+    gaps: Tables
+    means: Means | None
 
 
 def read_frame(parts: dict[str, bytes], classes: int) -> Frame:
@@ -87,9 +80,13 @@ def transform_tables(parts: dict[str, bytes], classes: int) -> TransformTables:
     need(0 <= price < float("inf"), "X-7")
     check_reached(parts)
     return TransformTables(
-        frame.point, frame.peak, frame.shift, frame.scale, frame.tail, frame.mean, frame.basis,
-        column, thresholds, values, gaps, read_means(parts, rank),
-    )  # fmt: skip
+        **vars(frame),
+        column=column,
+        thresholds=thresholds,
+        values=values,
+        gaps=gaps,
+        means=read_means(parts, rank),
+    )
 
 
 def read_transform(
@@ -177,7 +174,7 @@ def logits(coefficients: Row, places: Row, residuals: Row, tables: TransformTabl
     ]
 
 
-def scores_of(coefficients: Row, tables: Frame | TransformTables) -> Row:
+def scores_of(coefficients: Row, tables: Frame) -> Row:
     """Scores of a label in units [X-14]."""
     scores = [256 * mean for mean in tables.mean]
     for q, scale, entries in zip(coefficients, tables.scale, tables.basis, strict=True):

@@ -9,7 +9,7 @@ import numpy as np
 
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs.batch_context import BatchContext
-from labelcodec.codecs.float_bits import check_type
+from labelcodec.codecs.full_logits import check_full_logits
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.context_model import ContextModel
@@ -18,11 +18,10 @@ from labelcodec.codecs.transform.fit.sample import gather
 from labelcodec.codecs.transform.fit.search import Goal, search
 from labelcodec.codecs.transform.format import MAX_RANK
 from labelcodec.codecs.transform.image_means import ImageMeans
-from labelcodec.codecs.transform.rd_report import MEASURES, RDReport
+from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
 Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
-MAX_LOGIT = np.float32(1e15)  # sums of their squares must fit float32
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Transform:
     def __post_init__(self) -> None:
         for key, low, high in (
             ("rank", 1, MAX_RANK), ("step", 1e-6, 1e6), ("peaks", 0, 64), ("bytes", 0.1, 1e6),
-            *((measure, 1e-6, 1 if measure[:2] == "tv" else 1e3) for measure in MEASURES),
+            *BOUNDS,
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -90,8 +89,7 @@ class Transform:
     @property
     def quality(self) -> dict[str, float]:
         """The bounds on total variation and KL divergence that are set."""
-        bounds = {key: getattr(self, key) for key in MEASURES}
-        return {key: value for key, value in bounds.items() if value is not None}
+        return bounds_of(self)
 
     def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
         """What the codec keeps of labels with `k` classes and this tail: everything.
@@ -111,16 +109,7 @@ class Transform:
                 logits above 1e15 in magnitude.
         """
         self.kept(labels.k, labels.tail)
-        if labels.space != "logits":
-            raise DataError("the transform codec needs logits, these are probabilities")
-        check_type(labels)
-        good = np.abs(labels.value) <= MAX_LOGIT
-        if not good.all():
-            sample, c = np.argwhere(~good)[0]
-            raise DataError(
-                f"sample {sample} has a logit of {labels.value[sample, c]:g}, allowed are finite "
-                f"ones up to {MAX_LOGIT:g}; use the dense codec"
-            )
+        check_full_logits(labels, self.name)
         return labels
 
     def fit(

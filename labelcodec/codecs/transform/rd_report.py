@@ -11,8 +11,16 @@ from typing import Any
 from labelcodec.errors import CorruptError
 
 MEASURES = ("tv1", "tv2", "tv4", "kl1", "kl2", "kl4")
+# Each measure, and the range of the bounds that a codec's spec may set on it.
+BOUNDS = tuple((name, 1e-6, 1 if name[:2] == "tv" else 1e3) for name in MEASURES)
 _FORM = struct.Struct("<2Q9f")
 SIZE = _FORM.size
+
+
+def bounds_of(codec: object) -> dict[str, float]:
+    """The bounds that are set in a configuration with a field for each measure."""
+    bounds = {measure: getattr(codec, measure) for measure in MEASURES}
+    return {measure: bound for measure, bound in bounds.items() if bound is not None}
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
-from labelcodec.codecs.float_bits import check_type
+from labelcodec.codecs.full_logits import check_full_logits
 from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.transform.basis_tables import BasisTables
-from labelcodec.codecs.transform.codec import MAX_LOGIT
 from labelcodec.codecs.transform.fit.sample import gather
 from labelcodec.codecs.transform.image_means import ImageMeans
-from labelcodec.codecs.transform.rd_report import MEASURES, RDReport
+from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.fit.design import fit_codes, search_codes
@@ -66,7 +63,7 @@ class Vq(Codec):
     def __post_init__(self) -> None:
         for key, low, high in (
             ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6),
-            *((measure, 1e-6, 1 if measure[:2] == "tv" else 1e3) for measure in MEASURES),
+            *BOUNDS,
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -77,8 +74,7 @@ class Vq(Codec):
     @property
     def quality(self) -> dict[str, float]:
         """The bounds on total variation and KL divergence that are set."""
-        bounds = {key: getattr(self, key) for key in MEASURES}
-        return {key: value for key, value in bounds.items() if value is not None}
+        return bounds_of(self)
 
     def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
         """The labels unchanged, after validation; the loss arises in the coder.
@@ -88,16 +84,7 @@ class Vq(Codec):
                 logits above 1e15 in magnitude.
         """
         self.kept(labels.k, labels.tail)
-        if labels.space != "logits":
-            raise DataError("the vq codec needs logits, these are probabilities")
-        check_type(labels)
-        good = np.abs(labels.value) <= MAX_LOGIT
-        if not good.all():
-            sample, c = np.argwhere(~good)[0]
-            raise DataError(
-                f"sample {sample} has a logit of {labels.value[sample, c]:g}, allowed are finite "
-                f"ones up to {MAX_LOGIT:g}; use the dense codec"
-            )
+        check_full_logits(labels, self.name)
         return labels
 
     def fit(

@@ -165,7 +165,8 @@ def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
     space, classes = start.space, len(start.space.mean)
     codewords = start.codewords
     rank = space.axes.shape[1]
-    if codes * codewords * max(classes * MAX_ENTRIES // EFFECTS, rank) > MAX_ENTRIES:
+    entries = codes * codewords * rank
+    if entries > MAX_ENTRIES or codes * codewords * classes > EFFECTS:
         raise DataError(
             f"vq: {counted(codes, 'codebook')} of {codewords} codewords are too many for "
             f"{counted(classes, 'class')}; give fewer codes"

@@ -1,0 +1,34 @@
+"""What a codec that computes with full logits checks of labels before it stores them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from labelcodec.batch import Labels
+from labelcodec.codecs.float_bits import check_type
+from labelcodec.errors import DataError
+
+MAX_LOGIT = np.float32(1e15)  # sums of their squares must fit float32
+
+
+def check_full_logits(labels: Labels, codec: str) -> None:
+    """Check that dense labels are finite logits of their declared precision, up to 1e15.
+
+    Args:
+        labels: full labels.
+        codec: name of the codec, for error messages.
+
+    Raises:
+        DataError: probabilities, values of another type, or logits that are not finite or above
+            1e15 in magnitude.
+    """
+    if labels.space != "logits":
+        raise DataError(f"the {codec} codec needs logits, these are probabilities")
+    check_type(labels)
+    good = np.abs(labels.value) <= MAX_LOGIT
+    if not good.all():
+        sample, c = np.argwhere(~good)[0]
+        raise DataError(
+            f"sample {sample} has a logit of {labels.value[sample, c]:g}, allowed are finite "
+            f"ones up to {MAX_LOGIT:g}; use the dense codec"
+        )
