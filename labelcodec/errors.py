@@ -25,6 +25,10 @@ class UnsupportedError(LabelcodecError):
     """The container is well-formed but needs a codec or section that this library lacks."""
 
 
+class NeedsImagesError(LabelcodecError):
+    """Labels are a function of their images: these and the encoder are needed to compute them."""
+
+
 class DataError(LabelcodecError):
     """Labels or augmentations cannot be stored as requested (shape, range, NaN)."""
 

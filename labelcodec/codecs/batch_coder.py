@@ -57,15 +57,24 @@ class BatchCoder:
         """
         codec = registry.from_config(header.codec, header.config, "header")
         stored_samples = samples if header.recipe is None else ()
-        tables = {}
-        for part in PARTS:
-            values = [getattr(batch.augmentation, part.name) for batch in stored_samples]
-            fitted = part.fit_tables([value for value in values if value is not None])
-            if fitted is not None:
-                tables[part.name] = fitted
+        tables = _fitted_parts(stored_samples)
         contexts = [BatchContext(b.image_index, b.augmentation) for b in samples]
         coder = codec.fit((b.labels for b in samples), header.classes, expected, contexts)
         return cls(header, codec, tables, coder)
+
+    @classmethod
+    def trained(cls, header: Header, labels: Coder) -> BatchCoder:
+        """A coder of seeded batches around a label coder that was not fitted to labels.
+
+        Args:
+            header: what all batches share, with a recipe.
+            labels: the label codec with its tables.
+
+        Raises:
+            UnsupportedError: an unknown codec.
+        """
+        codec = registry.from_config(header.codec, header.config, "header")
+        return cls(header, codec, _fitted_parts(()), labels)
 
     @classmethod
     def from_side_information(cls, header: Header, data: bytes, where: str) -> BatchCoder:
@@ -158,6 +167,17 @@ class BatchCoder:
             if value is not None and sizes.keys() & set(part.streams):
                 used |= part.usage(value, sizes)
         return used
+
+
+def _fitted_parts(batches: Sequence[LabelBatch]) -> dict[str, PartTables]:
+    """Tables of the augmentation parts that have tables, fitted to stored augmentations."""
+    tables = {}
+    for part in PARTS:
+        values = [getattr(batch.augmentation, part.name) for batch in batches]
+        fitted = part.fit_tables([value for value in values if value is not None])
+        if fitted is not None:
+            tables[part.name] = fitted
+    return tables
 
 
 def component_bytes(data: memoryview) -> dict[str, int]:

@@ -27,6 +27,8 @@ class CodecEntry:
             where nothing was measured.
         expand: path of a function (compact labels, torch device) -> (B, C) float32 tensor; None if
             `Labels.dense` suffices.
+        labeller: path of a function that gives the labels of images, for a codec whose files hold
+            no labels, see `replay.labelling`; None where the file holds the labels.
     """
 
     name: str
@@ -36,6 +38,7 @@ class CodecEntry:
     planned: tuple[str, ...] = ()
     cost: str | None = None
     expand: str | None = None
+    labeller: str | None = None
 
 
 CODECS: Registry[CodecEntry] = Registry(
@@ -86,6 +89,13 @@ CODECS: Registry[CodecEntry] = Registry(
             summary="sums of trained codewords, found by search; lossy, for 200 000 labels and up",
             examples=("vq:bytes=16", "vq:codes=8", "vq:kl1=0.3"),
             expand="labelcodec.codecs.transform.tensors:expand",
+        ),
+        CodecEntry(
+            name="projector",
+            codec="labelcodec.codecs.projector.codec:Projector",
+            summary="labels as a function of the images: an encoder's updates, no label stored",
+            examples=("projector", "projector:rank=16,head=64,precision=float16"),
+            labeller="labelcodec.pipeline.projection.labelling:load_labeller",
         ),
     ),
 )

@@ -20,6 +20,7 @@ from .dense import dense_tables, read_dense
 from .dense2 import dense2_tables, read_dense2
 from .order import draw_images, read_order
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
+from .projector import projector_tables, read_projector
 from .recipe import draw, read_recipe
 from .streams import (
     crop_tables,
@@ -45,6 +46,7 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
     label_tables = {
         "dense": dense_tables,
         "dense2": dense2_tables,
+        "projector": projector_tables,
         "topk": topk_tables,
         "transform": transform_tables,
         "vq": vq_tables,
@@ -78,6 +80,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
     read_labels = {
         "dense": read_dense,
         "dense2": read_dense2,
+        "projector": read_projector,
         "topk": read_topk,
         "transform": read_transform,
         "vq": read_vq,

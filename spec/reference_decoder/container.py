@@ -118,6 +118,7 @@ QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
     "dense": set(),
     "dense2": {"rank"},
+    "projector": {"rank", "head", "precision"},
     "topk": {"k", "step", "tail"},
     "transform": {"rank", "step", "peaks", "bytes"} | QUALITIES,
     "vq": {"codes", "bytes"} | QUALITIES,

@@ -17,6 +17,7 @@ from spec.vector_cases import (
     draws,
     header,
     order,
+    projector,
     recipe,
     topk,
     transform,
@@ -36,7 +37,7 @@ FOLDERS = {
         "recipe": recipe.CASES,
     },
     "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
-    "v1.2": {"header": header.CASES, "vq": vq.CASES},
+    "v1.2": {"header": header.CASES, "projector": projector.CASES, "vq": vq.CASES},
 }
 CASES: dict[str, dict[str, Case]] = {
     version: {

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Writer
+from labelcodec.codecs.projector.compact import ProjectorLabels
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -62,10 +63,22 @@ def arrays_of(batch: LabelBatch) -> Arrays:
         "randaugment_magnitude": None if drawn is None else drawn.magnitude,
         "randaugment_dtypes": None if drawn is None else drawn.magnitude_dtypes,
         "label_index": labels.index,
-        "label_value": labels.value if labels.compact is None else labels.dense(),
+        **label_values(labels),
         "label_floor": labels.floor,
     }
     return {name: np.asarray(value) for name, value in named.items() if value is not None}
+
+
+def label_values(labels: Labels) -> dict[str, Any]:
+    """The values, or for labels that only images give, the tables that they are computed with."""
+    if not isinstance(labels.compact, ProjectorLabels):
+        return {"label_value": labels.value if labels.compact is None else labels.dense()}
+    tables = labels.compact.tables
+    weight, bias = tables.head.weight(), tables.head.bias
+    out = {"head_weight": weight, "head_bias": bias, "probe": tables.probe}
+    for layer in tables.layers:
+        out |= {f"{layer.name}.down": layer.down.values(), f"{layer.name}.up": layer.up.values()}
+    return out
 
 
 def store(

@@ -12,6 +12,7 @@ from tests.attacks import (
     content_streams,
     content_tables,
     dense2,
+    projector,
     transform_streams,
     transform_tables,
 )
@@ -22,6 +23,7 @@ MODULES = (
     content_tables,
     content_streams,
     dense2,
+    projector,
     transform_tables,
     transform_streams,
 )

@@ -14,12 +14,15 @@ import zstandard
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder
 from labelcodec.codecs.components import join, split
+from labelcodec.codecs.projector.codec import ProjectorCoder
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.container import RecordWriter
 from labelcodec.entropy import varint
 from labelcodec.errors import LabelcodecError
+from labelcodec.header import Header
 from labelcodec.writer import prepare, with_codec
+from spec.vector_cases import projector as projections
 from tests.codecs.content import Recipe, batch
 
 MIB = 1 << 20
@@ -80,6 +83,19 @@ def dense() -> LabelSet:
 
 def dense2() -> LabelSet:
     return valid(DENSE, f"dense2:rank={DENSE2_RANK}")
+
+
+def projector() -> LabelSet:
+    """Tables of the golden files, on batches that the recipe of one draws."""
+    coder = BatchCoder.trained(
+        Header(
+            projections.CLASSES, codec="projector", config={"rank": 2}, recipe=projections.RECIPE
+        ),
+        ProjectorCoder(projections.tables("int8")),
+    )
+    return LabelSet(
+        coder.header.to_map(), coder.tables["crop"].to_parts(), coder.labels.to_parts(), {}, 4
+    )
 
 
 def floors() -> LabelSet:
