@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from labelcodec.transcode import EncodeReport
 
 
+OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
+
+
 @click.command()
 @click.argument("source", metavar="SOURCE", type=options.PATH)
 @click.argument("target", metavar="FILE", type=options.PATH)
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
     help="Number of epochs the student trains for; needed for rates that include pruning.",
 )
 @options.facts
+@options.encoder
+@options.encoder_weights
+@options.encoder_autocast
+@options.device
 @options.threads
 @click.option(
     "--allow-nonfinite",
@@ -60,6 +67,9 @@ def encode(
     the teacher's top class is that of the folder. With --image-size, --mean and --std, it says all
     that training from it needs.
 
+    Labels of the codec projector are computed from the images: pass their folder with --images, and
+    the encoder with --encoder and --encoder-weights.
+
     Until it is complete, the output is FILE.partial. After an interrupt or an error (a damaged
     file, a full disk) it keeps the batches encoded so far, and --resume continues from there.
 
@@ -80,6 +90,7 @@ def encode(
         else:
             from labelcodec.transcode import encode as run
 
+            _refuse(context, more, OF_ENCODER, f"is for labels that need one, {source} is a dump")
             report = run(source, target, progress=progress, **more)
     for line in report.notes:
         console.note(line)
@@ -108,11 +119,52 @@ def _recode(
         refuse_no_container(source)
     if settings["codec"] is None:
         raise click.UsageError(f"--codec is required to re-encode {source}", context)
-    names = (*options.OF_DUMPS, "epochs", *options.OF_FACTS)
-    dump_options = {name: settings.pop(name) for name in names}
-    for name, value in dump_options.items():
-        if value is not None:
-            also = "; see `labelcodec annotate`" if name in options.OF_FACTS else ""
-            flag = console.flags(context.command)[name]
-            raise click.UsageError(f"{flag} is for dumps, {source} is a file{also}", context)
+    chosen = {name: settings.pop(name) for name in OF_ENCODER}
+    if chosen["encoder"] is not None:
+        return _materialise(context, source, target, settings, chosen, progress)
+    settings |= chosen
+    _refuse(context, settings, OF_ENCODER, "goes with --encoder")
+    _refuse(context, settings, (*options.OF_DUMPS, "epochs"), f"is for dumps, {source} is a file")
+    also = f"is for dumps, {source} is a file; see `labelcodec annotate`"
+    _refuse(context, settings, options.OF_FACTS, also)
     return recode(source, target, progress=progress, **settings)
+
+
+def _materialise(
+    context: click.Context,
+    source: Path,
+    target: Path,
+    settings: dict[str, Any],
+    encoder: dict[str, Any],
+    progress: Any,
+) -> EncodeReport:
+    """Compute the labels from the images and store them."""
+    from labelcodec.pipeline.projection.materialising import materialise
+
+    images = settings.pop("images")
+    if images is None:
+        raise click.UsageError("--images is required with --encoder", context)
+    others = tuple(name for name in (*options.OF_DUMPS, "epochs") if name != "images")
+    _refuse(context, settings, (*others, *options.OF_FACTS), f"is for dumps, {source} is a file")
+    settings.pop("allow_nonfinite")
+    return materialise(
+        source,
+        target,
+        settings.pop("codec"),
+        images,
+        encoder.pop("encoder"),
+        autocast=encoder.pop("encoder_autocast"),
+        progress=progress,
+        note=console.note,
+        **encoder,
+        **settings,
+    )
+
+
+def _refuse(
+    context: click.Context, settings: dict[str, Any], names: tuple[str, ...], why: str
+) -> None:
+    """Take options out of the settings that must not have been given."""
+    for name in names:
+        if settings.pop(name) is not None:
+            raise click.UsageError(f"{console.flags(context.command)[name]} {why}", context)

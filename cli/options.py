@@ -115,6 +115,20 @@ allow_changed_images = click.option(
     is_flag=True,
     help="Accept images that were saved again with a loss, and say how much they differ.",
 )
+encoder = click.option(
+    "--encoder",
+    metavar="MODEL",
+    help="For labels of codec projector: the encoder they were made with, such as "
+    "torchvision/resnet18 or module:callable.",
+)
+encoder_weights = click.option(
+    "--encoder-weights", type=PATH, help="File of the encoder's weights."
+)
+encoder_autocast = click.option(
+    "--encoder-autocast",
+    type=click.Choice(("float16", "bfloat16")),
+    help="Run the encoder under torch.autocast with this dtype; float32 by default.",
+)
 interpolation = click.Choice(("bilinear", "bicubic"))
 
 

@@ -65,6 +65,14 @@ def facts(title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 def chosen(choice: Mapping[str, Any]) -> None:
     """Print the parameters chosen by fitting a codec, and the result, from `Coder.chosen`."""
+    if "encoder" in choice:
+        paragraph(
+            f"computed from the images by the encoder {choice['encoder']}, updated in "
+            f"{choice['layers']} layers, input {choice['input']}"
+        )
+        if "held_out" in choice:
+            paragraph(f"reached on {count(choice['held_out'])} labels: {_distances(choice)}")
+        return
     line = f"chose rank {choice['rank']}"
     if "step" in choice:
         line += f", step {choice['step']:.3g}"
@@ -81,13 +89,17 @@ def chosen(choice: Mapping[str, Any]) -> None:
         f"{spent['streams']:.1f} of streams and {spent['tables']:.1f} of tables shared by "
         f"{count(choice['sharing'])} labels"
     )
-    distances = (
+    paragraph(f"reached on {count(choice['sample'])} labels: {_distances(choice)}")
+
+
+def _distances(choice: Mapping[str, Any]) -> str:
+    """Total variation and KL divergence by temperature, in words."""
+    return "; ".join(
         f"{kind.upper()} at tau {', '.join(by_tau)}: "
         + ", ".join(f"{value:.3g}" for value in by_tau.values())
         for kind, by_tau in choice.items()
         if kind in ("tv", "kl")
     )
-    paragraph(f"reached on {count(choice['sample'])} labels: {'; '.join(distances)}")
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -48,6 +48,9 @@ from . import console, options, render
 @options.normalisation()
 @options.class_map
 @options.allow_changed_images
+@options.encoder
+@options.encoder_weights
+@options.encoder_autocast
 @options.seed("Seed of the initial weights and the order of batches.")
 @options.workers
 @options.threads
@@ -76,6 +79,9 @@ def train(
     pass --image-size, --mean and --std, and --interpolation if it was not bilinear. Under torchrun,
     every process takes its share of the batches.
 
+    Labels of the codec projector are computed from the images while the student trains, by the
+    encoder that --encoder and --encoder-weights name.
+
     Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
     order (pool, recorded, epoch: one stored epoch each), optimizer (adamw, sgd), learning_rate,
     weight_decay, momentum, warmup, stretch, loss (kl, mse, cosine: GIFT's, hard: the image's
@@ -95,6 +101,8 @@ def train(
         --set temperature.last=1 --validate validation
       labelcodec train labels.slc images anchored --recipe cifar10 \\
         --set 'phases=[{share=0.5, loss="hard"}, {share=0.5, loss="kl"}]'
+      labelcodec train tiny.slc images fourth --encoder resnet20 \\
+        --encoder-weights resnet20.safetensors --recipe cifar10 --set epochs=2
       torchrun --nproc-per-node 2 -m labelcodec train labels.slc images third \\
         --recipe cifar10 --set epochs=10
     """

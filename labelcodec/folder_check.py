@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.batch import LabelBatch
 from labelcodec.binding.agreement import Measured, measure, sampled
 from labelcodec.binding.class_map import folder_classes
 from labelcodec.binding.names import matched, spellings, stem_digest
@@ -109,16 +110,21 @@ def check_images(index: NDArray[np.int64], listing: ImageListing) -> None:
         )
 
 
-def measured_of(reader: Reader, class_of_image: NDArray[np.int64]) -> Measured:
+def measured_of(
+    reader: Reader,
+    class_of_image: NDArray[np.int64],
+    read: Callable[[int], LabelBatch] | None = None,
+) -> Measured:
     """Agreement of a sample of a label set's batches with the classes of their images.
 
     Args:
         reader: the label set.
         class_of_image: (N,) int64 label class of each image, as in `agreement.measure`.
+        read: gives the batch at a position; by default the reader.
     """
     positions = sampled(reader.index.samples.tolist())
     header = reader.header
-    batches = (reader[i] for i in positions)
+    batches = map(read or reader.__getitem__, positions)
     return measure(batches, class_of_image, header.classes, header.image_size)
 
 

@@ -3,6 +3,7 @@
     squeeze("images", "stats.safetensors", "resnet56", weights="w.safetensors", image_size=32)
     recover("stats.safetensors", "distilled", "resnet56", weights="w.safetensors", ipc=10)
     relabel("distilled", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
+    project("labels.slc", "tiny.slc", "distilled", "torchvision/resnet18", encoder_weights="r.pth")
     train("labels.slc", "distilled", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
     run_study(load_study("ablation-cifar10", {"data.train": "images", ...}), "out")
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
     from labelcodec.pipeline.image_diversity.measurement import DiversityReport, diversity
+    from labelcodec.pipeline.projection.adapting import AdaptSettings
+    from labelcodec.pipeline.projection.from_teacher import project_teacher
+    from labelcodec.pipeline.projection.materialising import materialise
+    from labelcodec.pipeline.projection.projecting import ProjectReport, project
     from labelcodec.pipeline.recovery.recovering import RecoverReport, recover
     from labelcodec.pipeline.relabelling import RelabelReport, relabel
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
@@ -33,7 +38,9 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
 
 __all__ = [
+    "AdaptSettings",
     "DiversityReport",
+    "ProjectReport",
     "RecoverReport",
     "RelabelReport",
     "Scores",
@@ -46,6 +53,9 @@ __all__ = [
     "evaluate",
     "load_recipe",
     "load_study",
+    "materialise",
+    "project",
+    "project_teacher",
     "recipe_names",
     "recover",
     "relabel",
@@ -70,6 +80,11 @@ _MODULES = {
     "evaluate": "evaluate_runs",
     "load_recipe": "training_recipe",
     "load_study": "study.study_file",
+    "materialise": "projection.materialising",
+    "ProjectReport": "projection.projecting",
+    "project": "projection.projecting",
+    "project_teacher": "projection.from_teacher",
+    "AdaptSettings": "projection.adapting",
     "recipe_names": "stage_recipe",
     "recover": "recovery.recovering",
     "relabel": "relabelling",

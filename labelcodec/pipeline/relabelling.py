@@ -273,7 +273,7 @@ def relabel_listing(
     own_class = folder_classes(
         listing.classes, named_classes, teacher.classes, root, "the teacher"
     )[listing.class_index]
-    header = _header(teacher, listing, recipe, named_classes, interpolation, epochs)
+    header = relabel_header(teacher, listing, recipe, named_classes, interpolation, epochs)
     files = shard_paths(target, this_process.world)
     path = files[this_process.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -342,7 +342,7 @@ def relabel_listing(
     return RelabelReport(tuple(files), len(numbers), labels, path.stat().st_size, chosen, agreement)
 
 
-def _header(
+def relabel_header(
     teacher: Teacher,
     listing: ImageListing,
     recipe: AugmentationSpec,
@@ -350,6 +350,16 @@ def _header(
     interpolation: str,
     epochs: int,
 ) -> Header:
+    """Header of the labels that a teacher gives the images of a folder.
+
+    Args:
+        teacher: the teacher.
+        listing: the image folder.
+        recipe: the augmentation spec.
+        named_classes: names of its classes; None if they are the first class folders.
+        interpolation: 'bilinear' or 'bicubic' resizing of crops.
+        epochs: T, number of epochs the student will train for.
+    """
     return Header(
         classes=teacher.classes,
         precision=teacher.precision,

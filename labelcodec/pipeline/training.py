@@ -37,7 +37,9 @@ from labelcodec.pipeline.training_progress import ProgressReporter
 from labelcodec.pipeline.training_recipe import ADDED_SETTINGS, TrainingRecipe, load_recipe
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
+from labelcodec.reader import open as open_labels
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.labelling import labeller_for
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.wording import counted
 
@@ -75,6 +77,9 @@ def train(
     normalisation: Mapping[str, Any] | None = None,
     class_map: ClassMapLike | None = None,
     allow_changed_images: bool = False,
+    encoder: nn.Module | str | None = None,
+    encoder_weights: Path | str | None = None,
+    encoder_autocast: str | None = None,
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
@@ -104,6 +109,11 @@ def train(
             they are not the sorted class folders.
         allow_changed_images: accept images of the same names with other pixels, see
             `ReplayDataset`.
+        encoder: for labels that are a function of their images (codec `projector`): the encoder
+            that they were made with, a name as in `build` or a module.
+        encoder_weights: file of the encoder's weights; None for one that includes them.
+        encoder_autocast: 'float16' or 'bfloat16' for mixed precision of the encoder; None for
+            float32.
         seed: seed of the initial weights and the batch order.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -118,8 +128,9 @@ def train(
         ConfigError: an unknown recipe, setting or model, or one that cannot be trained with.
         DataError: there are no batches, a setting is neither recorded nor passed, or the loss
             is no longer finite.
-        MismatchError: labels, images, student and checkpoint do not belong together, or `out`
-            holds another run.
+        NeedsImagesError: labels that are a function of their images, and no encoder.
+        MismatchError: labels, images, encoder, student and checkpoint do not belong together, or
+            `out` holds another run.
     """
     settings = recipe if isinstance(recipe, TrainingRecipe) else load_recipe(str(recipe))
     out = Path(out)
@@ -127,6 +138,14 @@ def train(
         settings = dataclasses.replace(settings, model=model_name(model))
     with process(device) as this_process, ExitStack() as stack:
         reporter = ProgressReporter(progress if this_process.first else None)
+        with open_labels(labels) as reader:
+            labeller = labeller_for(
+                reader,
+                encoder,
+                None if encoder_weights is None else Path(encoder_weights),
+                this_process.device,
+                autocast=encoder_autocast,
+            )
         dataset = ReplayDataset(
             labels,
             Path(images),
@@ -137,6 +156,7 @@ def train(
             normalisation=normalisation,
             class_map=class_map,
             allow_changed_images=allow_changed_images,
+            labeller=labeller,
             progress=reporter.caching,
             note=this_process.told(note),
         )

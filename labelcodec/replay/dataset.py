@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
 from labelcodec.augmentation.mix import Mix, mix_images, partner_share
-from labelcodec.batch import CompactLabels
+from labelcodec.batch import CompactLabels, LabelBatch
 from labelcodec.binding.agreement import Measured, warnings_of
 from labelcodec.binding.class_map import as_class_map, folder_notes
 from labelcodec.binding.folder import ClassMapLike, class_of_image
@@ -25,6 +26,7 @@ from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.expansion import expand
 from labelcodec.replay.image_source import ImageCache, ImageFiles
+from labelcodec.replay.labelling import Labeller, check_labelled
 from labelcodec.replay.loading import end_with_lost_items, load_batch
 from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
@@ -124,6 +126,8 @@ class ReplayDataset(Dataset[ReplayBatch]):
             they are not the sorted class folders.
         allow_changed_images: accept images of the same names with other pixels; a note says how
             much they differ.
+        labeller: what computes labels that are a function of their images, see
+            `labelling.labeller_for`; None for labels that the files hold.
         progress: called with images done and total images while the cache is filled.
         note: called with notes for the user.
 
@@ -138,6 +142,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
             normalisation is malformed.
         MismatchError: the labels do not belong to the image folder or the cache, or a setting
             differs from the recorded one.
+        NeedsImagesError: labels that are a function of their images, without a labeller.
         LabelcodecError: a damaged container.
     """
 
@@ -153,10 +158,13 @@ class ReplayDataset(Dataset[ReplayBatch]):
         normalisation: Mapping[str, Any] | None = None,
         class_map: ClassMapLike | None = None,
         allow_changed_images: bool = False,
+        labeller: Labeller | None = None,
         progress: Progress | None = None,
         note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.reader: Reader = open_labels(labels)
+        check_labelled(self.reader, labeller)
+        self.labeller = labeller
         header = self.reader.header
         self.uint8 = uint8
         where = str(self.reader.paths[0])
@@ -190,6 +198,17 @@ class ReplayDataset(Dataset[ReplayBatch]):
             else ImageCache(Path(cache), self.listing, progress)
         )
         self._tables: dict[str, CompactLabels] = {}
+        if not self.bound:
+            mapped = self.class_names is not None
+            for line in (
+                *folder_notes(self.listing.classes, str(self.listing.root), mapped=mapped),
+                *self.agreement_warnings(self.agreement()),
+            ):
+                note(line)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A spawned worker of a loader gets no labeller: labels are computed by `finish`."""
+        return self.__dict__ | ({"labeller": None} if self.uint8 else {})
 
     def _bind(
         self,
@@ -213,17 +232,10 @@ class ReplayDataset(Dataset[ReplayBatch]):
             allow_changed_images=allow_changed_images,
         )
         self.listing = folder.listing
-        self._class_of_image = class_of_image(self.listing, self.class_names, header.classes)
+        self.class_of_image = class_of_image(self.listing, self.class_names, header.classes)
         self.bound = folder.bound
         for line in folder.notes:
             note(line)
-        if not folder.bound:
-            mapped = self.class_names is not None
-            for line in (
-                *folder_notes(listing.classes, str(listing.root), mapped=mapped),
-                *self.agreement_warnings(self.agreement()),
-            ):
-                note(line)
 
     @property
     def classes(self) -> int:
@@ -236,7 +248,20 @@ class ReplayDataset(Dataset[ReplayBatch]):
         Raises:
             LabelcodecError: a batch is damaged.
         """
-        return measured_of(self.reader, self._class_of_image)
+        return measured_of(self.reader, self.class_of_image, self.label_batch)
+
+    def label_batch(self, position: int) -> LabelBatch:
+        """Recorded batch at this position, with labels that are a function of images computed."""
+        recorded = self.reader[position]
+        compact = recorded.labels.compact
+        if self.labeller is None or compact is None:
+            return recorded
+        mixed = mix_images(normalise(self._images(recorded), None), recorded.augmentation.mix)
+        logits = self.labeller(compact, mixed).cpu().numpy()
+        dtype = np.float16 if recorded.labels.precision == "float16" else np.float32
+        return replace(
+            recorded, labels=replace(recorded.labels, value=logits.astype(dtype), compact=None)
+        )
 
     def agreement_warnings(self, measured: Measured) -> tuple[str, ...]:
         """What to tell the user of that agreement; nothing if it is as it should be."""
@@ -262,22 +287,11 @@ class ReplayDataset(Dataset[ReplayBatch]):
                 "values, which cannot be trained on; `labelcodec stats` counts such labels. Label "
                 "the images again, with a teacher whose logits fit their precision"
             )
-        try:
-            check_images(recorded.image_index, self.listing)
-            images = load_batch(
-                self._pixels,
-                self.listing.paths,
-                recorded.image_index,
-                augmentation,
-                self.size,
-                self.interpolation,
-            )
-        except LabelcodecError as error:
-            raise type(error)(f"batch {recorded.number}: {error}") from None
-        hard = torch.from_numpy(self._class_of_image[recorded.image_index])
+        images = self._images(recorded)
+        hard = torch.from_numpy(self.class_of_image[recorded.image_index])
         compact, labels = recorded.labels.compact, recorded.labels
         teacher_output: SoftLabels | CompactArrays
-        if compact is not None and self.uint8:
+        if compact is not None and (self.uint8 or self.labeller is not None):
             arrays = tuple(map(torch.from_numpy, compact.arrays()))
             teacher_output = CompactArrays(arrays, labels.classes, compact.digest)
         else:
@@ -288,6 +302,21 @@ class ReplayDataset(Dataset[ReplayBatch]):
             share = partner_share(mix, self.size)
             batch = replace(batch, partner_hard=partner_hard, partner_share=share)
         return batch if self.uint8 else self.finish(batch)
+
+    def _images(self, recorded: LabelBatch) -> torch.Tensor:
+        """(B, 3, H, W) uint8 images of a recorded batch, not mixed."""
+        try:
+            check_images(recorded.image_index, self.listing)
+            return load_batch(
+                self._pixels,
+                self.listing.paths,
+                recorded.image_index,
+                recorded.augmentation,
+                self.size,
+                self.interpolation,
+            )
+        except LabelcodecError as error:
+            raise type(error)(f"batch {recorded.number}: {error}") from None
 
     def finish(self, batch: ReplayBatch, device: torch.device | str = "cpu") -> ReplayBatch:
         """Finish a batch on a device: normalise and mix its images, expand its compact labels.
@@ -307,7 +336,14 @@ class ReplayDataset(Dataset[ReplayBatch]):
         if isinstance(labels, CompactArrays):
             tables = self._tables_of(labels, batch.position)
             compact = tables.with_arrays([array.numpy() for array in labels.arrays])
-            soft = SoftLabels(labels.classes, expand(compact, device))
+            if self.labeller is None:
+                logits = expand(compact, device)
+            elif batch.images.is_floating_point():
+                raise DataError("labels are computed from the uint8 images of an item; keep these")
+            else:
+                mixed = mix_images(normalise(batch.images.to(device), None), batch.mix)
+                logits = self.labeller(compact, mixed).to(device)
+            soft = SoftLabels(labels.classes, logits)
         else:
             soft = labels.to(device)
         partner = batch.partner_hard

@@ -61,7 +61,7 @@ def recode(
         report = write(
             _Decoded(reader),
             target,
-            _header(reader.header, str(reader.paths[0])),
+            recoded_header(reader.header, str(reader.paths[0])),
             parsed,
             source_bytes=sum(path.stat().st_size for path in reader.paths),
             lengths=reader.index.samples.tolist(),
@@ -77,7 +77,7 @@ def recode(
     return replace(report, notes=(*notes, *report.notes))
 
 
-def _header(header: Header, where: str) -> Header:
+def recoded_header(header: Header, where: str) -> Header:
     """The header of the source with this library as creator, and lossy codecs recorded.
 
     `where` names the source in error messages.
@@ -102,12 +102,12 @@ class _Decoded:
         """Batch i, with compact labels expanded and values cast to their precision."""
         batch = self.reader[i]
         labels = batch.labels.expanded()
-        value = _rounded(labels.value, labels.precision)
-        floor = None if labels.floor is None else _rounded(labels.floor, labels.precision)
+        value = rounded(labels.value, labels.precision)
+        floor = None if labels.floor is None else rounded(labels.floor, labels.precision)
         return replace(batch, labels=replace(labels, value=value, floor=floor))
 
 
-def _rounded(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
+def rounded(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
     """Round values to `precision`; bfloat16 values are returned in float32."""
     if precision != "bfloat16":
         return value.astype(precision, copy=False)

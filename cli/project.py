@@ -1,0 +1,251 @@
+"""The `project` command: labels as a function of the images, by an adapted encoder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import console, options, render
+from .relabel import IMAGENET
+
+# Settings of a run that labels the images anew, with their defaults.
+OF_TEACHER: dict[str, Any] = {
+    "weights": (),
+    "shares": (),
+    "classes": None,
+    "class_map": None,
+    "epochs": 300,
+    "keep": 1.0,
+    "batch_size": 128,
+    "image_size": None,
+    "scale": (0.08, 1.0),
+    "flip": 0.5,
+    "mix": "cutmix",
+    "seed": 0,
+    "skip_bad": False,
+}
+
+
+@click.command()
+@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("target", metavar="FILE", type=options.PATH)
+@click.option(
+    "--labels", metavar="SLC", help="Container whose labels to replace; or a quoted glob of shards."
+)
+@click.option(
+    "--encoder",
+    metavar="MODEL",
+    required=True,
+    help="Network that gives the features: convnet, resnet20, resnet56, torchvision/NAME, "
+    "timm/NAME or module:callable. Reading the labels needs it again.",
+)
+@options.encoder_weights
+@click.option(
+    "--encoder-classes",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    help="Number of classes that the encoder is built with.",
+)
+@click.option(
+    "--encoder-size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Height and width of the encoder's input; by default those of its own configuration, or "
+    "else of the labels' images.",
+)
+@click.option(
+    "--features",
+    metavar="LAYER",
+    help="Layer whose input is the features, '' for the encoder's output; by default its "
+    "classifier.",
+)
+@click.option(
+    "--codec",
+    default="projector",
+    show_default=True,
+    help="Ranks of the updates and of the head, and their precision: projector:rank=8,head=64.",
+)
+@click.option(
+    "--head-init",
+    metavar="INIT",
+    default="probe",
+    show_default=True,
+    help="Initial head: probe (least squares), class-means, zero, or a .safetensors file with one "
+    "tensor of classes x features, such as text embeddings.",
+)
+@click.option(
+    "--steps",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Optimisation steps, a batch each; early stopping takes fewer.",
+)
+@click.option(
+    "--learning-rate", type=float, default=1e-3, show_default=True, help="AdamW's, at the start."
+)
+@click.option(
+    "--hard-weight",
+    metavar="LAMBDA",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Weight of the cross-entropy to the images' classes.",
+)
+@options.encoder_autocast
+@click.option(
+    "--teacher",
+    multiple=True,
+    help="Teacher model in place of --labels, as for relabel; repeatable.",
+)
+@click.option("--weights", type=options.PATH, multiple=True, help="File of each teacher's weights.")
+@click.option(
+    "--share", "shares", type=float, multiple=True, help="Weight of each teacher in the mean."
+)
+@options.teacher_classes
+@options.class_map
+@click.option(
+    "--epochs",
+    metavar="T",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="With --teacher: number of epochs the student will train for.",
+)
+@click.option(
+    "--keep",
+    metavar="SHARE",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="With --teacher: fraction of the batches to keep, above 0 and at most 1.",
+)
+@options.batch_size(128, "With --teacher: images per batch.")
+@click.option(
+    "--image-size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="With --teacher: height and width of its input.",
+)
+@options.crop_scale
+@options.flip
+@click.option(
+    "--mix",
+    type=click.Choice(("cutmix", "mixup", "none")),
+    default="cutmix",
+    show_default=True,
+    help="With --teacher: how the samples of a batch are mixed.",
+)
+@options.seed("Seed of the training and, with --teacher, of image order and augmentation.")
+@options.skip_bad
+@options.workers
+@options.threads
+@options.device
+@options.force
+@options.as_json
+@click.pass_context
+def project(
+    context: click.Context,
+    /,
+    images: Path,
+    target: Path,
+    labels: str | None,
+    teacher: tuple[str, ...],
+    json_: bool,
+    **more: Any,
+) -> None:
+    """Replace labels by a function of their images.
+
+    Trains low-rank updates of an encoder's layers and a linear head to the labels of the images in
+    the folder IMAGES, and writes these to FILE, which holds no labels: a few hundred kilobytes for
+    any number of epochs. The labels come from a container, --labels, with a seeded augmentation, or
+    from --teacher, whose labels are then never written.
+
+    To train from FILE, or to store its labels with another codec, name the encoder again; its
+    weights are compared by their SHA-256.
+
+    \b
+    Example:
+      labelcodec project images tiny.slc --labels labels.slc --encoder resnet20 \\
+        --encoder-weights resnet20.safetensors --encoder-classes 4 --steps 20
+      labelcodec project images taught.slc --teacher my.models:teacher --image-size 32 \\
+        --batch-size 4 --epochs 10 --encoder resnet20 --encoder-weights resnet20.safetensors \\
+        --encoder-classes 4 --codec projector:rank=2,head=2 --steps 20
+    """
+    from labelcodec.pipeline.projection.adapting import AdaptSettings
+    from labelcodec.pipeline.threads import torch_threads
+
+    if (labels is None) == (not teacher):
+        raise click.UsageError("pass either --labels or --teacher", context)
+    names = ("steps", "learning_rate", "hard_weight", "head_init")
+    settings = AdaptSettings(
+        seed=more["seed"],
+        autocast=more.pop("encoder_autocast"),
+        **{name: more.pop(name) for name in names},
+    )
+    of_teacher = {name: more.pop(name) for name in OF_TEACHER}
+    common = {**more, "settings": settings, "note": console.note}
+    with torch_threads(), console.progress("loading the encoder") as progress:
+        common["progress"] = progress
+        if labels is not None:
+            report = _of_labels(context, labels, target, images, of_teacher, common)
+        else:
+            report = _of_teacher(images, target, teacher, of_teacher, common)
+    fidelity = report.fidelity
+    if json_:
+        facts = {"file": str(report.file), "batches": report.batches, "labels": report.labels}
+        rest = {"bytes": report.bytes, "fidelity": fidelity.to_json()}
+        agreement = render.agreement_map(report.agreement)
+        console.as_json({**facts, **rest, "chosen": dict(report.chosen), "agreement": agreement})
+        return
+    count, size = console.counted(report.labels, "label"), console.size(report.bytes)
+    console.say(f"{report.file}: {count} in {size}, {report.bytes / report.labels:.3g} bytes each")
+    render.agreement(report.agreement)
+    render.chosen(report.chosen)
+
+
+def _of_labels(
+    context: click.Context,
+    labels: str,
+    target: Path,
+    images: Path,
+    of_teacher: dict[str, Any],
+    common: dict[str, Any],
+) -> Any:
+    from labelcodec.pipeline.projection.projecting import project as run
+
+    for name, default in OF_TEACHER.items():
+        if name != "seed" and of_teacher[name] != default:
+            flag = console.flags(context.command)[name]
+            raise click.UsageError(f"{flag} is for --teacher; --labels has its own", context)
+    return run(labels, target, images, **common)
+
+
+def _of_teacher(
+    images: Path,
+    target: Path,
+    teacher: tuple[str, ...],
+    of_teacher: dict[str, Any],
+    common: dict[str, Any],
+) -> Any:
+    from dataclasses import replace
+
+    from labelcodec.pipeline.preprocessing import USUAL
+    from labelcodec.pipeline.projection.from_teacher import project_teacher as run
+
+    mix = of_teacher.pop("mix")
+    return run(
+        images,
+        target,
+        teacher,
+        weights=of_teacher.pop("weights") or None,
+        shares=of_teacher.pop("shares") or None,
+        usual=replace(USUAL, normalisation=IMAGENET),
+        mix=None if mix == "none" else mix,
+        **of_teacher,
+        **common,
+    )
