@@ -12,6 +12,8 @@ from torch import nn
 
 import labelcodec
 from labelcodec.analysis.fidelity import Accumulator
+from labelcodec.codecs.projector.format import FORMS
+from labelcodec.codecs.projector.matrix import Matrix
 from labelcodec.codecs.projector.tables import ProjectorTables
 from labelcodec.errors import (
     ConfigError,
@@ -20,8 +22,9 @@ from labelcodec.errors import (
     NeedsImagesError,
 )
 from labelcodec.pipeline import AdaptSettings, materialise, project_teacher, train
+from labelcodec.pipeline.projection.encoder import load_encoder
 from labelcodec.pipeline.projection.inputs import encoder_inputs, probe_image
-from labelcodec.pipeline.projection.labelling import ProjectorLabeller
+from labelcodec.pipeline.projection.labelling import Adapted, ProjectorLabeller
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from spec.reference_decoder import projector as reference
@@ -79,8 +82,11 @@ def test_the_labels_are_what_the_specification_says(world, tiny):
     """PJ-5 and PJ-9, in binary64 from the weights and the tables alone."""
     with labelcodec.open(tiny) as reader:
         tables = reader[0].labels.compact.tables
-        compact = reader[0].labels.compact
-        labeller = labeller_for(reader, scene.SMALL, world / "teacher.safetensors", CPU)
+    (layer,) = tables.layers
+    large = Matrix.of(np.random.default_rng(0).normal(size=layer.up.entries.shape), FORMS["int8"])
+    tables = replace(tables, layers=[replace(layer, up=large)])
+    encoder = load_encoder(scene.SMALL, world / "teacher.safetensors", scene.CLASSES, None, CPU)
+    adapted = Adapted(encoder, tables)
     read = reference.projector_tables(tables.to_parts(), scene.CLASSES)
     model = scene.small(scene.CLASSES).double().eval()
     model.load_state_dict(load_file(world / "teacher.safetensors"))
@@ -92,7 +98,7 @@ def test_the_labels_are_what_the_specification_says(world, tiny):
     mean, std = (torch.tensor(facts[key])[:, None, None] for key in ("mean", "std"))
     features = model[:4]((images.double() - mean) / std).detach().numpy()
     expected = reference.logits(features, read)
-    np.testing.assert_allclose(labeller(compact, images).numpy(), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(adapted.logits(images).numpy(), expected, rtol=1e-3, atol=1e-3)
     probe = reference.probe_image(facts["height"], facts["width"])
     np.testing.assert_allclose(probe_image(tables.encoder, CPU)[0].numpy(), probe, atol=1e-6)
 
@@ -212,6 +218,12 @@ def test_initial_heads(world, tmp_path, init, head):
         world, tmp_path / "q.slc", settings=replace(settings, steps=0), codec=codec
     )
     assert made.fidelity.kl[1] < untrained.fidelity.kl[1]
+
+
+def test_the_layers_are_trained(tiny):
+    with labelcodec.open(tiny) as reader:
+        (layer,) = reader[0].labels.compact.tables.layers
+    assert np.abs(layer.up.values()).min(axis=1).max() > 0  # they start at 0
 
 
 def test_a_run_is_repeated_by_its_seed(world, tmp_path):
