@@ -159,7 +159,7 @@ def read_values(
     return coefficients, [[next(left) for _ in row] for row in places]
 
 
-def logits(coefficients: Row, places: Row, residuals: Row, tables: TransformTables) -> Row:
+def logits(coefficients: Row, places: Row, residuals: Row, tables: Frame) -> Row:
     """Logits of a label in units [X-14 to X-16]."""
     scores = scores_of(coefficients, tables)
     ranking = sorted(range(len(scores)), key=lambda c: (-scores[c], c))

@@ -11,7 +11,7 @@ from .entropy import Coded, Tables
 from .matrix import matrix
 from .prediction import Means, predictions, read_means
 from .primitives import Arrays, Bytes, Row, need
-from .transform import Frame, check_reached, read_frame, scores_of
+from .transform import Frame, check_reached, logits, read_frame
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,6 @@ class VqTables:
 def vq_tables(parts: dict[str, bytes], classes: int) -> VqTables:
     """The tables of 15.1 [VQ-2 to VQ-4]."""
     frame = read_frame(parts, classes)
-    need(not any(frame.tail), "VQ-2")
     rank = len(frame.scale)
     source = Bytes(parts["codebooks"])
     codes, size = source.varint(), source.varint()
@@ -68,5 +67,5 @@ def read_vq(
         sums = [[a + b for a, b in zip(*pair, strict=True)] for pair in pairs]
     most = (1 << 15) - 1
     limited = [[int(max(min(x, most), -most)) for x in total] for total in sums]
-    value = [scores_of(coefficients, tables.frame) for coefficients in limited]
+    value = [logits(coefficients, [], [], tables.frame) for coefficients in limited]
     return {"label_value": np.array(value, np.float32) * np.float32(2.0**-tables.frame.point)}

@@ -23,7 +23,7 @@ def _coded(
 
 
 def codes(path: Path) -> Content:
-    """Three codes per label, in two batches."""
+    """Three codes per label and a tail correction, in two batches."""
     value = teacher(61, 256, 20)
     batches = [dense_batch(value[:9]), dense_batch(value[9:14], number=1)]
     return _coded(path, "codes=3", batches, [dense_batch(value)])

@@ -138,7 +138,5 @@ class Vq(Codec):
             codebooks = Codebooks.from_parts(parts["codebooks"], parts["codes"], basis.rank)
         except KeyError as missing:
             raise CorruptError(f"the vq tables lack {missing}") from None
-        if basis.tail.any():
-            raise CorruptError("vq tables with a tail correction")
         reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
         return VqCoder(basis, codebooks, ImageMeans.from_parts(parts, basis.rank), reached)

@@ -40,7 +40,7 @@ class VqCoder(Coder):
     """The vq codec with its fitted tables.
 
     Attributes:
-        basis: the basis tables; their tail correction is zero.
+        basis: the basis tables.
         codebooks: the codewords and how often they are used.
         means: mean coefficients of the images, if labels are predicted from them.
         reached: rate and distortion that the encoder measured on a sample, if it stored them.
@@ -116,9 +116,10 @@ class VqCoder(Coder):
         ):
             return own
         codes = self.codes_of(centre(labels.dense()), predicted)
-        return self._labels(codes, predicted)
+        return self.labels(codes, predicted)
 
-    def _labels(self, codes: NDArray[np.int64], predicted: NDArray[np.int32] | None) -> VqLabels:
+    def labels(self, codes: NDArray[np.int64], predicted: NDArray[np.int32] | None) -> VqLabels:
+        """Compact labels of (B, n) codes and (B, r) predictions."""
         sums = self.codebooks.coefficients(codes, predicted)
         return VqLabels.of(self.basis, sums, predicted, codes)
 
@@ -175,7 +176,7 @@ class VqCoder(Coder):
         if (values >= books.codewords).any():
             raise CorruptError(f"a code is not below {books.codewords}")
         codes = np.ascontiguousarray(values.reshape(books.codes, samples).T)
-        labels = self._labels(codes, self.predicted(context, samples))
+        labels = self.labels(codes, self.predicted(context, samples))
         value = np.zeros((samples, 0), np.float32)
         return Labels(self.basis.classes, value, precision=blank.precision, compact=labels)
 

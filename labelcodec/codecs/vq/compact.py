@@ -41,7 +41,3 @@ class VqLabels(TransformLabels):
     def with_arrays(self, arrays: Sequence[NDArray[Any]]) -> VqLabels:
         """Compact labels in the same basis, built from arrays as `arrays` returns them."""
         return VqLabels(self.basis, *arrays)
-
-    def dense(self) -> NDArray[np.float32]:
-        """(B, C) float32 logits."""
-        return self.basis.logits(self.basis.scores(self.coefficients))

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from labelcodec.batch import Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.components import LABEL_VALUES
 from labelcodec.codecs.transform.fit.analysis import centre
 from labelcodec.codecs.transform.rd_report import RDReport
+from labelcodec.codecs.transform.tensors import expand, expand_on
 from labelcodec.codecs.vq.codec import Vq
 from labelcodec.codecs.vq.fit.code_search import CodeSearch, Decoder, softmax
+from labelcodec.codecs.vq.fit.design import corrected
 from labelcodec.entropy import tables, varint
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from spec.reference_decoder.vq import read_vq, vq_tables
@@ -50,6 +53,30 @@ def test_decoding_gives_the_labels_of_the_reference_decoder(coder, rows) -> None
     parts = {int(stream): bytes(data) for stream, data in coded.items()}
     expected = read_vq(parts, rows, HEADER, vq_tables(coder.to_parts(), CLASSES), {})
     assert decoded.dense().tobytes() == expected["label_value"].tobytes()
+
+
+def test_torch_expands_the_same_bits(coder) -> None:
+    compact = coder.compact(labels(50, 8))
+    assert compact.basis.tail.any()
+    for expanded in (expand(compact), expand_on(torch.device("cpu"), compact)):
+        assert expanded.numpy().tobytes() == compact.dense().tobytes()
+
+
+def test_tail_correction_lowers_the_divergence(coder) -> None:
+    source = labels(256)
+    without = replace(coder, basis=replace(coder.basis, tail=coder.basis.tail * 0))
+    plain, tailed = (divergence(source, one.compact(source)) for one in (without, coder))
+    assert tailed < plain
+
+
+def test_tail_correction_that_does_not_carry_over_is_left_out(coder) -> None:
+    compact = coder.compact(labels(256))
+    basis, scores = compact.basis, compact.basis.scores(compact.coefficients)
+    true = compact.dense()
+    without = replace(basis, tail=basis.tail * 0)
+    assert corrected(without, true, scores).tail.any()
+    true[7::8] = without.logits(scores[7::8])
+    assert not corrected(without, true, scores).tail.any()
 
 
 def test_tables_survive_serialization(coder) -> None:

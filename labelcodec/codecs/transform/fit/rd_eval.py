@@ -17,7 +17,8 @@ from labelcodec.codecs.transform.context_model import ContextModel, gap_integers
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.peak_choice import PeakChoice
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
-from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, fit_tail, with_price
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, with_price
+from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
     GAP_CONTEXTS,
     MAX_CODED,

@@ -1,4 +1,4 @@
-"""Fitting of the transform codec's tables: quantised basis, tail correction, contexts."""
+"""Fitting of the transform codec's tables: quantised basis, contexts, frequencies."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.context_model import ContextModel, column_classes, zones_of
-from labelcodec.codecs.transform.fit.analysis import MAX_EXPONENT, Analysis, Peaks
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit, fit_image_means
 from labelcodec.codecs.transform.fit.sample import CELLS, Sample
 from labelcodec.codecs.transform.fit.subspace import Subspace
+from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
     FINE,
     MAX_LEVEL,
@@ -28,7 +27,6 @@ from labelcodec.codecs.transform.format import (
 from labelcodec.errors import DataError
 
 BASIS_STEP = 1.25  # step of the basis over step / sqrt(labels): equal slope of error per bit
-TAIL_TEMPERATURE = np.float32(2)
 PEAK_STEP = 25.0  # step of the residuals in logits, over the square root of the price
 PEAK_STEPS = (1 / 16, 4.0)
 PRICES = (-17.0, -2.0)  # log2 of the range searched
@@ -89,34 +87,6 @@ def with_price(basis: BasisTables, price: float) -> BasisTables:
     """The basis with the residual step that suits a price, in nats per bit."""
     step = float(np.clip(PEAK_STEP * np.sqrt(price), *PEAK_STEPS))
     return replace(basis, peak=min(max(round(step * 2.0**basis.point), 1), MAX_PEAK))
-
-
-def fit_tail(analysis: Analysis, peaks: Peaks) -> BasisTables:
-    """Fit the tail correction.
-
-    It gives every class of distances the probability mass that it has in the source at
-    temperature 2.
-
-    Args:
-        analysis: the quantised labels.
-        peaks: their peaks, which the correction leaves alone.
-
-    Returns:
-        The basis with the correction.
-    """
-    basis, true = analysis.basis, analysis.centred
-    units = analysis.expand(peaks)
-    full = basis.logits(units)
-    base = true.max(axis=1, keepdims=True)
-    p, q = (np.exp(np.minimum((z - base) / TAIL_TEMPERATURE, MAX_EXPONENT)) for z in (true, full))
-    weight = 1 / p.sum(axis=1, keepdims=True)
-    true_mass, coded_mass = kernels().distance_masses(
-        units, peaks.counts, peaks.classes, p, q, weight, basis.shift, TAIL
-    )
-    seen = np.minimum(true_mass, coded_mass) > 0
-    ratio = np.where(seen, true_mass, 1) / np.where(seen, coded_mass, 1)
-    sixteenths = np.clip(np.rint(16 * TAIL_TEMPERATURE * np.log(ratio)), -128, 127)
-    return replace(basis, tail=np.ldexp(sixteenths, basis.point - 4).astype(np.int32))
 
 
 def fit_means_along(space: Subspace, sample: Sample) -> ImageMeansFit | None:

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs import side_info
-from labelcodec.codecs.transform.basis_tables import most_rank
+from labelcodec.codecs.transform.basis_tables import BasisTables, most_rank
 from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit
 from labelcodec.codecs.transform.fit.rd_eval import CHECK, HEAD, MEASURED, Reference
-from labelcodec.codecs.transform.fit.sample import Sample, Samples
+from labelcodec.codecs.transform.fit.sample import HELD, Sample, Samples
 from labelcodec.codecs.transform.fit.subspace import Scatter, Subspace, fit_subspace
 from labelcodec.codecs.transform.fit.table_fit import fit_basis_tables, fit_means_along
+from labelcodec.codecs.transform.fit.tail_fit import calibrated, expanded
 from labelcodec.codecs.transform.format import FINE
 from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
@@ -37,6 +38,7 @@ RESOLUTION = 4.0  # units of a codeword per standard deviation
 FIRST_STEP = 2.0  # of the image means' prediction before training, in logits
 LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
 TRIALS = 4  # fits to a budget
+TAU = 1  # temperature of the loss
 
 
 Codes = NDArray[np.int64]
@@ -173,10 +175,10 @@ def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
         )
     trained = train(
         start.trained, space.mean.astype(np.float32), space.axes.T.astype(np.float32), codes,
-        codewords, price_of_bit(codes), 1.0,
+        codewords, price_of_bit(codes), TAU,
     )  # fmt: skip
     coder = _quantised(samples, start, trained)
-    coder = _with_frequencies(coder, samples.fitted)
+    coder = _settled(coder, samples.fitted)
     return replace(coder, reached=_measure(coder, samples))
 
 
@@ -217,17 +219,36 @@ def _codes(coder: VqCoder, sample: Sample) -> tuple[Codes, NDArray[np.int32] | N
     return coder.codes_of(sample.centred, predicted), predicted
 
 
-def _with_frequencies(coder: VqCoder, sample: Sample) -> VqCoder:
-    """The coder with its codewords in order of use, the most frequent first, and their tables."""
-    books = coder.codebooks
-    codes, _ = _codes(coder, sample.at_once(CHECK))
+def _settled(coder: VqCoder, sample: Sample) -> VqCoder:
+    """The coder with its frequency tables and tail correction."""
+    sample = sample.at_once(CHECK)
+    codes, predicted = _codes(coder, sample)
+    scores = coder.basis.scores(coder.codebooks.coefficients(codes, predicted))
+    basis = corrected(coder.basis, sample.centred, scores)
+    return replace(coder, basis=basis, codebooks=_sorted(coder.codebooks, codes))
+
+
+def corrected(basis: BasisTables, true: Array, scores: NDArray[np.int32]) -> BasisTables:
+    """The basis with a tail correction, unless that is farther from labels it was not fitted to."""
+    held = np.arange(len(true)) % HELD == HELD - 1
+    fitted = calibrated(basis, true[~held], scores[~held], TAU)
+    reference, kl = Reference(Sample(true[held])), f"kl{TAU}"
+
+    def loss(basis: BasisTables) -> float:
+        return reference.measure(expanded(basis, scores[held]), [kl])[kl]
+
+    return min((basis, fitted), key=loss)
+
+
+def _sorted(books: Codebooks, codes: Codes) -> Codebooks:
+    """The codewords in order of use, the most frequent first, and their tables."""
     entries = books.entries.copy()
     for position, column in enumerate(codes.T):
         order = np.argsort(-np.bincount(column, minlength=books.codewords), kind="stable")
         entries[position] = books.entries[position, order]
         column[:] = np.argsort(order)[column]
     evened = np.concatenate([codes, _even(entries)])
-    return replace(coder, codebooks=Codebooks(entries, _frequencies(evened, entries.shape)))
+    return Codebooks(entries, _frequencies(evened, entries.shape))
 
 
 def _measure(coder: VqCoder, samples: Samples) -> RDReport:
@@ -239,8 +260,7 @@ def _measure(coder: VqCoder, samples: Samples) -> RDReport:
         part = sample[first : first + batch]
         codes, predicted = _codes(coder, part)
         streams += len(coder.stream(codes)) + HEAD // 2
-        units = coder.basis.scores(coder.codebooks.coefficients(codes, predicted))
-        logits: Array = coder.basis.logits(units)
+        logits: Array = coder.labels(codes, predicted).dense()
         for measure, mean in Reference(part).measure(logits, MEASURES).items():
             quality[measure] += mean * len(part) / len(sample)
     side = side_info.pack({"crop": {}, "labels": coder.to_parts()})
