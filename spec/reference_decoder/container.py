@@ -121,7 +121,7 @@ CONFIG = {
     "projector": {"rank", "head", "precision"},
     "topk": {"k", "step", "tail"},
     "transform": {"rank", "step", "peaks", "bytes"} | QUALITIES,
-    "vq": {"codes", "bytes"} | QUALITIES,
+    "vq": {"method", "codes", "codewords", "width", "hidden", "tau", "seed", "bytes"} | QUALITIES,
 }
 
 

@@ -7,9 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from labelcodec import Header, LabelBatch
+from labelcodec import Header, LabelBatch, Writer
 from labelcodec import open as open_labels
+from labelcodec.codecs.batch_coder import BatchCoder
+from labelcodec.codecs.transform.basis_tables import BasisTables
+from labelcodec.codecs.transform.format import TAIL
+from labelcodec.codecs.vq.codec import Vq
+from labelcodec.codecs.vq.coder import VqCoder
+from labelcodec.codecs.vq.encoder_network import EncoderNetwork, Layer
+from labelcodec.codecs.vq.fit.design import frequencies
+from labelcodec.codecs.vq.network import Network
 from spec.vector_cases.content import Content, dense_batch, store
 from spec.vector_cases.transform import teacher
 
@@ -38,4 +47,41 @@ def image_means(path: Path) -> Content:
     return _coded(path, "codes=2", [batch], [fit])
 
 
-CASES = (codes, image_means)
+def network(path: Path) -> Content:
+    """One codebook for two codes, a hidden layer of four units and the encoder network."""
+    rng = np.random.default_rng(64)
+    codes, codewords, width, hidden, classes = 2, 8, 3, 4, 6
+
+    def entries(*shape: int) -> NDArray[np.int16]:
+        return rng.integers(-20, 21, shape).astype(np.int16)
+
+    def layer(inputs: int, outputs: int) -> Layer:
+        scale = rng.uniform(0.1, 0.3, outputs).astype(np.float32)
+        return Layer(entries(inputs, outputs), scale, rng.normal(size=outputs).astype(np.float32))
+
+    basis = BasisTables(
+        12, rng.integers(-9, 10, classes), entries(classes, hidden), rng.integers(16, 40, hidden),
+        1, np.zeros(TAIL, np.int32), 11,
+    )  # fmt: skip
+    tables = Network(
+        entries(codewords, width),
+        entries(codes * width, hidden),
+        rng.integers(500, 1000, hidden),
+        rng.integers(-(1 << 16), 1 << 16, hidden),
+        14,
+        frequencies(np.tile(np.arange(codewords)[:, None], (1, codes))),
+        EncoderNetwork(layer(classes, 5), layer(5, codes * width)),
+    )
+    codec = Vq("autoencoder", codes, codewords, width, hidden)
+    batches = [dense_batch(teacher(65, 12, classes))]
+    with Writer(path, Header(classes), codec) as writer:
+        fitted = BatchCoder.trained(writer.header, VqCoder(basis, tables))
+        writer.adopt(fitted.side_information())
+        for batch in batches:
+            writer.add(batch)
+        header = writer.header.to_map()
+    with open_labels(path) as reader:
+        return Content(header, None, list(reader))
+
+
+CASES = (codes, image_means, network)

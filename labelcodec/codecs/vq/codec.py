@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.full_logits import check_full_logits
 from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.transform.basis_tables import BasisTables
-from labelcodec.codecs.transform.fit.sample import gather
+from labelcodec.codecs.transform.fit.sample import Samples, gather
 from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
-from labelcodec.codecs.vq.fit.design import fit_codes, search_codes
-from labelcodec.codecs.vq.format import MAX_CODES
+from labelcodec.codecs.vq.fit.code_count import least_codes, most_codes
+from labelcodec.codecs.vq.fit.design import searched_fit
+from labelcodec.codecs.vq.fit.network_fit import Training, fit_network
+from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS
+from labelcodec.codecs.vq.network import Network
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
 DEFAULT_BYTES = 16.0
+METHODS = ("search", "autoencoder")
+NETWORK_CODEWORDS, NETWORK_WIDTH = 1024, 32
 Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
 
 
@@ -35,7 +43,15 @@ class Vq(Codec):
     from some 200 000 labels on.
 
     Attributes:
+        method: 'search', or 'autoencoder', the VQAE of the literature (arXiv 2603.03808): an
+            encoder network chooses the codes; it needs torch to be fitted, and larger tables.
         codes: codes per label, 1..256; a code takes about one byte.
+        codewords: of the autoencoder: entries of its codebook, 2..4096; by default 1024.
+        width: of the autoencoder: numbers per codeword, 1..1024; by default 32.
+        hidden: of the autoencoder: hidden units of encoder and decoder, 1..1024, no more than
+            classes; by default 512, or the number of classes.
+        tau: of the autoencoder: temperature of its loss, 0.1..100; by default 1.
+        seed: of the autoencoder's training, 0..2^32-1.
         bytes: most bytes per label, its share of the side information included. The augmentation
             and the image index come on top.
         tv1: largest mean total variation to the source at temperature 1, 1e-6..1.
@@ -49,7 +65,13 @@ class Vq(Codec):
         ConfigError: a value out of range, or a number of codes together with a budget or bound.
     """
 
+    method: str = "search"
     codes: int | None = None
+    codewords: int | None = None
+    width: int | None = None
+    hidden: int | None = None
+    tau: float | None = None
+    seed: int = 0
     bytes: float | None = None
     tv1: float | None = None
     tv2: float | None = None
@@ -61,8 +83,14 @@ class Vq(Codec):
     name, lossy, fit_labels = "vq", True, 8 * 8192
 
     def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigError(f"vq: method={self.method}, known are {', '.join(METHODS)}")
+        for key in ("codewords", "width", "hidden", "tau"):
+            if self.method == "search" and getattr(self, key) is not None:
+                raise ConfigError(f"vq: {key} is for method=autoencoder")
         for key, low, high in (
-            ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6),
+            ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6), ("codewords", 2, MAX_CODEWORDS),
+            ("width", 1, 1024), ("hidden", 1, 1024), ("tau", 0.1, 100), ("seed", 0, 2**32 - 1),
             *BOUNDS,
         ):  # fmt: skip
             value = getattr(self, key)
@@ -112,16 +140,27 @@ class Vq(Codec):
         if not parts:
             raise DataError("the vq codec needs labels to fit its tables to; there are none")
         labels = gather(parts, contexts, expected)
-        if self.codes is not None:
-            coder = fit_codes(labels, self.codes)
-        else:
-            budget = DEFAULT_BYTES if self.bytes is None and not self.quality else self.bytes
-            coder = search_codes(labels, budget, self.quality)
+        coder = self._fitted(labels)
         try:
             self.from_parts(coder.to_parts(), classes)
         except CorruptError as error:
             raise DataError(f"vq: labels beyond what its tables hold: {error}") from None
         return coder
+
+    def _fitted(self, labels: Samples) -> VqCoder:
+        codewords = self.codewords or NETWORK_CODEWORDS
+        if self.method == "search":
+            fit, each = searched_fit(labels)
+        else:
+            width, tau = self.width or NETWORK_WIDTH, self.tau or 1.0
+            training = Training(codewords, width, self.hidden, tau, self.seed)
+            fit, each = partial(fit_network, labels, training), np.log2(codewords) / 8
+        if self.codes is not None:
+            return fit(self.codes)
+        if self.quality:
+            return least_codes(fit, self.bytes, self.quality)
+        budget = DEFAULT_BYTES if self.bytes is None else self.bytes
+        return most_codes(fit, int(budget / each), budget)
 
     def from_parts(self, parts: Parts, classes: int) -> VqCoder:
         """Deserialize a coder from the named parts that its `to_parts` wrote.
@@ -135,8 +174,18 @@ class Vq(Codec):
         """
         try:
             basis = BasisTables.from_parts(parts, classes)
-            codebooks = Codebooks.from_parts(parts["codebooks"], parts["codes"], basis.rank)
+            codebooks: Codebooks | Network
+            if "network" in parts:
+                encoder = parts.get("encoder")
+                codebooks = Network.from_parts(
+                    parts["network"], parts["codes"], encoder, basis.rank, classes
+                )
+            else:
+                codebooks = Codebooks.from_parts(parts["codebooks"], parts["codes"], basis.rank)
         except KeyError as missing:
             raise CorruptError(f"the vq tables lack {missing}") from None
         reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
-        return VqCoder(basis, codebooks, ImageMeans.from_parts(parts, basis.rank), reached)
+        means = ImageMeans.from_parts(parts, basis.rank)
+        if means is not None and isinstance(codebooks, Network):
+            raise CorruptError("vq tables of a network with image means")
+        return VqCoder(basis, codebooks, means, reached)

@@ -22,10 +22,11 @@ from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.compact import VqLabels
 from labelcodec.codecs.vq.fit.code_search import Array, CodeSearch, Decoder
+from labelcodec.codecs.vq.network import Network
 from labelcodec.entropy import coding
 from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET
-from labelcodec.errors import CorruptError
+from labelcodec.errors import CorruptError, DataError
 
 PRICE = 0.2  # nats that a bit must save, times the square of the number of codes
 
@@ -41,13 +42,13 @@ class VqCoder(Coder):
 
     Attributes:
         basis: the basis tables.
-        codebooks: the codewords and how often they are used.
+        codebooks: the codewords and how often they are used; a codebook per code, or a network.
         means: mean coefficients of the images, if labels are predicted from them.
         reached: rate and distortion that the encoder measured on a sample, if it stored them.
     """
 
     basis: BasisTables
-    codebooks: Codebooks
+    codebooks: Codebooks | Network
     means: ImageMeans | None = None
     reached: RDReport | None = None
 
@@ -66,7 +67,10 @@ class VqCoder(Coder):
         reached = {} if self.reached is None else self.reached.chosen()
         reached.pop("peaks", None)
         images = {} if self.means is None else {"images": len(self.means.entries)}
-        size = {"codes": self.codebooks.codes, "codewords": self.codebooks.codewords}
+        books = self.codebooks
+        size = {"codes": books.codes, "codewords": books.codewords}
+        if isinstance(books, Network):
+            size["width"] = books.width
         return {"rank": self.basis.rank, **size, **images, **reached}
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
@@ -87,11 +91,20 @@ class VqCoder(Coder):
     def search(self) -> CodeSearch:
         """The search for codes in this decoder."""
         books = self.codebooks
+        assert isinstance(books, Codebooks)
         rates = books.rates * np.float32(price_of_bit(books.codes))
         return CodeSearch(Decoder(self._vectors, books.entries.astype(np.float32), rates))
 
     def codes_of(self, centred: Array, predicted: NDArray[np.int32] | None) -> NDArray[np.int64]:
-        """(B, n) int64 codes of (B, C) float32 logits less their mean."""
+        """(B, n) int64 codes of (B, C) float32 logits less their mean.
+
+        Raises:
+            DataError: the tables are an autoencoder's, whose encoder the file does not have.
+        """
+        if isinstance(self.codebooks, Network):
+            if self.codebooks.encoder is None:
+                raise DataError("vq: tables without an encoder network can only be read")
+            return self.codebooks.encoder.codes(centred, self.codebooks.entries)
         base = np.ldexp(self.basis.mean.astype(np.float64), MEAN_SHIFT - self.basis.point)
         offset = np.broadcast_to(base.astype(np.float32), centred.shape)
         if predicted is not None:

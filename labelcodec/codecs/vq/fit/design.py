@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder, price_of_bit
+from labelcodec.codecs.vq.fit.code_count import Fit
 from labelcodec.codecs.vq.fit.code_search import Array, Decoder
 from labelcodec.codecs.vq.fit.training import Labelled, train
-from labelcodec.codecs.vq.format import MAX_CODES, MAX_COEFFICIENT, MAX_ENTRIES
+from labelcodec.codecs.vq.format import MAX_COEFFICIENT, MAX_ENTRIES
 from labelcodec.entropy import coding
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import DataError
@@ -36,8 +38,6 @@ TRAINED = 16384  # labels that the decoder is trained on
 EFFECTS = 1 << 27  # most logits of all codewords, which the search holds as float32
 RESOLUTION = 4.0  # units of a codeword per standard deviation
 FIRST_STEP = 2.0  # of the image means' prediction before training, in logits
-LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
-TRIALS = 4  # fits to a budget
 TAU = 1  # temperature of the loss
 
 
@@ -82,85 +82,17 @@ def _start(samples: Samples) -> _Start:
     return _Start(space, images, Labelled(sample.centred, predicted), min(codewords, CODEWORDS))
 
 
-def fit_codes(samples: Samples, codes: int) -> VqCoder:
-    """Fit a coder with a number of codes.
+def searched_fit(samples: Samples) -> tuple[Fit, float]:
+    """What fits a coder with a number of codes, and about how many bytes a code takes.
 
     Args:
         samples: the labels to fit to.
-        codes: n, codes per label.
 
     Raises:
         DataError: too few labels, or labels that do not differ.
     """
-    return _fit(samples, _start(samples), codes)
-
-
-def search_codes(samples: Samples, budget: float | None, bounds: dict[str, float]) -> VqCoder:
-    """Fit a coder with as many codes as a budget holds, or as few as bounds need.
-
-    Args:
-        samples: the labels to fit to.
-        budget: most bytes per label, tables included; None for no budget.
-        bounds: largest mean distance to the source, by measure.
-
-    Raises:
-        DataError: too few labels, or a budget or bound that cannot be met.
-    """
     start = _start(samples)
-    if bounds:
-        return _least_codes(samples, start, budget, bounds)
-    assert budget is not None
-    byte = np.log2(start.codewords) / 8
-    codes, best = int(np.clip(budget / byte, 1, MAX_CODES)), None
-    for _ in range(TRIALS):
-        coder = _fit(samples, start, codes)
-        assert coder.reached is not None
-        if coder.reached.bytes <= budget:
-            best = coder if best is None or codes > best.codebooks.codes else best
-            more = int((budget - coder.reached.bytes) * codes / coder.reached.bytes)
-            if not more or (best.codebooks.codes > codes) or codes + more > MAX_CODES:
-                break
-            codes += more
-        else:
-            over = coder.reached.bytes - budget
-            each = coder.reached.bytes / codes
-            codes = min(codes - 1, int(codes - over / each))
-            if best is not None or codes < 1:
-                break
-    if best is None:
-        raise DataError(_unmet(coder, budget))
-    return best
-
-
-def _unmet(coder: VqCoder, budget: float) -> str:
-    reached = coder.reached
-    assert reached is not None
-    tables = reached.tables * reached.sharing
-    text = (
-        f"vq: bytes={budget:g} cannot be met: the tables are {tables:.0f} bytes, "
-        f"{reached.tables:.3g} per label of {counted(reached.sharing, 'label')}"
-    )
-    enough = f"they take half the budget from {2 * tables / budget:.0f} labels on"
-    return f"{text}; {enough}; use transform for fewer"
-
-
-def _least_codes(
-    samples: Samples, start: _Start, budget: float | None, bounds: dict[str, float]
-) -> VqCoder:
-    for codes in LADDER:
-        coder = _fit(samples, start, codes)
-        assert coder.reached is not None
-        reached = coder.reached
-        if budget is not None and reached.bytes > budget:
-            break
-        if all(reached.quality[measure] <= most for measure, most in bounds.items()):
-            return coder
-    asked_for = ", ".join(f"{measure}={most:g}" for measure, most in bounds.items())
-    got = ", ".join(f"{measure}={reached.quality[measure]:.3g}" for measure in bounds)
-    raise DataError(
-        f"vq: {asked_for} cannot be met; {counted(codes, 'code')} of {reached.bytes:.3g} bytes per "
-        f"label reach {got}; use transform, or top-k for exact values"
-    )
+    return partial(_fit, samples, start), float(np.log2(start.codewords) / 8)
 
 
 def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
@@ -179,7 +111,7 @@ def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
     )  # fmt: skip
     coder = _quantised(samples, start, trained)
     coder = _settled(coder, samples.fitted)
-    return replace(coder, reached=_measure(coder, samples))
+    return replace(coder, reached=measured(coder, samples))
 
 
 def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
@@ -199,7 +131,7 @@ def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
             deviation=start.images.deviation * length,
         )
         means = scaled.table(basis, samples.total)
-    return VqCoder(basis, Codebooks(entries, _frequencies(_even(entries), entries.shape)), means)
+    return VqCoder(basis, Codebooks(entries, frequencies(_even(entries))), means)
 
 
 def _even(entries: NDArray[np.int16]) -> Codes:
@@ -208,9 +140,11 @@ def _even(entries: NDArray[np.int16]) -> Codes:
     return np.tile(np.arange(codewords)[:, None], (1, codes))
 
 
-def _frequencies(codes: Codes, shape: tuple[int, ...]) -> TableSet:
-    contexts = np.repeat(np.arange(shape[0]), len(codes))
-    return coding.fit_tables([coding.tokenise(codes.T.ravel(), contexts)], shape[0])
+def frequencies(codes: Codes) -> TableSet:
+    """Frequency tables of (N, n) codes, one per code of a label."""
+    count = codes.shape[1]
+    contexts = np.repeat(np.arange(count), len(codes))
+    return coding.fit_tables([coding.tokenise(codes.T.ravel(), contexts)], count)
 
 
 def _codes(coder: VqCoder, sample: Sample) -> tuple[Codes, NDArray[np.int32] | None]:
@@ -221,11 +155,12 @@ def _codes(coder: VqCoder, sample: Sample) -> tuple[Codes, NDArray[np.int32] | N
 
 def _settled(coder: VqCoder, sample: Sample) -> VqCoder:
     """The coder with its frequency tables and tail correction."""
-    sample = sample.at_once(CHECK)
+    sample, books = sample.at_once(CHECK), coder.codebooks
+    assert isinstance(books, Codebooks)
     codes, predicted = _codes(coder, sample)
-    scores = coder.basis.scores(coder.codebooks.coefficients(codes, predicted))
+    scores = coder.basis.scores(books.coefficients(codes, predicted))
     basis = corrected(coder.basis, sample.centred, scores)
-    return replace(coder, basis=basis, codebooks=_sorted(coder.codebooks, codes))
+    return replace(coder, basis=basis, codebooks=_sorted(books, codes))
 
 
 def corrected(basis: BasisTables, true: Array, scores: NDArray[np.int32]) -> BasisTables:
@@ -248,10 +183,10 @@ def _sorted(books: Codebooks, codes: Codes) -> Codebooks:
         entries[position] = books.entries[position, order]
         column[:] = np.argsort(order)[column]
     evened = np.concatenate([codes, _even(entries)])
-    return Codebooks(entries, _frequencies(evened, entries.shape))
+    return Codebooks(entries, frequencies(evened))
 
 
-def _measure(coder: VqCoder, samples: Samples) -> RDReport:
+def measured(coder: VqCoder, samples: Samples) -> RDReport:
     """Measure rate and distortion on the mix of fitted and other labels, in real batches."""
     sample, batch = samples.tried, samples.batch
     sample = sample.spread(min(CHECK, MEASURED // sample.centred.shape[1]))
