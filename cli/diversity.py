@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from . import console, options, render
-from .relabel import IMAGENET
+from .labelling import IMAGENET
 
 # Parameters of either form of `evaluate`; the others belong to both.
 OF_DIVERSITY = (

@@ -6,26 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from . import console, options, render
-from .relabel import IMAGENET
-
-# Settings of a run that labels the images anew, with their defaults.
-OF_TEACHER: dict[str, Any] = {
-    "weights": (),
-    "shares": (),
-    "classes": None,
-    "class_map": None,
-    "epochs": 300,
-    "keep": 1.0,
-    "batch_size": 128,
-    "image_size": None,
-    "scale": (0.08, 1.0),
-    "flip": 0.5,
-    "mix": "cutmix",
-    "seed": 0,
-    "skip_bad": False,
-}
+from . import console, labelling, options, render
 
 
 @click.command()
@@ -97,51 +80,8 @@ OF_TEACHER: dict[str, Any] = {
     help="Weight of the cross-entropy to the images' classes.",
 )
 @options.encoder_autocast
-@click.option(
-    "--teacher",
-    multiple=True,
-    help="Teacher model in place of --labels, as for relabel; repeatable.",
-)
-@click.option("--weights", type=options.PATH, multiple=True, help="File of each teacher's weights.")
-@click.option(
-    "--share", "shares", type=float, multiple=True, help="Weight of each teacher in the mean."
-)
-@options.teacher_classes
-@options.class_map
-@click.option(
-    "--epochs",
-    metavar="T",
-    type=click.IntRange(min=1),
-    default=300,
-    show_default=True,
-    help="With --teacher: number of epochs the student will train for.",
-)
-@click.option(
-    "--keep",
-    metavar="SHARE",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="With --teacher: fraction of the batches to keep, above 0 and at most 1.",
-)
-@options.batch_size(128, "With --teacher: images per batch.")
-@click.option(
-    "--image-size",
-    metavar="PIXELS",
-    type=click.IntRange(min=1),
-    help="With --teacher: height and width of its input.",
-)
-@options.crop_scale
-@options.flip
-@click.option(
-    "--mix",
-    type=click.Choice(("cutmix", "mixup", "none")),
-    default="cutmix",
-    show_default=True,
-    help="With --teacher: how the samples of a batch are mixed.",
-)
+@labelling.by_teacher(required=False)
 @options.seed("Seed of the training and, with --teacher, of image order and augmentation.")
-@options.skip_bad
 @options.workers
 @options.threads
 @options.device
@@ -163,7 +103,8 @@ def project(
     Trains low-rank updates of an encoder's layers and a linear head to the labels of the images in
     the folder IMAGES, and writes these to FILE, which holds no labels: a few hundred kilobytes for
     any number of epochs. The labels come from a container, --labels, with a seeded augmentation, or
-    from --teacher, whose labels are then never written.
+    from --teacher, whose labels are then never written; the options from --weights to --skip-bad,
+    those of relabel, are for --teacher only.
 
     To train from FILE, or to store its labels with another codec, name the encoder again; its
     weights are compared by their SHA-256.
@@ -176,25 +117,32 @@ def project(
         --batch-size 4 --epochs 10 --encoder resnet20 --encoder-weights resnet20.safetensors \\
         --encoder-classes 4 --codec projector:rank=2,head=2 --steps 20
     """
-    from labelcodec.pipeline.projection.adapting import AdaptSettings
-    from labelcodec.pipeline.threads import torch_threads
-
     if (labels is None) == (not teacher):
         raise click.UsageError("pass either --labels or --teacher", context)
-    names = ("steps", "learning_rate", "hard_weight", "head_init")
+    if labels is not None:
+        _refuse_options_of_teacher(context)
+
+    from labelcodec.images import list_images
+    from labelcodec.pipeline.projection.adapting import AdaptSettings
+    from labelcodec.pipeline.projection.from_teacher import project_teacher
+    from labelcodec.pipeline.projection.projecting import project as run
+    from labelcodec.pipeline.threads import torch_threads
+
+    names = ("steps", "learning_rate", "hard_weight", "head_init", "seed")
     settings = AdaptSettings(
-        seed=more["seed"],
         autocast=more.pop("encoder_autocast"),
         **{name: more.pop(name) for name in names},
     )
-    of_teacher = {name: more.pop(name) for name in OF_TEACHER}
+    taught = {**labelling.settings(more), "seed": settings.seed}
     common = {**more, "settings": settings, "note": console.note}
     with torch_threads(), console.progress("loading the encoder") as progress:
         common["progress"] = progress
         if labels is not None:
-            report = _of_labels(context, labels, target, images, of_teacher, common)
+            report = run(labels, target, images, **common)
         else:
-            report = _of_teacher(images, target, teacher, of_teacher, common)
+            listing = list_images(images)
+            with labelling.counting_classes(listing, taught["classes"]):
+                report = project_teacher(listing, target, teacher, **taught, **common)
     fidelity = report.fidelity
     if json_:
         facts = {"file": str(report.file), "batches": report.batches, "labels": report.labels}
@@ -208,44 +156,8 @@ def project(
     render.chosen(report.chosen)
 
 
-def _of_labels(
-    context: click.Context,
-    labels: str,
-    target: Path,
-    images: Path,
-    of_teacher: dict[str, Any],
-    common: dict[str, Any],
-) -> Any:
-    from labelcodec.pipeline.projection.projecting import project as run
-
-    for name, default in OF_TEACHER.items():
-        if name != "seed" and of_teacher[name] != default:
+def _refuse_options_of_teacher(context: click.Context) -> None:
+    for name in labelling.NAMES:
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
             flag = console.flags(context.command)[name]
             raise click.UsageError(f"{flag} is for --teacher; --labels has its own", context)
-    return run(labels, target, images, **common)
-
-
-def _of_teacher(
-    images: Path,
-    target: Path,
-    teacher: tuple[str, ...],
-    of_teacher: dict[str, Any],
-    common: dict[str, Any],
-) -> Any:
-    from dataclasses import replace
-
-    from labelcodec.pipeline.preprocessing import USUAL
-    from labelcodec.pipeline.projection.from_teacher import project_teacher as run
-
-    mix = of_teacher.pop("mix")
-    return run(
-        images,
-        target,
-        teacher,
-        weights=of_teacher.pop("weights") or None,
-        shares=of_teacher.pop("shares") or None,
-        usual=replace(USUAL, normalisation=IMAGENET),
-        mix=None if mix == "none" else mix,
-        **of_teacher,
-        **common,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from . import console, options
-from .relabel import IMAGENET
+from .labelling import IMAGENET
 
 AT_LEAST_1 = click.IntRange(min=1)
 

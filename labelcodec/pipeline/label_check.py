@@ -1,4 +1,4 @@
-"""Checks of the first labels of a relabelling run, before the rest is labelled."""
+"""Checks of a teacher and its images: before they are labelled, and of the first labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
 from labelcodec.binding.agreement import Agreement, measure, warnings_of
+from labelcodec.binding.class_map import folder_notes
+from labelcodec.binding.folder import subset_notes
 from labelcodec.label_space import looks_like_probabilities
+from labelcodec.pipeline.preparation import Prepared
 
 
 def check_labels(
@@ -41,6 +44,23 @@ def check_labels(
             "has before its softmax"
         )
     return measured.agreement, tuple(notes)
+
+
+def setup_notes(ready: Prepared, *, mapped: bool) -> tuple[str, ...]:
+    """Notes on the images, their class folders and the teacher's inputs, a sentence each.
+
+    Args:
+        ready: the teacher and the images.
+        mapped: whether a class map says which class each folder is.
+    """
+    listing, root = ready.listing, str(ready.listing.root)
+    return (
+        *ready.left_out,
+        *ready.notes,
+        *folder_notes(listing.classes, root, mapped=mapped),
+        *subset_notes(listing, ready.teacher.classes, mapped=mapped),
+        *enlargement_notes(ready.sizes, ready.image_size, root),
+    )
 
 
 def enlargement_notes(

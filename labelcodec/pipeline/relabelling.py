@@ -19,9 +19,8 @@ from labelcodec.binding.class_map import (
     ClassMap,
     as_class_map,
     folder_classes,
-    folder_notes,
 )
-from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields, subset_notes
+from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
 from labelcodec.container.paths import shard_paths
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
@@ -32,7 +31,7 @@ from labelcodec.pipeline.earlier_run import EarlierRun
 from labelcodec.pipeline.ensemble import load_teachers, weight_files
 from labelcodec.pipeline.first_batches import compared_batches, fitting_batches
 from labelcodec.pipeline.fitting_cache import CachedBatches, FittingCache, check_started, tables_of
-from labelcodec.pipeline.label_check import check_labels, enlargement_notes
+from labelcodec.pipeline.label_check import check_labels, setup_notes
 from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.pruning import kept_batches
@@ -176,13 +175,7 @@ def relabel(
             loaded_teacher, listing, stated, usual, skip_bad=skip_bad, progress=report_progress
         )
         listing = ready.listing
-        for line in (
-            *ready.left_out,
-            *ready.notes,
-            *folder_notes(listing.classes, str(listing.root), mapped=mapped is not None),
-            *subset_notes(listing, loaded_teacher.classes, mapped=mapped is not None),
-            *enlargement_notes(ready.sizes, ready.image_size, str(listing.root)),
-        ):
+        for line in setup_notes(ready, mapped=mapped is not None):
             if this_process.first:
                 note(line)
         spec = AugmentationSpec(

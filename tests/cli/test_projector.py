@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
+import labelcodec
+from labelcodec_cli.labelling import NAMES
+from labelcodec_cli.project import project
+from labelcodec_cli.relabel import relabel
 from tests.cli.call import call
 
 ENCODER = ("--encoder", "resnet20", "--encoder-weights", "resnet20.safetensors")
@@ -68,10 +73,68 @@ def test_what_the_labels_are(capsys, projected):
     ).out.replace("\n", " ")
 
 
+TAUGHT = (
+    "project", "images", "taught.slc", *ENCODER, "--encoder-classes", 4, "--steps", 2,
+    "--teacher", "resnet20", "--weights", "resnet20.safetensors", "--image-size", 32,
+    "--batch-size", 4, "--epochs", 5,
+)  # fmt: skip
+
+
+def test_options_of_a_teacher_reach_the_recipe(capsys, schoolroom):
+    made = call(
+        capsys, *TAUGHT, "--scale", 0.5, 1, "--ratio", 1, 2, "--flip", 0, "--mix", "mixup",
+        "--alpha", 0.5, "--cutout", 0.25, "--randaugment", 2, 4.5, "--interpolation", "bicubic",
+        "--mean", 0.1, 0.2, 0.3, "--std", 1, 1, 1, "--autocast", "bfloat16", "--keep", 0.5,
+    )  # fmt: skip
+    assert made.status == 0, made.err
+    with labelcodec.open("taught.slc") as reader:
+        header, batches = reader.header, len(reader)
+    recipe = header.recipe
+    assert (recipe.scale, recipe.ratio, recipe.flip) == ((0.5, 1), (1, 2), 0)
+    assert (recipe.mix, recipe.alpha, recipe.cutout) == ("mixup", 0.5, 0.25)
+    assert (recipe.operations, recipe.magnitude) == (2, 4.5)
+    assert header.interpolation == "bicubic" and batches == 5
+    assert header.normalisation == {"mean": [0.1, 0.2, 0.3], "std": [1, 1, 1]}
+    assert header.teacher["autocast"] == "bfloat16"
+
+
+def test_a_teacher_without_crops_and_mixing(capsys, schoolroom):
+    made = call(capsys, *TAUGHT, "--no-crop", "--mix", "none")
+    assert made.status == 0, made.err
+    with labelcodec.open("taught.slc") as reader:
+        recipe = reader.header.recipe
+    assert (recipe.scale, recipe.mix) == (None, None)
+
+
+def test_a_key_of_the_teachers_weights_and_outputs(capsys, schoolroom):
+    keyed = call(capsys, *TAUGHT, "--weights-key", "ema")
+    assert keyed.status == 1 and "'ema'" in keyed.err
+    output = call(capsys, *TAUGHT, "--output", "5")
+    assert output.status == 1 and "resnet20" in output.err
+
+
+def test_a_teacher_of_another_number_of_classes(capsys, schoolroom):
+    shutil.move("images/class03", "away")
+    found = call(capsys, *TAUGHT)
+    assert found.status == 1
+    assert "images has 3 classes; pass --classes" in found.err
+    encoder = call(capsys, *(3 if arg == 4 else arg for arg in TAUGHT), "--classes", 4)
+    assert "--encoder-classes" in encoder.err and "images has" not in encoder.err
+
+
+def test_both_commands_have_the_same_options_of_a_teacher():
+    texts = [
+        {option.name: option.help for option in command.params if option.name in NAMES}
+        for command in (relabel, project)
+    ]
+    assert texts[0] == texts[1] and set(texts[0]) == set(NAMES)
+
+
 def test_options_that_contradict_each_other(capsys, schoolroom):
     both = call(capsys, "project", "images", "x.slc", *ENCODER)
     assert both.status == 2 and "either --labels or --teacher" in both.err
-    surplus = call(
-        capsys, "project", "images", "x.slc", *ENCODER, "--labels", "y.slc", "--epochs", "3"
-    )
-    assert surplus.status == 2 and "--epochs is for --teacher" in surplus.err
+    for option, *values in (("--epochs", 300), ("--no-crop",), ("--randaugment", 1, 3)):
+        surplus = call(
+            capsys, "project", "images", "x.slc", *ENCODER, "--labels", "y.slc", option, *values
+        )
+        assert surplus.status == 2 and f"{option} is for --teacher" in surplus.err

@@ -10,12 +10,14 @@ from typing import Any
 from torch import nn
 
 from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
+from labelcodec.binding.agreement import sampled
 from labelcodec.binding.class_map import as_class_map, folder_classes
 from labelcodec.binding.folder import ClassMapLike, class_names
 from labelcodec.image_names import cheap
 from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.ensemble import load_teachers, weight_files
+from labelcodec.pipeline.label_check import check_labels, setup_notes
 from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
 from labelcodec.pipeline.projection.adapting import AdaptSettings
@@ -42,6 +44,8 @@ def project_teacher(
     *,
     weights: Path | str | Sequence[Path | str] | None = None,
     shares: Sequence[float] | None = None,
+    weights_key: str | None = None,
+    output: str | int | None = None,
     classes: int | None = None,
     class_map: ClassMapLike | None = None,
     encoder_weights: Path | str | None = None,
@@ -58,6 +62,7 @@ def project_teacher(
     interpolation: str | None = None,
     normalisation: Mapping[str, Any] | None = None,
     usual: Preprocessing = USUAL,
+    autocast: str | None = None,
     seed: int = 0,
     workers: int = 0,
     device: str | None = None,
@@ -82,6 +87,8 @@ def project_teacher(
         encoder: the encoder, as in `project`.
         weights: file of the teacher's weights, or one for each, as in `relabel`.
         shares: weight of each teacher in the mean.
+        weights_key: where the weights are in their file, as in `relabel`.
+        output: key or position of the teacher's logits, as in `relabel`.
         classes: C of the teacher; default: the number of classes of the folder or the class map.
         class_map: the teacher's classes, as in `relabel`.
         encoder_weights: as in `project`, as are the next five.
@@ -98,6 +105,7 @@ def project_teacher(
         interpolation: 'bilinear' or 'bicubic' resizing of crops, as in `relabel`.
         normalisation: {'mean', 'std'} of the teacher's inputs, as in `relabel`.
         usual: settings for teachers without a configuration.
+        autocast: 'float16' or 'bfloat16' for mixed precision of the teacher; None for float32.
         seed: seed of image order and augmentation, 0..2^64 - 1.
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -121,8 +129,10 @@ def project_teacher(
             shares,
             classes or max(len(listing.classes), 0 if mapped is None else mapped.classes),
             on,
+            weights_key=weights_key,
+            output=output,
             normalisation=None,
-            autocast=None,
+            autocast=autocast,
             precision="float32",
         )
         stated = Preprocessing.stated(image_size, interpolation, normalisation)
@@ -130,7 +140,7 @@ def project_teacher(
             loaded_teacher, listing, stated, usual, skip_bad=skip_bad, progress=progress
         )
         listing, root = ready.listing, str(ready.listing.root)
-        for line in (*ready.left_out, *ready.notes):
+        for line in setup_notes(ready, mapped=mapped is not None):
             note(line)
         recipe = AugmentationSpec(
             seed,
@@ -153,8 +163,13 @@ def project_teacher(
         own = folder_classes(listing.classes, names, count, root, "the teacher")
         header = relabel_header(ready.teacher, listing, recipe, names, ready.interpolation, epochs)
         drawn = SeededBatches(listing, recipe, ready.interpolation)
+        class_of_image = own[listing.class_index]
+        targets = TaughtTargets(ready.teacher, drawn, numbers, class_of_image, workers)
+        first = [batch.recorded for batch in targets.batches(sampled(samples), on)]
+        for line in check_labels(first, class_of_image, ready.image_size, root)[1]:
+            note(line)
         return project_targets(
-            TaughtTargets(ready.teacher, drawn, numbers, own[listing.class_index], workers),
+            targets,
             Path(target),
             header,
             BatchList(numbers, [epoch for epoch, _ in places], samples),
