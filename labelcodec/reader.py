@@ -18,7 +18,7 @@ from labelcodec.codecs.components import FRAMING, SIDE_INFORMATION
 from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import LabelcodecError, UnsupportedError
+from labelcodec.errors import LabelcodecError, NeedsImagesError, UnsupportedError
 from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
 from labelcodec.image_names import unpack_names
 from labelcodec.loading import LOADING
@@ -175,6 +175,20 @@ class Reader:
         except UnsupportedError as error:
             return str(error)
         return None
+
+    def check_labels_held(self) -> None:
+        """Check that the files hold labels, and not a function of the images that gives them.
+
+        Raises:
+            NeedsImagesError: they do not; the message says what that function needs.
+        """
+        entry = registry.CODECS.find(self.header.codec)
+        if entry is None or entry.labeller is None or not len(self):
+            return
+        try:
+            self[0].labels.dense()
+        except NeedsImagesError as error:
+            raise NeedsImagesError(f"{self.paths[0]}: {error}") from None
 
     def close(self) -> None:
         """Close the files."""

@@ -57,6 +57,7 @@ def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
         yield _DumpSet(open_dump(path, **dump))
         return
     with naming_foreign(path), open_containers(path) as reader:
+        reader.check_labels_held()
         yield reader
 
 
@@ -120,6 +121,7 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
         if unused := options.keys() - applicable.keys():
             raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
         with naming_foreign(container), open_containers(container) as reader:
+            reader.check_labels_held()
             known = {name: value for name, value in _recorded(reader).items() if value is not None}
             recorded = _applicable(root, known)
             if "image_order" in applicable or "loader_seed" in applicable:

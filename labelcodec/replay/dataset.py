@@ -26,7 +26,7 @@ from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.expansion import expand
 from labelcodec.replay.image_source import ImageCache, ImageFiles
-from labelcodec.replay.labelling import Labeller, check_labelled
+from labelcodec.replay.labelling import Labeller
 from labelcodec.replay.loading import end_with_lost_items, load_batch
 from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
@@ -163,7 +163,8 @@ class ReplayDataset(Dataset[ReplayBatch]):
         note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.reader: Reader = open_labels(labels)
-        check_labelled(self.reader, labeller)
+        if labeller is None:
+            self.reader.check_labels_held()
         self.labeller = labeller
         header = self.reader.header
         self.uint8 = uint8

@@ -60,14 +60,3 @@ def labeller_for(
         return None
     labeller: Labeller = imported(entry.labeller)(reader, encoder, weights, device, autocast)
     return labeller
-
-
-def check_labelled(reader: Reader, labeller: Labeller | None) -> None:
-    """Check that labels which are a function of their images come with a labeller.
-
-    Raises:
-        NeedsImagesError: they do not; the message says which encoder the file was made with.
-    """
-    entry = CODECS.find(reader.header.codec)
-    if labeller is None and entry is not None and entry.labeller is not None and len(reader):
-        reader[0].labels.dense()

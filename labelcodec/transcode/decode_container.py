@@ -57,6 +57,7 @@ def decode(
     """
     source, target = Path(source), Path(target)
     with Reader([source]) as reader:
+        reader.check_labels_held()
         origin = origin_of(reader.header, str(source))
         target_layout = layout or _own_layout(reader.header, origin)
         if target_layout is None:

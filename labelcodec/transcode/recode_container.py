@@ -58,6 +58,7 @@ def recode(
     with open_containers(source) as reader:
         if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
             raise MismatchError(f"{target}: is a source of the labels; name another file")
+        reader.check_labels_held()
         report = write(
             _Decoded(reader),
             target,

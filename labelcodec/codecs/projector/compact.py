@@ -54,7 +54,7 @@ def needs_images(tables: ProjectorTables) -> str:
     facts = tables.encoder
     return (
         "these labels are a function of their images: the file holds updates of the encoder "
-        f"{facts.name} (weights of SHA-256 {facts.sha256[:12]}…) and no labels. To train, pass "
+        f"{facts.name!r} (weights of SHA-256 {facts.sha256[:12]}…) and no labels. To train, pass "
         "`encoder` and `encoder_weights`; for anything else, store the labels with another codec "
         "first: `labelcodec encode` with `images`, `encoder` and `encoder_weights`"
     )

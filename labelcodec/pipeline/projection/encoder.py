@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from labelcodec.errors import ConfigError, MismatchError, ShapeError
+from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.forward import call_model
 from labelcodec.pipeline.models import is_file, model_name, trained
 from labelcodec.pipeline.weights import OPTIONAL
@@ -130,11 +130,7 @@ def load_encoder(
     elif is_file(name):
         raise ConfigError(f"{name}: the layers of a model file cannot be updated; name a network")
     else:
-        try:
-            model = trained(name, classes, weights)
-        except ShapeError as error:
-            error.add_note(f"the encoder was built with {classes} classes, see `encoder_classes`")
-            raise
+        model = trained(name, classes, weights)
     layer = _classifier(model, classes, name) if features is None else features
     if layer != OUTPUT and layer not in dict(model.named_modules()):
         raise ConfigError(f"the encoder {name} has no layer {layer!r}; see `features`")

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from labelcodec.batch import CompactLabels
-from labelcodec.codecs.projector.compact import ProjectorLabels, needs_images
+from labelcodec.codecs.projector.compact import ProjectorLabels
 from labelcodec.codecs.projector.tables import ProjectorTables
-from labelcodec.errors import DataError, MismatchError, NeedsImagesError
+from labelcodec.errors import DataError, MismatchError, ShapeError
 from labelcodec.pipeline.projection.encoder import Encoder, load_encoder
 from labelcodec.pipeline.projection.inputs import encoder_inputs, probe_image
 from labelcodec.pipeline.teacher import AUTOCAST
@@ -116,7 +116,7 @@ class Adapted:
         difference = float((self.probe() - stored).abs().max())
         if not difference <= allowed:
             raise MismatchError(
-                f"the encoder {self.encoder.name} has the weights of {self.tables.encoder.name}, "
+                f"the encoder {self.encoder.name} has the weights of {self.tables.encoder.name!r}, "
                 f"with which the labels were made, but computes other features: the logits of the "
                 f"probe image differ by {difference:.3g}; use the same code, in the version that "
                 "the labels were made with"
@@ -131,14 +131,18 @@ def load_labeller(
     autocast: str | None,
 ) -> ProjectorLabeller | None:
     """The labeller of a label set, as `replay.labelling.labeller_for`; None without batches."""
-    if not len(reader):
+    if encoder is None:
+        reader.check_labels_held()
+    if encoder is None or not len(reader):
         return None
     compact = reader[0].labels.compact
     assert isinstance(compact, ProjectorLabels)
     facts = compact.tables.encoder
-    if encoder is None:
-        raise NeedsImagesError(f"{reader.paths[0]}: {needs_images(compact.tables)}")
-    loaded = load_encoder(encoder, weights, facts.classes, facts.features, device)
+    try:
+        loaded = load_encoder(encoder, weights, facts.classes, facts.features, device)
+    except ShapeError as error:
+        error.add_note(f"the labels were made with the encoder {facts.name!r} of that many classes")
+        raise
     labeller = ProjectorLabeller(loaded, autocast)
     labeller.adapted(compact.tables)
     return labeller
@@ -148,7 +152,7 @@ def _check_digest(encoder: Encoder, tables: ProjectorTables) -> None:
     facts = tables.encoder
     if encoder.sha256 != facts.sha256:
         raise MismatchError(
-            f"the labels were made with the encoder {facts.name}, whose weights have SHA-256 "
+            f"the labels were made with the encoder {facts.name!r}, whose weights have SHA-256 "
             f"{facts.sha256}; those of {encoder.name} have {encoder.sha256}. Pass that encoder as "
             "`encoder` and its weights as `encoder_weights`"
         )

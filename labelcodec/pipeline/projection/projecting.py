@@ -24,7 +24,7 @@ from labelcodec.codecs.projector.encoder_facts import EncoderFacts
 from labelcodec.codecs.projector.reached import TEMPERATURES, Reached
 from labelcodec.codecs.projector.tables import ProjectorTables
 from labelcodec.container.partial_reader import StoredBatch
-from labelcodec.errors import ConfigError, DataError
+from labelcodec.errors import ConfigError, DataError, ShapeError
 from labelcodec.header import Header
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.preprocessing import Preprocessing, own_preprocessing, resolved
@@ -263,7 +263,11 @@ def encoder_for(
         LabelcodecError: as in `load_encoder`.
     """
     path = None if weights is None else Path(weights)
-    loaded = load_encoder(encoder, path, classes, features, device)
+    try:
+        loaded = load_encoder(encoder, path, classes, features, device)
+    except ShapeError as error:
+        error.add_note(f"the encoder was built with {classes} classes, see `encoder_classes`")
+        raise
     own = replace(own_preprocessing(loaded.model, loaded.name), interpolation=None)
     inputs, notes = resolved(stated, own, usual, loaded.name)
     for line in notes:

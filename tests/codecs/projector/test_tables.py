@@ -72,7 +72,7 @@ def test_the_file_is_read_without_labels(tmp_path):
         assert [batch.number for batch in reader] == [0, 3]
         labels = reader[0].labels
         assert len(labels) == 4 and labels.k is None
-        with pytest.raises(NeedsImagesError, match=r"convnet .*`encoder`"):
+        with pytest.raises(NeedsImagesError, match=r"'convnet' .*`encoder`"):
             labels.dense()
         (chosen,) = reader.chosen()
         assert chosen["kl"] == {"1": 0.5, "2": 0.25, "4": 0.125}

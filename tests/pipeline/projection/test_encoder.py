@@ -93,9 +93,8 @@ def test_encoders_without_such_features(model, features, error, words):
 
 def test_weights_that_do_not_fit(world):
     weights = world / "teacher.safetensors"
-    with pytest.raises(ShapeError) as caught:
+    with pytest.raises(ShapeError, match="of 9 classes"):
         load_encoder(scene.SMALL, weights, 9, None, CPU)
-    assert "`encoder_classes`" in caught.value.__notes__[0]
     with pytest.raises(ConfigError, match="random weights"):
         load_encoder("convnet", None, 9, None, CPU)
     with pytest.raises(ConfigError, match="model file"):
