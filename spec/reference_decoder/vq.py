@@ -43,6 +43,8 @@ def vq_tables(parts: dict[str, bytes], classes: int) -> VqTables:
     read = _network if "network" in parts else _codebooks
     books, network = read(parts, rank, classes)
     check_reached(parts)
+    tau = parts.get("tau", b"\1")
+    need(len(tau) == 1 and tau[0] > 0, "VQ-4")
     return VqTables(
         frame, books, network, Tables(parts["codes"], len(books)), read_means(parts, rank)
     )

@@ -84,4 +84,10 @@ def network(path: Path) -> Content:
         return Content(header, None, list(reader))
 
 
-CASES = (codes, image_means, network)
+def temperature(path: Path) -> Content:
+    """Codes that were searched under the loss at temperature 4."""
+    value = teacher(64, 256, 20)
+    return _coded(path, "kl4=0.05", [dense_batch(value[:9])], [dense_batch(value)])
+
+
+CASES = (codes, image_means, network, temperature)

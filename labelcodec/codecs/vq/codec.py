@@ -18,7 +18,7 @@ from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
-from labelcodec.codecs.vq.fit.code_count import least_codes, most_codes
+from labelcodec.codecs.vq.fit.code_count import TAU, least_codes, most_codes
 from labelcodec.codecs.vq.fit.design import searched_fit
 from labelcodec.codecs.vq.fit.network_fit import Training, fit_network
 from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS
@@ -38,6 +38,8 @@ class Vq(Codec):
     Give the number of codes, or a budget (`bytes`), bounds on the distance to the source (`tv…`,
     `kl…`), or a budget and bounds; the encoder then takes as many codes as the budget holds, or as
     few as the bounds need. Both are measured on labels of the sample that the tables are fitted to.
+    Codes are searched under the KL divergence at the temperature of the bound that is hardest to
+    meet, and at 1 without bounds.
 
     The tables of vq are larger than those of transform: with 256 codewords per codebook, they pay
     from some 200 000 labels on.
@@ -50,7 +52,8 @@ class Vq(Codec):
         width: of the autoencoder: numbers per codeword, 1..1024; by default 32.
         hidden: of the autoencoder: hidden units of encoder and decoder, 1..1024, no more than
             classes; by default 512, or the number of classes.
-        tau: of the autoencoder: temperature of its loss, 0.1..100; by default 1.
+        tau: of the autoencoder: temperature of its loss, 0.1..100; by default that of the
+            hardest bound, or 1.
         seed: of the autoencoder's training, 0..2^32-1.
         bytes: most bytes per label, its share of the side information included. The augmentation
             and the image index come on top.
@@ -152,11 +155,11 @@ class Vq(Codec):
         if self.method == "search":
             fit, each = searched_fit(labels)
         else:
-            width, tau = self.width or NETWORK_WIDTH, self.tau or 1.0
-            training = Training(codewords, width, self.hidden, tau, self.seed)
+            width = self.width or NETWORK_WIDTH
+            training = Training(codewords, width, self.hidden, self.tau, self.seed)
             fit, each = partial(fit_network, labels, training), np.log2(codewords) / 8
         if self.codes is not None:
-            return fit(self.codes)
+            return fit(self.codes, TAU)
         if self.quality:
             return least_codes(fit, self.bytes, self.quality)
         budget = DEFAULT_BYTES if self.bytes is None else self.bytes
@@ -185,7 +188,10 @@ class Vq(Codec):
         except KeyError as missing:
             raise CorruptError(f"the vq tables lack {missing}") from None
         reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
+        tau = parts.get("tau", b"\1")
+        if len(tau) != 1 or not tau[0]:
+            raise CorruptError("vq tables with an impossible temperature")
         means = ImageMeans.from_parts(parts, basis.rank)
         if means is not None and isinstance(codebooks, Network):
             raise CorruptError("vq tables of a network with image means")
-        return VqCoder(basis, codebooks, means, reached)
+        return VqCoder(basis, codebooks, means, reached, tau[0])

@@ -28,12 +28,15 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import CorruptError, DataError
 
-PRICE = 0.2  # nats that a bit must save, times the square of the number of codes
+PRICE = 0.2  # nats that a bit must save, times the squares of the number of codes and tau
 
 
-def price_of_bit(codes: int) -> float:
-    """Nats that a bit must save in labels of n codes; the slope of KL over rate falls as 1/n^2."""
-    return PRICE / codes**2
+def price_of_bit(codes: int, tau: int) -> float:
+    """Nats that a bit must save in labels of n codes at a temperature.
+
+    The slope of the KL divergence over the rate falls as 1 / n^2, the divergence as 1 / tau^2.
+    """
+    return PRICE / (codes * tau) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +48,15 @@ class VqCoder(Coder):
         codebooks: the codewords and how often they are used; a codebook per code, or a network.
         means: mean coefficients of the images, if labels are predicted from them.
         reached: rate and distortion that the encoder measured on a sample, if it stored them.
+        tau: temperature of the KL divergence under which codes are searched, 1..255; only the
+            encoder uses it.
     """
 
     basis: BasisTables
     codebooks: Codebooks | Network
     means: ImageMeans | None = None
     reached: RDReport | None = None
+    tau: int = 1
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the fields only: the search holds the codewords as logits."""
@@ -60,7 +66,8 @@ class VqCoder(Coder):
         """Serialize to named parts of the side information."""
         means = {} if self.means is None else {PART: self.means.to_bytes()}
         reached = {} if self.reached is None else {"reached": self.reached.to_bytes()}
-        return {**self.basis.to_parts(), **self.codebooks.to_parts(), **means, **reached}
+        tau = {} if self.tau == 1 else {"tau": bytes([self.tau])}
+        return {**self.basis.to_parts(), **self.codebooks.to_parts(), **means, **reached, **tau}
 
     def chosen(self) -> dict[str, Any]:
         """The fitted parameters and the measured rate and distortion, as JSON-safe values."""
@@ -69,9 +76,8 @@ class VqCoder(Coder):
         images = {} if self.means is None else {"images": len(self.means.entries)}
         books = self.codebooks
         size = {"codes": books.codes, "codewords": books.codewords}
-        if isinstance(books, Network):
-            size["width"] = books.width
-        return {"rank": self.basis.rank, **size, **images, **reached}
+        kind = {"width": books.width} if isinstance(books, Network) else {"tau": self.tau}
+        return {"rank": self.basis.rank, **size, **kind, **images, **reached}
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
         """(B, r) int32 coefficients predicted from the images; None without image means."""
@@ -92,8 +98,9 @@ class VqCoder(Coder):
         """The search for codes in this decoder."""
         books = self.codebooks
         assert isinstance(books, Codebooks)
-        rates = books.rates * np.float32(price_of_bit(books.codes))
-        return CodeSearch(Decoder(self._vectors, books.entries.astype(np.float32), rates))
+        rates = books.rates * np.float32(price_of_bit(books.codes, self.tau))
+        codewords = books.entries.astype(np.float32)
+        return CodeSearch(Decoder(self._vectors, codewords, rates, self.tau))
 
     def codes_of(self, centred: Array, predicted: NDArray[np.int32] | None) -> NDArray[np.int64]:
         """(B, n) int64 codes of (B, C) float32 logits less their mean.

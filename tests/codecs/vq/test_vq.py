@@ -12,11 +12,14 @@ from labelcodec.batch import Labels
 from labelcodec.codecs import registry
 from labelcodec.codecs.components import LABEL_VALUES
 from labelcodec.codecs.transform.fit.analysis import centre
+from labelcodec.codecs.transform.fit.sample import gather
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.codecs.transform.tensors import expand, expand_on
 from labelcodec.codecs.vq.codec import Vq
+from labelcodec.codecs.vq.compact import VqLabels
+from labelcodec.codecs.vq.fit.code_count import LADDER
 from labelcodec.codecs.vq.fit.code_search import CodeSearch, Decoder, softmax
-from labelcodec.codecs.vq.fit.design import corrected
+from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, searched_fit
 from labelcodec.entropy import tables, varint
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from spec.reference_decoder.vq import read_vq, vq_tables
@@ -40,8 +43,8 @@ def streams(coder, source: Labels) -> dict:
     return {stream: memoryview(data) for stream, data in coder.encode(source).items()}
 
 
-def divergence(source: Labels, coded: Labels) -> float:
-    p, q = softmax(source.dense()), softmax(coded.dense())
+def divergence(source: Labels, coded: Labels | VqLabels, tau: int = 1) -> float:
+    p, q = (softmax(one.dense().astype(np.float32) / tau) for one in (source, coded))
     return float((p * np.log(p / q)).sum(axis=1).mean())
 
 
@@ -74,9 +77,9 @@ def test_tail_correction_that_does_not_carry_over_is_left_out(coder) -> None:
     basis, scores = compact.basis, compact.basis.scores(compact.coefficients)
     true = compact.dense()
     without = replace(basis, tail=basis.tail * 0)
-    assert corrected(without, true, scores).tail.any()
+    assert corrected(without, true, scores, 1).tail.any()
     true[7::8] = without.logits(scores[7::8])
-    assert not corrected(without, true, scores).tail.any()
+    assert not corrected(without, true, scores, 1).tail.any()
 
 
 def test_tables_survive_serialization(coder) -> None:
@@ -157,6 +160,46 @@ def test_bound_is_met() -> None:
     coder = Vq(kl1=0.2).fit([labels(512)], CLASSES)
     assert coder.reached is not None
     assert coder.reached.quality["kl1"] <= 0.2
+
+
+def test_a_bound_is_met_with_fewer_bytes_at_its_temperature() -> None:
+    source, bound = labels(512, 9), 0.1
+    coder = Vq(kl4=bound).fit([source], CLASSES)
+    assert coder.tau == 4 and coder.reached.quality["kl4"] <= bound
+    sample = gather([source], ())
+    fit, _ = searched_fit(sample)
+    others = (fit(codes, 1).reached for codes in LADDER)
+    first = next(reached for reached in others if reached.quality["kl4"] <= bound)
+    assert coder.reached.streams < first.streams / 2
+
+
+@pytest.mark.parametrize(
+    ("bounds", "tau"), [({"kl1": 0.2, "kl4": 0.5}, 1), ({"kl1": 5, "kl4": 0.03}, 4)]
+)
+def test_codes_are_searched_at_the_temperature_of_the_hardest_bound(bounds, tau) -> None:
+    coder = Vq(**bounds).fit([labels(512)], CLASSES)
+    assert coder.tau == tau
+    assert all(coder.reached.quality[measure] <= bound for measure, bound in bounds.items())
+
+
+def test_the_temperature_is_stored() -> None:
+    coder = Vq(tv4=0.1).fit([labels(256)], CLASSES)
+    again = Vq().from_parts(coder.to_parts(), CLASSES)
+    assert again.tau == coder.tau == 4 and coder.chosen()["tau"] == 4
+    assert again.encode(labels(64, 2)) == coder.encode(labels(64, 2))
+    assert "tau" not in replace(coder, tau=1).to_parts()
+
+
+def test_the_search_is_closer_at_its_temperature() -> None:
+    source, coder = labels(256), Vq(kl4=0.1).fit([labels(256)], CLASSES)
+    books = coder.codebooks
+    even = frequencies(even_codes(books.entries))  # all codes cost the same
+    coder = replace(coder, codebooks=replace(books, table=even))
+    cold = replace(coder, tau=1)
+    for tau, closer, other in ((4, coder, cold), (1, cold, coder)):
+        assert divergence(source, closer.compact(source), tau) < divergence(
+            source, other.compact(source), tau
+        )
 
 
 def test_too_few_labels_for_the_tables_are_told_with_the_number_that_is_enough() -> None:

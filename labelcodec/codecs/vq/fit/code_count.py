@@ -11,15 +11,16 @@ from labelcodec.wording import counted
 
 LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
 TRIALS = 4  # fits to a budget
+TAU = 1  # temperature of the loss without bounds
 
-Fit = Callable[[int], VqCoder]
+Fit = Callable[[int, int], VqCoder]  # of a number of codes and a temperature of the loss
 
 
 def most_codes(fit: Fit, first: int, budget: float) -> VqCoder:
     """The coder with as many codes as a budget holds.
 
     Args:
-        fit: fits a coder with a number of codes, and measures it.
+        fit: fits a coder and measures it.
         first: number of codes to try first.
         budget: most bytes per label, tables included.
 
@@ -28,7 +29,7 @@ def most_codes(fit: Fit, first: int, budget: float) -> VqCoder:
     """
     codes, best = min(max(first, 1), MAX_CODES), None
     for _ in range(TRIALS):
-        coder = fit(codes)
+        coder = fit(codes, TAU)
         assert coder.reached is not None
         if coder.reached.bytes <= budget:
             best = coder if best is None or codes > best.codebooks.codes else best
@@ -63,21 +64,29 @@ def least_codes(fit: Fit, budget: float | None, bounds: dict[str, float]) -> VqC
     """The coder with as few codes as bounds need.
 
     Args:
-        fit: fits a coder with a number of codes, and measures it.
+        fit: fits a coder and measures it.
         budget: most bytes per label, tables included; None for no budget.
         bounds: largest mean distance to the source, by measure.
 
     Raises:
         DataError: a budget or bound that cannot be met.
     """
+    taus = [int(measure[2:]) for measure in bounds]
+    tau = min(taus)
     for codes in LADDER:
-        coder = fit(codes)
-        assert coder.reached is not None
-        reached = coder.reached
+        for _ in set(taus):
+            coder = fit(codes, tau)
+            assert coder.reached is not None
+            reached = coder.reached
+            share = {measure: reached.quality[measure] / most for measure, most in bounds.items()}
+            hardest = max(share, key=share.__getitem__)
+            if share[hardest] <= 1 and (budget is None or reached.bytes <= budget):
+                return coder
+            before, tau = tau, int(hardest[2:])
+            if tau == before:
+                break
         if budget is not None and reached.bytes > budget:
             break
-        if all(reached.quality[measure] <= most for measure, most in bounds.items()):
-            return coder
     asked_for = ", ".join(f"{measure}={most:g}" for measure, most in bounds.items())
     got = ", ".join(f"{measure}={reached.quality[measure]:.3g}" for measure in bounds)
     raise DataError(

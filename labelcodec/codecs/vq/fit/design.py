@@ -38,7 +38,6 @@ TRAINED = 16384  # labels that the decoder is trained on
 EFFECTS = 1 << 27  # most logits of all codewords, which the search holds as float32
 RESOLUTION = 4.0  # units of a codeword per standard deviation
 FIRST_STEP = 2.0  # of the image means' prediction before training, in logits
-TAU = 1  # temperature of the loss
 
 
 Codes = NDArray[np.int64]
@@ -95,7 +94,7 @@ def searched_fit(samples: Samples) -> tuple[Fit, float]:
     return partial(_fit, samples, start), float(np.log2(start.codewords) / 8)
 
 
-def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
+def _fit(samples: Samples, start: _Start, codes: int, tau: int) -> VqCoder:
     space, classes = start.space, len(start.space.mean)
     codewords = start.codewords
     rank = space.axes.shape[1]
@@ -107,9 +106,9 @@ def _fit(samples: Samples, start: _Start, codes: int) -> VqCoder:
         )
     trained = train(
         start.trained, space.mean.astype(np.float32), space.axes.T.astype(np.float32), codes,
-        codewords, price_of_bit(codes), TAU,
+        codewords, price_of_bit(codes, tau), tau,
     )  # fmt: skip
-    coder = _quantised(samples, start, trained)
+    coder = replace(_quantised(samples, start, trained), tau=tau)
     coder = _settled(coder, samples.fitted)
     return replace(coder, reached=measured(coder, samples))
 
@@ -131,10 +130,10 @@ def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
             deviation=start.images.deviation * length,
         )
         means = scaled.table(basis, samples.total)
-    return VqCoder(basis, Codebooks(entries, frequencies(_even(entries))), means)
+    return VqCoder(basis, Codebooks(entries, frequencies(even_codes(entries))), means)
 
 
-def _even(entries: NDArray[np.int16]) -> Codes:
+def even_codes(entries: NDArray[np.int16]) -> Codes:
     """Codes that use every codeword once."""
     codes, codewords, _ = entries.shape
     return np.tile(np.arange(codewords)[:, None], (1, codes))
@@ -159,15 +158,15 @@ def _settled(coder: VqCoder, sample: Sample) -> VqCoder:
     assert isinstance(books, Codebooks)
     codes, predicted = _codes(coder, sample)
     scores = coder.basis.scores(books.coefficients(codes, predicted))
-    basis = corrected(coder.basis, sample.centred, scores)
+    basis = corrected(coder.basis, sample.centred, scores, coder.tau)
     return replace(coder, basis=basis, codebooks=_sorted(books, codes))
 
 
-def corrected(basis: BasisTables, true: Array, scores: NDArray[np.int32]) -> BasisTables:
+def corrected(basis: BasisTables, true: Array, scores: NDArray[np.int32], tau: int) -> BasisTables:
     """The basis with a tail correction, unless that is farther from labels it was not fitted to."""
     held = np.arange(len(true)) % HELD == HELD - 1
-    fitted = calibrated(basis, true[~held], scores[~held], TAU)
-    reference, kl = Reference(Sample(true[held])), f"kl{TAU}"
+    fitted = calibrated(basis, true[~held], scores[~held], tau)
+    reference, kl = Reference(Sample(true[held])), f"kl{tau}"
 
     def loss(basis: BasisTables) -> float:
         return reference.measure(expanded(basis, scores[held]), [kl])[kl]
@@ -182,7 +181,7 @@ def _sorted(books: Codebooks, codes: Codes) -> Codebooks:
         order = np.argsort(-np.bincount(column, minlength=books.codewords), kind="stable")
         entries[position] = books.entries[position, order]
         column[:] = np.argsort(order)[column]
-    evened = np.concatenate([codes, _even(entries)])
+    evened = np.concatenate([codes, even_codes(entries)])
     return Codebooks(entries, frequencies(evened))
 
 

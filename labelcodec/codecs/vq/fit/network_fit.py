@@ -36,24 +36,25 @@ class Training:
         codewords: K.
         width: entries of a codeword.
         hidden: width of the hidden layers; None for 512, or fewer for fewer classes.
-        tau: temperature of the loss.
+        tau: temperature of the loss; None for that of the bounds.
         seed: of weights, codewords and the order of the labels.
     """
 
     codewords: int
     width: int
     hidden: int | None
-    tau: float
+    tau: float | None
     seed: int
 
 
-def fit_network(samples: Samples, training: Training, codes: int) -> VqCoder:
+def fit_network(samples: Samples, training: Training, codes: int, tau: int) -> VqCoder:
     """Train a network and measure its coder.
 
     Args:
         samples: the labels to fit to.
         training: sizes and settings.
         codes: n, codes per label.
+        tau: temperature of the bounds, which the tail correction is fitted at.
 
     Raises:
         DataError: too few labels, labels that do not differ, or too large a network.
@@ -64,11 +65,11 @@ def fit_network(samples: Samples, training: Training, codes: int) -> VqCoder:
 
     labels = samples.fitted.centred
     shape = _shape(samples, training, codes)
-    trained = train(labels, shape, training.tau, training.seed)
+    trained = train(labels, shape, training.tau or tau, training.seed)
     basis = _basis(trained)
     network = _network(trained)
     coder = VqCoder(basis, network)
-    coder = _settled(coder, network, samples)
+    coder = _settled(coder, network, samples, tau)
     return replace(coder, reached=measured(coder, samples))
 
 
@@ -150,11 +151,11 @@ def _network(trained: Parameters) -> Network:
     )
 
 
-def _settled(coder: VqCoder, network: Network, samples: Samples) -> VqCoder:
+def _settled(coder: VqCoder, network: Network, samples: Samples, tau: int) -> VqCoder:
     """The coder with its codewords in order of use, frequency tables and tail correction."""
     true = samples.fitted.at_once(COUNTED).centred
     codes = coder.codes_of(true, None)
-    basis = corrected(coder.basis, true, coder.basis.scores(network.coefficients(codes)))
+    basis = corrected(coder.basis, true, coder.basis.scores(network.coefficients(codes)), tau)
     order = np.argsort(-np.bincount(codes.ravel(), minlength=network.codewords), kind="stable")
     place = np.argsort(order)
     every = np.tile(np.arange(network.codewords)[:, None], (1, network.codes))
