@@ -86,7 +86,7 @@ def test_figures_of_the_benchmarks_are_those_of_the_report() -> None:
 def test_headings_are_those_that_are_looked_for() -> None:
     headings = re.findall(r"^## (.*)", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
     assert headings == [
-        *("Install", "Quick start", "Python", "Training", "Pipeline"),
+        *("Install", "Quick start", "Codecs", "Python", "Training", "Pipeline"),
         *("Benchmarks", "Commands", "Project layout"),
     ]  # fmt: skip
 
