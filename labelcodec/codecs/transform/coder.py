@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.codecs.full_logits import check_stored_logits
 from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
@@ -142,11 +143,7 @@ class TransformCoder(Coder):
         Raises:
             CorruptError: a stream is missing or malformed.
         """
-        if blank.space != "logits" or blank.tail is not None:
-            raise CorruptError(f"transform labels as {blank.space} with tail {blank.tail}")
-        for stream in (LABEL_INDEX, LABEL_VALUES):
-            if stream not in streams:
-                raise CorruptError(f"the {stream.component} stream is missing")
+        check_stored_logits(blank, streams, (LABEL_INDEX, LABEL_VALUES), "transform")
         basis, model = self.basis, self.model
         data, (gaps, values) = streams[LABEL_INDEX], (model.gaps, model.values)
         peaks, position = varint.decode(data, 0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.components import LABEL_VALUES, Stream
+from labelcodec.codecs.full_logits import check_stored_logits
 from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.fit.analysis import centre
@@ -121,20 +122,18 @@ class VqCoder(Coder):
     def compact(self, labels: Labels, context: BatchContext | None = None) -> VqLabels:
         """Search the codes of labels.
 
-        Labels that this coder decoded keep their codes, unless the context predicts otherwise.
+        Labels that this coder decoded keep their codes, unless the context now predicts other
+        coefficients.
 
         Args:
             labels: labels of a batch, dense or compact.
             context: what the labels are predicted from; None predicts zero.
         """
         own, predicted = labels.compact, self.predicted(context, len(labels))
-        if (
-            isinstance(own, VqLabels)
-            and own.codes is not None
-            and own.basis.digest == self.basis.digest
-            and np.array_equal(self.codebooks.coefficients(own.codes, predicted), own.coefficients)
-        ):
-            return own
+        if isinstance(own, VqLabels) and own.basis.digest == self.basis.digest:
+            expected = own.predicted if context is None else predicted
+            if self.codebooks.give(own.coefficients, own.codes, expected):
+                return own
         codes = self.codes_of(centre(labels.dense()), predicted)
         return self.labels(codes, predicted)
 
@@ -183,10 +182,7 @@ class VqCoder(Coder):
         Raises:
             CorruptError: the stream is missing or malformed.
         """
-        if blank.space != "logits" or blank.tail is not None:
-            raise CorruptError(f"vq labels as {blank.space} with tail {blank.tail}")
-        if LABEL_VALUES not in streams:
-            raise CorruptError(f"the {LABEL_VALUES.component} stream is missing")
+        check_stored_logits(blank, streams, (LABEL_VALUES,), "vq")
         books = self.codebooks
         if samples * max(books.codes, self.basis.rank) > MAX_CELLS:
             raise CorruptError(f"{samples} labels are too many for a batch")
@@ -204,13 +200,11 @@ class VqCoder(Coder):
         """Symbol counts and coded bytes of the stream.
 
         Args:
-            labels: labels that this coder decoded.
+            labels: the labels that were encoded.
             sizes: bytes of each stream.
         """
-        own = labels.compact
-        codes = own.codes if isinstance(own, VqLabels) else None
-        if codes is None:
-            codes = self.codes_of(centre(labels.dense()), self.predicted(None, len(labels)))
+        codes = self.compact(labels).codes
+        assert codes is not None
         symbols = coding.tokenise(codes.T.ravel(), self.codebooks.contexts(len(codes)))
         used = coding.usage(symbols, self.codebooks.codes, ALPHABET, sizes[LABEL_VALUES])
         return {LABEL_VALUES.component: used}

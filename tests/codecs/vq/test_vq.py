@@ -20,10 +20,12 @@ from labelcodec.codecs.vq.compact import VqLabels
 from labelcodec.codecs.vq.fit.code_count import LADDER
 from labelcodec.codecs.vq.fit.code_search import CodeSearch, Decoder, softmax
 from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, searched_fit
-from labelcodec.entropy import tables, varint
+from labelcodec.entropy import coding, tables, varint
+from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from spec.reference_decoder.vq import read_vq, vq_tables
 from spec.vector_cases.transform import teacher
+from tests.codecs.transform.images import pictures, recorded
 
 CLASSES = 12
 BLANK = Labels(CLASSES, np.zeros((0, 0), np.float16))
@@ -292,6 +294,35 @@ def test_usage_counts_every_code(coder) -> None:
     source = labels(40)
     used = coder.usage(source, {LABEL_VALUES: len(coder.encode(source)[LABEL_VALUES])})
     assert sum(table.sum() for table in used["label values"].tables) == 3 * 40
+
+
+def test_decoded_labels_are_counted_without_a_search(monkeypatch) -> None:
+    parts = recorded(4, 64, CLASSES)
+    coder = Vq(codes=2).fit([b.labels for b in parts], CLASSES, contexts=pictures(parts))
+    assert coder.means is not None
+    context = pictures(parts)[0]
+    coded = coder.encode(parts[0].labels, context)
+    data = {LABEL_VALUES: memoryview(coded[LABEL_VALUES])}
+    decoded = coder.decode(data, len(parts[0].labels), BLANK, context)
+    monkeypatch.setattr(CodeSearch, "__call__", None)
+    assert coder.compact(decoded) is coder.compact(decoded, context) is decoded.compact
+    used = coder.usage(decoded, {LABEL_VALUES: len(data[LABEL_VALUES])})["label values"]
+    books = coder.codebooks
+    contexts = books.contexts(len(decoded))
+    values = coding.decode_values(data[LABEL_VALUES], contexts, books.table, "codes")
+    expected = coding.tokenise(values, contexts).counts(2, ALPHABET)
+    np.testing.assert_array_equal(used.tables[0], expected)
+
+
+def test_codes_of_other_codebooks_are_searched_again(coder) -> None:
+    own = coder.decode(streams(coder, labels(20)), 20, BLANK)
+    books = coder.codebooks
+    more = np.concatenate([books.entries, books.entries])
+    for entries in (books.entries[:2], more, books.entries[:, :2], books.entries[:, ::-1]):
+        frequency = frequencies(even_codes(entries), entries.shape)
+        other = replace(coder, codebooks=replace(books, entries=entries, table=frequency))
+        assert other.compact(own) is not own.compact
+        assert other.decode(streams(other, own), 20, BLANK).dense().shape == (20, CLASSES)
 
 
 def test_codes_are_searched_for_centred_logits(coder) -> None:
