@@ -52,6 +52,7 @@ NUMPY_ONLY = {
     *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
     *("annotation", "folder_check", "readable_images"),
 }
+ON_TORCH = ("tensors", "network_training")  # modules of these groups that may import torch
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 
 
@@ -87,7 +88,7 @@ def breaches(importer: str, source: str, name: str = "") -> list[str]:
     found = []
     for module in sorted(imported_at_once(source)):
         if importer in NUMPY_ONLY and module.partition(".")[0] in ("torch", "torchvision"):
-            found += [] if name == "tensors" else [module]
+            found += [] if name in ON_TORCH else [module]
         if importer in NUMPY_ONLY and ".tensors." in f"{module}.":
             found += [] if name == "tensors" else [module]
     for module in sorted(imported_by(source)):

@@ -77,20 +77,6 @@ class Codebooks:
             total += predicted
         return np.clip(total, 1 - MAX_COEFFICIENT, MAX_COEFFICIENT - 1).astype(np.int32)
 
-    def give(
-        self,
-        coefficients: NDArray[np.int32],
-        codes: NDArray[np.int64] | None,
-        predicted: NDArray[np.int32] | None,
-    ) -> bool:
-        """Whether codes of these codebooks sum to the coefficients; see `coefficients`."""
-        return (
-            codes is not None
-            and codes.shape[1] == self.codes
-            and int(codes.max(initial=0)) < self.codewords
-            and np.array_equal(self.coefficients(codes, predicted), coefficients)
-        )
-
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to the parts `codebooks` and `codes` of the side information."""
         codes, codewords, rank = self.entries.shape

@@ -132,7 +132,7 @@ class VqCoder(Coder):
         own, predicted = labels.compact, self.predicted(context, len(labels))
         if isinstance(own, VqLabels) and own.basis.digest == self.basis.digest:
             expected = own.predicted if context is None else predicted
-            if self.codebooks.give(own.coefficients, own.codes, expected):
+            if _give(self.codebooks, own, expected):
                 return own
         codes = self.codes_of(centre(labels.dense()), predicted)
         return self.labels(codes, predicted)
@@ -208,3 +208,16 @@ class VqCoder(Coder):
         symbols = coding.tokenise(codes.T.ravel(), self.codebooks.contexts(len(codes)))
         used = coding.usage(symbols, self.codebooks.codes, ALPHABET, sizes[LABEL_VALUES])
         return {LABEL_VALUES.component: used}
+
+
+def _give(
+    books: Codebooks | Network, labels: VqLabels, predicted: NDArray[np.int32] | None
+) -> bool:
+    """Whether the codes of labels give their coefficients with these codebooks, too."""
+    codes = labels.codes
+    return (
+        codes is not None
+        and codes.shape[1] == books.codes
+        and int(codes.max(initial=0)) < books.codewords
+        and np.array_equal(books.coefficients(codes, predicted), labels.coefficients)
+    )

@@ -319,7 +319,7 @@ def test_codes_of_other_codebooks_are_searched_again(coder) -> None:
     books = coder.codebooks
     more = np.concatenate([books.entries, books.entries])
     for entries in (books.entries[:2], more, books.entries[:, :2], books.entries[:, ::-1]):
-        frequency = frequencies(even_codes(entries), entries.shape)
+        frequency = frequencies(even_codes(entries))
         other = replace(coder, codebooks=replace(books, entries=entries, table=frequency))
         assert other.compact(own) is not own.compact
         assert other.decode(streams(other, own), 20, BLANK).dense().shape == (20, CLASSES)
