@@ -18,9 +18,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ FOLDERS = {"train": range(15), "distilled": range(2), "test": range(15, 20)}  # 
 SIDE = (35, 35)
 NORMALISATION = {"mean": [0.15] * 3, "std": [0.3] * 3}
 CPU = Process(0, 1, torch.device("cpu"))
-BATCH, EPOCHS, KEEP = 121, 60, 0.1
+BATCH = 121
 TEACHER_EPOCHS, TEACHER_RATE = 60, 3e-3
 REUSE: dict[str, Any] = {"calibrated": False}  # the recipe's temperatures, 20 to 2 in steps
 ALIGNED: dict[str, Any] = {"calibrated": True}
@@ -77,28 +78,50 @@ class Row:
     space: str = "logits"
 
 
+@dataclass(frozen=True)
+class Study:
+    """Rows that share one relabel run.
+
+    Attributes:
+        name: of its result, its work folder and its table.
+        rows: what to compare.
+        epochs: labelled epochs of the distilled images.
+        keep: fraction of their batches that is stored.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    epochs: int
+    keep: float
+
+
 CHOSEN = (
     "Network, teacher's recipe and students' weight decay were chosen on these same test drawers: "
     "the teacher is the best of fifteen, 80.8 to 91.3 %; students of two of the others, and this "
     "one's with a weight decay of 0.01, were seen on seed 0 before. So levels are optimistic. All "
     "rows share these settings. Seeds change the student, not the teacher or its labels."
 )
-ROWS = (
-    Row("full fp16, reuse", "dense", REUSE),
-    Row("transform 20, reuse", "transform:bytes=19.5", REUSE),
-    Row("transform 15, reuse", "transform:bytes=14.5", REUSE),
-    Row("transform 13, reuse", "transform:bytes=12.5", REUSE),
-    Row("transform 10, reuse", "transform:bytes=9.5", REUSE),
-    Row("top-50 MR, reuse + alignment", "topk:k=50", ALIGNED),
-    Row("top-50 MR, reuse", "topk:k=50", REUSE),
-    Row("top-50 MR, naive", "topk:k=50", NAIVE),
-    Row("top-10 MR, reuse + alignment", "topk:k=10", ALIGNED),
-    Row("top-10 MR, reuse", "topk:k=10", REUSE),
-    Row("top-10 MR, naive", "topk:k=10", NAIVE),
-    Row("hard", "topk:k=1", PLAIN),
-    Row("FKD MS-10", "topk:k=10,tail=uniform", PLAIN, "probabilities"),
-    Row("FKD MR-10", "topk:k=10", PLAIN, "probabilities"),
-    Row("full fp16, reuse + alignment", "dense", ALIGNED),
+PRUNED = Study(
+    "accuracy",
+    (
+        Row("full fp16, reuse", "dense", REUSE),
+        Row("transform 20, reuse", "transform:bytes=19.5", REUSE),
+        Row("transform 15, reuse", "transform:bytes=14.5", REUSE),
+        Row("transform 13, reuse", "transform:bytes=12.5", REUSE),
+        Row("transform 10, reuse", "transform:bytes=9.5", REUSE),
+        Row("top-50 MR, reuse + alignment", "topk:k=50", ALIGNED),
+        Row("top-50 MR, reuse", "topk:k=50", REUSE),
+        Row("top-50 MR, naive", "topk:k=50", NAIVE),
+        Row("top-10 MR, reuse + alignment", "topk:k=10", ALIGNED),
+        Row("top-10 MR, reuse", "topk:k=10", REUSE),
+        Row("top-10 MR, naive", "topk:k=10", NAIVE),
+        Row("hard", "topk:k=1", PLAIN),
+        Row("FKD MS-10", "topk:k=10,tail=uniform", PLAIN, "probabilities"),
+        Row("FKD MR-10", "topk:k=10", PLAIN, "probabilities"),
+        Row("full fp16, reuse + alignment", "dense", ALIGNED),
+    ),
+    60,
+    0.1,
 )
 
 
@@ -128,7 +151,7 @@ def make_teacher(work: Path) -> None:
     (work / "teacher.json").write_text(json.dumps(asdict(scores)))
 
 
-def make_labels(work: Path) -> None:
+def make_labels(work: Path, study: Study) -> None:
     """Every container, out of one relabel run, and what it takes."""
     listing = list_images(work / "distilled")
     recipe = AugmentationSpec(2, len(listing), BATCH, SIDE, SIDE, scale=(0.5, 1.0), flip=None)
@@ -142,10 +165,13 @@ def make_labels(work: Path) -> None:
         precision="float16",
     )
     full, likely = work / "dense.slc", work / "probabilities.slc"
-    relabel_listing(teacher, listing, full, recipe, CPU, epochs=EPOCHS, keep=KEEP, force=True)
-    write_probabilities(full, likely)
+    relabel_listing(
+        teacher, listing, full, recipe, CPU, epochs=study.epochs, keep=study.keep, force=True
+    )
+    if any(row.space == "probabilities" for row in study.rows):
+        write_probabilities(full, likely)
     facts = {}
-    for row in ROWS:
+    for row in study.rows:
         path = container(work, row)
         if path != full and str(path) not in facts:
             recode(full if row.space == "logits" else likely, path, row.codec, force=True)
@@ -209,11 +235,11 @@ def train_student(work: Path, row: Row, seed: int) -> None:
     result_path(work, row, seed).write_text(json.dumps(asdict(scores)))
 
 
-def report(work: Path) -> dict[str, Any]:
+def report(work: Path, study: Study) -> dict[str, Any]:
     """All runs that are there."""
     facts = json.loads((work / "labels.json").read_text())
     rows = []
-    for row in ROWS:
+    for row in study.rows:
         paths = [result_path(work, row, seed) for seed in range(100)]
         top1 = {
             seed: json.loads(path.read_text())["top1"]
@@ -229,7 +255,7 @@ def report(work: Path) -> dict[str, Any]:
                 | {"top1": top1, "mean": mean, "spread": spread, "error": error}
             )
     return {
-        "command": "python benchmarks/accuracy.py",
+        "command": f"python benchmarks/{study.name}.py",
         "data": "omniglot242: 242 characters, teacher on drawers 0-14, distilled set drawers 0-1, "
         "test drawers 15-19 (1210 images)",
         "chosen": CHOSEN,
@@ -262,23 +288,27 @@ def table(found: dict[str, Any]) -> str:
     )
 
 
-@click.command()
-@click.option("--seeds", multiple=True, type=int, default=(0, 1, 2), show_default=True)
-@click.option("--rows", default="", help="Only rows with this in their name.")
-@click.option("--work", type=click.Path(path_type=Path), default=ROOT / "build" / "accuracy")
-@click.option("--workers", type=int, default=1, show_default=True)
-def main(seeds: Sequence[int], rows: str, work: Path, workers: int) -> None:
-    """Do what is missing in the work folder and write the results."""
+def run(study: Study, seeds: Sequence[int], rows: str, work: Path | None, workers: int) -> None:
+    """Do what is missing in the work folder and write the results.
+
+    Args:
+        study: what to compare.
+        seeds: of the students.
+        rows: only rows with this in their name.
+        work: the work folder.
+        workers: students trained at a time.
+    """
     torch.set_num_threads(1)
+    work = work or ROOT / "build" / study.name
     (work / "runs").mkdir(parents=True, exist_ok=True)
     for made, make in (
         (work / "test" / "241" / "19.png", draw_folders),
         (work / "teacher.json", make_teacher),
-        (work / "labels.json", make_labels),
+        (work / "labels.json", partial(make_labels, study=study)),
     ):
         if not made.is_file():
             make(work)
-    jobs = [(row, seed) for seed in seeds for row in ROWS if rows in row.name]
+    jobs = [(row, seed) for seed in seeds for row in study.rows if rows in row.name]
     jobs = [job for job in jobs if not result_path(work, *job).is_file()]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context) as pool:
@@ -287,9 +317,28 @@ def main(seeds: Sequence[int], rows: str, work: Path, workers: int) -> None:
             done.result()
             top1 = json.loads(result_path(work, row, seed).read_text())["top1"]
             click.echo(f"{row.name}, seed {seed}: {100 * top1:.2f} %", err=True)
-    found = report(work)
-    save("accuracy", found)
-    write_report("accuracy", table(found))
+    found = report(work, study)
+    save(study.name, found)
+    write_report(study.name.replace("_", "-"), table(found))
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of a study's command."""
+    for option in (
+        click.option("--workers", type=int, default=1, show_default=True),
+        click.option("--work", type=click.Path(path_type=Path)),
+        click.option("--rows", default="", help="Only rows with this in their name."),
+        click.option("--seeds", multiple=True, type=int, default=(0, 1, 2), show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@options
+def main(**settings: Any) -> None:
+    """Do what is missing in the work folder and write the results."""
+    run(PRUNED, **settings)
 
 
 if __name__ == "__main__":
