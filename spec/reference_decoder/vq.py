@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +44,8 @@ def vq_tables(parts: dict[str, bytes], classes: int) -> VqTables:
     read = _network if "network" in parts else _codebooks
     books, network = read(parts, rank, classes)
     check_reached(parts)
-    tau = parts.get("tau", b"\1")
-    need(len(tau) == 1 and tau[0] > 0, "VQ-4")
+    (tau,) = struct.unpack("<d", parts.get("tau", struct.pack("<d", 1)))
+    need(0.1 <= tau <= 100, "VQ-4")
     return VqTables(
         frame, books, network, Tables(parts["codes"], len(books)), read_means(parts, rank)
     )

@@ -85,9 +85,9 @@ def network(path: Path) -> Content:
 
 
 def temperature(path: Path) -> Content:
-    """Codes that were searched under the loss at temperature 4."""
+    """Codes that are searched under the loss at temperature 4."""
     value = teacher(64, 256, 20)
-    return _coded(path, "kl4=0.05", [dense_batch(value[:9])], [dense_batch(value)])
+    return _coded(path, "codes=3,tau=4", [dense_batch(value[:9])], [dense_batch(value)])
 
 
 CASES = (codes, image_means, network, temperature)

@@ -18,7 +18,7 @@ from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
-from labelcodec.codecs.vq.fit.code_count import TAU, least_codes, most_codes
+from labelcodec.codecs.vq.fit.code_count import least_codes, most_codes
 from labelcodec.codecs.vq.fit.design import searched_fit
 from labelcodec.codecs.vq.fit.network_fit import Training, fit_network
 from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS
@@ -26,6 +26,8 @@ from labelcodec.codecs.vq.network import Network
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
 DEFAULT_BYTES = 16.0
+TAUS = 0.1, 100.0
+ONE = np.array([1.0], "<f8").tobytes()
 METHODS = ("search", "autoencoder")
 NETWORK_CODEWORDS, NETWORK_WIDTH = 1024, 32
 Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
@@ -38,8 +40,7 @@ class Vq(Codec):
     Give the number of codes, or a budget (`bytes`), bounds on the distance to the source (`tv…`,
     `kl…`), or a budget and bounds; the encoder then takes as many codes as the budget holds, or as
     few as the bounds need. Both are measured on labels of the sample that the tables are fitted to.
-    Codes are searched under the KL divergence at the temperature of the bound that is hardest to
-    meet, and at 1 without bounds.
+    Codes are searched, and the decoder is trained, under the KL divergence at a temperature.
 
     The tables of vq are larger than those of transform: with 256 codewords per codebook, they pay
     from some 200 000 labels on.
@@ -52,8 +53,8 @@ class Vq(Codec):
         width: of the autoencoder: numbers per codeword, 1..1024; by default 32.
         hidden: of the autoencoder: hidden units of encoder and decoder, 1..1024, no more than
             classes; by default 512, or the number of classes.
-        tau: of the autoencoder: temperature of its loss, 0.1..100; by default that of the
-            hardest bound, or 1.
+        tau: temperature of the loss, 0.1..100; by default that of the bound that is hardest to
+            meet, and 1 without bounds.
         seed: of the autoencoder's training, 0..2^32-1.
         bytes: most bytes per label, its share of the side information included. The augmentation
             and the image index come on top.
@@ -88,12 +89,12 @@ class Vq(Codec):
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ConfigError(f"vq: method={self.method}, known are {', '.join(METHODS)}")
-        for key in ("codewords", "width", "hidden", "tau"):
+        for key in ("codewords", "width", "hidden"):
             if self.method == "search" and getattr(self, key) is not None:
                 raise ConfigError(f"vq: {key} is for method=autoencoder")
         for key, low, high in (
             ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6), ("codewords", 2, MAX_CODEWORDS),
-            ("width", 1, 1024), ("hidden", 1, 1024), ("tau", 0.1, 100), ("seed", 0, 2**32 - 1),
+            ("width", 1, 1024), ("hidden", 1, 1024), ("tau", *TAUS), ("seed", 0, 2**32 - 1),
             *BOUNDS,
         ):  # fmt: skip
             value = getattr(self, key)
@@ -155,15 +156,15 @@ class Vq(Codec):
         if self.method == "search":
             fit, each = searched_fit(labels)
         else:
-            width = self.width or NETWORK_WIDTH
-            training = Training(codewords, width, self.hidden, self.tau, self.seed)
+            training = Training(codewords, self.width or NETWORK_WIDTH, self.hidden, self.seed)
             fit, each = partial(fit_network, labels, training), np.log2(codewords) / 8
-        if self.codes is not None:
-            return fit(self.codes, TAU)
         if self.quality:
-            return least_codes(fit, self.bytes, self.quality)
+            return least_codes(fit, self.bytes, self.quality, self.tau)
+        tau = self.tau or 1.0
+        if self.codes is not None:
+            return fit(self.codes, tau)
         budget = DEFAULT_BYTES if self.bytes is None else self.bytes
-        return most_codes(fit, int(budget / each), budget)
+        return most_codes(fit, int(budget / each), budget, tau)
 
     def from_parts(self, parts: Parts, classes: int) -> VqCoder:
         """Deserialize a coder from the named parts that its `to_parts` wrote.
@@ -188,10 +189,10 @@ class Vq(Codec):
         except KeyError as missing:
             raise CorruptError(f"the vq tables lack {missing}") from None
         reached = RDReport.from_bytes(parts["reached"]) if "reached" in parts else None
-        tau = parts.get("tau", b"\1")
-        if len(tau) != 1 or not tau[0]:
-            raise CorruptError("vq tables with an impossible temperature")
         means = ImageMeans.from_parts(parts, basis.rank)
         if means is not None and isinstance(codebooks, Network):
             raise CorruptError("vq tables of a network with image means")
-        return VqCoder(basis, codebooks, means, reached, tau[0])
+        (tau,) = np.frombuffer(parts.get("tau", ONE).ljust(8, b"\xff")[:8], "<f8")
+        if len(parts.get("tau", ONE)) != 8 or not TAUS[0] <= tau <= TAUS[1]:
+            raise CorruptError("vq tables with an impossible temperature")
+        return VqCoder(basis, codebooks, means, reached, float(tau))

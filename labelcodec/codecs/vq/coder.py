@@ -32,7 +32,7 @@ from labelcodec.errors import CorruptError, DataError
 PRICE = 0.2  # nats that a bit must save, times the squares of the number of codes and tau
 
 
-def price_of_bit(codes: int, tau: int) -> float:
+def price_of_bit(codes: int, tau: float) -> float:
     """Nats that a bit must save in labels of n codes at a temperature.
 
     The slope of the KL divergence over the rate falls as 1 / n^2, the divergence as 1 / tau^2.
@@ -49,7 +49,7 @@ class VqCoder(Coder):
         codebooks: the codewords and how often they are used; a codebook per code, or a network.
         means: mean coefficients of the images, if labels are predicted from them.
         reached: rate and distortion that the encoder measured on a sample, if it stored them.
-        tau: temperature of the KL divergence under which codes are searched, 1..255; only the
+        tau: temperature of the KL divergence under which codes are searched, 0.1..100; only the
             encoder uses it.
     """
 
@@ -57,7 +57,7 @@ class VqCoder(Coder):
     codebooks: Codebooks | Network
     means: ImageMeans | None = None
     reached: RDReport | None = None
-    tau: int = 1
+    tau: float = 1.0
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the fields only: the search holds the codewords as logits."""
@@ -67,7 +67,7 @@ class VqCoder(Coder):
         """Serialize to named parts of the side information."""
         means = {} if self.means is None else {PART: self.means.to_bytes()}
         reached = {} if self.reached is None else {"reached": self.reached.to_bytes()}
-        tau = {} if self.tau == 1 else {"tau": bytes([self.tau])}
+        tau = {} if self.tau == 1 else {"tau": np.array([self.tau], "<f8").tobytes()}
         return {**self.basis.to_parts(), **self.codebooks.to_parts(), **means, **reached, **tau}
 
     def chosen(self) -> dict[str, Any]:
@@ -76,9 +76,12 @@ class VqCoder(Coder):
         reached.pop("peaks", None)
         images = {} if self.means is None else {"images": len(self.means.entries)}
         books = self.codebooks
-        size = {"codes": books.codes, "codewords": books.codewords}
-        kind = {"width": books.width} if isinstance(books, Network) else {"tau": self.tau}
-        return {"rank": self.basis.rank, **size, **kind, **images, **reached}
+        size: dict[str, float] = {"codes": books.codes, "codewords": books.codewords}
+        if isinstance(books, Network):
+            size["width"] = books.width
+        else:
+            size["tau"] = self.tau
+        return {"rank": self.basis.rank, **size, **images, **reached}
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
         """(B, r) int32 coefficients predicted from the images; None without image means."""

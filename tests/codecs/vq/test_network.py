@@ -167,7 +167,7 @@ def test_tables_for_another_number_of_codes() -> None:
     [
         ({"method": "magic"}, "known are search, autoencoder"),
         ({"codewords": 64}, "codewords is for method=autoencoder"),
-        ({"tau": 2.0}, "tau is for method=autoencoder"),
+        ({"tau": 101.0}, "tau=101"),
         ({"method": "autoencoder", "codewords": 1}, "codewords=1"),
         ({"method": "autoencoder", "hidden": 1025}, "hidden=1025"),
         ({"method": "autoencoder", "tau": 0.0}, "tau=0.0"),

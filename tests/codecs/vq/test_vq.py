@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, 
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import ConfigError, CorruptError, DataError
+from spec.reference_decoder.primitives import Invalid
 from spec.reference_decoder.vq import read_vq, vq_tables
 from spec.vector_cases.transform import teacher
 from tests.codecs.transform.images import pictures, recorded
@@ -182,6 +184,22 @@ def test_codes_are_searched_at_the_temperature_of_the_hardest_bound(bounds, tau)
     coder = Vq(**bounds).fit([labels(512)], CLASSES)
     assert coder.tau == tau
     assert all(coder.reached.quality[measure] <= bound for measure, bound in bounds.items())
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"kl4": 0.1}, {"kl1": 0.3, "kl4": 0.4}, {"bytes": 8}, {"codes": 2}]
+)
+def test_a_given_temperature_is_kept(bounds) -> None:
+    assert Vq(tau=2.5, **bounds).fit([labels(512)], CLASSES, 10**6).tau == 2.5
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 7, b"\0" * 9, struct.pack("<d", 0.09), b"\xff" * 8])
+def test_impossible_temperatures(coder, data) -> None:
+    parts = coder.to_parts() | {"tau": data}
+    with pytest.raises(CorruptError, match="temperature"):
+        Vq().from_parts(parts, CLASSES)
+    with pytest.raises((Invalid, struct.error)):
+        vq_tables(parts, CLASSES)
 
 
 def test_the_temperature_is_stored() -> None:

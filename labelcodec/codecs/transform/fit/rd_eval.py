@@ -119,7 +119,7 @@ class Reference:
     def __init__(self, sample: Sample) -> None:
         """Hold the labels; their probabilities are computed on demand."""
         self.sample = sample
-        self._cache: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._cache: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
     def measure(self, logits: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
         """Mean distances of reconstructed labels to the source.
@@ -132,7 +132,7 @@ class Reference:
         logits = logits - logits.max(axis=1, keepdims=True)
         reached = {}
         for measure in measures:
-            tau = int(measure[2:])
+            tau = float(measure[2:])
             p, log_p = self._at(tau)
             scaled = logits / np.float32(tau)
             q = np.exp(scaled)
@@ -147,7 +147,7 @@ class Reference:
                 reached[measure] = max(float((terms.sum(axis=1) + np.log(total[:, 0])).mean()), 0.0)
         return reached
 
-    def _at(self, tau: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _at(self, tau: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities and log-probabilities of the source at a temperature."""
         if tau not in self._cache:
             scaled = self.sample.centred / np.float32(tau)

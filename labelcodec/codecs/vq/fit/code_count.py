@@ -11,25 +11,25 @@ from labelcodec.wording import counted
 
 LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
 TRIALS = 4  # fits to a budget
-TAU = 1  # temperature of the loss without bounds
 
-Fit = Callable[[int, int], VqCoder]  # of a number of codes and a temperature of the loss
+Fit = Callable[[int, float], VqCoder]  # codes, tau
 
 
-def most_codes(fit: Fit, first: int, budget: float) -> VqCoder:
+def most_codes(fit: Fit, first: int, budget: float, tau: float) -> VqCoder:
     """The coder with as many codes as a budget holds.
 
     Args:
-        fit: fits a coder and measures it.
+        fit: fits a coder with a number of codes at a temperature, and measures it.
         first: number of codes to try first.
         budget: most bytes per label, tables included.
+        tau: temperature of the loss.
 
     Raises:
         DataError: a budget that cannot be met.
     """
     codes, best = min(max(first, 1), MAX_CODES), None
     for _ in range(TRIALS):
-        coder = fit(codes, TAU)
+        coder = fit(codes, tau)
         assert coder.reached is not None
         if coder.reached.bytes <= budget:
             best = coder if best is None or codes > best.codebooks.codes else best
@@ -60,21 +60,24 @@ def _unmet(coder: VqCoder, budget: float) -> str:
     return f"{text}; {enough}; use transform for fewer"
 
 
-def least_codes(fit: Fit, budget: float | None, bounds: dict[str, float]) -> VqCoder:
+def least_codes(
+    fit: Fit, budget: float | None, bounds: dict[str, float], tau: float | None
+) -> VqCoder:
     """The coder with as few codes as bounds need.
 
     Args:
-        fit: fits a coder and measures it.
+        fit: fits a coder with a number of codes at a temperature, and measures it.
         budget: most bytes per label, tables included; None for no budget.
         bounds: largest mean distance to the source, by measure.
+        tau: temperature of the loss; None tries that of the bound that is hardest to meet.
 
     Raises:
         DataError: a budget or bound that cannot be met.
     """
-    taus = [int(measure[2:]) for measure in bounds]
-    tau = min(taus)
+    of_bounds = {measure: float(measure[2:]) if tau is None else tau for measure in bounds}
+    tau = min(of_bounds.values())
     for codes in LADDER:
-        for _ in set(taus):
+        for _ in set(of_bounds.values()):
             coder = fit(codes, tau)
             assert coder.reached is not None
             reached = coder.reached
@@ -82,7 +85,7 @@ def least_codes(fit: Fit, budget: float | None, bounds: dict[str, float]) -> VqC
             hardest = max(share, key=share.__getitem__)
             if share[hardest] <= 1 and (budget is None or reached.bytes <= budget):
                 return coder
-            before, tau = tau, int(hardest[2:])
+            before, tau = tau, of_bounds[hardest]
             if tau == before:
                 break
         if budget is not None and reached.bytes > budget:

@@ -82,7 +82,7 @@ def _start(samples: Samples) -> _Start:
 
 
 def searched_fit(samples: Samples) -> tuple[Fit, float]:
-    """What fits a coder with a number of codes, and about how many bytes a code takes.
+    """What fits a coder with a number of codes at a temperature, and the bytes of a code.
 
     Args:
         samples: the labels to fit to.
@@ -94,7 +94,7 @@ def searched_fit(samples: Samples) -> tuple[Fit, float]:
     return partial(_fit, samples, start), float(np.log2(start.codewords) / 8)
 
 
-def _fit(samples: Samples, start: _Start, codes: int, tau: int) -> VqCoder:
+def _fit(samples: Samples, start: _Start, codes: int, tau: float) -> VqCoder:
     space, classes = start.space, len(start.space.mean)
     codewords = start.codewords
     rank = space.axes.shape[1]
@@ -162,11 +162,13 @@ def _settled(coder: VqCoder, sample: Sample) -> VqCoder:
     return replace(coder, basis=basis, codebooks=_sorted(books, codes))
 
 
-def corrected(basis: BasisTables, true: Array, scores: NDArray[np.int32], tau: int) -> BasisTables:
+def corrected(
+    basis: BasisTables, true: Array, scores: NDArray[np.int32], tau: float
+) -> BasisTables:
     """The basis with a tail correction, unless that is farther from labels it was not fitted to."""
     held = np.arange(len(true)) % HELD == HELD - 1
     fitted = calibrated(basis, true[~held], scores[~held], tau)
-    reference, kl = Reference(Sample(true[held])), f"kl{tau}"
+    reference, kl = Reference(Sample(true[held])), f"kl{tau:g}"
 
     def loss(basis: BasisTables) -> float:
         return reference.measure(expanded(basis, scores[held]), [kl])[kl]

@@ -36,25 +36,23 @@ class Training:
         codewords: K.
         width: entries of a codeword.
         hidden: width of the hidden layers; None for 512, or fewer for fewer classes.
-        tau: temperature of the loss; None for that of the bounds.
         seed: of weights, codewords and the order of the labels.
     """
 
     codewords: int
     width: int
     hidden: int | None
-    tau: float | None
     seed: int
 
 
-def fit_network(samples: Samples, training: Training, codes: int, tau: int) -> VqCoder:
+def fit_network(samples: Samples, training: Training, codes: int, tau: float) -> VqCoder:
     """Train a network and measure its coder.
 
     Args:
         samples: the labels to fit to.
         training: sizes and settings.
         codes: n, codes per label.
-        tau: temperature of the bounds, which the tail correction is fitted at.
+        tau: temperature of the loss.
 
     Raises:
         DataError: too few labels, labels that do not differ, or too large a network.
@@ -65,7 +63,7 @@ def fit_network(samples: Samples, training: Training, codes: int, tau: int) -> V
 
     labels = samples.fitted.centred
     shape = _shape(samples, training, codes)
-    trained = train(labels, shape, training.tau or tau, training.seed)
+    trained = train(labels, shape, tau, training.seed)
     basis = _basis(trained)
     network = _network(trained)
     coder = VqCoder(basis, network)
@@ -151,11 +149,12 @@ def _network(trained: Parameters) -> Network:
     )
 
 
-def _settled(coder: VqCoder, network: Network, samples: Samples, tau: int) -> VqCoder:
+def _settled(coder: VqCoder, network: Network, samples: Samples, tau: float) -> VqCoder:
     """The coder with its codewords in order of use, frequency tables and tail correction."""
     true = samples.fitted.at_once(COUNTED).centred
     codes = coder.codes_of(true, None)
-    basis = corrected(coder.basis, true, coder.basis.scores(network.coefficients(codes)), tau)
+    scores = coder.basis.scores(network.coefficients(codes))
+    basis = corrected(coder.basis, true, scores, tau)
     order = np.argsort(-np.bincount(codes.ravel(), minlength=network.codewords), kind="stable")
     place = np.argsort(order)
     every = np.tile(np.arange(network.codewords)[:, None], (1, network.codes))
