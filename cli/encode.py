@@ -21,6 +21,12 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
 @click.argument("source", metavar="SOURCE", type=options.PATH)
 @click.argument("target", metavar="FILE", type=options.PATH)
 @click.option("--codec", help="Codec of the labels, see `labelcodec codecs`; lossless by default.")
+@click.option(
+    "--tables",
+    metavar="SLC",
+    type=options.PATH,
+    help="Container whose codec and label tables to use, instead of fitting new ones.",
+)
 @options.dump
 @click.option(
     "--epochs",
@@ -82,6 +88,7 @@ def encode(
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode dump whole.slc --epochs-range 0:120
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
+      labelcodec encode more.slc more-tiny.slc --tables tiny.slc
     """
     more["normalisation"] = options.normalised(mean, std)
     with console.resumable(), console.progress("checking the dump") as progress:
@@ -117,8 +124,8 @@ def _recode(
 
     if source.is_file():  # and no glob of shards
         refuse_no_container(source)
-    if settings["codec"] is None:
-        raise click.UsageError(f"--codec is required to re-encode {source}", context)
+    if settings["codec"] is None and settings["tables"] is None:
+        raise click.UsageError(f"--codec or --tables is required to re-encode {source}", context)
     chosen = {name: settings.pop(name) for name in OF_ENCODER}
     if chosen["encoder"] is not None:
         return _materialise(context, source, target, settings, chosen, progress)

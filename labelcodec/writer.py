@@ -18,7 +18,7 @@ from labelcodec.binding.agreement import Agreement
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder, check_batch
 from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_batches
-from labelcodec.codecs.interface import Codec
+from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.container import RecordWriter
 from labelcodec.container.layout import NAMES, SIDE_INFORMATION
 from labelcodec.container.partial_reader import StoredBatch
@@ -133,11 +133,12 @@ class Writer:
         """Number of labels buffered until the tables are fitted."""
         return 0 if self._coder is not None else self._added
 
-    def fit(self, samples: Sequence[LabelBatch]) -> BatchCoder:
+    def fit(self, samples: Sequence[LabelBatch], labels: Coder | None = None) -> BatchCoder:
         """Fit the tables to these batches now, instead of to a sample of the added batches.
 
         Args:
             samples: batches representative of those to be added; they are not written.
+            labels: a label coder with its tables, which then are not fitted.
 
         Returns:
             The fitted coder, or that of the file if it has tables already.
@@ -147,7 +148,7 @@ class Writer:
         """
         if self._coder is None:
             prepared = [self.prepare(batch) for batch in samples]
-            coder = BatchCoder.fit(self.header, prepared, self.expected)
+            coder = BatchCoder.fit(self.header, prepared, self.expected, labels)
             self._use_tables(coder, coder.side_information())
             return coder
         return self._coder

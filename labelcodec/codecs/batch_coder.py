@@ -42,7 +42,11 @@ class BatchCoder:
 
     @classmethod
     def fit(
-        cls, header: Header, samples: Sequence[LabelBatch], expected: int | None = None
+        cls,
+        header: Header,
+        samples: Sequence[LabelBatch],
+        expected: int | None = None,
+        labels: Coder | None = None,
     ) -> BatchCoder:
         """A coder with tables for batches like the samples.
 
@@ -50,6 +54,7 @@ class BatchCoder:
             header: what all batches share.
             samples: batches whose labels are prepared; none give empty tables.
             expected: labels of the whole file, where that is known.
+            labels: a label coder with its tables, instead of one that is fitted to the samples.
 
         Raises:
             DataError: labels that the codec cannot fit tables to.
@@ -58,9 +63,10 @@ class BatchCoder:
         codec = registry.from_config(header.codec, header.config, "header")
         stored_samples = samples if header.recipe is None else ()
         tables = _fitted_parts(stored_samples)
-        contexts = [BatchContext(b.image_index, b.augmentation) for b in samples]
-        coder = codec.fit((b.labels for b in samples), header.classes, expected, contexts)
-        return cls(header, codec, tables, coder)
+        if labels is None:
+            contexts = [BatchContext(b.image_index, b.augmentation) for b in samples]
+            labels = codec.fit((b.labels for b in samples), header.classes, expected, contexts)
+        return cls(header, codec, tables, labels)
 
     @classmethod
     def trained(cls, header: Header, labels: Coder) -> BatchCoder:

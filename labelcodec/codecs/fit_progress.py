@@ -21,6 +21,21 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def shown(progress: Callable[[int, int, str], None] | None, name: str) -> Iterator[None]:
+    """Show the steps of a codec's fit as a command's progress.
+
+    Args:
+        progress: called with (steps done, steps at most, activity); None shows nothing.
+        name: of the codec.
+    """
+    if progress is None:
+        yield
+        return
+    with listening(lambda done, total: progress(done, total, f"training the tables of {name}")):
+        yield
+
+
 def report(done: int, total: int) -> None:
     """Tell the listener, if there is one.
 

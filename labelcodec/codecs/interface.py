@@ -101,6 +101,10 @@ class Coder(Protocol):
         """What fitting chose and reached, in plain values; empty where there was no choice."""
         return {}
 
+    def notes(self) -> tuple[str, ...]:
+        """Remarks on the fit for the user, one sentence each."""
+        return ()
+
     def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
         """Label streams of a batch.
 

@@ -21,6 +21,7 @@ from labelcodec.binding.class_map import (
     folder_classes,
 )
 from labelcodec.binding.folder import ClassMapLike, class_names, folder_fields
+from labelcodec.codecs import fit_progress
 from labelcodec.container.paths import shard_paths
 from labelcodec.header import Header
 from labelcodec.image_names import cheap
@@ -320,7 +321,10 @@ def relabel_listing(
                 if is_first and writer is not None:
                     if progress is not None:
                         progress(len(share), total, f"fitting {writer.codec.name} to a sample")
-                    coder = writer.fit([cached[number] for number in sample])
+                    with fit_progress.shown(progress, writer.codec.name):
+                        coder = writer.fit([cached[number] for number in sample])
+                    for line in coder.labels.notes():
+                        note(line)
                     tables = coder.side_information()
                 tables = this_process.shared(tables)
             assert tables is not None

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from labelcodec.batch import LabelBatch
+from labelcodec.codecs import fit_progress
 from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
-from labelcodec.codecs.interface import Codec
+from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.transcode.encoded_batches import Batches, encoded
 from labelcodec.transcode.finished_run import check_finished
 from labelcodec.transcode.order_recipe import with_image_order
+from labelcodec.transcode.reused_tables import ReusedTables
 from labelcodec.writer import Writer, with_codec
 
 
@@ -51,6 +53,7 @@ def write(
     lengths: Sequence[int] | None = None,
     names: Sequence[str] | None = None,
     loader_seed: int | None = None,
+    tables: ReusedTables | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
@@ -69,6 +72,7 @@ def write(
             which case all are assumed to be as long as the first.
         names: image names to store.
         loader_seed: seed of the data loader whose image order is looked for; None for the usual.
+        tables: tables of another file, whose codec is `codec`; None fits new ones.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
@@ -108,7 +112,13 @@ def write(
         done = len(writer.numbers)  # a resumed file holds the first `done` batches
         if progress is not None and writer.coder is None:
             progress(done, len(source), f"fitting {codec.name} to a sample of the labels")
-        coder = writer.coder or writer.fit(_fitting_sample(source, lengths, codec.fit_labels))
+        labels: Coder | None = None
+        notes: tuple[str, ...] = ()
+        if writer.coder is None and tables is not None:
+            labels, notes = tables.coder(header, names)
+        with fit_progress.shown(progress, codec.name):
+            sample = () if writer.coder else _fitting_sample(source, lengths, codec.fit_labels)
+            coder = writer.coder or writer.fit(sample, labels)
         todo = range(done, len(source))
         for result in encoded(source, coder, codec, allow_nonfinite, todo, threads):
             writer.add_encoded(result.payload, result.batch)
@@ -117,17 +127,18 @@ def write(
             done += 1
             if progress is not None:
                 progress(done, len(source), "encoding")
-    notes = (
-        f"labels with NaN or infinite values, stored unchanged: {nonfinite}, in {batches} of "
-        f"{done} batches; training refuses those with NaN",
-    )
+    if nonfinite:
+        notes += (
+            f"labels with NaN or infinite values, stored unchanged: {nonfinite}, in {batches} of "
+            f"{done} batches; training refuses those with NaN",
+        )
     return EncodeReport(
         writer.header,
         len(source),
         target.stat().st_size,
         source_bytes,
         coder.labels.chosen(),
-        notes if nonfinite else (),
+        (*notes, *coder.labels.notes()),
     )
 
 

@@ -22,6 +22,7 @@ from labelcodec.images import ImageListing, list_images
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.transcode.reused_tables import codec_of
 
 
 def encode(
@@ -29,6 +30,7 @@ def encode(
     target: PathLike,
     *,
     codec: str | None = None,
+    tables: PathLike | None = None,
     layout: str | None = None,
     images: PathLike | None = None,
     image_order: PathLike | None = None,
@@ -56,6 +58,8 @@ def encode(
         source: folder of the dump; it is only read.
         target: path of the container to write.
         codec: a codec spec; by default the labels are stored losslessly, bit for bit.
+        tables: a container whose codec and label tables are used, instead of `codec` and tables
+            that are fitted to these labels.
         layout: as in `open_dump`.
         images: as in `open_dump`.
         image_order: as in `open_dump`.
@@ -106,7 +110,8 @@ def encode(
         epochs_range=epochs_range,
     )
     info = dump.info
-    parsed = registry.parse(codec or ("dense" if info.k is None else "topk"))
+    parsed, reused = codec_of(codec, tables)
+    parsed = parsed or registry.parse("dense" if info.k is None else "topk")
     listing = None if images is None else list_images(Path(images))
     header = facts.added_to(_header(dump, epochs, epochs_range), str(target))
     lengths = _lengths(dump)
@@ -120,6 +125,7 @@ def encode(
         lengths=lengths,
         names=info.names,
         loader_seed=loader_seed,
+        tables=reused,
         threads=threads,
         allow_nonfinite=allow_nonfinite,
         force=force,

@@ -13,21 +13,23 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision
 from labelcodec.codecs import registry
-from labelcodec.errors import MismatchError
+from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import CREATOR, Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.transcode.encode_batches import EncodeReport, write
 from labelcodec.transcode.origin import origin_of
+from labelcodec.transcode.reused_tables import codec_of
 from labelcodec.version import __version__
 
 
 def recode(
     source: PathLike | Sequence[PathLike],
     target: PathLike,
-    codec: str,
+    codec: str | None = None,
     *,
+    tables: PathLike | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
@@ -39,7 +41,9 @@ def recode(
     Args:
         source: a container, a glob or a list of shards; they are only read.
         target: path of the container to write.
-        codec: a codec spec.
+        codec: a codec spec; one of `codec` and `tables` is needed.
+        tables: a container whose codec and label tables are used, instead of `codec` and tables
+            that are fitted to these labels.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
@@ -54,7 +58,10 @@ def recode(
         LabelcodecError: the source or the codec spec is invalid, or `target` may not be written.
         OSError: a file cannot be read or written.
     """
-    parsed, target = registry.parse(codec), Path(target)
+    target = Path(target)
+    parsed, reused = codec_of(codec, tables)
+    if parsed is None:
+        raise ConfigError("pass `codec` or `tables`")
     with open_containers(source) as reader:
         if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
             raise MismatchError(f"{target}: is a source of the labels; name another file")
@@ -67,6 +74,7 @@ def recode(
             source_bytes=sum(path.stat().st_size for path in reader.paths),
             lengths=reader.index.samples.tolist(),
             names=reader.names,
+            tables=reused,
             threads=threads,
             allow_nonfinite=allow_nonfinite,
             force=force,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -28,6 +29,7 @@ from labelcodec.entropy import coding
 from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import CorruptError, DataError
+from labelcodec.wording import counted
 
 PRICE = 0.2  # nats that a bit must save, times the squares of the number of codes and tau
 
@@ -82,6 +84,18 @@ class VqCoder(Coder):
         else:
             size["tau"] = self.tau
         return {"rank": self.basis.rank, **size, **images, **reached}
+
+    def notes(self) -> tuple[str, ...]:
+        """Say that the labels are too few for the tables, where these are most of the bytes."""
+        reached = self.reached
+        if reached is None or reached.tables <= reached.streams:
+            return ()
+        enough = math.ceil(reached.tables * reached.sharing / reached.streams)
+        return (
+            f"vq: {reached.tables:.3g} of {reached.bytes:.3g} bytes per label are tables, which "
+            f"{counted(reached.sharing, 'label')} share; they are less than half from {enough} "
+            "labels on: use transform for fewer",
+        )
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
         """(B, r) int32 coefficients predicted from the images; None without image means."""

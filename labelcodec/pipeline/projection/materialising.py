@@ -11,8 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from labelcodec.batch import LabelBatch
-from labelcodec.codecs import registry
-from labelcodec.errors import MismatchError
+from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.distributed import process
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
@@ -21,15 +20,17 @@ from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from labelcodec.transcode.encode_batches import EncodeReport, write
 from labelcodec.transcode.recode_container import recoded_header, rounded
+from labelcodec.transcode.reused_tables import codec_of
 
 
 def materialise(
     source: PathLike,
     target: PathLike,
-    codec: str,
+    codec: str | None,
     images: Path | str,
     encoder: nn.Module | str,
     *,
+    tables: Path | str | None = None,
     encoder_weights: Path | str | None = None,
     autocast: str | None = None,
     device: str | None = None,
@@ -47,9 +48,10 @@ def materialise(
     Args:
         source: the container, or a glob of shards.
         target: the container to write.
-        codec: a codec spec.
+        codec: a codec spec; None takes that of `tables`.
         images: the image folder that the labels were made from.
         encoder: the encoder that they were made with, as in `train`.
+        tables: as in `recode`.
         encoder_weights: file of its weights; None for one that includes them.
         autocast: 'float16' or 'bfloat16' for mixed precision; None for float32.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -63,7 +65,10 @@ def materialise(
         MismatchError: another encoder or other images than those of the labels, or the target
             exists.
     """
-    parsed, target = registry.parse(codec), Path(target)
+    target = Path(target)
+    parsed, reused = codec_of(codec, tables)
+    if parsed is None:
+        raise ConfigError("pass `codec` or `tables`")
     with process(device) as this_process, open_labels(source) as reader:
         if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
             raise MismatchError(f"{target}: is a source of the labels; name another file")
@@ -78,6 +83,7 @@ def materialise(
             source_bytes=sum(path.stat().st_size for path in reader.paths),
             lengths=reader.index.samples.tolist(),
             names=reader.names,
+            tables=reused,
             threads=1,  # the encoder is on one device
             force=force,
             resume=resume,

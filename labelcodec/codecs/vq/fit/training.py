@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.codecs.fit_progress import report
 from labelcodec.codecs.vq.fit.code_search import Array, CodeSearch, Decoder, softmax
 
 ROUNDS = 6  # of search and descent
@@ -69,7 +70,6 @@ def train(
     codewords: int,
     price: float,
     tau: float,
-    note: Callable[[int], None] = lambda done: None,
 ) -> Decoder:
     """Train a decoder.
 
@@ -81,7 +81,6 @@ def train(
         codewords: K, codewords per codebook.
         price: nats that a bit must save.
         tau: temperature of the loss.
-        note: called with the number of rounds done.
 
     Returns:
         The decoder with the lowest loss on the labels held out.
@@ -107,7 +106,7 @@ def train(
             held.true, _base(held, mean, decoder), held_codes, 2 if held_codes is None else 1
         )
         loss = loss_of(decoder, held, mean, held_codes)
-        note(turn + 1)
+        report(turn + 1, ROUNDS)
         if loss < least:
             best, least, waited = _copy(decoder), loss, 0
         else:
