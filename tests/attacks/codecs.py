@@ -15,6 +15,7 @@ from tests.attacks import (
     projector,
     transform_streams,
     transform_tables,
+    vq,
 )
 from tests.attacks.labelset import Cases
 
@@ -26,5 +27,6 @@ MODULES = (
     projector,
     transform_tables,
     transform_streams,
+    vq,
 )
 CASES: Cases = {name: case for module in MODULES for name, case in module.CASES.items()}

@@ -30,6 +30,8 @@ TOPK = Recipe(samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "
 DENSE = Recipe(samples=8)
 RANK = 3  # of the transform codec's set
 DENSE2_RANK = 2
+VQ_CODES = 3
+LABELS = Recipe(samples=32)  # vq needs as many
 
 
 @dataclass
@@ -104,6 +106,10 @@ def floors() -> LabelSet:
 
 def transform() -> LabelSet:
     return valid(DENSE, f"transform:rank={RANK},step=1,peaks=2")
+
+
+def vq() -> LabelSet:
+    return valid(LABELS, f"vq:codes={VQ_CODES}")
 
 
 @cache

@@ -43,7 +43,14 @@ NUMBERS: dict[type[click.ParamType], tuple[str, ...]] = {
     click.FloatRange: ("0.5", "0.5", "1", "0", "-1", "nan", "inf", "1e-300", "1e300"),
 }
 USUAL = {
-    "--codec": ("dense", "dense2", "topk:k=2", "transform:bytes=8", "transform:rank=2,step=8"),
+    "--codec": (
+        "dense",
+        "dense2",
+        "topk:k=2",
+        "transform:bytes=8",
+        "transform:rank=2,step=8",
+        "vq",
+    ),
     "--recipe": ("cifar10", "omniglot242", "lpld-tiny", "recipe.toml"),
     "--teacher": ("convnet", "convnet", "resnet20", "mutant0.slc", "torchvision/no"),
     "--weights": ("mutant0.slc", "text.json"),
@@ -68,7 +75,16 @@ FITTING = {
 WORDS = (
     *("", "-1", "0", "1", "2", "3", "0.1", "1e9", "nan", "inf", "-inf", "x", "0:1", "1:0", "a:b"),
     *("99999999999999999999", "None", "[]", "{}", "\udcff", "a\nb", "é", "dense", "topk:k=2"),
-    *("topk:k=0", "topk:k", "transform:bytes=8", "transform:tv9=1", "dense2:rank=9999", "all"),
+    *(
+        "topk:k=0",
+        "topk:k",
+        "transform:bytes=8",
+        "transform:tv9=1",
+        "dense2:rank=9999",
+        "vq:codes=2",
+        "vq:tau=0",
+        "all",
+    ),
     *("bilinear", "logits", "MS", "sre2l", "lpqld", "fkd", "cifar10", "convnet", "cpu", "cuda:9"),
     *("nomodule:x", "os:system", "model.x=1", "epochs=1", "loss=kl", "."),
 )

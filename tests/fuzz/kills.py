@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-CODECS = ("dense", "dense2", "topk:k=10", "topk:k=5,step=0.25", "transform:bytes=30")
+CODECS = ("dense", "dense2", "topk:k=10", "topk:k=5,step=0.25", "transform:bytes=30", "vq:codes=2")
 SMALL = ("dense", "topk:k=2")  # of a dump of few classes
 LABELLED = ("dense", "topk:k=3", "transform:bytes=8")
 BEGINS = "begins"
