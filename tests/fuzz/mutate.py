@@ -28,7 +28,7 @@ import zstandard
 
 import labelcodec
 from labelcodec.codecs import side_info
-from labelcodec.codecs.components import join, split
+from labelcodec.codecs.components import LABEL_VALUES, join, split
 from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
 from labelcodec.verification import verify
@@ -268,8 +268,8 @@ def _mutated_batch(
             parts = {n: bytes(part) for n, part in split(memoryview(data)).items()}
         except LabelcodecError:  # changed before
             return number, samples, index, epoch, _mutated(data, rng)
-        chosen = rng.choice(list(parts))
-        parts[chosen] = _mutated_frame(parts[chosen], rng)
+        chosen = rng.choice(list(parts) or [LABEL_VALUES])  # projector's batches are empty
+        parts[chosen] = _mutated_frame(parts.get(chosen, b""), rng)
         data = join(parts)
     return number, samples, index, epoch, data
 
