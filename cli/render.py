@@ -78,6 +78,8 @@ def chosen(choice: Mapping[str, Any]) -> None:
         line += f", step {choice['step']:.3g}"
     if "codes" in choice:
         line += f", {choice['codes']} codes of {choice['codewords']} codewords"
+    if "tau" in choice:
+        line += f" searched at tau {choice['tau']:g}"
     if "sample" not in choice:
         paragraph(line)
         return

@@ -46,6 +46,30 @@ def test_dense2_says_its_rank(capsys, workplace) -> None:
         assert "chose rank 3" in call(capsys, command, "a.slc").out.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("keys", "tau", "expected"),
+    [
+        ("codes=2", 1, ", 2 codes of 32 codewords searched at tau 1: "),
+        ("codes=3,tau=4", 4, ", 3 codes of 32 codewords searched at tau 4: "),
+    ],
+)
+def test_vq_says_its_codes_and_their_temperature(capsys, workplace, keys, tau, expected) -> None:
+    made = ("encode", "dump", "a.slc", "--codec", f"vq:{keys}")
+    chosen = call(capsys, *made, "--json").json()["chosen"]
+    assert (chosen["codewords"], chosen["tau"]) == (32, tau)
+    assert "peaks" not in chosen and chosen["sample"] == 256
+    shown = call(capsys, *made, "--force").out.splitlines()
+    line = next(line for line in shown if line.startswith("chose"))
+    assert line.startswith(f"chose rank {chosen['rank']}{expected}")
+    size = chosen["bytes_per_label"]
+    assert line.split(": ")[1].startswith(f"{sum(size.values()):.1f} B/label, ")
+    reached = shown[shown.index(line) + 1]
+    assert reached.startswith("reached on 256 labels: TV at tau 1, 2, 4: ")
+    for command in ("inspect", "stats"):
+        again = call(capsys, command, "a.slc").out.splitlines()
+        assert line in again and reached in again
+
+
 def test_every_shard_of_a_merged_file_has_its_own_choice(capsys, workplace) -> None:
     with labelcodec.open("labels.slc") as reader:
         for i, batch in enumerate(reader):

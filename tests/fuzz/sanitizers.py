@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -64,12 +65,14 @@ def built(folder: Path) -> dict[str, str] | None:
 def check(mutations: int, seed: int) -> bool:
     """Read every golden file whole, then mutants of them; whether nothing failed."""
     import labelcodec
+    from labelcodec.errors import NeedsImagesError
     from tests.fuzz import mutate
 
     for path in mutate.golden():
         with labelcodec.open(path) as reader:
             for i in range(len(reader)):
-                reader[i].labels.dense()
+                with suppress(NeedsImagesError):
+                    reader[i].labels.dense()
     report = mutate.run(mutate.golden(), mutations, fix_crc=True, seed=seed)
     click.echo("\n".join(report.lines()))
     return not report.failures
