@@ -1,6 +1,7 @@
 """Bytes against distortion of every way to store the labels, on real ImageNet-1K labels.
 
 python benchmarks/rate_distortion.py --distillkit PATH
+python benchmarks/rate_distortion.py --series vq # measures vq anew, in both forms
 
 Writes results/rate_distortion.json, the plot beside it and a table of docs/benchmarks.md. PATH is a
 checkout of github.com/arcee-ai/DistillKit, which needs pydantic; without it DistillKit is left out.
@@ -8,6 +9,7 @@ checkout of github.com/arcee-ai/DistillKit, which needs pydantic; without it Dis
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,8 +40,8 @@ KS = (3, 5, 10, 20, 30, 50)
 COUNTED = {
     "all": "everything a decoder needs except the augmentation F and the image indices, the same "
     "for all; label payload, side information and framing count, mean over all labels",
-    "transform, topk": "components 'label values', 'label index', 'side information' and 'framing "
-    "and index' of the whole file: header, index and crop tables all count as the labels'",
+    "transform, topk, vq": "components 'label values', 'label index', 'side information' and "
+    "'framing and index' of the whole file: header, index and crop tables all count as the labels'",
     "LPQLD top-k": "growth of each batch's torch.save file by its value (fp16) and index (int16) "
     "tensors; the file's other bytes are left to F",
     "FKD MS, FKD MR": "the label array alone, classes and probabilities in one dtype; nothing for "
@@ -59,6 +61,10 @@ Job = tuple[Callable[..., Iterator[Coded]], tuple[Any, ...]]
 def jobs(checkout: Path | None) -> list[Job]:
     """Everything to measure, what takes longest first."""
     found: list[Job] = [(container, ("transform", f"transform:bytes={b}")) for b in BUDGETS]
+    found += [(container, ("vq", f"vq:codes={n}")) for n in (67, 34, 17, 8)]
+    found += [
+        (container, ("vq autoencoder", f"vq:method=autoencoder,codes={n}")) for n in (52, 26, 13, 7)
+    ]
     if checkout is not None:
         found.append((distillkit, (checkout,)))
     found += [(residual, (words, stages)) for words, stages in (
@@ -150,19 +156,37 @@ def _beyond(rows: Sequence[dict[str, Any]]) -> str:
 
 @click.command()
 @click.option("--distillkit", "checkout", type=click.Path(path_type=Path))
-def main(checkout: Path | None) -> None:
+@click.option("--series", default="", help="Measure series with this in their name; keep the rest.")
+def main(checkout: Path | None, series: str) -> None:
     """Measure everything and write the results."""
     _data()
+    if series:
+        todo = [job for job in jobs(None) if job[0] is container and series in job[1][0]]
+        earlier = json.loads((RESULTS / "rate_distortion.json").read_text())
+        names = {job[1][0] for job in todo}
+        kept = [Point(**point) for point in earlier["points"] if point["series"] not in names]
+        write({**earlier, "points": kept + measured(todo), f"machine of {series}": machine()})
+        return
     if missing := why_not(checkout):
         click.echo(f"DistillKit is left out: {missing}", err=True)
         checkout = None
     used = machine()
     points = measured(jobs(checkout))
-    result = {
+    found = {
         "command": "python benchmarks/rate_distortion.py --distillkit PATH",
         "data": "in1k-sre2l: 10 000 labels of 1000 images, C = 1000, fp16",
         "machine": used,
         "distillkit": revision(checkout) if checkout else None,
+        "points": points,
+    }
+    write(found)
+
+
+def write(found: dict[str, Any]) -> None:
+    """Write the results, the plot and the table; `points` holds `Point`s."""
+    points = found["points"]
+    result = {
+        **found,
         "counted": COUNTED,
         "verdict": verdict(points, "transform", TAUS, LEAST),
         "beyond": verdict(points, "transform", ("20",), LEAST),

@@ -19,6 +19,8 @@ from PIL import Image
 STYLES = {
     "transform": ("#1f4e79", "o"),
     "topk": ("#5b9bd5", "s"),
+    "vq": ("#00808a", "p"),
+    "vq autoencoder": ("#7fc8c0", "h"),
     "FKD MS in topk": ("#9dc3e6", "D"),
     "LPQLD top-k": ("#c55a11", "s"),
     "FKD MR": ("#f4b183", "v"),
