@@ -119,24 +119,28 @@ def test_report_is_what_was_measured() -> None:
     assert reached.streams == pytest.approx(len(coded[LABEL_VALUES]) / 512, abs=0.02)
 
 
-def test_search_never_raises_the_loss() -> None:
+@pytest.mark.parametrize("scale", [1, 30])  # exponentials in single and in double precision
+def test_search_never_raises_the_loss(scale) -> None:
     draw = np.random.default_rng(5)
-    true = draw.normal(size=(64, 9)).astype(np.float32) * 3
-    basis = draw.normal(size=(4, 9)).astype(np.float32)
+    true = draw.normal(size=(64, 9)).astype(np.float32) * 3 * scale
+    basis = draw.normal(size=(4, 9)).astype(np.float32) * scale
     words = draw.normal(size=(3, 16, 4)).astype(np.float32)
     decoder = Decoder(basis, words, np.zeros((3, 16), np.float32))
 
     def losses(codes):
         coded = sum(words[i, codes[:, i]] for i in range(3)) @ basis
-        p, q = softmax(true), softmax(coded)
-        return (p * np.log(p / q)).sum(axis=1)
+        log_p, log_q = (
+            z - np.logaddexp.reduce(z.astype(np.float64), axis=1, keepdims=True)
+            for z in (true, coded)
+        )
+        return (np.exp(log_p) * (log_p - log_q)).sum(axis=1)
 
     search, base = CodeSearch(decoder), np.zeros_like(true)
     start = draw.integers(16, size=(64, 3))
     better = search(true, base, start, passes=1)
     best = search(true, base, better, passes=3)
-    assert (losses(better) <= losses(start) + 1e-5).all()
-    assert (losses(best) <= losses(better) + 1e-5).all()
+    assert (losses(better) <= losses(start) + 1e-3).all()
+    assert (losses(best) <= losses(better) + 1e-3).all()
     assert losses(best).mean() < losses(start).mean() / 2
 
 
@@ -147,7 +151,7 @@ def test_exhaustive_search_of_one_code_finds_the_best() -> None:
     decoder = Decoder(
         basis.astype(np.float32), words.astype(np.float32), np.zeros((1, 8), np.float32)
     )
-    codes = CodeSearch(decoder)(true, np.zeros_like(true), passes=1, shortlist=8)
+    codes = CodeSearch(decoder)(true, np.zeros_like(true), passes=1)
     logits = words[0] @ basis
     p, q = softmax(true), softmax(logits)
     expected = -(p @ np.log(q).T)
@@ -224,7 +228,7 @@ def test_the_search_is_closer_at_its_temperature() -> None:
 
 def test_too_few_labels_for_the_tables_are_told_with_the_number_that_is_enough() -> None:
     with pytest.raises(DataError, match=r"cannot be met: the tables are .* labels on; use"):
-        Vq(bytes=2).fit([labels(256)], CLASSES)
+        Vq(bytes=1).fit([labels(256)], CLASSES)
 
 
 def test_impossible_bound_is_told_with_what_was_reached() -> None:

@@ -97,7 +97,7 @@ def train(
     held_codes = None
     for turn in range(ROUNDS):
         search = CodeSearch(decoder)
-        chosen = search(shown.true, _base(shown, mean, decoder), chosen, passes=1, shortlist=4)
+        chosen = search(shown.true, _base(shown, mean, decoder), chosen, passes=1)
         decoder = replace(decoder, rates=_rates(chosen, codewords, price))
         for descent in range(DESCENTS):
             share = 1 - (turn * DESCENTS + descent) / (ROUNDS * DESCENTS)
