@@ -88,7 +88,7 @@ def encode(
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode dump whole.slc --epochs-range 0:120
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
-      labelcodec encode more.slc more-tiny.slc --tables tiny.slc
+      labelcodec encode labels.slc again.slc --tables tiny.slc
     """
     more["normalisation"] = options.normalised(mean, std)
     with console.resumable(), console.progress("checking the dump") as progress:

@@ -22,7 +22,7 @@ from . import console, labelling, options, render
     metavar="MODEL",
     required=True,
     help="Network that gives the features: convnet, resnet20, resnet56, torchvision/NAME, "
-    "timm/NAME or module:callable. Reading the labels needs it again.",
+    "timm/NAME, open_clip/NAME or module:callable. Reading the labels needs it again.",
 )
 @options.encoder_weights
 @click.option(
@@ -57,8 +57,8 @@ from . import console, labelling, options, render
     metavar="INIT",
     default="probe",
     show_default=True,
-    help="Initial head: probe (least squares), class-means, zero, or a .safetensors file with one "
-    "tensor of classes x features, such as text embeddings.",
+    help="Initial head: probe (least squares), class-means, text (embeddings of the class names, "
+    "by an open_clip encoder), zero, or a .safetensors file with one tensor of classes x features.",
 )
 @click.option(
     "--steps",

@@ -31,7 +31,9 @@ OWN: dict[str, Callable[[int], nn.Module]] = {
 FORCE_SAFE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 EXPORTED = ".pt2"
 FILES = (".pt", ".pth", ".ts", EXPORTED)
-NAMES = f"{', '.join(OWN)}, torchvision/NAME, timm/NAME, module:callable, or a TorchScript (.pt, "
+OPEN_CLIP = "open_clip"
+NAMES = f"{', '.join(OWN)}, torchvision/NAME, timm/NAME, {OPEN_CLIP}/NAME, module:callable, or a "
+NAMES += "TorchScript (.pt, "
 NAMES += ".ts) or exported (.pt2) file"
 
 
@@ -42,8 +44,9 @@ def build(
 
     Args:
         name: a built-in model (convnet, resnet20, resnet56), 'torchvision/resnet18',
-            'timm/vit_tiny_patch16_224', 'package.module:function' (called with `classes`), or the
-            path of a TorchScript or torch.export file, which includes its weights.
+            'timm/vit_tiny_patch16_224', 'open_clip/ViT-B-32' (whose output is the image's
+            embedding), 'package.module:function' (called with `classes`), or the path of a
+            TorchScript or torch.export file, which includes its weights.
         classes: C.
         weights: file of a state dict, .safetensors or written by torch.save; loaded without
             running code. None leaves the initial weights, usually random.
@@ -111,9 +114,29 @@ def _by_name(name: str, classes: int) -> nn.Module:
     if library == "timm" and model:
         timm = _library("timm", "timm")
         return _checked_build(name, lambda: timm.create_model(model, num_classes=classes))
+    if library == OPEN_CLIP and model and ":" not in model:  # with one, it is downloaded
+        return _checked_build(name, lambda: _image_tower(model))
     if ":" in name:
         return _from_function(name, classes)
     raise ConfigError(f"unknown model {name!r}; known are {NAMES}")
+
+
+def open_clip() -> Any:
+    """The package open_clip.
+
+    Raises:
+        ConfigError: it is not installed.
+        MismatchError: it cannot be imported.
+    """
+    return _library(OPEN_CLIP, "open_clip_torch")
+
+
+def _image_tower(name: str) -> nn.Module:
+    """A CLIP model that, when called, gives embeddings of images; no weights are downloaded."""
+    model: Any = open_clip().create_model(name, load_weights=False, pretrained_text=False)
+    model.forward = model.encode_image
+    tower: nn.Module = model
+    return tower
 
 
 def _library(module: str, requirement: str) -> Any:

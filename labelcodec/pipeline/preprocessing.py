@@ -49,8 +49,8 @@ USUAL = Preprocessing((224, 224), "bilinear", None)
 def own_preprocessing(model: nn.Module, name: str) -> Preprocessing:
     """The preprocessing that a model's own configuration states.
 
-    timm's models have a `pretrained_cfg`; torchvision keeps that of its default weights beside each
-    model. Values that cannot be used are left out.
+    timm's models have a `pretrained_cfg`, open_clip's image towers a `preprocess_cfg`; torchvision
+    keeps that of its default weights beside each model. Values that cannot be used are left out.
 
     Args:
         model: the model.
@@ -61,6 +61,10 @@ def own_preprocessing(model: nn.Module, name: str) -> Preprocessing:
         size = config.get("input_size")
         height_width = size[-2:] if isinstance(size, (tuple, list)) and len(size) == 3 else None
         return _usable(height_width, config.get("interpolation"), config)
+    tower = getattr(getattr(model, "visual", None), "preprocess_cfg", None)
+    if isinstance(tower, Mapping):
+        size = tower.get("size")
+        return _usable(2 * [size] if isinstance(size, int) else size, None, tower)
     library, _, architecture = name.partition("/")
     if library != "torchvision":
         return Preprocessing()

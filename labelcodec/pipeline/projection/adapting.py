@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from labelcodec.codecs.projector.codec import Projector
@@ -36,7 +37,8 @@ class AdaptSettings:
         steps: optimisation steps, a batch each, 0 and more.
         learning_rate: that of AdamW at the start; it falls to 0 by a cosine.
         hard_weight: lambda, the weight of the cross-entropy to the images' classes.
-        head_init: initial weight of the head, see `head_init.head_weight`.
+        head_init: initial weight of the head, see `head_init.head_weight`; or 'text', embeddings
+            of the class names by the encoder's text tower.
         seed: seed of the initial factors and of the order of batches.
         autocast: 'float16' or 'bfloat16' for mixed precision in training; None for float32.
     """
@@ -44,7 +46,7 @@ class AdaptSettings:
     steps: int = 1000
     learning_rate: float = 1e-3
     hard_weight: float = 0.0
-    head_init: str | Path = "probe"
+    head_init: str | Path | NDArray[np.float64] = "probe"
     seed: int = 0
     autocast: str | None = None
 

@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.forward import call_model
-from labelcodec.pipeline.models import is_file, model_name, trained
+from labelcodec.pipeline.models import OPEN_CLIP, is_file, model_name, trained
 from labelcodec.pipeline.weights import OPTIONAL
 
 OUTPUT = ""  # name of the features that are the encoder's output
@@ -115,7 +115,8 @@ def load_encoder(
         weights: file of the weights; None for a module or a function that includes them.
         classes: number of classes that the network is built with.
         features: name of the layer whose input is the features; '' for the network's output; None
-            for the classifier, the last linear layer or 1x1 convolution with `classes` outputs.
+            for the classifier, the last linear layer or 1x1 convolution with `classes` outputs,
+            and for the output of the image towers of open_clip.
         device: device to run on.
 
     Raises:
@@ -131,6 +132,8 @@ def load_encoder(
         raise ConfigError(f"{name}: the layers of a model file cannot be updated; name a network")
     else:
         model = trained(name, classes, weights)
+    if features is None and name.partition("/")[0] == OPEN_CLIP:
+        features = OUTPUT
     layer = _classifier(model, classes, name) if features is None else features
     if layer != OUTPUT and layer not in dict(model.named_modules()):
         raise ConfigError(f"the encoder {name} has no layer {layer!r}; see `features`")

@@ -13,7 +13,7 @@ from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.extras import needing_extra
 
 RIDGE = 1e-2  # penalty per label of the linear probe
-INITS = ("probe", "class-means", "zero")
+INITS = ("probe", "class-means", "text", "zero")
 Rows = NDArray[np.float64]
 
 
@@ -32,13 +32,13 @@ class HeadSample:
     hard: NDArray[np.int64]
 
 
-def head_weight(init: str | Path, sample: HeadSample) -> tuple[Rows, Rows]:
+def head_weight(init: str | Path | Rows, sample: HeadSample) -> tuple[Rows, Rows]:
     """Weight (C, d) and bias (C,) for standardised features, float64.
 
     Args:
         init: 'probe', the least-squares solution for the sample; 'class-means', the mean features
-            of each class; 'zero'; or a .safetensors file with a (C, d) tensor, such as text
-            embeddings of the classes. Those other than 'probe' and 'zero' are scaled to the
+            of each class; 'zero'; or a (C, d) array, such as text embeddings of the classes, or
+            a .safetensors file with one. Those other than 'probe' and 'zero' are scaled to the
             targets.
         sample: the sample.
 
@@ -52,19 +52,28 @@ def head_weight(init: str | Path, sample: HeadSample) -> tuple[Rows, Rows]:
         raise DataError("the labels are all the same: a function of the images cannot be trained")
     bias = sample.logits.mean(axis=0)
     targets = sample.logits - bias
-    if init == "probe":
+    if isinstance(init, str) and init == "probe":
         gram = sample.features.T @ sample.features
         gram += RIDGE * len(sample.features) * np.eye(features)
         return np.linalg.solve(gram, sample.features.T @ targets).T, bias
-    if init == "zero":
+    if isinstance(init, str) and init == "zero":
         return np.zeros((classes, features)), bias
-    directions = (
-        _class_means(sample) if init == "class-means" else _stored(init, (classes, features))
-    )
+    directions = _directions(init, sample, (classes, features))
     given = sample.features @ directions.T
     given -= given.mean(axis=1, keepdims=True)
     gain = float((given * targets).sum() / max((given * given).sum(), 1e-12))
     return gain * directions, bias
+
+
+def _directions(init: str | Path | Rows, sample: HeadSample, shape: tuple[int, int]) -> Rows:
+    if isinstance(init, np.ndarray):
+        if init.shape != shape:
+            raise MismatchError(
+                f"`head_init` has shape {init.shape}, expected {shape[0]} classes x {shape[1]} "
+                "features"
+            )
+        return init
+    return _class_means(sample) if init == "class-means" else _stored(init, shape)
 
 
 def low_rank(weight: Rows, rank: int) -> tuple[Rows, Rows]:

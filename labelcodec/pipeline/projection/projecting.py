@@ -32,6 +32,7 @@ from labelcodec.pipeline.projection.adapting import AdaptSettings, adapt
 from labelcodec.pipeline.projection.encoder import Encoder, load_encoder
 from labelcodec.pipeline.projection.labelling import Adapted, ProjectorLabeller
 from labelcodec.pipeline.projection.targets import RecordedTargets, Targets
+from labelcodec.pipeline.projection.text_embeddings import text_embeddings
 from labelcodec.progress import Progress, named
 from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
@@ -202,6 +203,9 @@ def project_targets(
         LabelcodecError: as in `project`.
     """
     training, held_out = _split(len(targets), settings.seed)
+    if isinstance(settings.head_init, str) and settings.head_init == "text":
+        embeddings = text_embeddings(encoder, header.class_names)
+        settings = replace(settings, head_init=embeddings)
     with Writer(target, header, codec, force=force, names=names) as writer:
         tables = adapt(
             encoder,
