@@ -37,7 +37,8 @@ LEAST_LABELS = 4 * LABELS_PER_CODEWORD
 TRAINED = 16384  # labels that the decoder is trained on
 EFFECTS = 1 << 27  # most logits of all codewords, which the search holds as float32
 RESOLUTION = 4.0  # units of a codeword per standard deviation
-COARSER = 64  # the basis is as fine as for this part of the labels: codes err by many units
+COARSER = 64  # of many labels, the basis is only as fine as this part of them would justify
+LEAST_SHARING = 1 << 15  # labels that are not yet many
 FIRST_STEP = 2.0  # of the image means' prediction before training, in logits
 
 
@@ -119,7 +120,8 @@ def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
     space = replace(start.space, axes=trained.basis.T.astype(np.float64))
     unit = max(float(trained.codewords.std()), 1e-6 * space.deviation) / RESOLUTION
     rank = trained.basis.shape[0]
-    sharing = max(samples.total // COARSER, 1)
+    # codes err by many units, which a finer basis would not mend
+    sharing = max(samples.total // COARSER, min(samples.total, LEAST_SHARING))
     basis = fit_basis_tables(space, rank, unit * 2**FINE, sharing, FINE)
     entries = np.rint(trained.codewords[:, :, : basis.rank] / unit)
     entries = np.clip(entries, 1 - MAX_COEFFICIENT, MAX_COEFFICIENT - 1).astype(np.int16)
