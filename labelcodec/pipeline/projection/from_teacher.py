@@ -178,6 +178,7 @@ def project_teacher(
             parsed,
             settings or AdaptSettings(),
             on,
+            folders=listing.classes,
             names=listing.paths if ready.left_out or cheap(listing.paths, sum(samples)) else None,
             force=force,
             progress=progress,

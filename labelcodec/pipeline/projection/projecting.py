@@ -162,6 +162,7 @@ def project(
             parsed,
             settings or AdaptSettings(),
             on,
+            folders=dataset.listing.classes,
             names=reader.names,
             force=force,
             progress=progress,
@@ -179,6 +180,7 @@ def project_targets(
     settings: AdaptSettings,
     device: torch.device,
     *,
+    folders: Sequence[str],
     names: Sequence[str] | None = None,
     force: bool = False,
     progress: Progress | None = None,
@@ -195,6 +197,7 @@ def project_targets(
         codec: ranks and precision.
         settings: the training's settings.
         device: the device to train on.
+        folders: names of the class folders, which name the classes if the header does not.
         names: image names to store.
         force: replace an existing file.
         progress: as in `project`.
@@ -204,7 +207,8 @@ def project_targets(
     """
     training, held_out = _split(len(targets), settings.seed)
     if isinstance(settings.head_init, str) and settings.head_init == "text":
-        embeddings = text_embeddings(encoder, header.class_names)
+        own = folders if len(folders) == header.classes else None
+        embeddings = text_embeddings(encoder, header.class_names or own)
         settings = replace(settings, head_init=embeddings)
     with Writer(target, header, codec, force=force, names=names) as writer:
         tables = adapt(

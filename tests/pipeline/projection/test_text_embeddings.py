@@ -114,15 +114,16 @@ def test_embeddings_of_class_names(package, weights):
 def test_a_head_of_text_embeddings(package, world, weights):
     made = projected(
         world, weights.with_name("p.slc"), encoder=NAME, encoder_weights=weights,
-        settings=AdaptSettings(steps=0, head_init="text"), codec="projector:rank=0",
+        settings=AdaptSettings(steps=0, head_init="text"), codec="projector:rank=0,precision=float16",
         note=lambda line: None,
     )  # fmt: skip
     with labelcodec.open(made.file) as reader:
         head = reader[0].labels.compact.tables.head.weight()
-        names = reader.header.class_names
+    names = [f"class{i:02}" for i in range(scene.CLASSES)]
     embeddings = text_embeddings(load_encoder(NAME, weights, 1000, None, CPU), names)
-    likeness = np.corrcoef(head[0], embeddings[0])[0, 1]
-    assert head.shape == (scene.CLASSES, WIDTH) and abs(likeness) > 0.1
+    assert head.shape == (scene.CLASSES, WIDTH)
+    factor = head / embeddings  # one for each feature: its standardisation
+    np.testing.assert_allclose(factor, np.tile(factor[0], (scene.CLASSES, 1)), rtol=0.02)
 
 
 def test_what_text_embeddings_need(package, world, weights, monkeypatch):
