@@ -36,7 +36,9 @@ from labelcodec.formats import open_dump
 
 AUTOENCODER = "vq:method=autoencoder,codes="
 SPECS = (
+    *("vq:codes=4", "transform:bytes=4.5"),
     *("vq:codes=8", "vq:codes=9", f"{AUTOENCODER}7", "transform:bytes=8.5"),
+    *("vq:codes=9,tau=2", "vq:codes=9,tau=4"),
     *("vq:codes=17", f"{AUTOENCODER}13", "transform:bytes=16"),
     *("vq:codes=34", f"{AUTOENCODER}26", "transform:bytes=32"),
     *("vq:codes=67", f"{AUTOENCODER}52", "transform:bytes=64"),

@@ -114,8 +114,8 @@ def test_embeddings_of_class_names(package, weights):
 def test_a_head_of_text_embeddings(package, world, weights):
     made = projected(
         world, weights.with_name("p.slc"), encoder=NAME, encoder_weights=weights,
-        settings=AdaptSettings(steps=0, head_init="text"), codec="projector:rank=0,precision=float16",
-        note=lambda line: None,
+        settings=AdaptSettings(steps=0, head_init="text"), note=lambda line: None,
+        codec="projector:rank=0,precision=float16",
     )  # fmt: skip
     with labelcodec.open(made.file) as reader:
         head = reader[0].labels.compact.tables.head.weight()
