@@ -165,16 +165,15 @@ def make_labels(work: Path, study: Study) -> None:
         precision="float16",
     )
     full, likely = work / "dense.slc", work / "probabilities.slc"
-    relabel_listing(
-        teacher, listing, full, recipe, CPU, epochs=study.epochs, keep=study.keep, force=True
-    )
-    if any(row.space == "probabilities" for row in study.rows):
+    if not full.is_file():
+        relabel_listing(teacher, listing, full, recipe, CPU, epochs=study.epochs, keep=study.keep)
+    if not likely.is_file() and any(row.space == "probabilities" for row in study.rows):
         write_probabilities(full, likely)
     facts = {}
     for row in study.rows:
         path = container(work, row)
-        if path != full and str(path) not in facts:
-            recode(full if row.space == "logits" else likely, path, row.codec, force=True)
+        if not path.is_file():
+            recode(full if row.space == "logits" else likely, path, row.codec)
         with labelcodec.open(path) as reader, labelcodec.open(full) as reference:
             found = breakdown(reader)
             distance = compare_sets(reference, reader).fidelity
