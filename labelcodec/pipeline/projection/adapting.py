@@ -27,6 +27,7 @@ from labelcodec.pipeline.projection.targets import TargetBatch, Targets
 
 SAMPLE = 4096  # labels that the head's initial weight is fitted to
 CHECKS, PATIENCE = 20, 5  # measurements of a run, and how many without improvement end it
+CHECKED = 12  # held-out batches that they are of, at most
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def adapt(
     order = _order(training, settings)
     for step, batch in enumerate(targets.batches(order, device)):
         if step % every == 0:
-            loss = _held_out_loss(model, targets, held_out, settings, device)
+            loss = _held_out_loss(model, targets, held_out[:CHECKED], settings, device)
             best_loss, best, since = _kept(loss, best_loss, best, model, since)
             if since > PATIENCE:
                 break
@@ -195,7 +196,7 @@ def adapt(
         schedule.step()
         if progress is not None:
             progress(step + 1, settings.steps)
-    loss = _held_out_loss(model, targets, held_out, settings, device)
+    loss = _held_out_loss(model, targets, held_out[:CHECKED], settings, device)
     _, best, _ = _kept(loss, best_loss, best, model, since)
     model.load_state_dict(best)
     return model.tables()
