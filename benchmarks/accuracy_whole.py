@@ -22,8 +22,6 @@ WHOLE = Study(
         Row("vq 12", "vq:bytes=12", REUSE),
         Row("vq autoencoder 16", "vq:method=autoencoder,bytes=16", REUSE),
         Row("transform 16", "transform:bytes=16", REUSE),
-        Row("transform 12", "transform:bytes=12", REUSE),
-        Row("top-5 MR", "topk:k=5", REUSE),
     ),
     180,
     1.0,

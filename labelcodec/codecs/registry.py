@@ -86,8 +86,10 @@ CODECS: Registry[CodecEntry] = Registry(
         CodecEntry(
             name="vq",
             codec="labelcodec.codecs.vq.codec:Vq",
-            summary="sums of trained codewords, found by search; lossy, for 200 000 labels and up",
-            examples=("vq:bytes=16", "vq:codes=8", "vq:kl1=0.3"),
+            summary="sums of trained codewords, found by search, or an autoencoder's; lossy, for "
+            "200 000 labels and up",
+            examples=("vq:bytes=16", "vq:bytes=8,tau=4", "vq:kl1=0.3", "vq:method=autoencoder"),
+            cost="labelcodec.codecs.vq.cost:cost",
             expand="labelcodec.codecs.transform.tensors:expand",
         ),
         CodecEntry(
