@@ -173,7 +173,7 @@ def test_demo_proves_itself(capsys, tmp_path, monkeypatch) -> None:
         (["encode", "dump", "x.slc", "--codec", "nope"], 2, "nope"),
         (["encode", "dump", "x.slc", "--codec", "topk:k=0"], 2, "k"),
         (["encode", "dump", "x.slc", "--threads", "0"], 2, "--threads"),
-        (["encode", "labels.slc", "x.slc"], 2, "--codec is required"),
+        (["encode", "labels.slc", "x.slc"], 2, "--codec or --tables is required"),
         (["encode", "labels.slc", "x.slc", "--codec", "dense", "--epochs", "9"], 2, "--epochs"),
         (
             ["encode", "labels.slc", "x.slc", "--codec", "dense", "--loader-seed", "0"],
