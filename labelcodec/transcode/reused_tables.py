@@ -57,10 +57,15 @@ class ReusedTables:
             )
         parts = {name: part for name, part in self.parts.items() if name != OF_LABELS}
         notes: tuple[str, ...] = ()
+        if self.codec.lossy:
+            notes += (
+                f"how close labels are with the tables of {self.path} was not measured; `stats` "
+                "with `against` their source tells",
+            )
         packed = None if names is None else pack_names(names)
         if OF_IMAGES in parts and (packed is None or packed != self.names):
             del parts[OF_IMAGES]
-            notes = (
+            notes += (
                 f"the image means of {self.path} are not used: its images are others, or either "
                 "file does not name them",
             )

@@ -64,7 +64,9 @@ def _network(parts: dict[str, bytes], rank: int, classes: int) -> tuple[list[lis
     """The parts `network` and `encoder` [VQ-8, VQ-10]; each code has the same codebook."""
     source = Bytes(parts["network"])
     codes, size, width, shift = (source.varint() for _ in range(4))
-    need(1 <= codes <= 256 and 1 <= size <= 4096 and width >= 1 and 1 <= shift <= 40, "VQ-8")
+    need(
+        1 <= codes <= 256 and 1 <= size <= 4096 and 1 <= width <= 1024 and 1 <= shift <= 40, "VQ-8"
+    )
     need(width * max(size, codes * rank) <= 1 << 24, "VQ-8")
     scale, bias = integers(source, rank), integers(source, rank)
     need(all(0 < x < 1 << 31 for x in scale), "VQ-8")
@@ -84,7 +86,7 @@ def _network(parts: dict[str, bytes], rank: int, classes: int) -> tuple[list[lis
 def _check_encoder(source: Bytes, classes: int, outputs: int) -> None:
     """The part `encoder` [VQ-10]."""
     hidden = source.varint()
-    need(hidden >= 1 and hidden * max(classes, outputs) <= 1 << 24, "VQ-10")
+    need(1 <= hidden <= 1024 and hidden * max(classes, outputs) <= 1 << 24, "VQ-10")
     for rows, columns in ((classes, hidden), (hidden, outputs)):
         matrix(Bytes(source.take(source.varint())), rows, columns)
         need(bool(np.isfinite(source.unpack(f"{2 * columns}f")).all()), "VQ-10")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -19,9 +18,9 @@ from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.fit.code_count import least_codes, most_codes
-from labelcodec.codecs.vq.fit.design import searched_fit
-from labelcodec.codecs.vq.fit.network_fit import Training, fit_network
-from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS
+from labelcodec.codecs.vq.fit.design import searched
+from labelcodec.codecs.vq.fit.network_fit import Training, trained
+from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS, MAX_HIDDEN, MAX_WIDTH
 from labelcodec.codecs.vq.network import Network
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -92,10 +91,12 @@ class Vq(Codec):
         for key in ("codewords", "width", "hidden"):
             if self.method == "search" and getattr(self, key) is not None:
                 raise ConfigError(f"vq: {key} is for method=autoencoder")
+        if self.method == "search" and self.seed:
+            raise ConfigError("vq: seed is for method=autoencoder")
         for key, low, high in (
             ("codes", 1, MAX_CODES), ("bytes", 0.1, 1e6), ("codewords", 2, MAX_CODEWORDS),
-            ("width", 1, 1024), ("hidden", 1, 1024), ("tau", *TAUS), ("seed", 0, 2**32 - 1),
-            *BOUNDS,
+            ("width", 1, MAX_WIDTH), ("hidden", 1, MAX_HIDDEN), ("tau", *TAUS),
+            ("seed", 0, 2**32 - 1), *BOUNDS,
         ):  # fmt: skip
             value = getattr(self, key)
             if value is not None and not low <= value <= high:
@@ -152,19 +153,17 @@ class Vq(Codec):
         return coder
 
     def _fitted(self, labels: Samples) -> VqCoder:
-        codewords = self.codewords or NETWORK_CODEWORDS
         if self.method == "search":
-            fit, each = searched_fit(labels)
+            fitting = searched(labels)
         else:
-            training = Training(codewords, self.width or NETWORK_WIDTH, self.hidden, self.seed)
-            fit, each = partial(fit_network, labels, training), np.log2(codewords) / 8
+            codewords, width = self.codewords or NETWORK_CODEWORDS, self.width or NETWORK_WIDTH
+            fitting = trained(labels, Training(codewords, width, self.hidden, self.seed))
         if self.quality:
-            return least_codes(fit, self.bytes, self.quality, self.tau)
+            return least_codes(fitting, self.bytes, self.quality, self.tau)
         tau = self.tau or 1.0
         if self.codes is not None:
-            return fit(self.codes, tau)
-        budget = DEFAULT_BYTES if self.bytes is None else self.bytes
-        return most_codes(fit, int(budget / each), budget, tau)
+            return fitting.fit(self.codes, tau)
+        return most_codes(fitting, DEFAULT_BYTES if self.bytes is None else self.bytes, tau)
 
     def from_parts(self, parts: Parts, classes: int) -> VqCoder:
         """Deserialize a coder from the named parts that its `to_parts` wrote.

@@ -23,7 +23,7 @@ from labelcodec.codecs.transform.image_means import PART, ImageMeans
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.compact import VqLabels
-from labelcodec.codecs.vq.fit.code_search import Array, CodeSearch, Decoder
+from labelcodec.codecs.vq.fit.code_search import EFFECTS, Array, CodeSearch, Decoder
 from labelcodec.codecs.vq.network import Network
 from labelcodec.entropy import coding
 from labelcodec.entropy.coding import Usage
@@ -93,8 +93,8 @@ class VqCoder(Coder):
         enough = math.ceil(reached.tables * reached.sharing / reached.streams)
         return (
             f"vq: {reached.tables:.3g} of {reached.bytes:.3g} bytes per label are tables, which "
-            f"{counted(reached.sharing, 'label')} share; they are less than half from {enough} "
-            "labels on: use transform for fewer",
+            f"{counted(reached.sharing, 'label')} share. For fewer than {enough} labels, use "
+            "transform",
         )
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:
@@ -113,9 +113,19 @@ class VqCoder(Coder):
 
     @cached_property
     def search(self) -> CodeSearch:
-        """The search for codes in this decoder."""
+        """The search for codes in this decoder.
+
+        Raises:
+            DataError: too many codewords for the search.
+        """
         books = self.codebooks
         assert isinstance(books, Codebooks)
+        if books.codes * books.codewords * self.basis.classes > EFFECTS:
+            raise DataError(
+                f"vq: {counted(books.codes, 'codebook')} of "
+                f"{counted(books.codewords, 'codeword')} are too many to search for labels of "
+                f"{counted(self.basis.classes, 'class')}; they can only be read"
+            )
         rates = books.rates * np.float32(price_of_bit(books.codes, self.tau))
         codewords = books.entries.astype(np.float32)
         return CodeSearch(Decoder(self._vectors, codewords, rates, self.tau))

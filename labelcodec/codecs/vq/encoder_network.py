@@ -1,4 +1,4 @@
-"""The encoder network of the autoencoder, as it is stored (SPEC, clause VQ-11)."""
+"""The encoder network of the autoencoder, as it is stored (SPEC, clause VQ-10)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs.transform import matrix
-from labelcodec.codecs.vq.format import MAX_ENTRIES
+from labelcodec.codecs.vq.format import MAX_ENTRIES, MAX_HIDDEN
 from labelcodec.entropy import varint
 from labelcodec.errors import CorruptError
 from labelcodec.wording import counted
@@ -121,7 +121,7 @@ class EncoderNetwork:
             CorruptError: a malformed part.
         """
         hidden, position = varint.decode(data, 0)
-        if not hidden > 0 or hidden * max(classes, outputs) > MAX_ENTRIES:
+        if not 0 < hidden <= MAX_HIDDEN or hidden * max(classes, outputs) > MAX_ENTRIES:
             raise CorruptError(f"an encoder network with {counted(hidden, 'hidden unit')}")
         first, rest = Layer.from_bytes(memoryview(data)[position:], classes, hidden)
         second, rest = Layer.from_bytes(rest, hidden, outputs)

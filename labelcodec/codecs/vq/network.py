@@ -22,11 +22,14 @@ from labelcodec.codecs.vq.format import (
     MAX_ENTRIES,
     MAX_NETWORK_SCALE,
     MAX_NETWORK_SHIFT,
+    MAX_WIDTH,
 )
 from labelcodec.entropy import packing, tables, varint
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 from labelcodec.wording import counted
+
+AT_ONCE = 1 << 22  # entries of codewords held at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +89,7 @@ class Network:
     def coefficients(
         self, codes: NDArray[np.int64], predicted: NDArray[np.int32] | None = None
     ) -> NDArray[np.int32]:
-        """The hidden layer (SPEC, clause VQ-10).
+        """The hidden layer (SPEC, clause VQ-9).
 
         Args:
             codes: (B, n) codes.
@@ -97,7 +100,11 @@ class Network:
         """
         assert predicted is None
         entries, weights = self._matrices
-        sums = entries[codes].reshape(len(codes), -1) @ weights
+        sums = np.empty((len(codes), len(self.scale)), weights.dtype)
+        size = max(1, AT_ONCE // len(weights))
+        for first in range(0, len(codes), size):
+            part = slice(first, first + size)
+            np.matmul(entries[codes[part]].reshape(-1, len(weights)), weights, out=sums[part])
         total = sums.astype(np.int64) * self.scale + (self.bias + (1 << (self.shift - 1)))
         hidden = np.clip(total >> self.shift, 0, MAX_COEFFICIENT - 1)
         return np.asarray(hidden, np.int32)
@@ -139,7 +146,9 @@ class Network:
             number, position = varint.decode(data, position)
             numbers.append(number)
         codes, codewords, width, shift = numbers
-        if not (0 < codes <= MAX_CODES and 0 < codewords <= MAX_CODEWORDS and width > 0):
+        if not (
+            0 < codes <= MAX_CODES and 0 < codewords <= MAX_CODEWORDS and 0 < width <= MAX_WIDTH
+        ):
             raise CorruptError(
                 f"{counted(codes, 'code')} in a codebook of {counted(codewords, 'codeword')} of "
                 f"{counted(width, 'entry')}"

@@ -166,6 +166,7 @@ def adapt(
         DataError: labels that are all the same, or the loss is no longer finite.
         MismatchError: the encoder fails on the images.
     """
+    checked = held_out[:: -(-len(held_out) // CHECKED)]
     sample, scale = _sampled(encoder, facts, targets, training, device)
     model = Adaptation(encoder, facts, codec, sample, scale, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -179,7 +180,7 @@ def adapt(
     order = _order(training, settings)
     for step, batch in enumerate(targets.batches(order, device)):
         if step % every == 0:
-            loss = _held_out_loss(model, targets, held_out[:CHECKED], settings, device)
+            loss = _held_out_loss(model, targets, checked, settings, device)
             best_loss, best, since = _kept(loss, best_loss, best, model, since)
             if since > PATIENCE:
                 break
@@ -196,7 +197,7 @@ def adapt(
         schedule.step()
         if progress is not None:
             progress(step + 1, settings.steps)
-    loss = _held_out_loss(model, targets, held_out[:CHECKED], settings, device)
+    loss = _held_out_loss(model, targets, checked, settings, device)
     _, best, _ = _kept(loss, best_loss, best, model, since)
     model.load_state_dict(best)
     return model.tables()

@@ -3,40 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from labelcodec.codecs.vq.coder import VqCoder
-from labelcodec.codecs.vq.format import MAX_CODES
 from labelcodec.errors import DataError
 from labelcodec.wording import counted
 
-LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64)  # numbers of codes tried for a bound
+LADDER = (1, 2, 3, 4, 6, 8, 11, 16, 22, 32, 45, 64, 91, 128, 181, 256)  # tried for a bound
 TRIALS = 4  # fits to a budget
 
 Fit = Callable[[int, float], VqCoder]  # codes, tau
 
 
-def most_codes(fit: Fit, first: int, budget: float, tau: float) -> VqCoder:
+@dataclass(frozen=True)
+class Fitting:
+    """How a coder is fitted to some labels.
+
+    Attributes:
+        fit: fits a coder with a number of codes at a temperature, and measures it.
+        code_bytes: bytes of a code, about.
+        most: codes per label that the tables can hold, at least 1.
+        least_tables: bytes that the tables take at least.
+        sharing: labels of the file, which share the tables.
+    """
+
+    fit: Fit
+    code_bytes: float
+    most: int
+    least_tables: float
+    sharing: int
+
+
+def most_codes(fitting: Fitting, budget: float, tau: float) -> VqCoder:
     """The coder with as many codes as a budget holds.
 
     Args:
-        fit: fits a coder with a number of codes at a temperature, and measures it.
-        first: number of codes to try first.
+        fitting: how coders are fitted.
         budget: most bytes per label, tables included.
         tau: temperature of the loss.
 
     Raises:
         DataError: a budget that cannot be met.
     """
-    codes, best = min(max(first, 1), MAX_CODES), None
+    if fitting.least_tables >= budget * fitting.sharing:
+        raise _unmet(budget, fitting.least_tables, fitting.sharing, "at least ")
+    codes, best = min(max(int(budget / fitting.code_bytes), 1), fitting.most), None
     for _ in range(TRIALS):
-        coder = fit(codes, tau)
+        coder = fitting.fit(codes, tau)
         assert coder.reached is not None
         if coder.reached.bytes <= budget:
             best = coder if best is None or codes > best.codebooks.codes else best
             more = int((budget - coder.reached.bytes) * codes / coder.reached.bytes)
-            if not more or (best.codebooks.codes > codes) or codes + more > MAX_CODES:
+            if not more or (best.codebooks.codes > codes) or codes == fitting.most:
                 break
-            codes += more
+            codes = min(codes + more, fitting.most)
         else:
             over = coder.reached.bytes - budget
             each = coder.reached.bytes / codes
@@ -44,29 +64,27 @@ def most_codes(fit: Fit, first: int, budget: float, tau: float) -> VqCoder:
             if best is not None or codes < 1:
                 break
     if best is None:
-        raise DataError(_unmet(coder, budget))
+        assert coder.reached is not None
+        raise _unmet(budget, coder.reached.tables * fitting.sharing, fitting.sharing)
     return best
 
 
-def _unmet(coder: VqCoder, budget: float) -> str:
-    reached = coder.reached
-    assert reached is not None
-    tables = reached.tables * reached.sharing
-    text = (
-        f"vq: bytes={budget:g} cannot be met: the tables are {tables:.0f} bytes, "
-        f"{reached.tables:.3g} per label of {counted(reached.sharing, 'label')}"
+def _unmet(budget: float, tables: float, sharing: int, least: str = "") -> DataError:
+    return DataError(
+        f"vq: bytes={budget:g} cannot be met: the tables are {least}{tables:.0f} bytes, "
+        f"{tables / sharing:.3g} per label of {counted(sharing, 'label')}; from "
+        f"{least}{2 * tables / budget:.0f} labels on, they leave half the budget to the codes; use "
+        "transform for fewer"
     )
-    enough = f"they take half the budget from {2 * tables / budget:.0f} labels on"
-    return f"{text}; {enough}; use transform for fewer"
 
 
 def least_codes(
-    fit: Fit, budget: float | None, bounds: dict[str, float], tau: float | None
+    fitting: Fitting, budget: float | None, bounds: dict[str, float], tau: float | None
 ) -> VqCoder:
     """The coder with as few codes as bounds need.
 
     Args:
-        fit: fits a coder with a number of codes at a temperature, and measures it.
+        fitting: how coders are fitted.
         budget: most bytes per label, tables included; None for no budget.
         bounds: largest mean distance to the source, by measure.
         tau: temperature of the loss; None tries that of the bound that is hardest to meet.
@@ -76,9 +94,9 @@ def least_codes(
     """
     of_bounds = {measure: float(measure[2:]) if tau is None else tau for measure in bounds}
     tau = min(of_bounds.values())
-    for codes in LADDER:
+    for codes in (codes for codes in LADDER if codes <= fitting.most):
         for _ in set(of_bounds.values()):
-            coder = fit(codes, tau)
+            coder = fitting.fit(codes, tau)
             assert coder.reached is not None
             reached = coder.reached
             share = {measure: reached.quality[measure] / most for measure, most in bounds.items()}

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+EFFECTS = 1 << 27  # most logits of all codewords, which a search holds in memory
 PASSES = 3  # times that each code is chosen anew
 AT_ONCE = 1 << 18  # logits of labels searched at once
 SINGLE, DOUBLE = 30.0, 300.0  # largest effects on a logit whose exponentials are exact enough

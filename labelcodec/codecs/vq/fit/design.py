@@ -21,10 +21,10 @@ from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder, price_of_bit
-from labelcodec.codecs.vq.fit.code_count import Fit
-from labelcodec.codecs.vq.fit.code_search import Array, Decoder
+from labelcodec.codecs.vq.fit.code_count import Fitting
+from labelcodec.codecs.vq.fit.code_search import EFFECTS, Array, Decoder
 from labelcodec.codecs.vq.fit.training import Labelled, train
-from labelcodec.codecs.vq.format import MAX_COEFFICIENT, MAX_ENTRIES
+from labelcodec.codecs.vq.format import MAX_CODES, MAX_COEFFICIENT, MAX_ENTRIES
 from labelcodec.entropy import coding
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import DataError
@@ -35,7 +35,7 @@ CODEWORDS = 256
 LABELS_PER_CODEWORD = 8  # fewer labels get fewer codewords
 LEAST_LABELS = 4 * LABELS_PER_CODEWORD
 TRAINED = 16384  # labels that the decoder is trained on
-EFFECTS = 1 << 27  # most logits of all codewords, which the search holds as float32
+LEAST_ENTRY = 0.2  # bytes of a basis entry, at least
 RESOLUTION = 4.0  # units of a codeword per standard deviation
 COARSER = 64  # of many labels, the basis is only as fine as this part of them would justify
 LEAST_SHARING = 1 << 15  # labels that are not yet many
@@ -83,8 +83,8 @@ def _start(samples: Samples) -> _Start:
     return _Start(space, images, Labelled(sample.centred, predicted), min(codewords, CODEWORDS))
 
 
-def searched_fit(samples: Samples) -> tuple[Fit, float]:
-    """What fits a coder with a number of codes at a temperature, and the bytes of a code.
+def searched(samples: Samples) -> Fitting:
+    """How coders whose codes are searched are fitted.
 
     Args:
         samples: the labels to fit to.
@@ -93,18 +93,23 @@ def searched_fit(samples: Samples) -> tuple[Fit, float]:
         DataError: too few labels, or labels that do not differ.
     """
     start = _start(samples)
-    return partial(_fit, samples, start), float(np.log2(start.codewords) / 8)
+    classes, rank = start.space.axes.shape
+    most = min(EFFECTS // (start.codewords * classes), MAX_ENTRIES // (start.codewords * rank))
+    return Fitting(
+        partial(_fit, samples, start, most),
+        float(np.log2(start.codewords) / 8),
+        max(min(most, MAX_CODES), 1),
+        LEAST_ENTRY * rank * classes,
+        samples.total,
+    )
 
 
-def _fit(samples: Samples, start: _Start, codes: int, tau: float) -> VqCoder:
-    space, classes = start.space, len(start.space.mean)
-    codewords = start.codewords
-    rank = space.axes.shape[1]
-    entries = codes * codewords * rank
-    if entries > MAX_ENTRIES or codes * codewords * classes > EFFECTS:
+def _fit(samples: Samples, start: _Start, most: int, codes: int, tau: float) -> VqCoder:
+    space, codewords = start.space, start.codewords
+    if codes > most:
         raise DataError(
-            f"vq: {counted(codes, 'codebook')} of {codewords} codewords are too many for "
-            f"{counted(classes, 'class')}; give fewer codes"
+            f"vq: {counted(codes, 'codebook')} of {counted(codewords, 'codeword')} are too many "
+            f"for {counted(len(space.mean), 'class')}, which allow {most}"
         )
     trained = train(
         start.trained, space.mean.astype(np.float32), space.axes.T.astype(np.float32), codes,

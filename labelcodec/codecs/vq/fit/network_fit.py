@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,10 @@ from labelcodec.codecs.transform.fit.sample import Samples
 from labelcodec.codecs.transform.format import MAX_SCORE, MAX_SHIFT, MEAN_SHIFT, MIN_POINT, TAIL
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.encoder_network import EncoderNetwork, Layer
+from labelcodec.codecs.vq.fit.code_count import Fitting
 from labelcodec.codecs.vq.fit.design import corrected, frequencies, measured
 from labelcodec.codecs.vq.fit.parameters import NetworkShape, Parameters
-from labelcodec.codecs.vq.format import MAX_COEFFICIENT, MAX_ENTRIES
+from labelcodec.codecs.vq.format import MAX_CODES, MAX_COEFFICIENT, MAX_ENTRIES
 from labelcodec.codecs.vq.network import Network
 from labelcodec.errors import DataError
 from labelcodec.extras import needing_extra
@@ -25,6 +27,7 @@ HIDDEN_STEPS = 64.0  # units of a hidden value per root mean square
 LEVELS = 127  # largest magnitude of a weight
 PRECISION = 12  # bits of the largest factors of sums
 LEAST_SCALE = 16  # smallest factor of a basis vector
+LEAST_ENTRY = 0.5  # bytes of a weight or codeword's entry, at least
 COUNTED = 4096  # labels whose codes are counted
 
 
@@ -45,6 +48,28 @@ class Training:
     seed: int
 
 
+def trained(samples: Samples, training: Training) -> Fitting:
+    """How autoencoders are fitted.
+
+    Args:
+        samples: the labels to fit to.
+        training: sizes and settings.
+
+    Raises:
+        DataError: too few labels, labels that do not differ, or too large a network.
+    """
+    shape = _shape(samples, training, 1)
+    latent = MAX_ENTRIES // (training.width * shape.hidden)
+    entries = 2 * shape.classes * shape.hidden + shape.codewords * shape.width
+    return Fitting(
+        partial(fit_network, samples, training),
+        float(np.log2(training.codewords) / 8),
+        min(latent, MAX_CODES),
+        LEAST_ENTRY * entries,
+        samples.total,
+    )
+
+
 def fit_network(samples: Samples, training: Training, codes: int, tau: float) -> VqCoder:
     """Train a network and measure its coder.
 
@@ -63,10 +88,9 @@ def fit_network(samples: Samples, training: Training, codes: int, tau: float) ->
 
     labels = samples.fitted.centred
     shape = _shape(samples, training, codes)
-    trained = train(labels, shape, tau, training.seed)
-    basis = _basis(trained)
-    network = _network(trained)
-    coder = VqCoder(basis, network)
+    parameters = train(labels, shape, tau, training.seed)
+    network = _network(parameters)
+    coder = VqCoder(_basis(parameters), network)
     coder = _settled(coder, network, samples, tau)
     return replace(coder, reached=measured(coder, samples))
 
