@@ -119,6 +119,7 @@ def encode(
 def _recode(
     context: click.Context, source: Path, target: Path, settings: dict[str, Any], progress: Any
 ) -> EncodeReport:
+    import labelcodec
     from labelcodec.formats.foreign import refuse_no_container
     from labelcodec.transcode import recode
 
@@ -129,6 +130,9 @@ def _recode(
     chosen = {name: settings.pop(name) for name in OF_ENCODER}
     if chosen["encoder"] is not None:
         return _materialise(context, source, target, settings, chosen, progress)
+    if settings["images"] is not None:
+        with labelcodec.open(source) as reader:
+            reader.check_labels_held()
     settings |= chosen
     _refuse(context, settings, OF_ENCODER, "goes with --encoder")
     _refuse(context, settings, (*options.OF_DUMPS, "epochs"), f"is for dumps, {source} is a file")

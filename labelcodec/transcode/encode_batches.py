@@ -13,6 +13,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs import fit_progress
 from labelcodec.codecs.fitting_sample import label_bytes, sampled_batches
 from labelcodec.codecs.interface import Codec, Coder
+from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.transcode.encoded_batches import Batches, encoded
@@ -20,6 +21,8 @@ from labelcodec.transcode.finished_run import check_finished
 from labelcodec.transcode.order_recipe import with_image_order
 from labelcodec.transcode.reused_tables import ReusedTables
 from labelcodec.writer import Writer, with_codec
+
+MEASURED = 16  # batches on which reused tables are measured, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +91,12 @@ def write(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     header = with_image_order(header, source, loader_seed)
+    labels, notes = (None, ()) if tables is None else tables.coder(header, names)
     if resume and not force and target.exists():
-        chosen = check_finished(target, source, header, codec, names, allow_nonfinite)
+        finished = check_finished(target, source, header, codec, names, allow_nonfinite)
+        if finished is not None:
+            _check_tables(finished, labels, target)
+        chosen = {} if finished is None else finished.chosen()
         return EncodeReport(
             with_codec(header, codec),
             len(source),
@@ -112,13 +119,13 @@ def write(
         done = len(writer.numbers)  # a resumed file holds the first `done` batches
         if progress is not None and writer.coder is None:
             progress(done, len(source), f"fitting {codec.name} to a sample of the labels")
-        labels: Coder | None = None
-        notes: tuple[str, ...] = ()
-        if writer.coder is None and tables is not None:
-            labels, notes = tables.coder(header, names)
         with fit_progress.shown(progress, codec.name):
-            sample = () if writer.coder else _fitting_sample(source, lengths, codec.fit_labels)
+            sample = [] if writer.coder else _fitting_sample(source, lengths, codec.fit_labels)
             coder = writer.coder or writer.fit(sample, labels)
+        _check_tables(coder.labels, labels, target)
+        if tables is not None and sample:
+            spread = sample[:: -(-len(sample) // MEASURED)]
+            notes += tables.measured(coder.labels, [writer.prepare(batch) for batch in spread])
         todo = range(done, len(source))
         for result in encoded(source, coder, codec, allow_nonfinite, todo, threads):
             writer.add_encoded(result.payload, result.batch)
@@ -140,6 +147,19 @@ def write(
         coder.labels.chosen(),
         (*notes, *coder.labels.notes()),
     )
+
+
+def _check_tables(coder: Coder, reused: Coder | None, target: Path) -> None:
+    """Check that an interrupted or finished run has the tables that are to be used.
+
+    Raises:
+        MismatchError: it has others.
+    """
+    if reused is not None and coder.to_parts() != reused.to_parts():
+        raise MismatchError(
+            f"{target}: was begun with other tables than those of `tables`; name another file, or "
+            "pass `force=True` without `resume` to replace it"
+        )
 
 
 def _fitting_sample(source: Batches, lengths: Sequence[int] | None, most: int) -> list[LabelBatch]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from labelcodec.codecs.batch_coder import BatchCoder
-from labelcodec.codecs.interface import Codec
+from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.container import RecordReader
 from labelcodec.container.layout import SIDE_INFORMATION
 from labelcodec.errors import MismatchError
@@ -31,7 +30,7 @@ def check_finished(
     codec: Codec,
     names: Sequence[str] | None,
     allow_nonfinite: bool,
-) -> dict[str, Any]:
+) -> Coder | None:
     """Check that a container is complete and holds the batches of a source.
 
     Headers, image names and batch numbers are compared. Up to 16 batches, evenly spaced, are
@@ -47,7 +46,7 @@ def check_finished(
         allow_nonfinite: as for `encode`.
 
     Returns:
-        Settings that fitting the codec chose, see `Coder.chosen`.
+        The label coder of the container; None if it has no tables.
 
     Raises:
         MismatchError: the container is of another source, or was made with other settings.
@@ -64,7 +63,7 @@ def check_finished(
         if records.names() != (None if names is None else pack_names(names)):
             raise _other(target, "the image names differ")
         if not records.index.of(SIDE_INFORMATION):
-            return {}
+            return None
         coder = BatchCoder.from_side_information(expected, records.side(0), str(target))
         sample = np.unique(np.linspace(0, max(len(source) - 1, 0), SAMPLED).astype(int)).tolist()
         for i, new in zip(
@@ -76,7 +75,7 @@ def check_finished(
                 raise _other(target, f"batch {index.number[i]} is not at the place of the source's")
             if records.batch(i)[1] != new.payload:
                 raise _other(target, f"the content of batch {batch.number} differs")
-        return coder.labels.chosen()
+        return coder.labels
 
 
 def _other(target: Path, what: str) -> MismatchError:

@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.codecs import registry, side_info
+from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.interface import Codec, Coder
+from labelcodec.codecs.transform.fit.analysis import centre
+from labelcodec.codecs.transform.fit.rd_eval import Reference
+from labelcodec.codecs.transform.fit.sample import Sample
+from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, CorruptError, MismatchError
 from labelcodec.header import Header
@@ -40,7 +48,7 @@ class ReusedTables:
     def coder(self, header: Header, names: Sequence[str] | None) -> tuple[Coder, tuple[str, ...]]:
         """The coder for labels of another set, and notes.
 
-        Image means are left out unless both files name the same images.
+        Image means are left out unless both files say that they are of the same images.
 
         Args:
             header: header of the labels to encode.
@@ -57,22 +65,58 @@ class ReusedTables:
             )
         parts = {name: part for name, part in self.parts.items() if name != OF_LABELS}
         notes: tuple[str, ...] = ()
-        if self.codec.lossy:
-            notes += (
-                f"how close labels are with the tables of {self.path} was not measured; `stats` "
-                "with `against` their source tells",
-            )
-        packed = None if names is None else pack_names(names)
-        if OF_IMAGES in parts and (packed is None or packed != self.names):
+        if OF_IMAGES in parts and not self._same_images(header, names):
             del parts[OF_IMAGES]
-            notes += (
-                f"the image means of {self.path} are not used: its images are others, or either "
-                "file does not name them",
+            notes = (
+                f"the image means of {self.path} are not used: nothing says that its images are "
+                "those of these labels, which take more bytes or are farther from their source "
+                "without means",
             )
         try:
             return self.codec.from_parts(parts, header.classes), notes
         except CorruptError as error:
             raise CorruptError(f"{self.path}: {error}") from None
+
+    def _same_images(self, header: Header, names: Sequence[str] | None) -> bool:
+        """Whether both label sets are of the same images, in the same order, as far as they say."""
+        packed = None if names is None else pack_names(names)
+        facts = (
+            (packed, self.names),
+            (header.fingerprint, self.header.fingerprint),
+            (
+                header.pixels and header.pixels.digest,
+                self.header.pixels and self.header.pixels.digest,
+            ),
+        )
+        known = [own == other for own, other in facts if own is not None and other is not None]
+        return header.images == self.header.images and known != [] and all(known)
+
+    def measured(self, coder: Coder, batches: Sequence[LabelBatch]) -> tuple[str, ...]:
+        """A note on how close labels come with these tables, beside those they were fitted to.
+
+        Args:
+            coder: the coder out of `coder`.
+            batches: batches with prepared labels.
+        """
+        if OF_LABELS not in self.parts or not batches:
+            return ()
+        fitted = RDReport.from_bytes(self.parts[OF_LABELS]).quality["kl1"]
+        total, count = 0.0, 0
+        for batch in batches:
+            context = BatchContext(batch.image_index, batch.augmentation)
+            streams = coder.encode(batch.labels, context)
+            views = {stream: memoryview(data) for stream, data in streams.items()}
+            none = np.zeros((len(batch), 0), np.float32)
+            blank = Labels(batch.labels.classes, none, precision=batch.labels.precision)
+            coded = coder.decode(views, len(batch), blank, context).dense()
+            source = Reference(Sample(centre(batch.labels.dense())))
+            total += source.measure(coded, ["kl1"])["kl1"] * len(batch)
+            count += len(batch)
+        return (
+            f"with the tables of {self.path}, the mean KL divergence of {counted(count, 'label')} "
+            f"at temperature 1 is {total / count:.3g}; it was {fitted:.3g} on those that they were "
+            "fitted to",
+        )
 
 
 def read_tables(path: str | os.PathLike[str]) -> ReusedTables:
@@ -87,6 +131,9 @@ def read_tables(path: str | os.PathLike[str]) -> ReusedTables:
         header = Header.from_map(records.header, str(path))
         if not len(records.index):
             raise MismatchError(f"{path}: holds no labels, and so no tables")
+        entry = registry.CODECS.find(header.codec)
+        if entry is not None and entry.labeller is not None:
+            raise MismatchError(f"{path}: its tables compute labels from images, and encode none")
         parts = side_info.unpack(records.side(0), str(path))["labels"]
         codec = registry.from_config(header.codec, header.config, str(path))
         return ReusedTables(path, header, codec, parts, records.names())

@@ -89,7 +89,8 @@ def read_projector(
     streams: dict[int, bytes], samples: int, header: dict[str, Any], tables: dict[str, Any]
 ) -> Arrays:
     """What a file says of the labels of any batch: the tables that they are computed with."""
-    need(header["labels"]["space"] == "logits" and "k" not in header["labels"], "PJ-1")
+    need(header["labels"]["space"] == "logits", "section 16")
+    need(not {"k", "tail"} & header["labels"].keys(), "section 16")
     need(not streams.keys() & {9, 10, 11}, "PJ-8")
     out: Arrays = {
         "head_weight": head_weight(tables).astype(np.float32),

@@ -44,7 +44,9 @@ def vq_tables(parts: dict[str, bytes], classes: int) -> VqTables:
     read = _network if "network" in parts else _codebooks
     books, network = read(parts, rank, classes)
     check_reached(parts)
-    (tau,) = struct.unpack("<d", parts.get("tau", struct.pack("<d", 1)))
+    stored = parts.get("tau", struct.pack("<d", 1))
+    need(len(stored) == 8, "VQ-4")
+    (tau,) = struct.unpack("<d", stored)
     need(0.1 <= tau <= 100, "VQ-4")
     return VqTables(
         frame, books, network, Tables(parts["codes"], len(books)), read_means(parts, rank)

@@ -28,6 +28,7 @@ def _case(
 # header
 
 _case("header_k", lambda made: made.header["labels"].update(k=2))
+_case("header_tail", lambda made: made.header["labels"].update(tail="zero"))
 _case("header_probabilities", lambda made: made.header["labels"].update(space="probabilities"))
 _case("header_fewer_classes", lambda made: made.header.update(classes=4))
 _case("header_more_classes", lambda made: made.header.update(classes=6))

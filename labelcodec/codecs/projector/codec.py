@@ -15,6 +15,7 @@ import numpy as np
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.components import LABEL_FLOOR, LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.codecs.full_logits import check_stored_logits
 from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.codecs.projector.compact import ProjectorLabels
 from labelcodec.codecs.projector.format import FORMS, MAX_RANK
@@ -126,8 +127,7 @@ class ProjectorCoder(Coder):
         context: BatchContext | None = None,
     ) -> Labels:
         """As `Coder.decode`; the labels are compact and have no coefficients."""
-        if blank.space != "logits":
-            raise CorruptError(f"projector: labels are logits, the header says {blank.space}")
+        check_stored_logits(blank, streams, (), "projector")
         if surplus := sorted(LABEL_STREAMS & streams.keys()):
             raise CorruptError(
                 f"projector: a batch with stream {int(surplus[0])}; it has no labels"

@@ -18,8 +18,8 @@ from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.codecs.vq.codebooks import Codebooks
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.fit.code_count import least_codes, most_codes
-from labelcodec.codecs.vq.fit.design import searched
-from labelcodec.codecs.vq.fit.network_fit import Training, trained
+from labelcodec.codecs.vq.fit.design import search_fitting
+from labelcodec.codecs.vq.fit.network_fit import Training, network_fitting
 from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS, MAX_HIDDEN, MAX_WIDTH
 from labelcodec.codecs.vq.network import Network
 from labelcodec.errors import ConfigError, CorruptError, DataError
@@ -154,10 +154,10 @@ class Vq(Codec):
 
     def _fitted(self, labels: Samples) -> VqCoder:
         if self.method == "search":
-            fitting = searched(labels)
+            fitting = search_fitting(labels)
         else:
             codewords, width = self.codewords or NETWORK_CODEWORDS, self.width or NETWORK_WIDTH
-            fitting = trained(labels, Training(codewords, width, self.hidden, self.seed))
+            fitting = network_fitting(labels, Training(codewords, width, self.hidden, self.seed))
         if self.quality:
             return least_codes(fitting, self.bytes, self.quality, self.tau)
         tau = self.tau or 1.0
@@ -191,7 +191,8 @@ class Vq(Codec):
         means = ImageMeans.from_parts(parts, basis.rank)
         if means is not None and isinstance(codebooks, Network):
             raise CorruptError("vq tables of a network with image means")
-        (tau,) = np.frombuffer(parts.get("tau", ONE).ljust(8, b"\xff")[:8], "<f8")
-        if len(parts.get("tau", ONE)) != 8 or not TAUS[0] <= tau <= TAUS[1]:
+        stored = parts.get("tau", ONE)
+        tau = np.frombuffer(stored, "<f8")[0] if len(stored) == 8 else np.nan
+        if not TAUS[0] <= tau <= TAUS[1]:
             raise CorruptError("vq tables with an impossible temperature")
         return VqCoder(basis, codebooks, means, reached, float(tau))

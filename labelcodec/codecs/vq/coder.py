@@ -93,8 +93,8 @@ class VqCoder(Coder):
         enough = math.ceil(reached.tables * reached.sharing / reached.streams)
         return (
             f"vq: {reached.tables:.3g} of {reached.bytes:.3g} bytes per label are tables, which "
-            f"{counted(reached.sharing, 'label')} share. For fewer than {enough} labels, use "
-            "transform",
+            f"{counted(reached.sharing, 'label')} share; with fewer than {enough} labels, tables "
+            "are most of the bytes: use transform",
         )
 
     def predicted(self, context: BatchContext | None, samples: int) -> NDArray[np.int32] | None:

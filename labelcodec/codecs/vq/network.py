@@ -1,7 +1,7 @@
 """Tables of the autoencoder: one codebook for all codes, and a hidden layer (SPEC, section 15.4).
 
 The decoder runs in whole numbers. Its encoder network is stored beside it, so that more labels can
-be coded with the same tables; reading needs it not.
+be coded with the same tables; readers do not need it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from labelcodec.codecs.projector.encoder_facts import EncoderFacts
 from labelcodec.codecs.projector.format import FORMS, PROBED
 from labelcodec.codecs.projector.matrix import Matrix
 from labelcodec.codecs.projector.tables import Head, LayerUpdate, ProjectorTables
-from labelcodec.errors import DataError
+from labelcodec.errors import ConfigError, DataError
 from labelcodec.pipeline import losses
 from labelcodec.pipeline.projection.encoder import Encoder
 from labelcodec.pipeline.projection.head_init import HeadSample, head_weight, low_rank
@@ -50,6 +50,19 @@ class AdaptSettings:
     head_init: str | Path | NDArray[np.float64] = "probe"
     seed: int = 0
     autocast: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            ConfigError: a number out of range.
+        """
+        if not 0 < self.learning_rate < math.inf:
+            raise ConfigError(f"`learning_rate` is {self.learning_rate}, expected above 0")
+        if not 0 <= self.hard_weight < math.inf:
+            raise ConfigError(f"`hard_weight` is {self.hard_weight}, expected 0 and more")
+        if self.steps < 0:
+            raise ConfigError(f"`steps` is {self.steps}, expected 0 and more")
 
 
 class Adaptation(nn.Module):

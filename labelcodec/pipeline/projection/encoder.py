@@ -130,6 +130,8 @@ def load_encoder(
         model = encoder.eval()
     elif is_file(name):
         raise ConfigError(f"{name}: the layers of a model file cannot be updated; name a network")
+    elif weights is None and ":" not in name:
+        raise ConfigError(f"the encoder {name} has random weights; pass `encoder_weights`")
     else:
         model = trained(name, classes, weights)
     if features is None and name.partition("/")[0] == OPEN_CLIP:

@@ -59,9 +59,9 @@ def head_weight(init: str | Path | Rows, sample: HeadSample) -> tuple[Rows, Rows
     if isinstance(init, str) and init == "zero":
         return np.zeros((classes, features)), bias
     directions = _directions(init, sample, (classes, features))
-    given = sample.features @ directions.T
-    given -= given.mean(axis=1, keepdims=True)
-    gain = float((given * targets).sum() / max((given * given).sum(), 1e-12))
+    scores = sample.features @ directions.T
+    scores -= scores.mean(axis=1, keepdims=True)
+    gain = float((scores * targets).sum() / max((scores * scores).sum(), 1e-12))
     return gain * directions, bias
 
 
@@ -110,6 +110,8 @@ def _stored(path: str | Path, shape: Sequence[int]) -> Rows:
         from safetensors.numpy import load_file
     try:
         tensors = load_file(path)
+    except FileNotFoundError:
+        raise ConfigError(f"`head_init`: {path} does not exist") from None
     except Exception as error:
         raise MismatchError(f"{path}: not a safetensors file ({type(error).__name__})") from None
     fitting = [value for value in tensors.values() if value.shape == tuple(shape)]

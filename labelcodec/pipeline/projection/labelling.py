@@ -144,7 +144,10 @@ def load_labeller(
         error.add_note(f"the labels were made with the encoder {facts.name!r} of that many classes")
         raise
     labeller = ProjectorLabeller(loaded, autocast)
-    labeller.adapted(compact.tables)
+    try:
+        labeller.adapted(compact.tables)
+    except MismatchError as error:
+        raise MismatchError(f"{reader.paths[0]}: {error}") from None
     return labeller
 
 

@@ -20,7 +20,7 @@ from labelcodec.codecs.vq.codec import Vq
 from labelcodec.codecs.vq.compact import VqLabels
 from labelcodec.codecs.vq.fit.code_count import LADDER
 from labelcodec.codecs.vq.fit.code_search import CodeSearch, Decoder, softmax
-from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, searched
+from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, search_fitting
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.errors import ConfigError, CorruptError, DataError
@@ -96,7 +96,6 @@ def test_decoded_labels_keep_their_codes(coder) -> None:
     coded = streams(coder, labels(20, 4))
     decoded = coder.decode(coded, 20, BLANK)
     assert coder.encode(decoded)[LABEL_VALUES] == bytes(coded[LABEL_VALUES])
-    assert coder.encode(decoded.expanded())[LABEL_VALUES] != b""
 
 
 def test_more_codes_are_closer_to_the_source() -> None:
@@ -175,7 +174,7 @@ def test_a_bound_is_met_with_fewer_bytes_at_its_temperature() -> None:
     coder = Vq(kl4=bound).fit([source], CLASSES)
     assert coder.tau == 4 and coder.reached.quality["kl4"] <= bound
     sample = gather([source], ())
-    fit = searched(sample).fit
+    fit = search_fitting(sample).fit
     others = (fit(codes, 1).reached for codes in LADDER)
     first = next(reached for reached in others if reached.quality["kl4"] <= bound)
     assert coder.reached.streams < first.streams / 2
@@ -217,7 +216,7 @@ def test_the_temperature_is_stored() -> None:
 def test_the_search_is_closer_at_its_temperature() -> None:
     source, coder = labels(256), Vq(kl4=0.1).fit([labels(256)], CLASSES)
     books = coder.codebooks
-    even = frequencies(even_codes(books.entries))  # all codes cost the same
+    even = frequencies(even_codes(*books.entries.shape[:2]))  # all codes cost the same
     coder = replace(coder, codebooks=replace(books, table=even))
     cold = replace(coder, tau=1)
     for tau, closer, other in ((4, coder, cold), (1, cold, coder)):
@@ -232,7 +231,7 @@ def test_too_few_labels_for_the_tables_are_told_with_the_number_that_is_enough()
 
 
 def test_impossible_bound_is_told_with_what_was_reached() -> None:
-    with pytest.raises(DataError, match=r"kl1=1e-06 cannot be met; .* reach kl1="):
+    with pytest.raises(DataError, match=r"kl1=1e-06, bytes=30 cannot be met; .* reach kl1="):
         Vq(kl1=1e-6, bytes=30).fit([labels(256)], CLASSES)
 
 
@@ -341,7 +340,7 @@ def test_codes_of_other_codebooks_are_searched_again(coder) -> None:
     books = coder.codebooks
     more = np.concatenate([books.entries, books.entries])
     for entries in (books.entries[:2], more, books.entries[:, :2], books.entries[:, ::-1]):
-        frequency = frequencies(even_codes(entries))
+        frequency = frequencies(even_codes(*entries.shape[:2]))
         other = replace(coder, codebooks=replace(books, entries=entries, table=frequency))
         assert other.compact(own) is not own.compact
         assert other.decode(streams(other, own), 20, BLANK).dense().shape == (20, CLASSES)

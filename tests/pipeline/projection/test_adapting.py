@@ -39,4 +39,4 @@ def test_the_checks_of_a_training_take_no_more_than_some_held_out_batches(world)
     adapt(encoder, facts, Projector(), targets, [1, 2], held_out, settings, CPU)
     checks = [positions for positions in targets.positions if set(positions) == {0}]
     assert 2 <= len(checks) <= CHECKS + 1
-    assert all(len(positions) == CHECKED for positions in checks)
+    assert all(CHECKED // 2 <= len(positions) <= CHECKED for positions in checks)

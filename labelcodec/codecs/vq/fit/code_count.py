@@ -92,25 +92,76 @@ def least_codes(
     Raises:
         DataError: a budget or bound that cannot be met.
     """
-    of_bounds = {measure: float(measure[2:]) if tau is None else tau for measure in bounds}
-    tau = min(of_bounds.values())
+    search = _BoundSearch(fitting, bounds, tau)
+    least, met = 0, None
     for codes in (codes for codes in LADDER if codes <= fitting.most):
-        for _ in set(of_bounds.values()):
-            coder = fitting.fit(codes, tau)
-            assert coder.reached is not None
-            reached = coder.reached
-            share = {measure: reached.quality[measure] / most for measure, most in bounds.items()}
-            hardest = max(share, key=share.__getitem__)
-            if share[hardest] <= 1 and (budget is None or reached.bytes <= budget):
-                return coder
-            before, tau = tau, of_bounds[hardest]
-            if tau == before:
-                break
-        if budget is not None and reached.bytes > budget:
+        coder = search.fit(codes)
+        if search.met(coder):
+            met = coder
             break
-    asked_for = ", ".join(f"{measure}={most:g}" for measure, most in bounds.items())
-    got = ", ".join(f"{measure}={reached.quality[measure]:.3g}" for measure in bounds)
-    raise DataError(
-        f"vq: {asked_for} cannot be met; {counted(codes, 'code')} of {reached.bytes:.3g} bytes per "
-        f"label reach {got}; use transform, or top-k for exact values"
-    )
+        least = codes
+        if budget is not None and coder.reached is not None and coder.reached.bytes > budget:
+            break
+    while met is not None and met.codebooks.codes - least > max(1, least // 8):
+        codes = (least + met.codebooks.codes) // 2
+        coder = search.fit(codes)
+        least, met = (least, coder) if search.met(coder) else (codes, met)
+    coder = met or coder
+    assert coder.reached is not None
+    if met is None or (budget is not None and coder.reached.bytes > budget):
+        raise search.unmet(coder, budget)
+    return coder
+
+
+@dataclass
+class _BoundSearch:
+    """Fits at the temperature of the bound that was the hardest to meet so far.
+
+    Attributes:
+        fitting: how coders are fitted.
+        bounds: largest mean distance to the source, by measure.
+        tau: temperature of the loss; None follows the bounds.
+    """
+
+    fitting: Fitting
+    bounds: dict[str, float]
+    tau: float | None
+
+    def __post_init__(self) -> None:
+        """Start at the lowest temperature."""
+        self._taus = {measure: self.tau or float(measure[2:]) for measure in self.bounds}
+        self._now = min(self._taus.values())
+
+    def fit(self, codes: int) -> VqCoder:
+        """A coder with a number of codes; each temperature of a bound is tried at most once."""
+        tried = set()
+        while self._now not in tried:
+            tried.add(self._now)
+            coder = self.fitting.fit(codes, self._now)
+            if self.met(coder):
+                break
+            share = self._shares(coder)
+            self._now = self._taus[max(share, key=share.__getitem__)]
+        return coder
+
+    def met(self, coder: VqCoder) -> bool:
+        """Whether a coder meets all bounds."""
+        return max(self._shares(coder).values()) <= 1
+
+    def _shares(self, coder: VqCoder) -> dict[str, float]:
+        assert coder.reached is not None
+        quality = coder.reached.quality
+        return {measure: quality[measure] / most for measure, most in self.bounds.items()}
+
+    def unmet(self, coder: VqCoder, budget: float | None) -> DataError:
+        """The error that says what a coder reaches instead."""
+        reached = coder.reached
+        assert reached is not None
+        together = "" if budget is None else f", bytes={budget:g}"
+        bounds = ", ".join(f"{measure}={most:g}" for measure, most in self.bounds.items())
+        got = ", ".join(f"{measure}={reached.quality[measure]:.3g}" for measure in self.bounds)
+        return DataError(
+            f"vq: {bounds}{together} cannot be met; {counted(coder.codebooks.codes, 'code')} of "
+            f"{reached.bytes:.3g} bytes per label reach {got}; use transform, or top-k for exact "
+            "values"
+        )

@@ -69,6 +69,8 @@ def _start(samples: Samples) -> _Start:
             f"vq: {counted(labels, 'label')} are too few to train codebooks on, {LEAST_LABELS} are "
             "the least; use transform"
         )
+    if not float(np.ptp(samples.fitted.centred, axis=0).max()) > 0:
+        raise DataError("vq: the labels do not differ; use dense")
     rank = min(RANK, most_rank(classes), labels // 4)
     space = fit_subspace(Scatter(samples.fitted.centred), rank)
     images = fit_means_along(space, samples.fitted)
@@ -83,7 +85,7 @@ def _start(samples: Samples) -> _Start:
     return _Start(space, images, Labelled(sample.centred, predicted), min(codewords, CODEWORDS))
 
 
-def searched(samples: Samples) -> Fitting:
+def search_fitting(samples: Samples) -> Fitting:
     """How coders whose codes are searched are fitted.
 
     Args:
@@ -139,12 +141,11 @@ def _quantised(samples: Samples, start: _Start, trained: Decoder) -> VqCoder:
             deviation=start.images.deviation * length,
         )
         means = scaled.table(basis, samples.total)
-    return VqCoder(basis, Codebooks(entries, frequencies(even_codes(entries))), means)
+    return VqCoder(basis, Codebooks(entries, frequencies(even_codes(*entries.shape[:2]))), means)
 
 
-def even_codes(entries: NDArray[np.int16]) -> Codes:
-    """Codes that use every codeword once."""
-    codes, codewords, _ = entries.shape
+def even_codes(codes: int, codewords: int) -> Codes:
+    """(K, n) codes of labels that use every codeword once for each code."""
     return np.tile(np.arange(codewords)[:, None], (1, codes))
 
 
@@ -192,7 +193,7 @@ def _sorted(books: Codebooks, codes: Codes) -> Codebooks:
         order = np.argsort(-np.bincount(column, minlength=books.codewords), kind="stable")
         entries[position] = books.entries[position, order]
         column[:] = np.argsort(order)[column]
-    evened = np.concatenate([codes, even_codes(entries)])
+    evened = np.concatenate([codes, even_codes(*entries.shape[:2])])
     return Codebooks(entries, frequencies(evened))
 
 

@@ -14,7 +14,7 @@ from labelcodec.codecs.transform.format import MAX_SCORE, MAX_SHIFT, MEAN_SHIFT,
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.encoder_network import EncoderNetwork, Layer
 from labelcodec.codecs.vq.fit.code_count import Fitting
-from labelcodec.codecs.vq.fit.design import corrected, frequencies, measured
+from labelcodec.codecs.vq.fit.design import corrected, even_codes, frequencies, measured
 from labelcodec.codecs.vq.fit.parameters import NetworkShape, Parameters
 from labelcodec.codecs.vq.format import MAX_CODES, MAX_COEFFICIENT, MAX_ENTRIES
 from labelcodec.codecs.vq.network import Network
@@ -48,7 +48,7 @@ class Training:
     seed: int
 
 
-def trained(samples: Samples, training: Training) -> Fitting:
+def network_fitting(samples: Samples, training: Training) -> Fitting:
     """How autoencoders are fitted.
 
     Args:
@@ -168,7 +168,7 @@ def _network(trained: Parameters) -> Network:
         np.maximum(np.rint(np.ldexp(factor, shift)), 1).astype(np.int64),
         np.rint(np.ldexp(bias / units, shift)).astype(np.int64),
         shift,
-        frequencies(np.tile(np.arange(codewords)[:, None], (1, codes))),
+        frequencies(even_codes(codes, codewords)),
         encoder,
     )
 
@@ -181,6 +181,6 @@ def _settled(coder: VqCoder, network: Network, samples: Samples, tau: float) -> 
     basis = corrected(coder.basis, true, scores, tau)
     order = np.argsort(-np.bincount(codes.ravel(), minlength=network.codewords), kind="stable")
     place = np.argsort(order)
-    every = np.tile(np.arange(network.codewords)[:, None], (1, network.codes))
+    every = even_codes(network.codes, network.codewords)
     table = frequencies(np.concatenate([place[codes], every]))
     return VqCoder(basis, replace(network, entries=network.entries[order], table=table))
