@@ -97,7 +97,12 @@ def encode(
         else:
             from labelcodec.transcode import encode as run
 
-            _refuse(context, more, OF_ENCODER, f"is for labels that need one, {source} is a dump")
+            _refuse(
+                context,
+                more,
+                OF_ENCODER,
+                "is for labels that are computed from images",
+            )
             report = run(source, target, progress=progress, **more)
     for line in report.notes:
         console.note(line)

@@ -148,11 +148,15 @@ def project(
         facts = {"file": str(report.file), "batches": report.batches, "labels": report.labels}
         rest = {"bytes": report.bytes, "fidelity": fidelity.to_json()}
         agreement = render.agreement_map(report.agreement)
+        rest["target_agreement"] = render.agreement_map(report.target_agreement)
         console.as_json({**facts, **rest, "chosen": dict(report.chosen), "agreement": agreement})
         return
     count, size = console.counted(report.labels, "label"), console.size(report.bytes)
     console.say(f"{report.file}: {count} in {size}, {report.bytes / report.labels:.3g} bytes each")
-    render.agreement(report.agreement)
+    console.say(
+        f"their top class is that of the folder for {report.agreement}, that of the labels they "
+        f"were trained to for {report.target_agreement}"
+    )
     render.chosen(report.chosen)
 
 

@@ -120,7 +120,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _cell(name: str, value: Any) -> str:
-    if name == "largest":
+    if name == "largest" and value is not None:
         return "  ".join(f"{label}: {_score(score)}" for label, score in value)
     return "-" if value is None else str(value)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from labelcodec.analysis.json_safe import json_safe
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch, Labels
-from labelcodec.errors import LabelcodecError
+from labelcodec.errors import LabelcodecError, NeedsImagesError
 from labelcodec.wording import counted
 
 if TYPE_CHECKING:
@@ -44,8 +44,12 @@ def describe_set(reader: Reader) -> dict[str, Any]:
 
 
 def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
-    """Counts, sizes and first samples of the batch at position i, as JSON-serializable values."""
+    """Counts, sizes and first samples of the batch at position i, as JSON-serializable values.
+
+    Labels that are computed from their images have no values here: `largest` is None.
+    """
     batch = reader[i]
+    labels = _values(batch.labels)
     description: dict[str, Any] = json_safe(
         {
             "position": i,
@@ -55,7 +59,7 @@ def describe_batch(reader: Reader, i: int) -> dict[str, Any]:
             "components": reader.component_bytes(i),
             "labels": _labels(batch.labels),
             "augmentation": _whole_batch(batch.augmentation),
-            "first_samples": [_sample(batch, row) for row in range(min(SHOWN, len(batch)))],
+            "first_samples": [_sample(batch, labels, row) for row in range(min(SHOWN, len(batch)))],
         }
     )
     return description
@@ -105,12 +109,28 @@ def _whole_batch(augmentation: Augmentation) -> dict[str, Any]:
     }
 
 
-def _sample(batch: LabelBatch, row: int) -> dict[str, Any]:
-    """One sample: image, augmentation and largest label values."""
-    augmentation, labels = batch.augmentation, batch.labels.expanded()
-    crop, mix = augmentation.crop, augmentation.mix
+def _values(labels: Labels) -> Labels | None:
+    """The labels as values; None where only their images give them."""
+    try:
+        return labels.expanded()
+    except NeedsImagesError:
+        return None
+
+
+def _largest(labels: Labels, row: int) -> list[tuple[int, float]]:
+    """Class and value of the largest label values of a sample."""
     order = np.argsort(-labels.value[row].astype(np.float64), kind="stable")[:_LARGEST]
     classes = order if labels.index is None else labels.index[row, order]
+    return [
+        (int(class_), float(labels.value[row, position]))
+        for class_, position in zip(classes, order, strict=True)
+    ]
+
+
+def _sample(batch: LabelBatch, labels: Labels | None, row: int) -> dict[str, Any]:
+    """One sample: image, augmentation and largest label values."""
+    augmentation = batch.augmentation
+    crop, mix = augmentation.crop, augmentation.mix
     return {
         "image": int(batch.image_index[row]),
         "crop": None if crop is None else crop.box[row].tolist(),
@@ -118,8 +138,5 @@ def _sample(batch: LabelBatch, row: int) -> dict[str, Any]:
         "flip": None if augmentation.flip is None else bool(augmentation.flip[row]),
         "mix_partner": None if mix is None else int(mix.partner[row]),
         "cutout": None if augmentation.cutout is None else augmentation.cutout[row].tolist(),
-        "largest": [
-            [int(class_), float(labels.value[row, position])]
-            for class_, position in zip(classes, order, strict=True)
-        ],
+        "largest": None if labels is None else _largest(labels, row),
     }

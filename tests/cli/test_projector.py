@@ -55,6 +55,7 @@ def test_labels_are_stored_with_another_codec(capsys, projected):
     [
         ("inspect", "tiny.slc"),
         ("inspect", "tiny.slc", "--json"),
+        ("inspect", "tiny.slc", "--batch", "0"),
         ("stats", "tiny.slc"),
         ("stats", "tiny.slc", "--json"),
         ("verify", "tiny.slc"),

@@ -56,6 +56,7 @@ class ProjectReport:
         bytes: size of the container.
         fidelity: distances to the target's labels on held-out batches.
         agreement: how many held-out labels name the class of their image's folder first.
+        target_agreement: the same of the labels that they were trained to.
         chosen: encoder and fidelity as the file records them.
     """
 
@@ -65,6 +66,7 @@ class ProjectReport:
     bytes: int
     fidelity: Fidelity
     agreement: Agreement
+    target_agreement: Agreement
     chosen: Mapping[str, Any]
 
 
@@ -224,7 +226,7 @@ def project_targets(
         )
         tables = replace(tables, probe=Adapted(encoder, tables).probe().numpy())
         computed = _computed(encoder, tables, targets, held_out, device)
-        fidelity, agreement = _measured(computed, targets, header)
+        fidelity, agreement, target_agreement = _measured(computed, targets, header)
         tables = replace(tables, reached=_reached(fidelity))
         writer.record_agreement(agreement)
         coder = BatchCoder.trained(with_codec(header, codec), ProjectorCoder(tables))
@@ -241,6 +243,7 @@ def project_targets(
         target.stat().st_size,
         fidelity,
         agreement,
+        target_agreement,
         ProjectorCoder(tables).chosen(),
     )
 
@@ -367,13 +370,17 @@ def _computed(
 
 def _measured(
     computed: Iterator[tuple[LabelBatch, Labels]], targets: Targets, header: Header
-) -> tuple[Fidelity, Agreement]:
-    distances, batches = Accumulator(), []
+) -> tuple[Fidelity, Agreement, Agreement]:
+    distances, own, aims = Accumulator(), [], []
     for batch, aimed in computed:
         distances.add(aimed, batch.labels)
-        batches.append(batch)
-    measured = measure(batches, targets.class_of_image, header.classes, header.image_size)
-    return distances.result(), measured.agreement
+        own.append(batch)
+        aims.append(replace(batch, labels=aimed))
+    agreement, of_target = (
+        measure(batches, targets.class_of_image, header.classes, header.image_size).agreement
+        for batches in (own, aims)
+    )
+    return distances.result(), agreement, of_target
 
 
 def _reached(fidelity: Fidelity) -> Reached:

@@ -131,6 +131,7 @@ def test_inputs_are_resized_as_the_specification_says(world, tiny):
 def test_a_student_is_trained_on_them(world, tiny, tmp_path):
     report = train(tiny, world / "images", scene.settings(), tmp_path / "run", **of(world))
     assert report.agreement.share > 0.5
+    assert report.target_agreement.labels == report.agreement.labels
     with pytest.raises(NeedsImagesError, match=r"encoder 'tests\.pipeline\.scene:small'"):
         train(tiny, world / "images", scene.settings(), tmp_path / "none")
     with pytest.raises(ConfigError, match="holds its labels"):
