@@ -162,7 +162,8 @@ def _materialise(
         raise click.UsageError("--images is required with --encoder", context)
     others = tuple(name for name in (*options.OF_DUMPS, "epochs") if name != "images")
     _refuse(context, settings, (*others, *options.OF_FACTS), f"is for dumps, {source} is a file")
-    settings.pop("allow_nonfinite")
+    if settings.pop("allow_nonfinite"):
+        raise click.UsageError("--allow-nonfinite does not go with --encoder", context)
     return materialise(
         source,
         target,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from labelcodec.pipeline.projection.encoder import Encoder
 from labelcodec.pipeline.projection.head_init import HeadSample, head_weight, low_rank
 from labelcodec.pipeline.projection.inputs import encoder_inputs
 from labelcodec.pipeline.projection.targets import TargetBatch, Targets
+from labelcodec.progress import Progress
 
 SAMPLE = 4096  # labels that the head's initial weight is fitted to
 CHECKS, PATIENCE = 20, 5  # measurements of a run, and how many without improvement end it
@@ -157,7 +158,7 @@ def adapt(
     held_out: Sequence[int],
     settings: AdaptSettings,
     device: torch.device,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ProjectorTables:
     """Train updates and head; the state with the lowest loss on held-out batches is kept.
 
@@ -170,7 +171,7 @@ def adapt(
         held_out: positions of the batches to measure on.
         settings: the training's settings.
         device: the device to train on.
-        progress: called with steps done and all steps.
+        progress: called with labels seen for the head, then with steps done and all steps.
 
     Returns:
         The tables, with a probe of zeros.
@@ -180,7 +181,7 @@ def adapt(
         MismatchError: the encoder fails on the images.
     """
     checked = held_out[:: -(-len(held_out) // CHECKED)]
-    sample, scale = _sampled(encoder, facts, targets, training, device)
+    sample, scale = _sampled(encoder, facts, targets, training, device, progress)
     model = Adaptation(encoder, facts, codec, sample, scale, settings)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=0.0)
@@ -209,7 +210,7 @@ def adapt(
         scaler.update()
         schedule.step()
         if progress is not None:
-            progress(step + 1, settings.steps)
+            progress(step + 1, settings.steps, "training")
     loss = _held_out_loss(model, targets, checked, settings, device)
     _, best, _ = _kept(loss, best_loss, best, model, since)
     model.load_state_dict(best)
@@ -275,6 +276,7 @@ def _sampled(
     targets: Targets,
     training: Sequence[int],
     device: torch.device,
+    progress: Progress | None,
 ) -> tuple[HeadSample, torch.Tensor]:
     """A sample of features and target logits, and mean and deviation (2, d) of the features."""
     features, logits, hard, labels = [], [], [], 0
@@ -283,6 +285,8 @@ def _sampled(
         logits.append(batch.labels.logits())
         hard.append(batch.hard)
         labels += len(batch)
+        if progress is not None:
+            progress(min(labels, SAMPLE), SAMPLE, "computing features for the head")
         if labels >= SAMPLE:
             break
     joined = torch.cat(features)

@@ -33,7 +33,7 @@ from labelcodec.pipeline.projection.encoder import Encoder, load_encoder
 from labelcodec.pipeline.projection.labelling import Adapted, ProjectorLabeller
 from labelcodec.pipeline.projection.targets import RecordedTargets, Targets
 from labelcodec.pipeline.projection.text_embeddings import text_embeddings
-from labelcodec.progress import Progress, named
+from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.dataset import ReplayDataset
@@ -125,7 +125,8 @@ def project(
         workers: processes that load images.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
         force: replace an existing file.
-        progress: called with steps done and all steps, then with batches measured.
+        progress: called with what is done of each stage and all of it: labels for the head, steps
+            of the training, batches measured.
         note: called with notes for the user.
 
     Raises:
@@ -222,10 +223,10 @@ def project_targets(
             held_out,
             settings,
             device,
-            named(progress, "training"),
+            progress,
         )
         tables = replace(tables, probe=Adapted(encoder, tables).probe().numpy())
-        computed = _computed(encoder, tables, targets, held_out, device)
+        computed = _computed(encoder, tables, targets, held_out, device, progress)
         fidelity, agreement, target_agreement = _measured(computed, targets, header)
         tables = replace(tables, reached=_reached(fidelity))
         writer.record_agreement(agreement)
@@ -356,15 +357,18 @@ def _computed(
     targets: Targets,
     held_out: Sequence[int],
     device: torch.device,
+    progress: Progress | None,
 ) -> Iterator[tuple[LabelBatch, Labels]]:
     """Held-out batches with the labels that the stored tables give, and the target's."""
     stored = ProjectorTables.from_parts(tables.to_parts(), len(tables.head.bias))
     labeller = ProjectorLabeller(encoder)
-    for batch in targets.batches(held_out, device):
+    for done, batch in enumerate(targets.batches(held_out, device), 1):
         none = np.zeros((len(batch), 0), np.int32)
         logits = labeller(ProjectorLabels(stored, none), batch.images).cpu().numpy()
         own = Labels(logits.shape[1], logits, precision="float32")
         aimed = Labels(logits.shape[1], batch.labels.logits().cpu().numpy(), precision="float32")
+        if progress is not None:
+            progress(done, len(held_out), "measuring")
         yield replace(batch.recorded, labels=own), aimed
 
 
