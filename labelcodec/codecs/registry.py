@@ -88,7 +88,7 @@ CODECS: Registry[CodecEntry] = Registry(
             codec="labelcodec.codecs.vq.codec:Vq",
             summary="sums of trained codewords, found by search, or an autoencoder's; lossy, for "
             "200 000 labels and up",
-            examples=("vq:bytes=16", "vq:bytes=8,tau=4", "vq:kl1=0.3", "vq:method=autoencoder"),
+            examples=("vq:bytes=16", "vq:tau=4,bytes=8", "vq:kl1=0.3", "vq:method=autoencoder"),
             cost="labelcodec.codecs.vq.cost:cost",
             expand="labelcodec.codecs.transform.tensors:expand",
         ),
