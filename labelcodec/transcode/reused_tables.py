@@ -24,6 +24,7 @@ from labelcodec.image_names import pack_names
 from labelcodec.wording import counted
 
 OF_LABELS = "reached"  # part that tells of the labels the tables were fitted to
+MEASURED = ("transform", "vq")  # codecs that have it
 OF_IMAGES = "means"  # part with a row for each image
 
 
@@ -98,7 +99,7 @@ class ReusedTables:
             coder: the coder out of `coder`.
             batches: batches with prepared labels.
         """
-        if OF_LABELS not in self.parts or not batches:
+        if self.codec.name not in MEASURED or OF_LABELS not in self.parts or not batches:
             return ()
         fitted = RDReport.from_bytes(self.parts[OF_LABELS]).quality["kl1"]
         total, count = 0.0, 0
