@@ -56,11 +56,21 @@ class SoftLabels:
 
     def logits(self) -> torch.Tensor:
         """(B, C) float32 logits, or logarithms of probabilities; -inf for probability 0."""
-        value = self.value if self.space == "logits" else self.value.clamp_min(0).log()
+        value, tail = self.kept_logits()
         if self.index is None:
             return value
-        full = self._tail().expand(len(value), self.classes).clone()
+        full = tail.expand(len(value), self.classes).clone()
         return full.scatter_(1, self.index, value)
+
+    def kept_logits(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the kept classes, and that of each other one.
+
+        Returns:
+            `value` as float32 logits, or logarithms of probabilities; and (B or 1, 1) the same
+            number for each class that is left out, -inf for probability 0.
+        """
+        value = self.value if self.space == "logits" else self.value.clamp_min(0).log()
+        return value, self._tail()
 
     def _tail(self) -> torch.Tensor:
         """(B or 1, 1) float32 logit of an omitted class."""
