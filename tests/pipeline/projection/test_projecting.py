@@ -131,7 +131,6 @@ def test_inputs_are_resized_as_the_specification_says(world, tiny):
 def test_a_student_is_trained_on_them(world, tiny, tmp_path):
     report = train(tiny, world / "images", scene.settings(), tmp_path / "run", **of(world))
     assert report.agreement.share > 0.5
-    assert report.target_agreement.labels == report.agreement.labels
     with pytest.raises(NeedsImagesError, match=r"encoder 'tests\.pipeline\.scene:small'"):
         train(tiny, world / "images", scene.settings(), tmp_path / "none")
     with pytest.raises(ConfigError, match="holds its labels"):
@@ -200,6 +199,7 @@ def test_teachers_as_targets(world, tmp_path):
         codec="projector:rank=2,head=4", settings=AdaptSettings(steps=40), seed=5,
     )  # fmt: skip
     assert report.fidelity.kl[1] < 0.1
+    assert report.target_agreement.labels == report.agreement.labels > 0
     with labelcodec.open(report.file) as reader:
         assert len(reader) == report.batches == 125
         assert reader.header.teacher["shares"] == [0.75, 0.25]
