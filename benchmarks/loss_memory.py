@@ -44,10 +44,11 @@ def grown(way: str, samples: int, classes: int) -> dict[str, float]:
     small = SoftLabels(classes, value[:1], index[:1], tail="zero")
     loss(way, student.detach()[:1].clone().requires_grad_(), small).backward()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = loss(way, student, SoftLabels(classes, value, index, tail="zero"))
-    found.backward()
+    divergence = loss(way, student, SoftLabels(classes, value, index, tail="zero"))
+    divergence.backward()
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"bytes": (after - before) * 1024 - 4 * student.numel(), "loss": float(found.detach())}
+    growth = (after - before) * 1024 - 4 * student.numel()
+    return {"bytes": growth, "loss": float(divergence.detach())}
 
 
 @click.command()

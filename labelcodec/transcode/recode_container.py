@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision
 from labelcodec.codecs import registry
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.errors import MismatchError
 from labelcodec.header import CREATOR, Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.transcode.encode_batches import EncodeReport, write
 from labelcodec.transcode.origin import origin_of
-from labelcodec.transcode.reused_tables import codec_of
+from labelcodec.transcode.reused_tables import required_codec
 from labelcodec.version import __version__
 
 
@@ -59,9 +59,7 @@ def recode(
         OSError: a file cannot be read or written.
     """
     target = Path(target)
-    parsed, reused = codec_of(codec, tables)
-    if parsed is None:
-        raise ConfigError("pass `codec` or `tables`")
+    parsed, reused = required_codec(codec, tables)
     with open_containers(source) as reader:
         if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
             raise MismatchError(f"{target}: is a source of the labels; name another file")

@@ -155,3 +155,18 @@ def codec_of(
         raise ConfigError("pass either `codec` or `tables`: a file's tables are for its codec")
     reused = read_tables(tables)
     return reused.codec, reused
+
+
+def required_codec(
+    codec: str | None, tables: str | os.PathLike[str] | None
+) -> tuple[Codec, ReusedTables | None]:
+    """As `codec_of`, where labels have no codec of their own to fall back to.
+
+    Raises:
+        ConfigError: neither is set, or as in `codec_of`.
+        LabelcodecError: as in `read_tables`.
+    """
+    parsed, reused = codec_of(codec, tables)
+    if parsed is None:
+        raise ConfigError("pass `codec` or `tables`")
+    return parsed, reused

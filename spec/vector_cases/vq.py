@@ -17,7 +17,7 @@ from labelcodec.codecs.transform.format import TAIL
 from labelcodec.codecs.vq.codec import Vq
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.encoder_network import EncoderNetwork, Layer
-from labelcodec.codecs.vq.fit.design import frequencies
+from labelcodec.codecs.vq.fit.design import even_codes, frequencies
 from labelcodec.codecs.vq.network import Network
 from spec.vector_cases.content import Content, dense_batch, store
 from spec.vector_cases.transform import teacher
@@ -69,7 +69,7 @@ def network(path: Path) -> Content:
         rng.integers(500, 1000, hidden),
         rng.integers(-(1 << 16), 1 << 16, hidden),
         14,
-        frequencies(np.tile(np.arange(codewords)[:, None], (1, codes))),
+        frequencies(even_codes(codes, codewords)),
         EncoderNetwork(layer(classes, 5), layer(5, codes * width)),
     )
     codec = Vq("autoencoder", codes, codewords, width, hidden)

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from labelcodec.batch import LabelBatch
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.errors import MismatchError
 from labelcodec.pipeline.distributed import process
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
@@ -20,7 +20,7 @@ from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from labelcodec.transcode.encode_batches import EncodeReport, write
 from labelcodec.transcode.recode_container import recoded_header, rounded
-from labelcodec.transcode.reused_tables import codec_of
+from labelcodec.transcode.reused_tables import required_codec
 
 
 def materialise(
@@ -66,9 +66,7 @@ def materialise(
             exists.
     """
     target = Path(target)
-    parsed, reused = codec_of(codec, tables)
-    if parsed is None:
-        raise ConfigError("pass `codec` or `tables`")
+    parsed, reused = required_codec(codec, tables)
     with process(device) as this_process, open_labels(source) as reader:
         if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
             raise MismatchError(f"{target}: is a source of the labels; name another file")

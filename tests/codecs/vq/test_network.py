@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from labelcodec.codecs.vq.codec import Vq
 from labelcodec.codecs.vq.encoder_network import EncoderNetwork, Layer
-from labelcodec.codecs.vq.fit.design import frequencies
+from labelcodec.codecs.vq.fit.design import even_codes, frequencies
 from labelcodec.codecs.vq.network import Network
 from labelcodec.entropy import packing, varint
 from labelcodec.errors import ConfigError, CorruptError
@@ -31,7 +31,7 @@ def network(seed: int = 0, largest: int = 20, scale: int = 700) -> Network:
         rng.integers(1, scale, RANK),
         rng.integers(-1000, 1000, RANK),
         7,
-        frequencies(np.tile(np.arange(CODEWORDS)[:, None], (1, CODES))),
+        frequencies(even_codes(CODES, CODEWORDS)),
     )
 
 
