@@ -34,8 +34,8 @@ LAYERS = (
     {"cli"},
     {"__main__"},
 )
-# Packages that import no torch, except in modules named `tensors`, which nothing in these packages
-# imports at its top; augmentation parts import it in the functions that replay on tensors.
+# Packages that import no torch, except in modules of `ON_TORCH`. Nothing in these packages imports
+# `tensors` at its top; augmentation parts import it in the functions that replay on tensors.
 NUMPY_ONLY = {
     *(
         "augmentation",
@@ -52,7 +52,12 @@ NUMPY_ONLY = {
     *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
     *("annotation", "folder_check", "readable_images"),
 }
-ON_TORCH = ("tensors", "network_training")  # modules of these groups that may import torch
+ON_TORCH = (
+    "tensors",
+    "fused",
+    "triton_kernel",
+    "network_training",
+)  # modules of these groups that may import torch
 RANK = {group: rank for rank, groups in enumerate(LAYERS) for group in groups}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
 Cutouts = NDArray[np.float32]
@@ -204,18 +205,21 @@ class CutoutPart(Part[Cutouts]):
 
     def replay_batch(
         self,
-        images: torch.Tensor | Sequence[torch.Tensor],
+        images: torch.Tensor | SourceImages,
         value: Cutouts | None,
         target: NetworkInput,
-    ) -> torch.Tensor | Sequence[torch.Tensor]:
+    ) -> torch.Tensor | SourceImages:
         """As `Part.replay_batch`."""
         import torch
 
         assert isinstance(images, torch.Tensor)
         if value is None:
             return images
-        edges = cutout_edges(value, target.size).tolist()
+        edges = torch.from_numpy(cutout_edges(value, target.size)).to(images.device)
         colours = torch.from_numpy(value[:, 4:].astype(np.uint8)).to(images.device)
-        for image, colour, (top, left, bottom, right) in zip(images, colours, edges, strict=True):
-            image[:, top : bottom + 1, left : right + 1] = colour[:, None, None]
-        return images
+        top, left, bottom, right = edges.T[:, :, None]
+        rows, columns = (torch.arange(side, device=images.device) for side in target.size)
+        in_rows = (rows >= top) & (rows <= bottom)
+        in_columns = (columns >= left) & (columns <= right)
+        is_cut = in_rows[:, None, :, None] & in_columns[:, None, None, :]
+        return torch.where(is_cut, colours[:, :, None, None], images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
 Flips = NDArray[np.bool_]
@@ -117,15 +118,15 @@ class FlipPart(Part[Flips]):
 
     def replay_batch(
         self,
-        images: torch.Tensor | Sequence[torch.Tensor],
+        images: torch.Tensor | SourceImages,
         value: Flips | None,
         target: NetworkInput,
-    ) -> torch.Tensor | Sequence[torch.Tensor]:
+    ) -> torch.Tensor | SourceImages:
         """As `Part.replay_batch`."""
         import torch
 
         assert isinstance(images, torch.Tensor)
-        if value is not None:
-            flipped = torch.from_numpy(value).to(images.device)
-            images[flipped] = images[flipped].flip(3)
-        return images
+        if value is None:
+            return images
+        is_flipped = torch.from_numpy(value).to(images.device)[:, None, None, None]
+        return torch.where(is_flipped, images.flip(3), images)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
 T = TypeVar("T")
@@ -173,14 +174,14 @@ class Part(Generic[T]):
 
     def replay_batch(
         self,
-        images: torch.Tensor | Sequence[torch.Tensor],
+        images: torch.Tensor | SourceImages,
         value: T | None,
         target: NetworkInput,
-    ) -> torch.Tensor | Sequence[torch.Tensor]:
+    ) -> torch.Tensor | SourceImages:
         """Apply the part to a batch of images on any torch device, as `replay_image` does to one.
 
         Args:
-            images: (B, 3, H, W) uint8, or B images (3, H, W) of any sizes before the crop.
+            images: B source images before the crop, (B, 3, height, width) uint8 after it.
             value: the batch's value.
             target: size of the network input, and how to resize.
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from unittest import mock
 
@@ -14,6 +17,10 @@ from PIL import Image
 
 from labelcodec import Augmentation, Crop, RandAugment
 from labelcodec.augmentation.crop import tensors
+from labelcodec.augmentation.crop.resampling import taps
+from labelcodec.augmentation.crop.tap_table import SHARED, table_for
+from labelcodec.augmentation.part import NetworkInput
+from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.errors import DataError, MismatchError, UnsupportedError
 from labelcodec.replay.batch_replay import replay_batch
 from labelcodec.replay.image_replay import replay_image
@@ -56,8 +63,8 @@ def assert_same(sources, recorded, size, interpolation, expected: np.ndarray) ->
     found = replay_batch(*given)
     assert found.dtype == torch.uint8
     if WIDTH_FIRST:
-        tall = tensors._rows_first(recorded.crop.box, size)
-        always = mock.patch.object(tensors, "_rows_first", lambda box, _: np.zeros(len(box), bool))
+        tall = tensors.rows_first(recorded.crop.box, size)
+        always = mock.patch.object(tensors, "rows_first", lambda box, _: np.zeros(len(box), bool))
         with always:
             other = replay_batch(*given)
         assert torch.equal(found[~tall], other[~tall])
@@ -105,7 +112,7 @@ def test_the_stored_vectors(interpolation):
 def test_both_orders_of_the_passes_occur():
     """Else nothing above would notice if one were wrong."""
     box = augmentation([TALL] * 12, 1).crop.box
-    assert 0 < tensors._rows_first(box, (32, 32)).sum() < 12
+    assert 0 < tensors.rows_first(box, (32, 32)).sum() < 12
 
 
 def test_no_crop_leaves_images_as_they_are():
@@ -138,3 +145,52 @@ def test_what_cannot_be_replayed():
     drawn = RandAugment(one.astype(int), one, one, ("float32",))
     with pytest.raises(UnsupportedError, match="RandAugment"):
         replay_batch(source, replace(recorded, randaugment=drawn), (8, 8))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_table_has_the_weights_of_every_extent(interpolation):
+    for extents in (np.array([1, 7, 64, 3]), np.array([SHARED + 5, 2, SHARED + 5])):
+        table, rows = table_for(extents, 12, interpolation, torch.device("cpu"))
+        for extent, row in zip(extents.tolist(), rows.tolist(), strict=True):
+            expected = taps(np.zeros(1), np.array([extent]), 12, interpolation)
+            assert np.array_equal(table.first[row].numpy(), expected.first[0])
+            count = int(table.count[row])
+            assert count == (expected.weight[0] != 0).any(axis=0).nonzero()[0].max() + 1
+            assert np.array_equal(table.weight[row, :, :count], expected.weight[0, :, :count])
+            assert not table.weight[row, :, count:].any()
+
+
+def test_few_images_at_a_time_change_nothing():
+    sizes = [SMALL, TALL, (30, 90), (8, 200)]
+    sources, recorded = images(sizes), augmentation(sizes, 2)
+    host, target = SourceImages.of([torch.from_numpy(image) for image in sources]), (20, 24)
+    expected = tensors.gathered_crops(host, recorded.crop.box, NetworkInput(target))
+    with mock.patch.object(tensors, "AT_ONCE", 1):
+        parts = tensors.gathered_crops(host, recorded.crop.box, NetworkInput(target))
+    assert torch.equal(parts, expected)
+
+
+FUSED = """
+import sys
+import numpy as np, torch
+from labelcodec.augmentation.crop import fused, tensors
+from labelcodec.augmentation.part import NetworkInput
+from labelcodec.augmentation.source_images import SourceImages
+rng = np.random.default_rng(0)
+size = np.array([[48, 64], [150, 40], [30, 90], [8, 300], [1, 1]])
+extent = np.maximum(rng.integers(1, size + 1), size // 2)
+box = np.concatenate([rng.integers(0, size - extent + 1), extent], axis=1)
+pictures = [torch.from_numpy(rng.integers(0, 256, (*sides, 3), np.uint8)) for sides in size]
+images = SourceImages.of(pictures)
+for target in (NetworkInput((17, 32)), NetworkInput((20, 9), "bicubic")):
+    first = tensors.rows_first(box, target.size)
+    assert 0 < first.sum() < len(first)
+    result = fused.fused_crops(images, box, first, target)
+    assert torch.equal(result, tensors.gathered_crops(images, box, target))
+"""
+
+
+def test_the_triton_kernel_gives_the_same_levels():
+    pytest.importorskip("triton")
+    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+    subprocess.run([sys.executable, "-c", FUSED], env=environment, check=True)

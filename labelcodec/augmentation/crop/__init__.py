@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from labelcodec.augmentation.limits import check_interval
 from labelcodec.augmentation.part import NetworkInput, Part, PartTables
 from labelcodec.augmentation.philox import Source
+from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.checks import FLOATS, INTEGERS, Checker
 from labelcodec.streams import Stream
 
@@ -179,11 +180,12 @@ class CropPart(Part[Crop]):
 
     def replay_batch(
         self,
-        images: torch.Tensor | Sequence[torch.Tensor],
+        images: torch.Tensor | SourceImages,
         value: Crop | None,
         target: NetworkInput,
     ) -> torch.Tensor:
         """As `Part.replay_batch`. Without a value the images must have the target's size."""
         from labelcodec.augmentation.crop.tensors import resized_crops
 
+        assert isinstance(images, SourceImages)
         return resized_crops(images, value, target)

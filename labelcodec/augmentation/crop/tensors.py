@@ -1,8 +1,9 @@
-"""Cropping and resizing of whole batches on any device, bit-exact with Pillow 13."""
+"""Cropping and resizing of whole batches on any device, exact to the bit (SPEC, section 12.5)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -10,19 +11,19 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.crop import Crop
 from labelcodec.augmentation.crop.boxes import pixel_boxes
-from labelcodec.augmentation.crop.resampling import BITS, Taps, taps
+from labelcodec.augmentation.crop.resampling import BITS
+from labelcodec.augmentation.crop.tap_table import TapTable, table_for
 from labelcodec.augmentation.part import NetworkInput
+from labelcodec.augmentation.source_images import SourceImages
 
-SPLIT = 12  # low bits of a weight that are multiplied separately
+AT_ONCE = 1 << 25  # values of an intermediate image in memory at a time, 8 bytes each
 
 
-def resized_crops(
-    images: torch.Tensor | Sequence[torch.Tensor], crop: Crop | None, target: NetworkInput
-) -> torch.Tensor:
+def resized_crops(images: SourceImages, crop: Crop | None, target: NetworkInput) -> torch.Tensor:
     """Crop and resize a batch.
 
     Args:
-        images: (B, 3, H, W) uint8, or B images (3, H, W) of any sizes, on one device.
+        images: B images.
         crop: the recorded crops; None if the images have the target's size.
         target: size of the network input, and how to resize.
 
@@ -33,91 +34,150 @@ def resized_crops(
         DataError: a box is empty or leaves its image.
         MismatchError: the crops were recorded on images of other sizes.
     """
-    size = target.size
-    if isinstance(images, torch.Tensor):
-        source = images
-        sizes = np.tile(np.array(source.shape[2:]), (len(source), 1))
-        box = pixel_boxes(crop, sizes, size)
-    else:
-        box = pixel_boxes(crop, np.array([image.shape[1:] for image in images]), size)
-        source, box = _padded(images, box)
-    rows = taps(box[:, 0], box[:, 2], size[0], target.interpolation)
-    columns = taps(box[:, 1], box[:, 3], size[1], target.interpolation)
-    return _resized(source, rows, columns, _rows_first(box, size))
+    box = pixel_boxes(crop, images.size, target.size)
+    if images.pixels.device.type == "cuda" and _is_fused(images.pixels.device):
+        return _fused_crops(images, box, target)
+    return gathered_crops(images, box, target)
 
 
-def _padded(
-    images: Sequence[torch.Tensor], box: NDArray[np.int64]
-) -> tuple[torch.Tensor, NDArray[np.int64]]:
-    """The crops in one (B, 3, H, W) tensor, aligned to the top left, and their boxes in it."""
-    height, width = box[:, 2:].max(axis=0).tolist()
-    shape = (len(images), 3, height, width)
-    crops = torch.zeros(shape, dtype=torch.uint8, device=images[0].device)
-    for crop, image, (top, left, rows, columns) in zip(crops, images, box.tolist(), strict=True):
-        crop[:, :rows, :columns] = image[:, top : top + rows, left : left + columns]
-    return crops, np.concatenate([np.zeros_like(box[:, :2]), box[:, 2:]], axis=1)
+def _fused_crops(
+    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+) -> torch.Tensor:
+    from labelcodec.augmentation.crop.fused import fused_crops
+
+    return fused_crops(images, box, rows_first(box, target.size), target)
 
 
-def _rows_first(box: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(B,) whether Pillow reduces the height before it resizes the width, to save work."""
+@cache
+def _is_fused(device: torch.device) -> bool:
+    """Whether the Triton kernel runs on a device and gives the levels of `gathered_crops` there."""
+    generator = np.random.default_rng(0)
+    size = np.array([[48, 64], [150, 40], [9, 300], [1, 1]])
+    pictures = [
+        torch.from_numpy(generator.integers(0, 256, (*sides, 3), np.uint8)) for sides in size
+    ]
+    host = SourceImages.of(pictures)
+    images = replace(host, pixels=host.pixels.to(device))
+    box = np.concatenate([np.zeros_like(size), size], axis=1)
+    try:
+        return all(
+            torch.equal(_fused_crops(images, box, target), gathered_crops(images, box, target))
+            for target in (NetworkInput((32, 32)), NetworkInput((70, 50), "bicubic"))
+        )
+    except Exception:  # no Triton, no compiler for it, or a device that it does not serve
+        return False
+
+
+def gathered_crops(
+    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+) -> torch.Tensor:
+    """Crop and resize a batch by torch operations alone: source pixels are gathered and weighted.
+
+    Args:
+        images: B images.
+        box: (B, 4) top, left, height, width in pixels, within the images.
+        target: size of the network input, and how to resize.
+
+    Returns:
+        (B, 3, height, width) uint8 on the device of the images.
+    """
+    device = images.pixels.device
+    resized = torch.empty((len(box), 3, *target.size), dtype=torch.uint8, device=device)
+    across_first = ~rows_first(box, target.size)
+    for mask, axis in ((across_first, 1), (~across_first, 0)):
+        selected = np.flatnonzero(mask)
+        longest = int(box[selected, 3 - axis].max(initial=1))
+        together = max(1, AT_ONCE // (3 * longest * target.size[axis]))
+        for first in range(0, len(selected), together):
+            part = selected[first : first + together]
+            rows = torch.from_numpy(part).to(device)
+            resized[rows] = _two_passes(images.take(part), box[part], target, axis)
+    return resized
+
+
+def rows_first(box: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(B,) whether the height is reduced before the width is resized, which saves work.
+
+    Args:
+        box: (B, 4) top, left, height, width in pixels.
+        size: height, width of the network input.
+    """
     fewer_rows, fewer_columns = (box[:, 2:] - size).T
     first: NDArray[np.bool_] = (fewer_rows > 0) & (fewer_rows > 2 * fewer_columns)
     return first
 
 
-def _resized(
-    source: torch.Tensor, rows: Taps, columns: Taps, rows_first: NDArray[np.bool_]
-) -> torch.Tensor:
-    if not rows_first.any():
-        return _down(_across(source, columns), rows)
-    if rows_first.all():
-        return _across(_down(source, rows), columns)
-    shape = (len(source), 3, rows.first.shape[1], columns.first.shape[1])
-    resized = torch.empty(shape, dtype=torch.uint8, device=source.device)
-    for mask in (rows_first, ~rows_first):
-        selected = torch.from_numpy(mask).to(source.device)
-        part = rows.part(mask), columns.part(mask), rows_first[mask]
-        resized[selected] = _resized(source[selected], *part)
-    return resized
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """One axis of B crops.
 
-
-def _down(source: torch.Tensor, rows: Taps) -> torch.Tensor:
-    """Resize the height: as `_across` along the other axis."""
-    return _across(source.transpose(2, 3), rows).transpose(2, 3)
-
-
-def _across(source: torch.Tensor, columns: Taps) -> torch.Tensor:
-    """Resize the width from W to `out` pixels, rounded and clipped as in Pillow.
-
-    A weight is split into 2^12 high + low, each of at most 11 bits and a sign. float32 then holds
-    the sums of both exactly (up to 32 taps), and TF32 on GPUs the factors.
-
-    Args:
-        source: (B, 3, H, W) uint8.
-        columns: source pixels and weights of the output columns.
-
-    Returns:
-        (B, 3, H, out) uint8.
+    Attributes:
+        stride: (B,) int64 distance in memory from one source pixel to the next.
+        last: (B,) int64 last source pixel, from the crop's edge.
+        row: (B,) int64 row of `table` for each crop.
+        table: weights.
+        taps: weights in use in any of the crops.
     """
-    count, channels, height, width = source.shape
-    out = columns.first.shape[1]
-    high = (columns.weight + (1 << SPLIT - 1)) >> SPLIT
-    parts = np.concatenate([high, columns.weight - (high << SPLIT)], axis=1)
-    first = np.concatenate([columns.first, columns.first], axis=1)
-    matrix = _matrix(first, parts, width, source.device).transpose(1, 2)
-    pixels = source.reshape(count, channels * height, width).float()
-    with torch.autocast(source.device.type, enabled=False):
-        sums = torch.bmm(pixels, matrix).int()
-    level = (sums[..., :out] << SPLIT) + sums[..., out:]
-    grey = ((level + (1 << BITS - 1)) >> BITS).clamp_(0, 255).to(torch.uint8)
-    return grey.view(count, channels, height, out)
+
+    stride: torch.Tensor
+    last: torch.Tensor
+    row: torch.Tensor
+    table: TapTable
+    taps: int
+
+    def pixel(self, tap: int) -> torch.Tensor:
+        """(B, out) int64 source pixel of this tap for every output pixel."""
+        return torch.minimum(self.table.first[self.row].long() + tap, self.last[:, None])
+
+    def weight(self, tap: int) -> torch.Tensor:
+        """(B, out) int32 weight of this tap for every output pixel."""
+        return self.table.weight[self.row, :, tap]
 
 
-def _matrix(
-    first: NDArray[np.int64], weight: NDArray[np.int64], length: int, device: torch.device
+def _two_passes(
+    images: SourceImages, box: NDArray[np.int64], target: NetworkInput, first_axis: int
 ) -> torch.Tensor:
-    """(B, out, length) float32 matrices that map source pixels to output pixels."""
-    column = np.minimum(first[:, :, None] + np.arange(weight.shape[2]), length - 1)
-    matrix = torch.zeros((*first.shape, length), device=device)
-    weights = torch.from_numpy(weight.astype(np.float32)).to(device)
-    return matrix.scatter_add_(2, torch.from_numpy(column).to(device), weights)
+    """(B, 3, height, width) uint8 crops, resized along one axis (0: rows, 1: columns) first."""
+    device = images.pixels.device
+    width = 3 * images.size[:, 1]
+    origin = torch.from_numpy(images.start + box[:, 0] * width + 3 * box[:, 1]).to(device)
+    strides = (width, np.full_like(width, 3))
+    axes = [
+        _axis(strides[axis], box[:, 2 + axis], target.size[axis], target.interpolation, device)
+        for axis in (0, 1)
+    ]
+    first, second = axes[first_axis], axes[1 - first_axis]
+    lines = torch.arange(int(box[:, 3 - first_axis].max()), device=device)
+    line = torch.minimum(lines, second.last[:, None]) * second.stride[:, None]
+    base = (origin[:, None] + line)[:, :, None, None] + torch.arange(3, device=device)
+    total = torch.zeros((), dtype=torch.int32, device=device)
+    for tap in range(first.taps):
+        offset = first.pixel(tap) * first.stride[:, None]
+        grey = images.pixels[base + offset[:, None, :, None]].int()
+        total = total + grey * first.weight(tap)[:, None, :, None]
+    between = _rounded(total)  # (B, lines, out of the first axis, 3)
+    total = torch.zeros((), dtype=torch.int32, device=device)
+    for tap in range(second.taps):
+        chosen = second.pixel(tap)[:, :, None, None].expand(-1, -1, *between.shape[2:])
+        total = total + between.gather(1, chosen) * second.weight(tap)[:, :, None, None]
+    order = (0, 3, 1, 2) if first_axis == 1 else (0, 3, 2, 1)
+    return _rounded(total).to(torch.uint8).permute(order)
+
+
+def _axis(
+    stride: NDArray[np.int64],
+    extent: NDArray[np.int64],
+    out: int,
+    interpolation: str,
+    device: torch.device,
+) -> _Axis:
+    table, row = table_for(extent, out, interpolation, device)
+    strides, last, rows = (
+        torch.from_numpy(array).to(device) for array in (stride, extent - 1, row)
+    )
+    return _Axis(strides, last, rows, table, int(table.count[row].max()))
+
+
+def _rounded(total: torch.Tensor) -> torch.Tensor:
+    """Weighted sums as grey levels 0..255, int32."""
+    return ((total + (1 << BITS - 1)) >> BITS).clamp_(0, 255)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
 RANDAUGMENT = Stream(8, "randaugment", "#548235")
@@ -246,10 +247,10 @@ class RandAugmentPart(Part[RandAugment]):
 
     def replay_batch(
         self,
-        images: torch.Tensor | Sequence[torch.Tensor],
+        images: torch.Tensor | SourceImages,
         value: RandAugment | None,
         target: NetworkInput,
-    ) -> torch.Tensor | Sequence[torch.Tensor]:
+    ) -> torch.Tensor | SourceImages:
         """As `Part.replay_batch`."""
         if value is not None:
             raise UnsupportedError("RandAugment can only be replayed image by image, by Pillow")
