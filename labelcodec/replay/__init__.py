@@ -18,14 +18,23 @@ if TYPE_CHECKING:
     from labelcodec.replay.batch_order import BatchOrder
     from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
     from labelcodec.replay.expansion import expand
+    from labelcodec.replay.resident import ResidentLoader
     from labelcodec.replay.soft_labels import SoftLabels
 
-__all__ = ["BatchOrder", "ReplayBatch", "ReplayDataset", "SoftLabels", "expand"]
+__all__ = [
+    "BatchOrder",
+    "ReplayBatch",
+    "ReplayDataset",
+    "ResidentLoader",
+    "SoftLabels",
+    "expand",
+]
 
 _MODULES = {
     "BatchOrder": "batch_order",
     "ReplayBatch": "dataset",
     "ReplayDataset": "dataset",
+    "ResidentLoader": "resident",
     "SoftLabels": "soft_labels",
     "expand": "expansion",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -95,6 +95,13 @@ class ReplayBatch:
             partner_hard=None if self.partner_hard is None else self.partner_hard[chosen],
         )
 
+    def tensors(self) -> Iterator[torch.Tensor]:
+        """All tensors of a finished batch."""
+        assert isinstance(self.labels, SoftLabels)
+        labels = self.labels.value, self.labels.index, self.labels.floor
+        yield from (self.images, self.hard)
+        yield from (tensor for tensor in (*labels, self.partner_hard) if tensor is not None)
+
     def pin_memory(self) -> ReplayBatch:
         """The batch with images and classes in page-locked memory; called by `DataLoader`."""
         return replace(
@@ -133,6 +140,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     Attributes:
         listing: the images that the labels refer to, in order of image index.
+        image_source: gives their pixels.
         bound: whether names or content say that these are the images of the labels.
         class_names: C names of the classes, '' where unknown; None if they are the first class
             folders, in order.
@@ -193,7 +201,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
                 "`normalisation` (mean 0 0 0 and std 1 1 1 if they were not), or add it to the "
                 "file with `labelcodec annotate`"
             )
-        self._pixels = (
+        self.image_source = (
             ImageFiles(self.listing)
             if cache is None
             else ImageCache(Path(cache), self.listing, progress)
@@ -280,36 +288,61 @@ class ReplayDataset(Dataset[ReplayBatch]):
             DataError: a label has no softmax, because of NaN or infinite values.
         """
         end_with_lost_items()
+        recorded = self.trainable_batch(position)
+        is_compact = self.uint8 or self.labeller is not None
+        batch = self.with_images(position, recorded, self._images(recorded), compact=is_compact)
+        return batch if self.uint8 else self.finish(batch)
+
+    def trainable_batch(self, position: int) -> LabelBatch:
+        """Recorded batch at this position, checked for labels that cannot be trained on.
+
+        Raises:
+            LabelcodecError: the batch is damaged.
+            DataError: a label has no softmax, because of NaN or infinite values.
+        """
         recorded = self.reader[position]
-        augmentation = recorded.augmentation
         if (sample := without_softmax(recorded.labels)) is not None:
             raise DataError(
                 f"batch {recorded.number}: the label of sample {sample} has NaN or infinite "
                 "values, which cannot be trained on; `labelcodec stats` counts such labels. Label "
                 "the images again, with a teacher whose logits fit their precision"
             )
-        images = self._images(recorded)
+        return recorded
+
+    def with_images(
+        self, position: int, recorded: LabelBatch, images: torch.Tensor, *, compact: bool
+    ) -> ReplayBatch:
+        """A recorded batch with its images, to be finished.
+
+        Args:
+            position: position of the batch in the label set.
+            recorded: the batch.
+            images: (B, 3, H, W) uint8, augmented but not mixed.
+            compact: leave compact labels for `finish` to expand, on its device.
+        """
         hard = torch.from_numpy(self.class_of_image[recorded.image_index])
-        compact, labels = recorded.labels.compact, recorded.labels
+        labels = recorded.labels
         teacher_output: SoftLabels | CompactArrays
-        if compact is not None and (self.uint8 or self.labeller is not None):
-            arrays = tuple(map(torch.from_numpy, compact.arrays()))
-            teacher_output = CompactArrays(arrays, labels.classes, compact.digest)
+        if compact and labels.compact is not None:
+            arrays = tuple(map(torch.from_numpy, labels.compact.arrays()))
+            teacher_output = CompactArrays(arrays, labels.classes, labels.compact.digest)
         else:
             teacher_output = to_tensors(labels)
-        batch = ReplayBatch(position, images, teacher_output, hard, augmentation.mix)
-        if (mix := augmentation.mix) is not None:
-            partner_hard = hard[torch.from_numpy(mix.partner)]
-            share = partner_share(mix, self.size)
-            batch = replace(batch, partner_hard=partner_hard, partner_share=share)
-        return batch if self.uint8 else self.finish(batch)
+        mix = recorded.augmentation.mix
+        batch = ReplayBatch(position, images, teacher_output, hard, mix)
+        if mix is None:
+            return batch
+        partner_hard = hard[torch.from_numpy(mix.partner)]
+        return replace(
+            batch, partner_hard=partner_hard, partner_share=partner_share(mix, self.size)
+        )
 
     def _images(self, recorded: LabelBatch) -> torch.Tensor:
         """(B, 3, H, W) uint8 images of a recorded batch, not mixed."""
         try:
             check_images(recorded.image_index, self.listing)
             return load_batch(
-                self._pixels,
+                self.image_source,
                 self.listing.paths,
                 recorded.image_index,
                 recorded.augmentation,

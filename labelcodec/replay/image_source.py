@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
 from labelcodec.files.regular import check_regular
@@ -90,6 +92,11 @@ class ImageCache:
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_pixels": None}  # each process maps the file itself
+
+    def source_images(self) -> SourceImages:
+        """All images, in a tensor over the pages of the file; writing to it leaves the file."""
+        pages = np.memmap(self._path, np.uint8, "c")
+        return SourceImages(torch.from_numpy(pages), self._start[:-1], self._sizes.astype(np.int64))
 
     def image(self, index: int) -> Image.Image:
         """Image at this position of the listing, RGB."""

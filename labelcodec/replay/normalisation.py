@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -30,8 +31,15 @@ def mean_and_std(
     normalisation: Mapping[str, Any], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(3, 1, 1) float32 mean and std of each colour, for inputs in 0..1."""
-    mean, std = (
-        torch.tensor(normalisation[key], dtype=torch.float32, device=device)[:, None, None]
-        for key in ("mean", "std")
+    return _constants(tuple(normalisation["mean"]), tuple(normalisation["std"]), device)
+
+
+@lru_cache(maxsize=8)
+def _constants(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    means, stds = (
+        torch.tensor(numbers, dtype=torch.float32, device=device)[:, None, None]
+        for numbers in (mean, std)
     )
-    return mean, std
+    return means, stds
