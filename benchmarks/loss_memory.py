@@ -1,4 +1,4 @@
-"""Memory of the KL divergence of top-50 labels: dense targets against `kl_from_labels`.
+"""Memory of the KL divergence of top-50 labels: dense targets against `losses.kl`.
 
 python benchmarks/loss_memory.py # writes results/loss_memory.json and a table of docs/benchmarks.md
 
@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 import torch
+import torch.nn.functional as F
 from common import machine, markdown, save, where, write_report
 
-from labelcodec.pipeline import losses
-from labelcodec.pipeline.compact_kl import kl_from_labels
+from labelcodec import losses
 from labelcodec.replay.soft_labels import SoftLabels
 
 SETTINGS = ((16_384, 1000), (256, 151_936))  # samples, classes
@@ -30,8 +30,9 @@ WAYS = ("dense", "compact")
 def loss(way: str, student: torch.Tensor, labels: SoftLabels) -> torch.Tensor:
     """The divergence, one way or the other."""
     if way == "compact":
-        return kl_from_labels(student, labels, TEMPERATURE)
-    return losses.kl(student, losses.target(labels, TEMPERATURE), TEMPERATURE)
+        return losses.kl(student, labels, TEMPERATURE)
+    targets = losses.target(labels, TEMPERATURE)
+    return F.kl_div(F.log_softmax(student / TEMPERATURE, dim=1), targets, reduction="batchmean")
 
 
 def grown(way: str, samples: int, classes: int) -> dict[str, float]:

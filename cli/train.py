@@ -52,7 +52,13 @@ from . import console, options, render
 @options.encoder_weights
 @options.encoder_autocast
 @options.seed("Seed of the initial weights and the order of batches.")
-@options.workers
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Number of processes that load images; 0 loads them in the main process. By default all "
+    "images are decoded once and stay in memory, on a GPU if they fit.",
+)
 @options.threads
 @options.device
 @options.resume
@@ -85,14 +91,15 @@ def train(
     Settings of a recipe, for --set: model, epochs, batches_per_epoch, batch_size, micro_batch,
     order (pool, recorded, epoch: one stored epoch each), optimizer (adamw, sgd), learning_rate,
     weight_decay, momentum, warmup, stretch, loss (kl, mse, cosine: GIFT's, hard: the image's
-    class), smoothing, ema, calibrated, temperature.kind (step, cosine, constant),
-    temperature.first, .last, .factor and .every, and phases: parts of the run with a share of its
-    epochs, a loss and a smoothing of their own, one table each.
+    class), smoothing, ema, calibrated, precision (float32, bfloat16, float16), clip: the largest
+    norm of a gradient, compile, temperature.kind (step, cosine, constant), temperature.first,
+    .last, .factor and .every, and phases: parts of the run with a share of its epochs, a loss and
+    a smoothing of their own, one table each.
 
     OUT/log.jsonl has one line of JSON per epoch: epoch, from 0; samples, of all processes; loss,
     the mean of that epoch's loss; top1, accuracy with respect to the image's class, although images
-    are mixed; learning_rate; temperature, of the labels; student_temperature; validation, where
-    measured.
+    are mixed; learning_rate; temperature, of the labels; student_temperature; speed: images per
+    second and the share of time spent waiting for batches; validation, where measured.
 
     \b
     Example:
@@ -103,6 +110,8 @@ def train(
         --set 'phases=[{share=0.5, loss="hard"}, {share=0.5, loss="kl"}]'
       labelcodec train tiny.slc images fourth --encoder resnet20 \\
         --encoder-weights resnet20.safetensors --recipe cifar10 --set epochs=2
+      labelcodec train labels.slc images fast --recipe cifar10 --set epochs=2 \
+        --set precision=bfloat16
       torchrun --nproc-per-node 2 -m labelcodec train labels.slc images third \\
         --recipe cifar10 --set epochs=10
     """

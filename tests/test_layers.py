@@ -28,6 +28,7 @@ LAYERS = (
     {"formats", "verification", "merging", "replay"},
     {"analysis", "transcode"},
     {"planner"},
+    {"losses"},
     {"pipeline"},
     {"demo"},
     {"labelcodec"},

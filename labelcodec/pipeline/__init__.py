@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from labelcodec.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from labelcodec.pipeline.compact_kl import kl_from_labels
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
     from labelcodec.pipeline.image_diversity.measurement import DiversityReport, diversity
@@ -52,7 +51,6 @@ __all__ = [
     "TrainingRecipe",
     "diversity",
     "evaluate",
-    "kl_from_labels",
     "load_recipe",
     "load_study",
     "materialise",
@@ -80,7 +78,6 @@ _MODULES = {
     "TrainingRecipe": "training_recipe",
     "diversity": "image_diversity.measurement",
     "evaluate": "evaluate_runs",
-    "kl_from_labels": "compact_kl",
     "load_recipe": "training_recipe",
     "load_study": "study.study_file",
     "materialise": "projection.materialising",

@@ -7,21 +7,24 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from labelcodec import losses
 from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
-from labelcodec.pipeline import losses, schedules
-from labelcodec.pipeline.calibration import FIRST, student_temperature
+from labelcodec.losses.calibration import FIRST, best_temperature, cross_entropies
+from labelcodec.losses.phases import Objective
+from labelcodec.pipeline import schedules
 from labelcodec.pipeline.distributed import Process
 from labelcodec.pipeline.ema import MovingAverage
 from labelcodec.pipeline.forward import forward
-from labelcodec.pipeline.phases import Objective
 from labelcodec.pipeline.rebatch import StepSize, rebatch
+from labelcodec.pipeline.speed import Speed, Stopwatch
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.replay.dataset import ReplayBatch
 from labelcodec.replay.soft_labels import SoftLabels
@@ -39,6 +42,7 @@ class EpochFacts:
         learning_rate: learning rate of the epoch.
         temperature: temperature of the labels.
         student_temperature: temperature of the student's logits.
+        speed: how fast this process trained.
     """
 
     epoch: int
@@ -48,6 +52,7 @@ class EpochFacts:
     learning_rate: float
     temperature: float
     student_temperature: float
+    speed: Speed
 
 
 class Trainer:
@@ -69,19 +74,27 @@ class Trainer:
             step: this process's share of each step; by default what the recipe says.
         """
         self._step = step or StepSize(recipe.batch_size)
+        self._memory = (
+            torch.preserve_format if recipe.precision == "float32" else torch.channels_last
+        )
         self.model = model.to(this_process.device)
+        self.model.to(memory_format=self._memory)  # type: ignore[call-overload]
         self.recipe, self.process = recipe, this_process
         self.average = MovingAverage(self.model, recipe.ema) if recipe.ema else None
         self.calibrated = FIRST
         self._optimizer = _optimizer(self.model, recipe)
+        self._scaler = GradScaler(this_process.device.type, enabled=recipe.precision == "float16")
         self._wrapped: nn.Module = self.model
         if this_process.world > 1:
             ids = [this_process.device] if this_process.device.type == "cuda" else None
             self._wrapped = DistributedDataParallel(self.model, device_ids=ids)
+        self._forward = self._wrapped
+        if recipe.compile:
+            self._forward = cast(nn.Module, torch.compile(self._wrapped))
 
     def leave(self) -> None:
         """Drop the distributed wrapper, so that the process group can end."""
-        self._wrapped = self.model
+        self._wrapped = self._forward = self.model
 
     @property
     def evaluated(self) -> nn.Module:
@@ -120,7 +133,8 @@ class Trainer:
         loss, hits = torch.zeros(2, dtype=torch.float64, device=self.process.device)
         last_step: list[tuple[torch.Tensor, SoftLabels]] = []
         largest = 0
-        for parts, total, has_lone_sample in self._steps(batches):
+        stopwatch = Stopwatch()
+        for parts, total, has_lone_sample in self._steps(stopwatch.watched(batches)):
             largest = max(largest, total)
             if has_lone_sample and self._has_batch_norm and largest > self.process.world:
                 _tell_left_out()
@@ -130,32 +144,32 @@ class Trainer:
             for part, is_last in _micro_batches(parts, recipe.micro_batch):
                 assert isinstance(part.labels, SoftLabels)
                 with self._gradient_sync(is_last):
-                    logits = forward(self._wrapped, part.images, part.labels.classes, who).float()
+                    logits = self._logits(part, who)
                     if not logits.requires_grad:
                         raise MismatchError(f"{who} cannot learn: no gradient flows back to it")
                     value = _loss(objective, logits, part, temperature, own_temperature)
                     # DistributedDataParallel averages gradients over processes
-                    torch.autograd.backward(value * (len(part) * self.process.world / total))
+                    share = len(part) * self.process.world / total
+                    torch.autograd.backward(self._scaler.scale(value * share))
                 loss += value.detach() * len(part)
                 hits += (logits.argmax(dim=1) == part.hard).sum()
                 samples += len(part)
                 last_step.append((logits.detach(), part.labels))
-            self._optimizer.step()
-            if self.average is not None:
-                self.average.update(self.model)
+            self._update()
         sums = torch.stack([loss, hits, torch.full_like(loss, samples)])
         if self.process.world > 1:
             torch.distributed.all_reduce(sums)
-        loss_sum, hit_count, sample_count = sums.tolist()
+        loss_sum, hit_count, sample_count = sums.tolist()  # waits for the device
         if not math.isfinite(loss_sum):
             raise DataError(f"epoch {epoch}: the loss is {loss_sum}; try a lower learning_rate")
+        speed = stopwatch.speed(samples)
         upcoming = recipe.objective_at(min(epoch + 1, recipe.epochs - 1))
         if recipe.calibrated and upcoming.loss == "kl" and last_step:
-            logits = torch.cat([part_logits for part_logits, _ in last_step])
-            targets = [
-                losses.target(labels, temperature, upcoming.smoothing) for _, labels in last_step
+            entropies = [
+                cross_entropies(logits, labels, temperature, upcoming.smoothing)
+                for logits, labels in last_step
             ]
-            self.calibrated = self._broadcast(student_temperature(logits, torch.cat(targets)))
+            self.calibrated = self._broadcast(best_temperature(torch.stack(entropies).sum(dim=0)))
         divisor = max(sample_count, 1)
         return EpochFacts(
             epoch,
@@ -165,7 +179,26 @@ class Trainer:
             rate,
             temperature,
             own_temperature,
+            speed,
         )
+
+    def _logits(self, part: ReplayBatch, who: str) -> torch.Tensor:
+        """(b, C) float32 logits of the student, in training."""
+        assert isinstance(part.labels, SoftLabels)
+        dtype = getattr(torch, self.recipe.precision)
+        images = part.images.to(memory_format=self._memory)
+        with torch.autocast(self.process.device.type, dtype, enabled=dtype is not torch.float32):
+            return forward(self._forward, images, part.labels.classes, who).float()
+
+    def _update(self) -> None:
+        """Change the weights by the gradients of a step."""
+        if self.recipe.clip:
+            self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self.average is not None:
+            self.average.update(self.model)
 
     @property
     def _has_batch_norm(self) -> bool:
@@ -209,6 +242,7 @@ class Trainer:
             "average": average,
             "optimizer": self._optimizer.state_dict(),
             "calibrated": self.calibrated,
+            "scaler": self._scaler.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -218,6 +252,7 @@ class Trainer:
             self.average.model.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.calibrated = state["calibrated"]
+        self._scaler.load_state_dict(state.get("scaler", {}))
 
 
 def _loss(
@@ -236,8 +271,7 @@ def _loss(
     if objective.loss == "hard":
         partner = part.partner_hard, part.partner_share
         return losses.hard(logits, part.hard, *partner, objective.smoothing)
-    targets = losses.target(part.labels, temperature, objective.smoothing)
-    return losses.kl(logits, targets, own_temperature)
+    return losses.kl(logits, part.labels, temperature, own_temperature, objective.smoothing)
 
 
 def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
@@ -248,9 +282,11 @@ def _optimizer(model: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimize
         {"params": decayed, "weight_decay": recipe.weight_decay},
         {"params": undecayed, "weight_decay": 0.0},
     ]
+    is_fused = any(p.is_cuda for p in model.parameters()) or None  # torch's choice elsewhere
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum)
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+        rate, momentum = recipe.learning_rate, recipe.momentum
+        return torch.optim.SGD(groups, lr=rate, momentum=momentum, fused=is_fused)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=is_fused)
 
 
 def _tell_left_out() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
 
 from labelcodec.binding.agreement import Agreement
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import MismatchError
 from labelcodec.pipeline import checkpoint, threads
-from labelcodec.pipeline.distributed import Process, process
+from labelcodec.pipeline.batch_loading import BatchLoading
+from labelcodec.pipeline.callbacks import TrainingCallback
+from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.evaluation import EvaluationImages, Scores, score_model
 from labelcodec.pipeline.models import build, model_name
 from labelcodec.pipeline.preflight import (
@@ -38,9 +39,8 @@ from labelcodec.pipeline.training_recipe import ADDED_SETTINGS, TrainingRecipe, 
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
-from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.wording import counted
 
 
@@ -81,9 +81,10 @@ def train(
     encoder_weights: Path | str | None = None,
     encoder_autocast: str | None = None,
     seed: int = 0,
-    workers: int = 0,
+    workers: int | None = None,
     device: str | None = None,
     resume: bool = False,
+    callbacks: Sequence[TrainingCallback] = (),
     progress: Progress | None = None,
     note: Callable[[str], None] = warnings.warn,
 ) -> TrainReport:
@@ -115,12 +116,14 @@ def train(
         encoder_autocast: 'float16' or 'bfloat16' for mixed precision of the encoder; None for
             float32.
         seed: seed of the initial weights and the batch order.
-        workers: processes that load images.
+        workers: processes that load images, 0 for this process itself; None keeps all images in
+            memory, see `ResidentLoader`, or loads them in this process if they do not fit.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
         resume: continue from the checkpoint in `out`, if there is one. The result equals that of an
             uninterrupted run, provided torch has the same number of threads. On another number of
             processes the steps have as many samples, but the result differs in its last bits.
-        progress: called with images done and total images while the cache is filled, then after
+        callbacks: told of the run's epochs and scores, in the first process.
+        progress: called with images done and total images while they are decoded, then after
             every batch with batches done, total batches and the epoch.
         note: called in the first process with notes for the user.
 
@@ -218,38 +221,38 @@ def train(
                 evaluation_images,
                 dataset.normalisation,
                 this_process.device,
-                workers=workers,
+                workers=workers or 0,
                 progress=reporter.validating(epoch),
             )
             reporter.top1 = scores.top1
             amend(log, {"validation": dataclasses.asdict(scores)})
+            for callback in callbacks:
+                callback.on_scores(epoch, scores)
             return scores
 
-        loader = DataLoader(
-            dataset,
-            batch_size=None,
-            sampler=order,
-            num_workers=workers,
-            worker_init_fn=start_worker,
-            pin_memory=this_process.device.type == "cuda",
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # keeps the global generator for the student
+        told = callbacks if this_process.first else ()
+        for callback in told:
+            callback.on_start(run.to_map(), first)
+        loading = BatchLoading(
+            dataset, order, workers, this_process, reporter.caching, this_process.told(note)
         )
         for epoch in range(first, settings.epochs):
             if epoch and epoch % validate_every == 0:  # also reached by a resumed run
                 evaluate_student(epoch - 1)
             order.set_epoch(epoch)
             _seed(seed, epoch + 1, this_process.rank)
-            metrics = student.train(
-                reporter.watched(_finished_batches(dataset, loader, this_process), epoch), epoch
-            )
+            metrics = student.train(reporter.watched(loading.epoch(), epoch), epoch)
             if log is not None:
                 append(log, dataclasses.asdict(metrics))
                 state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
                 checkpoint.save(out / CHECKPOINT, state)
+            for callback in told:
+                callback.on_epoch(metrics)
         if this_process.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         scores = evaluate_student(settings.epochs - 1)
+        for callback in told:
+            callback.on_end()
         return TrainReport(out / RESULT, settings.epochs, scores, agreement)
 
 
@@ -274,10 +277,3 @@ def _restore(student: Trainer, path: Path, run: Run) -> tuple[int, tuple[int, ..
 def _seed(*numbers: int) -> None:
     """Seed torch's global random generator from several integers."""
     torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
-
-
-def _finished_batches(
-    dataset: ReplayDataset, loader: DataLoader[ReplayBatch], this_process: Process
-) -> Iterator[ReplayBatch]:
-    for batch in iterate_loader(loader):
-        yield dataset.finish(batch, this_process.device)

@@ -44,9 +44,9 @@ class ProgressReporter:
         return report
 
     def caching(self, done: int, total: int, /, doing: str | None = None) -> None:
-        """Progress function for filling the image cache, before the first epoch."""
+        """Progress function for decoding the images, before the first epoch."""
         if self._progress is not None:
-            self._progress(done, total, "image cache")
+            self._progress(done, total, doing or "image cache")
 
     def _report(self, done: int, epoch: int, suffix: str) -> None:
         if self._progress is None:

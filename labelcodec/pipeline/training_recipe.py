@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from labelcodec.errors import ConfigError
-from labelcodec.pipeline.phases import Loss, Objective, Phase, first_epochs
+from labelcodec.losses.phases import Loss, Objective, Phase, first_epochs, phase_at
 from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec.pipeline.stage_recipe import STAGES, recipe_tables
 
@@ -19,9 +18,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "loss": ("kl", "mse", "cosine", "hard"),
     "order": ("pool", "recorded", "epoch"),
     "kind": ("step", "cosine", "constant"),
+    "precision": ("float32", "bfloat16", "float16"),
 }
 # Settings that earlier versions did not record, with the values that mean what those versions did.
-ADDED_SETTINGS: dict[str, Any] = {"phases": []}
+ADDED_SETTINGS: dict[str, Any] = {
+    "phases": [],
+    "precision": "float32",
+    "clip": 0.0,
+    "compile": False,
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ class TrainingRecipe:
             of the model, from 0 to below 1; 0 for none.
         calibrated: use a separate student temperature (calibrated alignment; loss 'kl' only).
         temperature: temperature of the labels per epoch (dynamic knowledge reuse).
+        precision: 'float32'; or 'bfloat16' or 'float16' for mixed precision (autocast), the latter
+            with loss scaling; images then have the channels-last memory format.
+        clip: largest norm of the gradient of a step, 0 or more; 0 for no clipping.
+        compile: run the student through `torch.compile`.
         phases: consecutive parts of the run with losses of their own; none for one loss throughout.
             All other settings, and the schedules, span the whole run.
 
@@ -78,6 +87,9 @@ class TrainingRecipe:
     ema: float = 0.0
     calibrated: bool = True
     temperature: TemperatureSchedule = field(default_factory=TemperatureSchedule)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    clip: float = 0.0
+    compile: bool = False
     phases: tuple[Phase, ...] = ()
 
     def __post_init__(self) -> None:
@@ -91,7 +103,7 @@ class TrainingRecipe:
         for name in ("learning_rate", "stretch"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are above 0")
-        for name in ("weight_decay", "momentum", "warmup"):
+        for name in ("weight_decay", "momentum", "warmup", "clip"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"recipe: {name}={getattr(self, name)}, allowed are 0 and more")
         if self.order == "epoch" and self.batches_per_epoch is not None:
@@ -111,8 +123,7 @@ class TrainingRecipe:
         """Loss and smoothing of an epoch, counted from 0."""
         if not self.phases:
             return Objective(self.loss, self.smoothing)
-        starts = first_epochs(self.phases, self.epochs)
-        phase = self.phases[bisect_right(starts, epoch) - 1]
+        phase = phase_at(self.phases, epoch, self.epochs)
         smoothing = self.smoothing if phase.smoothing is None else phase.smoothing
         return Objective(phase.loss, smoothing)
 

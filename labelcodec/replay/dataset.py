@@ -56,8 +56,8 @@ class ReplayBatch:
 
     Attributes:
         position: position of the batch in the label set, 0..n-1.
-        images: (B, 3, H, W) float32, normalised and mixed; with `uint8=True` uint8 in 0..255,
-            neither normalised nor mixed.
+        images: (B, 3, H, W) float32 in channels-last memory format, normalised and mixed; with
+            `uint8=True` uint8 in 0..255, neither normalised nor mixed.
         labels: the teacher's output.
         hard: (B,) int64 class of the labels that each image's folder is.
         mix: the mix still to be applied to the images; None once they are mixed.

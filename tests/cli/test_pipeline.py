@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import labelcodec
-from labelcodec.pipeline.phases import Phase
+from labelcodec.losses.phases import Phase
 from labelcodec.pipeline.run_folder import load_run
 from labelcodec_cli import console
 from labelcodec_cli.options import setting

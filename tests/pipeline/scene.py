@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,15 @@ def settings(**changes: Any) -> TrainingRecipe:
 
 def prepares(doing: str) -> bool:
     """Whether a progress report is of what precedes the first batch."""
-    return "fitting" in doing or "loading" in doing
+    return any(word in doing for word in ("fitting", "loading", "image sizes", "decoding"))
+
+
+def logged(out: Path) -> list[dict[str, Any]]:
+    """What a training run logged of its epochs, without their speed."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    for line in lines:
+        assert line.pop("speed").keys() == {"images_per_second", "waiting"}
+    return lines
 
 
 def after(calls: int, what: Callable[[], None]) -> Callable[..., None]:

@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 import labelcodec
+from labelcodec import losses
 from labelcodec.errors import DataError, LabelcodecWarning, MismatchError
 from labelcodec.images import list_images
-from labelcodec.pipeline import losses
-from labelcodec.pipeline.calibration import student_temperature
+from labelcodec.losses.calibration import student_temperature
 from labelcodec.pipeline.ema import MovingAverage
 from labelcodec.pipeline.trainer import Trainer
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
 from labelcodec.replay.soft_labels import SoftLabels
+from tests.losses import dense
 from tests.pipeline import scene
 
 
@@ -55,7 +56,7 @@ def test_steps_of_any_size(batches) -> None:
     model = network()
     samples = sum(map(len, batches))
     loss = sum(
-        losses.kl(model(b.images), losses.target(b.labels, 2.0), 2.0) * len(b) for b in batches
+        dense.kl(model(b.images), losses.target(b.labels, 2.0), 2.0) * len(b) for b in batches
     )
     (loss / samples).backward()
     expected = torch.cat([(p - 0.05 * p.grad).detach().ravel() for p in model.parameters()])
@@ -111,7 +112,7 @@ def test_calibration_precedes_the_epochs_of_kl(batches) -> None:
     with torch.no_grad():
         logits = 0.5 * network()(batches[2].images)
     sharper = replace(batches[2], labels=SoftLabels(scene.CLASSES, 8 * logits))
-    calibrated = student_temperature(2 * logits, torch.softmax(4 * logits, dim=1))
+    calibrated = student_temperature(2 * logits, SoftLabels(scene.CLASSES, 8 * logits), 2.0)
     assert calibrated < 1
     used = []
     for epoch in range(4):
@@ -131,7 +132,7 @@ def test_facts(batches) -> None:
         hits = sum(int((network()(b.images).argmax(1) == b.hard).sum()) for b in batches)
         wanted = [losses.target(b.labels, 20.0) for b in batches]
         loss = [
-            float(losses.kl(network()(b.images), w, 1.0)) * len(b)
+            float(dense.kl(network()(b.images), w, 1.0)) * len(b)
             for b, w in zip(batches, wanted, strict=True)
         ]
     assert 0 < hits < 22
@@ -145,7 +146,7 @@ def test_calibration_takes_all_of_the_last_batch(batches) -> None:
         logits = network()(batches[2].images)
     sharper = logits * torch.tensor([3.0, 3.0, 3.0, 6.0])[:, None]
     last = replace(batches[2], labels=SoftLabels(scene.CLASSES, sharper))
-    expected = student_temperature(logits, torch.softmax(sharper / 1.5, dim=1))
+    expected = student_temperature(logits, SoftLabels(scene.CLASSES, sharper), 1.5)
     assert 0.25 < expected < 0.5  # of the last sample alone, and of the others
     for micro in (None, 1, 3):
         one = student(network(), learning_rate=1e-9, micro_batch=micro, temperature=1.5)
@@ -256,3 +257,58 @@ def test_a_last_step_of_one_sample_is_left_out_before_batch_norm(batches) -> Non
     conv = nn.Sequential(nn.Conv2d(3, scene.CLASSES, 3), nn.BatchNorm2d(scene.CLASSES), *pooled)
     facts = student(conv, batch_size=None).train(ones, 0)
     assert facts.samples == len(ones)  # nothing is left over
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision_trains_nearly_the_same(batches, precision) -> None:
+    full, mixed = weights_after(batches), weights_after(batches, precision=precision)
+    start = torch.cat([p.detach().ravel() for p in network().parameters()])
+    assert not torch.equal(mixed, full)
+    assert (mixed - full).norm() < 0.05 * (full - start).norm()
+
+
+def test_the_loss_of_float16_is_scaled(batches) -> None:
+    """So that small gradients are not rounded to 0; the scale is part of a checkpoint."""
+    one = student(precision="float16")
+    one.train(batches, 0)
+    assert one.state()["scaler"]["scale"] == 2.0**16
+    other = student(precision="float16")
+    state = one.state()
+    state["scaler"]["scale"] = 1024.0
+    other.restore(state)
+    assert other.state()["scaler"]["scale"] == 1024.0
+    assert student().state()["scaler"] == {}
+
+
+def test_gradients_are_clipped(batches) -> None:
+    start = torch.cat([p.detach().ravel() for p in network().parameters()])
+    plain = {"batch_size": 100, "weight_decay": 0.0}  # one step at rate 0.05
+    for precision in ("float32", "float16"):
+        clipped = weights_after(batches, clip=1e-3, precision=precision, **plain)
+        assert (clipped - start).norm() == pytest.approx(0.05 * 1e-3, rel=1e-2)
+    assert torch.equal(weights_after(batches, clip=1e3, **plain), weights_after(batches, **plain))
+
+
+def test_a_compiled_student_is_the_same(monkeypatch, batches) -> None:
+    compiled = []
+    compile_for_real = torch.compile
+
+    def compile_quickly(model: nn.Module) -> nn.Module:
+        compiled.append(model)
+        return compile_for_real(model, backend="eager")
+
+    monkeypatch.setattr(torch, "compile", compile_quickly)
+    one = student(compile=True)
+    one.train(batches, 0)
+    assert compiled == [one.model]
+    plain = student()
+    plain.train(batches, 0)
+    assert one.state()["model"].keys() == plain.state()["model"].keys()
+    for name, value in plain.state()["model"].items():
+        assert torch.equal(one.state()["model"][name], value)
+
+
+def test_speed_is_measured(batches) -> None:
+    speed = student().train(batches, 0).speed
+    assert 0 <= speed.waiting <= 1
+    assert speed.images_per_second > 0

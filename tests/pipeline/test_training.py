@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import labelcodec
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.merging import merge
 from labelcodec.pipeline import checkpoint
+from labelcodec.pipeline.callbacks import TrainingCallback
 from labelcodec.pipeline.run_folder import digest, load_run, load_student
 from labelcodec.pipeline.training import train
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
@@ -27,10 +27,6 @@ PHASES = [  # with boundaries after 6 and 12 of 24 batches
 ]
 
 
-def log(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-
-
 def test_a_run(world, tmp_path) -> None:
     reports = []
     report = run(
@@ -39,11 +35,11 @@ def test_a_run(world, tmp_path) -> None:
     )  # fmt: skip
     assert report.student == tmp_path / "run/student.pt"
     assert report.epochs == 4
-    lines = log(tmp_path / "run")
+    lines = scene.logged(tmp_path / "run")
     top1 = f"top-1 {100 * lines[1]['validation']['top1']:.2f} %"
-    assert [step for step in reports if "validation" not in step[2]] == [
-        (i + 1, 24, f"epoch {i // 6 + 1}" + (f", {top1}" if i >= 12 else "")) for i in range(24)
-    ]
+    assert [
+        step for step in reports if step[2].startswith("epoch") and "validation" not in step[2]
+    ] == [(i + 1, 24, f"epoch {i // 6 + 1}" + (f", {top1}" if i >= 12 else "")) for i in range(24)]
     assert [step for step in reports if "validation" in step[2]] == [
         (12, 24, "epoch 2, validation: 22 of 22 images"),
         (24, 24, f"epoch 4, {top1}, validation: 22 of 22 images"),
@@ -79,8 +75,8 @@ def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
     more = {"validate": world / "validation", "workers": 2} if calls == 9 else {}
     run(world, stopped, changes, resume=True, **more)
     assert (stopped / "student.pt").read_bytes() == (whole / "student.pt").read_bytes()
-    assert [line | {"validation": 0} for line in log(stopped)] == [
-        line | {"validation": 0} for line in log(whole)
+    assert [line | {"validation": 0} for line in scene.logged(stopped)] == [
+        line | {"validation": 0} for line in scene.logged(whole)
     ]
 
 
@@ -124,9 +120,9 @@ def test_an_epoch_without_its_checkpoint_is_written_again(world, tmp_path, monke
         later = scene.after(2, stop)
         patch.setattr(checkpoint, "save", lambda *given: [later(), save(*given)])
         run(world, stopped)
-    assert len(log(stopped)) == 2
+    assert len(scene.logged(stopped)) == 2
     run(world, stopped, resume=True)
-    assert (stopped / "log.jsonl").read_bytes() == (whole / "log.jsonl").read_bytes()
+    assert scene.logged(stopped) == scene.logged(whole)
 
 
 def test_workers_and_the_cache_change_nothing(world, tmp_path) -> None:
@@ -159,8 +155,10 @@ def test_a_damaged_validation_image_costs_no_epoch(world, tmp_path, every) -> No
     scores = run(
         world, tmp_path / "run", resume=True, progress=lambda *step: jobs.append(step[2]), **given
     ).scores
-    assert sum("validation" not in job for job in jobs) == (18 if every == 1 else 0)
-    lines = log(tmp_path / "run")
+    trained = sum(job.startswith("epoch") and "validation" not in job for job in jobs)
+    assert trained == (18 if every == 1 else 0)
+    assert ("decoding images" in jobs) == (every == 1)
+    lines = scene.logged(tmp_path / "run")
     assert all("validation" in line for line in lines[every - 1 :: every])
     assert lines[-1]["validation"]["top1"] == scores.top1
     again = run(world, tmp_path / "run", resume=True, **given)
@@ -254,20 +252,22 @@ def test_a_log_alone_is_a_run(world, tmp_path) -> None:
     with pytest.raises(MismatchError, match=r"holds a run already \(log\.jsonl\)"):
         run(world, tmp_path / "run", {"epochs": 1})
     run(world, tmp_path / "run", {"epochs": 1}, resume=True)
-    assert len(log(tmp_path / "run")) == 1
+    assert len(scene.logged(tmp_path / "run")) == 1
 
 
 def test_a_run_that_came_to_nothing_is_started_again(world, tmp_path) -> None:
     with pytest.raises(Stop):
         run(world, tmp_path / "run", progress=scene.after(2, stop))
     run(world, tmp_path / "run", {"epochs": 1})
-    assert len(log(tmp_path / "run")) == 1
+    assert len(scene.logged(tmp_path / "run")) == 1
 
 
 def test_one_process_has_the_folder(world, tmp_path) -> None:
     tried = []
 
-    def again(*_) -> None:
+    def again(done: int, total: int, doing: str) -> None:
+        if not doing.startswith("epoch"):
+            return
         with pytest.raises(MismatchError, match=r"log\.jsonl: another process is writing it"):
             run(world, tmp_path / "run", {"epochs": 1}, resume=True)
         tried.append(1)
@@ -328,7 +328,8 @@ def test_the_labels_batches_make_an_epoch(world, tmp_path) -> None:
     reports = []
     changes = {"batches_per_epoch": 2}
     run(world, tmp_path / "run", changes, progress=lambda *step: reports.append(step))
-    assert reports[-1][:2] == (8, 8) and len(reports) == 8
+    epochs = [step[:2] for step in reports if step[2].startswith("epoch")]
+    assert epochs == [(i, 8) for i in range(1, 9)]
 
 
 def test_another_folder_of_the_same_names(world, tmp_path) -> None:
@@ -388,3 +389,38 @@ def test_run_json(world, tmp_path) -> None:
             load_run(tmp_path / "run")
     with pytest.raises(LabelcodecError, match="not the folder of a training run"):
         load_run(tmp_path)
+
+
+class Telling(TrainingCallback):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple] = []
+
+    def on_start(self, run, first) -> None:
+        self.told.append(("start", run["recipe"]["epochs"], first))
+
+    def on_epoch(self, facts) -> None:
+        self.told.append(("epoch", facts.epoch, facts.samples))
+
+    def on_scores(self, epoch, scores) -> None:
+        self.told.append(("scores", epoch, scores.images))
+
+    def on_end(self) -> None:
+        self.told.append(("end",))
+
+
+def test_callbacks_are_told_what_the_log_holds(world, tmp_path) -> None:
+    telling, again = Telling(), Telling()
+    more = {"validate": world / "validation", "validate_every": 2}
+    with pytest.raises(Stop):
+        run(
+            world, tmp_path / "run", progress=scene.after(15, stop),
+            callbacks=[telling, TrainingCallback()], **more,
+        )  # fmt: skip
+    run(world, tmp_path / "run", resume=True, callbacks=[again], **more)
+    lines = scene.logged(tmp_path / "run")
+    epochs = [("epoch", line["epoch"], line["samples"]) for line in lines]
+    scores = [("scores", epoch, scene.IMAGES) for epoch in (1, 3)]
+    assert telling.told == [("start", 4, 0), *epochs[:2], scores[0]]
+    assert again.told == [("start", 4, 2), scores[0], *epochs[2:], scores[1], ("end",)]

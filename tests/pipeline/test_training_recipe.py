@@ -5,7 +5,7 @@ import json
 import pytest
 
 from labelcodec.errors import ConfigError
-from labelcodec.pipeline.phases import Phase
+from labelcodec.losses.phases import Phase
 from labelcodec.pipeline.schedules import TemperatureSchedule
 from labelcodec.pipeline.stage_recipe import recipe_names
 from labelcodec.pipeline.training_recipe import (

@@ -70,6 +70,7 @@ def assert_equal(batch: ReplayBatch, expected: ReplayBatch) -> None:
     assert batch.partner_share == expected.partner_share
     for tensor, other in zip(batch.tensors(), expected.tensors(), strict=True):
         assert tensor.dtype == other.dtype
+        assert tensor.stride() == other.stride()  # on which a convolution's last bits depend
         assert torch.equal(tensor, other)
 
 

@@ -29,7 +29,7 @@ def fused_crops(
         target: size of the network input, and how to resize.
 
     Returns:
-        (B, 3, height, width) uint8 on the device of the images.
+        (B, 3, height, width) uint8 on the device of the images, in channels-last memory format.
     """
     (height, width), device = target.size, images.pixels.device
     rows, row_table = table_for(box[:, 2], height, target.interpolation, device)
@@ -47,7 +47,7 @@ def fused_crops(
         rows_first,
     )
     crops = torch.from_numpy(np.stack(fields, axis=1).astype(np.int64)).to(device)
-    resized = torch.empty((len(box), 3, height, width), dtype=torch.uint8, device=device)
+    resized = torch.empty((len(box), height, width, 3), dtype=torch.uint8, device=device)
     grid = (len(box), -(-height * width // BLOCK))
     resize[grid](
         images.pixels,
@@ -63,4 +63,4 @@ def fused_crops(
         columns.weight.shape[2],
         BLOCK,
     )
-    return resized
+    return resized.permute(0, 3, 1, 2)

@@ -28,7 +28,7 @@ def resized_crops(images: SourceImages, crop: Crop | None, target: NetworkInput)
         target: size of the network input, and how to resize.
 
     Returns:
-        (B, 3, height, width) uint8 on the device of the images.
+        (B, 3, height, width) uint8 on the device of the images, in channels-last memory format.
 
     Raises:
         DataError: a box is empty or leaves its image.
@@ -79,10 +79,10 @@ def gathered_crops(
         target: size of the network input, and how to resize.
 
     Returns:
-        (B, 3, height, width) uint8 on the device of the images.
+        (B, 3, height, width) uint8, as `resized_crops`.
     """
     device = images.pixels.device
-    resized = torch.empty((len(box), 3, *target.size), dtype=torch.uint8, device=device)
+    resized = torch.empty((len(box), *target.size, 3), dtype=torch.uint8, device=device)
     across_first = ~rows_first(box, target.size)
     for mask, axis in ((across_first, 1), (~across_first, 0)):
         selected = np.flatnonzero(mask)
@@ -92,7 +92,7 @@ def gathered_crops(
             part = selected[first : first + together]
             rows = torch.from_numpy(part).to(device)
             resized[rows] = _two_passes(images.take(part), box[part], target, axis)
-    return resized
+    return resized.permute(0, 3, 1, 2)
 
 
 def rows_first(box: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -137,7 +137,7 @@ class _Axis:
 def _two_passes(
     images: SourceImages, box: NDArray[np.int64], target: NetworkInput, first_axis: int
 ) -> torch.Tensor:
-    """(B, 3, height, width) uint8 crops, resized along one axis (0: rows, 1: columns) first."""
+    """(B, height, width, 3) uint8 crops, resized along one axis (0: rows, 1: columns) first."""
     device = images.pixels.device
     width = 3 * images.size[:, 1]
     origin = torch.from_numpy(images.start + box[:, 0] * width + 3 * box[:, 1]).to(device)
@@ -160,8 +160,8 @@ def _two_passes(
     for tap in range(second.taps):
         chosen = second.pixel(tap)[:, :, None, None].expand(-1, -1, *between.shape[2:])
         total = total + between.gather(1, chosen) * second.weight(tap)[:, :, None, None]
-    order = (0, 3, 1, 2) if first_axis == 1 else (0, 3, 2, 1)
-    return _rounded(total).to(torch.uint8).permute(order)
+    levels = _rounded(total).to(torch.uint8)
+    return levels if first_axis == 1 else levels.transpose(1, 2)
 
 
 def _axis(

@@ -47,7 +47,7 @@ def resize(
         row_weight + row * row_width,
         column_weight + column * column_width,
     )
-    out = resized + sample * 3 * height * width + pixel
+    out = resized + sample * 3 * height * width + 3 * pixel
     for colour in tl.static_range(3):
         source = pixels + origin + colour
         if rows_first != 0:
@@ -82,7 +82,7 @@ def resize(
                 inside,
                 block,
             )
-        tl.store(out + colour * height * width, level.to(tl.uint8), mask=inside)
+        tl.store(out + colour, level.to(tl.uint8), mask=inside)
 
 
 @triton.jit

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from labelcodec import losses
 from labelcodec.codecs.projector.codec import Projector
 from labelcodec.codecs.projector.encoder_facts import EncoderFacts
 from labelcodec.codecs.projector.format import FORMS, PROBED
 from labelcodec.codecs.projector.matrix import Matrix
 from labelcodec.codecs.projector.tables import Head, LayerUpdate, ProjectorTables
 from labelcodec.errors import ConfigError, DataError
-from labelcodec.pipeline import losses
 from labelcodec.pipeline.projection.encoder import Encoder
 from labelcodec.pipeline.projection.head_init import HeadSample, head_weight, low_rank
 from labelcodec.pipeline.projection.inputs import encoder_inputs

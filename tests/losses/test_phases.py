@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelcodec.errors import ConfigError
-from labelcodec.pipeline.phases import Objective, Phase, first_epochs
+from labelcodec.losses.phases import Objective, Phase, first_epochs
 from labelcodec.pipeline.training_recipe import TrainingRecipe, load_recipe
 
 

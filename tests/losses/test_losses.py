@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from labelcodec import Labels
-from labelcodec.pipeline import losses
+from labelcodec import Labels, losses
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors
 
 RNG = np.random.default_rng(0)
@@ -32,8 +31,7 @@ def top(k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def kl(labels: SoftLabels, temperature: float, own: float, smoothing: float = 0.0) -> float:
-    wanted = losses.target(labels, temperature, smoothing)
-    return float(losses.kl(torch.from_numpy(STUDENT), wanted, own))
+    return float(losses.kl(torch.from_numpy(STUDENT), labels, temperature, own, smoothing))
 
 
 def expected_kl(wanted: np.ndarray, own: float) -> float:

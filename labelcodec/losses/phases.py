@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -46,6 +47,20 @@ class Objective:
 
     loss: Loss
     smoothing: float
+
+
+def phase_at(phases: Sequence[Phase], epoch: int, epochs: int) -> Phase:
+    """The phase that an epoch belongs to.
+
+    Args:
+        phases: the phases of a run; their shares sum to 1.
+        epoch: the epoch, 0..epochs-1.
+        epochs: epochs of the run.
+
+    Raises:
+        ConfigError: as `first_epochs`.
+    """
+    return phases[bisect_right(first_epochs(phases, epochs), epoch) - 1]
 
 
 def first_epochs(phases: Sequence[Phase], epochs: int) -> list[int]:

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec import Labels
-from labelcodec.pipeline import compact_kl, losses
-from labelcodec.pipeline.compact_kl import kl_from_labels, top_k_targets
+from labelcodec import Labels, losses
+from labelcodec.losses import rows as by_rows
+from labelcodec.losses.targets import top_k_targets
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors
+from tests.losses import dense
 
 CLASSES = 9
 
@@ -48,11 +49,11 @@ KINDS += [("uniform", "probabilities")]
 def test_it_is_the_divergence_of_dense_targets(kind, k, temperature, own, smoothing, seed) -> None:
     made = labels(k, *kind, seed)
     one, two = student(seed + 1), student(seed + 1)
-    compact = kl_from_labels(one, made, temperature, own, smoothing)
-    dense = losses.kl(two, losses.target(made, temperature, smoothing), own or temperature)
-    torch.testing.assert_close(compact, dense, rtol=1e-4, atol=1e-5)
+    compact = losses.kl(one, made, temperature, own, smoothing)
+    dense_loss = dense.kl(two, losses.target(made, temperature, smoothing), own or temperature)
+    torch.testing.assert_close(compact, dense_loss, rtol=1e-4, atol=1e-5)
     (3 * compact).backward()
-    (3 * dense).backward()
+    (3 * dense_loss).backward()
     torch.testing.assert_close(one.grad, two.grad, rtol=1e-4, atol=1e-5)
 
 
@@ -67,10 +68,10 @@ def test_targets_are_those_of_each_class(kind, k, smoothing) -> None:
 def test_a_few_samples_at_a_time_give_the_same(monkeypatch) -> None:
     made = labels(3, "floor", rows=40)
     whole, parts = student(rows=40), student(rows=40)
-    expected = kl_from_labels(whole, made, 2.0)
+    expected = losses.kl(whole, made, 2.0)
     expected.backward()
-    monkeypatch.setattr(compact_kl, "AT_ONCE", 3 * CLASSES)
-    found = kl_from_labels(parts, made, 2.0)
+    monkeypatch.setattr(by_rows, "AT_ONCE", 3 * CLASSES)
+    found = losses.kl(parts, made, 2.0)
     found.backward()
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(parts.grad, whole.grad)
@@ -80,14 +81,14 @@ def test_its_gradient_is_that_of_differences() -> None:
     made = labels(4, "zero")
     made = SoftLabels(CLASSES, made.value.double(), made.index, tail="zero")
     logits = student(dtype=torch.float64)
-    base = kl_from_labels(logits, made, 1.5)
+    base = losses.kl(logits, made, 1.5)
     base.backward()
     step = 1e-2
     moved = logits.detach().clone()
     moved[2, 3] += step
     back = logits.detach().clone()
     back[2, 3] -= step
-    slope = (kl_from_labels(moved, made, 1.5) - kl_from_labels(back, made, 1.5)) / (2 * step)
+    slope = (losses.kl(moved, made, 1.5) - losses.kl(back, made, 1.5)) / (2 * step)
     assert float(slope) == pytest.approx(float(logits.grad[2, 3]), rel=0.01, abs=1e-4)
 
 
@@ -95,8 +96,8 @@ def test_its_gradient_is_that_of_differences() -> None:
 def test_students_of_half_precision(dtype) -> None:
     made, half = labels(3, "zero"), student(dtype=dtype)
     full = half.detach().float().requires_grad_()
-    kl_from_labels(half, made, 1.0).backward()
-    kl_from_labels(full, made, 1.0).backward()
+    losses.kl(half, made, 1.0).backward()
+    losses.kl(full, made, 1.0).backward()
     assert half.grad.dtype == dtype
     torch.testing.assert_close(half.grad.float(), full.grad, rtol=1e-2, atol=1e-3)
 
@@ -104,5 +105,5 @@ def test_students_of_half_precision(dtype) -> None:
 def test_dense_labels_take_the_usual_way() -> None:
     value = torch.randn(5, CLASSES)
     made, logits = SoftLabels(CLASSES, value), student()
-    expected = losses.kl(logits, losses.target(made, 4.0), 4.0)
-    assert torch.equal(kl_from_labels(logits, made, 4.0), expected)
+    expected = dense.kl(logits, losses.target(made, 4.0), 4.0)
+    assert torch.equal(losses.kl(logits, made, 4.0), expected)
