@@ -17,7 +17,7 @@ from PIL import Image
 
 from labelcodec import Augmentation, Crop, RandAugment
 from labelcodec.augmentation.crop import tensors
-from labelcodec.augmentation.crop.resampling import taps
+from labelcodec.augmentation.crop.resampling import rows_first, taps
 from labelcodec.augmentation.crop.tap_table import SHARED, table_for
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.source_images import SourceImages
@@ -63,7 +63,7 @@ def assert_same(sources, recorded, size, interpolation, expected: np.ndarray) ->
     found = replay_batch(*given)
     assert found.dtype == torch.uint8
     if WIDTH_FIRST:
-        tall = tensors.rows_first(recorded.crop.box, size)
+        tall = rows_first(recorded.crop.box, size)
         always = mock.patch.object(tensors, "rows_first", lambda box, _: np.zeros(len(box), bool))
         with always:
             other = replay_batch(*given)
@@ -112,7 +112,7 @@ def test_the_stored_vectors(interpolation):
 def test_both_orders_of_the_passes_occur():
     """Else nothing above would notice if one were wrong."""
     box = augmentation([TALL] * 12, 1).crop.box
-    assert 0 < tensors.rows_first(box, (32, 32)).sum() < 12
+    assert 0 < rows_first(box, (32, 32)).sum() < 12
 
 
 def test_no_crop_leaves_images_as_they_are():
@@ -183,7 +183,7 @@ box = np.concatenate([rng.integers(0, size - extent + 1), extent], axis=1)
 pictures = [torch.from_numpy(rng.integers(0, 256, (*sides, 3), np.uint8)) for sides in size]
 images = SourceImages.of(pictures)
 for target in (NetworkInput((17, 32)), NetworkInput((20, 9), "bicubic")):
-    first = tensors.rows_first(box, target.size)
+    first = rows_first(box, target.size)
     assert 0 < first.sum() < len(first)
     result = fused.fused_crops(images, box, first, target)
     assert torch.equal(result, tensors.gathered_crops(images, box, target))

@@ -1,10 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The crop stream's kernels, compiled from `kernels.h`; documented in `reference`."""
+"""Kernels of the crop stream and of resizing, compiled from C; documented in `reference`."""
 
 import numpy as np
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
 
+from labelcodec.augmentation.crop.resampling import check_interpolation
 from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/augmentation/crop/kernels.h" nogil:
@@ -19,6 +20,12 @@ cdef extern from "labelcodec/augmentation/crop/kernels.h" nogil:
         const c.rans_tables *, int64_t *, int64_t *, int64_t *, int64_t *, uint8_t *, uint16_t *,
         int32_t *
     )
+
+cdef extern from "labelcodec/augmentation/crop/resize.h" nogil:
+    ctypedef struct image_crop:
+        const uint8_t *pixels
+        size_t stride, rows, columns
+    int resize_to "crop_resize"(const image_crop *, size_t, size_t, int, int, uint8_t *)
 
 c.rans_start()
 
@@ -79,3 +86,86 @@ def box_decode(states, words, const uint8_t[::1] bits, size, height, width):
             &scratch[2 * rows], &scratch[4 * rows], &symbols[0], &contexts[0], &out[0, 0],
         )
     return box, status
+
+
+cdef int bicubic_of(str interpolation) except -1:
+    """Whether an interpolation is bicubic; else it is bilinear."""
+    check_interpolation(interpolation)
+    return interpolation == "bicubic"
+
+
+cdef inline int open_crop(
+    image_crop *crop, const uint8_t *image, int64_t height, int64_t width, const int64_t *box
+) noexcept nogil:
+    """Set the crop of an image in memory; whether it lies within it."""
+    cdef int64_t top = box[0], left = box[1], rows = box[2], columns = box[3]
+    if not (0 <= top < height and 0 <= left < width):
+        return 0
+    if not (0 < rows <= height - top and 0 < columns <= width - left):
+        return 0
+    crop.stride = 3 * width
+    crop.pixels = image + top * crop.stride + 3 * left
+    crop.rows, crop.columns = rows, columns
+    return 1
+
+
+def crop_resize(
+    const uint8_t[:, :, ::1] image, box, str interpolation, bint flip, uint8_t[:, :, ::1] out
+):
+    """As `reference.crop_resize`."""
+    cdef int bicubic = bicubic_of(interpolation), status
+    cdef size_t height = out.shape[0], width = out.shape[1]
+    cdef int64_t[4] edges
+    cdef image_crop crop
+    edges[0], edges[1], edges[2], edges[3] = box
+    if image.shape[2] != 3 or out.shape[2] != 3 or not image.size or not out.size:
+        raise ValueError("images of impossible shape")
+    if not open_crop(&crop, &image[0, 0, 0], image.shape[0], image.shape[1], edges):
+        raise ValueError("a crop box outside its image")
+    with nogil:
+        status = resize_to(&crop, height, width, bicubic, flip, &out[0, 0, 0])
+    if status:
+        raise MemoryError
+
+
+def pool_resize(
+    const uint8_t[::1] pool, const int64_t[::1] start, const int64_t[:, ::1] size,
+    const int64_t[:, ::1] box, str interpolation, flip, uint8_t[:, :, :, ::1] out
+):
+    """As `reference.pool_resize`."""
+    cdef const uint8_t[::1] flips = np.ascontiguousarray(flip, np.bool_).view(np.uint8)
+    cdef int bicubic = bicubic_of(interpolation), status = 0
+    cdef size_t height = out.shape[1], width = out.shape[2]
+    cdef int64_t sample, samples = out.shape[0], space = pool.shape[0], rows, columns
+    cdef int64_t outside = -1
+    cdef image_crop crop
+    if start.shape[0] != samples or size.shape[0] != samples or size.shape[1] != 2:
+        raise ValueError("arrays of different lengths")
+    if box.shape[0] != samples or box.shape[1] != 4 or flips.shape[0] != samples:
+        raise ValueError("arrays of different lengths")
+    if not samples:
+        return
+    if out.shape[3] != 3 or not out.size:
+        raise ValueError("images of impossible shape")
+    for sample in range(samples):
+        rows, columns = size[sample, 0], size[sample, 1]
+        if rows < 1 or columns < 1 or not 0 <= start[sample] <= space:
+            raise ValueError("an image outside its pool")
+        if rows > (space - start[sample]) // 3 // columns:
+            raise ValueError("an image outside its pool")
+    with nogil:
+        for sample in range(samples):
+            if not open_crop(
+                &crop, &pool[0] + start[sample], size[sample, 0], size[sample, 1], &box[sample, 0]
+            ):
+                outside = sample
+                break
+            status = resize_to(
+                &crop, height, width, bicubic, flips[sample], &out[sample, 0, 0, 0]
+            )
+            if status:
+                break
+    if outside >= 0:
+        raise ValueError("a crop box outside its image")
+    if status:
+        raise MemoryError

@@ -2,7 +2,7 @@
  *
  * One rANS part holds all heights, then all widths, each in the context of its height's token.
  * The extra bits of both follow it, then the digits of (top, left) of every box.
- * Reference: reference.py.
+ * Reference: reference/stream.py.
  */
 #ifndef LABELCODEC_CROP_H
 #define LABELCODEC_CROP_H

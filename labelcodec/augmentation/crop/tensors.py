@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.crop import Crop
 from labelcodec.augmentation.crop.boxes import pixel_boxes
-from labelcodec.augmentation.crop.resampling import BITS
+from labelcodec.augmentation.crop.resampling import BITS, rows_first
 from labelcodec.augmentation.crop.tap_table import TapTable, table_for
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.source_images import SourceImages
@@ -93,18 +93,6 @@ def gathered_crops(
             rows = torch.from_numpy(part).to(device)
             resized[rows] = _two_passes(images.take(part), box[part], target, axis)
     return resized.permute(0, 3, 1, 2)
-
-
-def rows_first(box: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """(B,) whether the height is reduced before the width is resized, which saves work.
-
-    Args:
-        box: (B, 4) top, left, height, width in pixels.
-        size: height, width of the network input.
-    """
-    fewer_rows, fewer_columns = (box[:, 2:] - size).T
-    first: NDArray[np.bool_] = (fewer_rows > 0) & (fewer_rows > 2 * fewer_columns)
-    return first
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The crop stream's kernels in NumPy: the reference implementation of `compiled`."""
+"""Kernels of the crop stream (SPEC, section 5.4) in NumPy."""
 
 from __future__ import annotations
 
