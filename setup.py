@@ -18,6 +18,7 @@ ROOMS = (
     "codecs.dense2",
     "codecs.topk",
     "codecs.transform",
+    "replay",
 )
 # Floating-point results are the same on every machine: no fused multiply-add.
 FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-Wno-unused-function"]

@@ -24,6 +24,7 @@ PACKAGES = tuple(
         "codecs.dense2",
         "codecs.topk",
         "codecs.transform",
+        "replay",
     )
 )
 

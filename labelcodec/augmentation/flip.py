@@ -126,7 +126,7 @@ class FlipPart(Part[Flips]):
         import torch
 
         assert isinstance(images, torch.Tensor)
-        if value is None:
-            return images
-        is_flipped = torch.from_numpy(value).to(images.device)[:, None, None, None]
-        return torch.where(is_flipped, images.flip(3), images)
+        if value is not None:  # a mask instead of positions would wait for the device
+            flipped = torch.from_numpy(np.flatnonzero(value)).to(images.device)
+            images[flipped] = images[flipped].flip(3)
+        return images

@@ -174,6 +174,7 @@ FUSED = """
 import sys
 import numpy as np, torch
 from labelcodec.augmentation.crop import fused, tensors
+from labelcodec.augmentation.crop.resampling import rows_first
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.source_images import SourceImages
 rng = np.random.default_rng(0)

@@ -27,6 +27,7 @@ ROOMS = (
     "codecs.dense2",
     "codecs.topk",
     "codecs.transform",
+    "replay",
 )
 CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 SKIPPED = 77

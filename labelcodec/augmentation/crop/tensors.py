@@ -15,6 +15,7 @@ from labelcodec.augmentation.crop.resampling import BITS, rows_first
 from labelcodec.augmentation.crop.tap_table import TapTable, table_for
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.source_images import SourceImages
+from labelcodec.entropy.backend import implementation
 
 AT_ONCE = 1 << 25  # values of an intermediate image in memory at a time, 8 bytes each
 
@@ -35,9 +36,24 @@ def resized_crops(images: SourceImages, crop: Crop | None, target: NetworkInput)
         MismatchError: the crops were recorded on images of other sizes.
     """
     box = pixel_boxes(crop, images.size, target.size)
+    if images.pixels.device.type == "cpu":
+        return _kernel_crops(images, box, target)
     if images.pixels.device.type == "cuda" and _is_fused(images.pixels.device):
         return _fused_crops(images, box, target)
     return gathered_crops(images, box, target)
+
+
+def _kernel_crops(
+    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+) -> torch.Tensor:
+    """As `gathered_crops`, on the CPU; other threads run meanwhile."""
+    resized = np.empty((len(box), *target.size, 3), np.uint8)
+    start, size = (np.ascontiguousarray(array, np.int64) for array in (images.start, images.size))
+    flip = np.zeros(len(box), np.bool_)
+    pixels, interpolation = images.pixels.numpy(), target.interpolation
+    kernels = implementation("labelcodec.augmentation.crop")
+    kernels.pool_resize(pixels, start, size, box, interpolation, flip, resized)
+    return torch.from_numpy(resized).permute(0, 3, 1, 2)
 
 
 def _fused_crops(
