@@ -20,8 +20,8 @@ from labelcodec.streams import Stream
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
+    from labelcodec.augmentation.parts import Augmentation
     from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
@@ -191,16 +191,16 @@ class CutoutPart(Part[Cutouts]):
         return {"cutout": None if value is None else value[sample].tolist()}
 
     def replay_image(
-        self, image: Image.Image, value: Cutouts | None, sample: int, target: NetworkInput
-    ) -> Image.Image:
+        self,
+        image: NDArray[np.uint8],
+        augmentation: Augmentation,
+        sample: int,
+        target: NetworkInput,
+    ) -> NDArray[np.uint8]:
         """As `Part.replay_image`."""
-        if value is None:
-            return image
-        from PIL import ImageDraw
-
-        top, left, bottom, right = cutout_edges(value[sample : sample + 1], target.size)[0]
-        colour = tuple(value[sample, 4:].astype(int).tolist())
-        ImageDraw.Draw(image).rectangle((left, top, right, bottom), fill=colour)
+        if (value := augmentation.cutout) is not None:
+            top, left, bottom, right = cutout_edges(value[sample : sample + 1], target.size)[0]
+            image[top : bottom + 1, left : right + 1] = value[sample, 4:].astype(np.uint8)
         return image
 
     def replay_batch(

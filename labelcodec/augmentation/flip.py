@@ -19,7 +19,6 @@ from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
     from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
@@ -72,7 +71,7 @@ class FlipPart(Part[Flips]):
 
     name = "flip"
     streams = (FLIP,)
-    replay_step = 2
+    replay_step = 2  # single images are mirrored by the crop's kernel
 
     def check(self, value: Flips, samples: int, check: Checker) -> None:
         """As `Part.check`."""
@@ -105,16 +104,6 @@ class FlipPart(Part[Flips]):
     def describe_sample(self, value: Flips | None, sample: int) -> dict[str, Any]:
         """As `Part.describe_sample`."""
         return {"flip": None if value is None else bool(value[sample])}
-
-    def replay_image(
-        self, image: Image.Image, value: Flips | None, sample: int, target: NetworkInput
-    ) -> Image.Image:
-        """As `Part.replay_image`."""
-        if value is None or not value[sample]:
-            return image
-        from PIL import Image
-
-        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
     def replay_batch(
         self,

@@ -16,8 +16,8 @@ from labelcodec.streams import Stream
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
+    from labelcodec.augmentation.parts import Augmentation
     from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
@@ -156,15 +156,23 @@ class Part(Generic[T]):
         return {}
 
     def replay_image(
-        self, image: Image.Image, value: T | None, sample: int, target: NetworkInput
-    ) -> Image.Image:
-        """Apply the part to one RGB image, before samples are mixed.
+        self,
+        image: NDArray[np.uint8],
+        augmentation: Augmentation,
+        sample: int,
+        target: NetworkInput,
+    ) -> NDArray[np.uint8]:
+        """Apply the part to one image, before samples are mixed.
 
         Args:
-            image: the image so far; it has the target's size once the crop is applied.
-            value: the batch's value.
+            image: (H, W, 3) uint8, the image so far. Once the crop is applied it has the target's
+                size and may be modified.
+            augmentation: all values of the batch.
             sample: row of the image in the batch.
             target: size of the network input, and how to resize.
+
+        Returns:
+            (H, W, 3) uint8.
 
         Raises:
             DataError: a recorded value that cannot be applied.

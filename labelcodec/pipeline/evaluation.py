@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from labelcodec.augmentation.crop.resampling import pillow_filter
+from labelcodec.augmentation.crop.resampling import check_interpolation
+from labelcodec.augmentation.crop.resizing import resized_crop
 from labelcodec.binding.class_map import ClassMap, as_class_map, folder_classes
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.binding.names import same_name
@@ -97,7 +98,8 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         own = folder_classes(folders, names, classes, where, "the student")
         self.hard = own[self.listing.class_index]
         self._files = ImageFiles(self.listing)
-        self._size, self._filter, self._resize = size, pillow_filter(interpolation), resize
+        check_interpolation(interpolation)
+        self._size, self._interpolation, self._resize = size, interpolation, resize
 
     def __len__(self) -> int:
         """Number of images in the folder."""
@@ -105,21 +107,22 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         """(3, H, W) uint8 image, and its class 0..C-1."""
-        image = self._files.image(index)
-        if image.size != self._size[::-1]:
-            image = self._resized(image)
-        levels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        return levels, int(self.hard[index])
+        levels = np.array(self._files.image(index))
+        if levels.shape[:2] != self._size:
+            levels = self._resized(levels)
+        return torch.from_numpy(levels).permute(2, 0, 1), int(self.hard[index])
 
-    def _resized(self, image: Image.Image) -> Image.Image:
+    def _resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         height, width = self._size
+        rows, columns, _ = image.shape
+        whole = 0, 0, rows, columns
         if not self._resize:
-            return image.resize((width, height), self._filter)
-        scale = max(height / CROP_SHARE / image.height, width / CROP_SHARE / image.width)
-        sides = round(image.width * scale), round(image.height * scale)
-        left, top = round((sides[0] - width) / 2), round((sides[1] - height) / 2)
-        resized = image.resize(sides, self._filter)
-        return resized.crop((left, top, left + width, top + height))
+            return resized_crop(image, whole, self._size, self._interpolation)
+        scale = max(height / CROP_SHARE / rows, width / CROP_SHARE / columns)
+        sides = round(rows * scale), round(columns * scale)
+        resized = resized_crop(image, whole, sides, self._interpolation)
+        top, left = round((sides[0] - height) / 2), round((sides[1] - width) / 2)
+        return resized[top : top + height, left : left + width]
 
 
 def _mapped(

@@ -1,4 +1,4 @@
-"""Replay on Pillow images, bit-identical to the torchvision transforms that peers use."""
+"""Replay of single images (SPEC, section 17)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from labelcodec.augmentation.crop.resampling import check_interpolation
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.parts import REPLAY_ORDER, Augmentation
 
+Picture = Image.Image | NDArray[np.uint8]
+
 
 def replay_image(
-    image: Image.Image,
+    image: Picture,
     augmentation: Augmentation,
     sample: int,
     size: tuple[int, int],
@@ -23,7 +26,8 @@ def replay_image(
     transforms, in which cutout takes the place of the flip.
 
     Args:
-        image: the source image; converted to RGB if it is not.
+        image: the source image, converted to RGB if it is not; or (H, W, 3) uint8, which is left as
+            it is.
         augmentation: the recorded augmentation of the batch.
         sample: position of the image in the batch, 0..B-1.
         size: height, width of the network input.
@@ -37,9 +41,16 @@ def replay_image(
         MismatchError: the crop was recorded on an image of another size.
         UnsupportedError: an unknown interpolation.
     """
-    if image.mode != "RGB":
-        image = image.convert("RGB")
+    check_interpolation(interpolation)
+    levels = as_levels(image)
     target = NetworkInput(size, interpolation)
     for part in REPLAY_ORDER:
-        image = part.replay_image(image, getattr(augmentation, part.name), sample, target)
+        levels = part.replay_image(levels, augmentation, sample, target)
+    return levels
+
+
+def as_levels(image: Picture) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 of an image, converted to RGB if it is not."""
+    if isinstance(image, Image.Image) and image.mode != "RGB":
+        image = image.convert("RGB")
     return np.asarray(image)

@@ -98,13 +98,13 @@ class ImageCache:
         pages = np.memmap(self._path, np.uint8, "c")
         return SourceImages(torch.from_numpy(pages), self._start[:-1], self._sizes.astype(np.int64))
 
-    def image(self, index: int) -> Image.Image:
-        """Image at this position of the listing, RGB."""
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 image at this position of the listing, in the pages of the file."""
         if self._pixels is None:
             self._pixels = np.memmap(self._path, np.uint8, "r")
         first, stop = int(self._start[index]), int(self._start[index + 1])
         height, width = self._sizes[index].tolist()
-        return Image.fromarray(self._pixels[first:stop].reshape(height, width, 3))
+        return self._pixels[first:stop].reshape(height, width, 3)
 
 
 def _sizes(path: Path, listing: ImageListing) -> tuple[NDArray[np.int32], int]:

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 import torch.utils.data
 from numpy.typing import NDArray
-from PIL import Image
 
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import LabelcodecError
 from labelcodec.files.locks import leave_to_parent
-from labelcodec.replay.image_replay import replay_image
+from labelcodec.replay.image_replay import Picture, replay_image
 
 T = TypeVar("T")
 
@@ -27,8 +26,8 @@ T = TypeVar("T")
 class ImageSource(Protocol):
     """Source of decoded images."""
 
-    def image(self, index: int) -> Image.Image:
-        """Image at this position of the listing, RGB."""
+    def image(self, index: int) -> Picture:
+        """Image at this position of the listing: RGB, or (H, W, 3) uint8."""
 
 
 def load_batch(

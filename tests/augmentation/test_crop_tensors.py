@@ -1,4 +1,4 @@
-"""The tensor path gives Pillow's own grey levels."""
+"""The tensor path gives the grey levels of single images, which are Pillow 13's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ from labelcodec.errors import DataError, MismatchError, UnsupportedError
 from labelcodec.replay.batch_replay import replay_batch
 from labelcodec.replay.image_replay import replay_image
 from tests.replay import pillow_vectors
-from tests.replay.pillow_vectors import WIDTH_FIRST
 
 SMALL, TALL = (48, 64), (150, 40)
 
@@ -48,7 +47,7 @@ def augmentation(sizes, seed: int, **parts) -> Augmentation:
     return Augmentation(Crop(box.astype(np.int32), sizes.astype(np.int32)), flip, **parts)
 
 
-def by_pillow(sources, recorded, size, interpolation) -> np.ndarray:
+def one_by_one(sources, recorded, size, interpolation) -> np.ndarray:
     return np.stack(
         [
             replay_image(Image.fromarray(image), recorded, i, size, interpolation)
@@ -58,18 +57,9 @@ def by_pillow(sources, recorded, size, interpolation) -> np.ndarray:
 
 
 def assert_same(sources, recorded, size, interpolation, expected: np.ndarray) -> None:
-    """Pillow before 13 gives the levels of the same arithmetic with the width always first."""
-    given = sources, recorded, size, interpolation
-    found = replay_batch(*given)
-    assert found.dtype == torch.uint8
-    if WIDTH_FIRST:
-        tall = rows_first(recorded.crop.box, size)
-        always = mock.patch.object(tensors, "rows_first", lambda box, _: np.zeros(len(box), bool))
-        with always:
-            other = replay_batch(*given)
-        assert torch.equal(found[~tall], other[~tall])
-        found = other
-    assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), expected)
+    replayed = replay_batch(sources, recorded, size, interpolation)
+    assert replayed.dtype == torch.uint8
+    assert np.array_equal(replayed.permute(0, 2, 3, 1).numpy(), expected)
 
 
 @given(
@@ -81,7 +71,7 @@ def assert_same(sources, recorded, size, interpolation, expected: np.ndarray) ->
 @settings(max_examples=60, deadline=None)
 def test_images_of_any_sizes(seed, sizes, size, interpolation):
     sources, recorded = images(sizes, seed), augmentation(sizes, seed)
-    expected = by_pillow(sources, recorded, size, interpolation)
+    expected = one_by_one(sources, recorded, size, interpolation)
     singles = [torch.from_numpy(image) for image in sources]
     assert_same(singles, recorded, size, interpolation, expected)
 
@@ -93,14 +83,13 @@ def test_images_of_one_size(sides, interpolation):
     cutout = np.random.default_rng(3).random((12, 7)).astype(np.float32)
     cutout[:, 4:] = np.floor(cutout[:, 4:] * 256)
     sources, recorded = images(sizes), augmentation(sizes, 1, cutout=cutout)
-    expected = by_pillow(sources, recorded, size, interpolation)
+    expected = one_by_one(sources, recorded, size, interpolation)
     whole = torch.from_numpy(np.stack(sources))
     assert_same(whole, recorded, size, interpolation, expected)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_the_stored_vectors(interpolation):
-    """They are Pillow 13's, whichever is installed."""
     picture = torch.from_numpy(np.array(pillow_vectors.picture()))
     box = np.array(pillow_vectors.BOXES, np.int32)
     recorded = Augmentation(Crop(box, np.full((len(box), 2), SMALL, np.int32)))

@@ -10,7 +10,14 @@ from labelcodec import Augmentation, Crop
 from labelcodec.augmentation.randaugment import operations
 from labelcodec.replay.image_replay import replay_image
 from labelcodec.replay.normalisation import normalise
-from tests.replay.pillow_vectors import BOXES, FILL, OPERATIONS, SIZE, picture
+from tests.replay.pillow_vectors import (
+    BOXES,
+    FILL,
+    OPERATIONS,
+    SIZE,
+    boxes_resized_as_defined,
+    picture,
+)
 from tests.replay.test_image_replay import cropped, drawn
 from tests.replay.test_normalisation import NORMALISATION
 
@@ -26,7 +33,8 @@ def test_crop_flip_and_normalise(interpolation, flip):
     recorded = cropped(*BOXES, flip=np.full(len(BOXES), flip))
     found = [replay_image(PICTURE, recorded, i, SIZE, interpolation) for i in range(len(BOXES))]
     images = normalise(torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2), NORMALISATION)
-    for image, box in zip(images, BOXES, strict=True):
+    for i in boxes_resized_as_defined():
+        image, box = images[i], BOXES[i]
         mode = transforms.InterpolationMode(interpolation)
         expected = functional.resized_crop(PICTURE, *box, list(SIZE), mode)
         expected = functional.hflip(expected) if flip else expected
@@ -37,7 +45,7 @@ def test_crop_flip_and_normalise(interpolation, flip):
 def test_crops_are_recorded_as_fractions():
     """The peers' path: fractions times sides, handed to `resized_crop` as floats."""
     functional = transforms.functional
-    for box in BOXES:
+    for box in (BOXES[i] for i in boxes_resized_as_defined()):
         share = np.array([box], np.float32) / np.float32([48, 64, 48, 64])
         edges = (float(a) * side for a, side in zip(share[0], (48, 64, 48, 64), strict=True))
         expected = functional.resized_crop(PICTURE, *edges, list(SIZE))

@@ -1,8 +1,8 @@
 """Random resized crops (SPEC, sections 5.4 and 12.5).
 
 `draw` draws boxes from a seed, `stream` serializes them, `boxes` converts them to pixels of the
-images at hand, `resampling` has Pillow's resize weights, and `tensors` crops and resizes whole
-batches on a device.
+images at hand, `resampling` has the weights of a resize, `resizing` crops and resizes an image, and
+`tensors` whole batches on a device.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from labelcodec.streams import Stream
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
+    from labelcodec.augmentation.parts import Augmentation
     from labelcodec.augmentation.spec import AugmentationSpec
     from labelcodec.entropy.coding import Usage
 
@@ -166,17 +166,24 @@ class CropPart(Part[Crop]):
         }
 
     def replay_image(
-        self, image: Image.Image, value: Crop | None, sample: int, target: NetworkInput
-    ) -> Image.Image:
-        """As `Part.replay_image`. Without a value the image must have the target's size."""
-        from labelcodec.augmentation.crop.boxes import pixel_boxes
-        from labelcodec.augmentation.crop.resampling import pillow_filter
+        self,
+        image: NDArray[np.uint8],
+        augmentation: Augmentation,
+        sample: int,
+        target: NetworkInput,
+    ) -> NDArray[np.uint8]:
+        """As `Part.replay_image`. Without a value the image must have the target's size.
 
-        sides = np.array([[image.height, image.width]])
+        Flips are applied as well: the kernel writes a mirrored image as fast as any other.
+        """
+        from labelcodec.augmentation.crop.boxes import pixel_boxes
+        from labelcodec.augmentation.crop.resizing import resized_crop
+
+        value, flip = augmentation.crop, augmentation.flip
         crop = None if value is None else value.sample(sample)
-        top, left, height, width = pixel_boxes(crop, sides, target.size)[0].tolist()
-        image = image.crop((left, top, left + width, top + height))
-        return image.resize(target.size[::-1], pillow_filter(target.interpolation))
+        box = pixel_boxes(crop, np.array([image.shape[:2]]), target.size)[0].tolist()
+        is_flipped = flip is not None and bool(flip[sample])
+        return resized_crop(image, box, target.size, target.interpolation, is_flipped)
 
     def replay_batch(
         self,

@@ -9,15 +9,12 @@ resize.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import UnsupportedError
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 BITS = 22  # fixed-point bits of a weight
 UNIT = 1 << BITS
@@ -35,18 +32,6 @@ def check_interpolation(interpolation: str) -> None:
         raise UnsupportedError(
             f"interpolation {interpolation!r}: only {' and '.join(SUPPORT)} can be replayed"
         )
-
-
-def pillow_filter(interpolation: str) -> Image.Resampling:
-    """Pillow's filter of this name.
-
-    Raises:
-        UnsupportedError: the interpolation cannot be replayed.
-    """
-    check_interpolation(interpolation)
-    from PIL import Image
-
-    return Image.Resampling[interpolation.upper()]
 
 
 @dataclass(frozen=True, eq=False)

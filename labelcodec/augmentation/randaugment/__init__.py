@@ -21,8 +21,8 @@ from labelcodec.wording import counted
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
 
+    from labelcodec.augmentation.parts import Augmentation
     from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
@@ -236,14 +236,20 @@ class RandAugmentPart(Part[RandAugment]):
         return {"randaugment": drawn}
 
     def replay_image(
-        self, image: Image.Image, value: RandAugment | None, sample: int, target: NetworkInput
-    ) -> Image.Image:
+        self,
+        image: NDArray[np.uint8],
+        augmentation: Augmentation,
+        sample: int,
+        target: NetworkInput,
+    ) -> NDArray[np.uint8]:
         """As `Part.replay_image`."""
-        if value is None:
+        if augmentation.randaugment is None:
             return image
+        from PIL import Image
+
         from labelcodec.augmentation.randaugment.operations import apply
 
-        return apply(image, value, sample)
+        return np.asarray(apply(Image.fromarray(image), augmentation.randaugment, sample))
 
     def replay_batch(
         self,
