@@ -1,4 +1,4 @@
-"""Write the golden files of a format version, with expected arrays, a manifest and single draws.
+"""Write the golden files of a format version, with expected arrays, a manifest and single values.
 
     python -m spec.make_vectors spec/vectors/v1.1
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from labelcodec import open as open_labels
 from labelcodec.codecs.registry import from_config, spec_of
-from spec.vector_cases import CASES, DRAWS, NOT_DETERMINISTIC
+from spec.vector_cases import CASES, NOT_DETERMINISTIC, VALUES
 
 
 def make(folder: Path) -> list[dict[str, Any]]:
@@ -66,8 +66,9 @@ def main() -> None:
         shutil.rmtree(args.folder)
     entries = make(args.folder)
     (args.folder / "manifest.json").write_text(json.dumps(entries, indent=1) + "\n")
-    if args.folder.name in DRAWS:
-        (args.folder / "draws.json").write_text(json.dumps(DRAWS[args.folder.name]()) + "\n")
+    if args.folder.name in VALUES:
+        name, values = VALUES[args.folder.name]
+        (args.folder / name).write_text(json.dumps(values()) + "\n")
 
 
 if __name__ == "__main__":

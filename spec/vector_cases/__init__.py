@@ -19,6 +19,7 @@ from spec.vector_cases import (
     order,
     projector,
     recipe,
+    replay,
     topk,
     transform,
     vq,
@@ -47,7 +48,12 @@ CASES: dict[str, dict[str, Case]] = {
     }
     for version, folders in FOLDERS.items()
 }
-DRAWS: dict[str, Callable[[], dict[str, Any]]] = {"v1.0": draws.draws, "v1.1": order.draws}
+# Values without a file: the name of their JSON file, and what it holds.
+VALUES: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
+    "v1.0": ("draws.json", draws.draws),
+    "v1.1": ("draws.json", order.draws),
+    "v1.2": ("replay.json", replay.replays),
+}
 
 # Encoding again may give other bytes: zstd frames depend on zstd's version, and what a decoder
 # skipped is gone.

@@ -85,6 +85,16 @@ def test_images_of_the_inputs_size_are_shown_as_they_are(world) -> None:
     assert not torch.equal(resized[0][0], whole[0][0])
 
 
+def test_the_centre_of_a_resized_image_is_as_torchvisions(tmp_path) -> None:
+    """`Resize` to 256/224 of the input size, then `CenterCrop`."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 40, 3), np.uint8)
+    (tmp_path / "images/class00").mkdir(parents=True)
+    Image.fromarray(noise).save(tmp_path / "images/class00/a.png")
+    images = EvaluationImages(tmp_path / "images", (14, 14), "bicubic", True, 1)
+    expected = Image.fromarray(noise).resize((16, 24), Image.Resampling.BICUBIC)
+    assert np.array_equal(images[0][0].permute(1, 2, 0), expected.crop((1, 5, 15, 19)))
+
+
 @pytest.mark.parametrize("resize", [False, True])
 def test_a_teacher_agrees_with_itself(world, tmp_path, runs, resize) -> None:
     found = evaluate_runs(

@@ -15,7 +15,7 @@ from labelcodec.container import RecordReader
 from labelcodec.errors import LabelcodecError
 from labelcodec.header import Header
 from spec import make_vectors, reference_decoder
-from spec.vector_cases import DRAWS
+from spec.vector_cases import VALUES
 from spec.vector_cases.content import Content
 from tests import backends
 from tests.backends import BACKENDS
@@ -49,8 +49,8 @@ def test_every_file_is_in_the_manifest(folder: Path) -> None:
         if folder in path.parents
     }
     found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-    draws = {"draws.json"} if folder.name in DRAWS else set()
-    assert found == listed | {"manifest.json"} | draws
+    values = {VALUES[folder.name][0]} if folder.name in VALUES else set()
+    assert found == listed | {"manifest.json"} | values
     assert sum(p.stat().st_size for p in folder.rglob("*")) < 400_000
 
 
