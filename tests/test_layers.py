@@ -13,7 +13,7 @@ LAYERS = (
     {"errors", "version", "mapdiff", "progress", "wording"},
     {"extras", "loading", "threads"},
     {"lazy", "workers"},
-    {"plugins", "files", "entropy"},
+    {"plugins", "files", "entropy", "torch_file"},
     {"streams", "checks"},
     {"augmentation"},
     {"batch"},
@@ -51,7 +51,7 @@ NUMPY_ONLY = {
     ),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
     *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
-    *("annotation", "folder_check", "readable_images"),
+    *("annotation", "folder_check", "images", "readable_images", "torch_file"),
 }
 ON_TORCH = (
     "tensors",

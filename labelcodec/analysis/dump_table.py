@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from labelcodec.analysis.dump_files import DumpFiles, dump_files
-from labelcodec.formats.torch_file import torch_file
+from labelcodec.torch_file import torch_file
 from labelcodec.wording import counted
 
 # Bytes in the paper; include the overhead of its torch version, about 1200 bytes per tensor.

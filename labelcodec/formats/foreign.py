@@ -19,8 +19,8 @@ import numpy as np
 from labelcodec.container.layout import MAGIC
 from labelcodec.errors import DumpError, FormatError
 from labelcodec.formats.safe_load import load
-from labelcodec.formats.torch_file import Tensor
-from labelcodec.formats.torch_file.zip_archive import read_directory
+from labelcodec.torch_file import Tensor
+from labelcodec.torch_file.zip_archive import read_directory
 from labelcodec.wording import counted
 
 WRITER_HINT = "labelcodec.Writer stores labels of your own, see docs/layouts.md"

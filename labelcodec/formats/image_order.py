@@ -15,8 +15,8 @@ from labelcodec.augmentation.sampler_order import permutations_of
 from labelcodec.errors import DumpError
 from labelcodec.formats.order_json import read_order_json
 from labelcodec.formats.safe_load import load
-from labelcodec.formats.torch_file import Tensor
 from labelcodec.formats.typespec import to_numpy
+from labelcodec.torch_file import Tensor
 from labelcodec.wording import counted
 
 LOADER_SEED = 42

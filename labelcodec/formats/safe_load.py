@@ -10,7 +10,7 @@ from typing import Any
 
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import read_regular
-from labelcodec.formats.torch_file import read_torch_file
+from labelcodec.torch_file import read_torch_file
 
 
 def load(path: Path) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labelcodec.files.os_errors import naming
-from labelcodec.formats.torch_file import torch_file
+from labelcodec.torch_file import torch_file
 
 
 def save(content: Any, file: Path) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError
-from labelcodec.formats.torch_file import Tensor
-from labelcodec.formats.torch_file.tensor import native, to_bfloat16
+from labelcodec.torch_file import Tensor
+from labelcodec.torch_file.tensor import native, to_bfloat16
 
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 DTYPES = frozenset(("bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"))

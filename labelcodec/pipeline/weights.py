@@ -15,8 +15,8 @@ from torch import nn
 from labelcodec.errors import LabelcodecError, LabelcodecWarning, MismatchError, ShapeError
 from labelcodec.extras import needing_extra
 from labelcodec.files.regular import check_regular
-from labelcodec.formats.torch_file import Opaque, Tensor, read_torch_file
-from labelcodec.formats.torch_file.tensor import native
+from labelcodec.torch_file import Opaque, Tensor, read_torch_file
+from labelcodec.torch_file.tensor import native
 
 OPTIONAL = "num_batches_tracked"  # torch loads state dicts without it
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of wrappers around a model

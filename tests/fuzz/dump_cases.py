@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from labelcodec.formats.torch_file.globals import GLOBALS, NUMPY_DTYPES
-from labelcodec.formats.torch_file.read import _content
-from labelcodec.formats.torch_file.zip_archive import CENTRAL, read_directory
-from tests.formats.torch_file import archives
+from labelcodec.torch_file.globals import GLOBALS, NUMPY_DTYPES
+from labelcodec.torch_file.read import _content
+from labelcodec.torch_file.zip_archive import CENTRAL, read_directory
+from tests.torch_file import archives
 
 EDGES = (
     *(0, 1, 2, 3, 4, 8, 127, 128, 255, 256, 65535, 1 << 16, (1 << 31) - 1, 1 << 31, 1 << 32),

@@ -29,7 +29,7 @@ import numpy as np
 
 from labelcodec.errors import LabelcodecError
 from labelcodec.formats.batch_list import parse_batch_list
-from labelcodec.formats.torch_file import Tensor, read_torch_file
+from labelcodec.torch_file import Tensor, read_torch_file
 from tests.fuzz.dump_cases import case
 
 SECONDS = 2.0

@@ -18,7 +18,7 @@ import numpy as np
 
 from labelcodec.errors import DumpError
 from labelcodec.formats.registry import LAYOUTS
-from labelcodec.formats.torch_file import Tensor, read_torch_file, torch_file
+from labelcodec.torch_file import Tensor, read_torch_file, torch_file
 from tests.formats.layouts import DUMPS
 from tests.fuzz.dump_cases import EDGES, changed_bytes
 

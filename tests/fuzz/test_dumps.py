@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from labelcodec.formats.torch_file import read_torch_file
+from labelcodec.torch_file import read_torch_file
 from tests.fuzz import dump_cases, dumps
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -12,10 +12,10 @@ import pytest
 
 from labelcodec.errors import DumpError, UnsafeError
 from labelcodec.formats.safe_load import load
-from labelcodec.formats.torch_file import Opaque, read_torch_file
-from labelcodec.formats.torch_file.limits import MAX_ARRAYS, MAX_DEPTH, MAX_OPCODES, MAX_PICKLE
-from labelcodec.formats.torch_file.unpickler import unpickle
-from tests.formats.torch_file.archives import (
+from labelcodec.torch_file import Opaque, read_torch_file
+from labelcodec.torch_file.limits import MAX_ARRAYS, MAX_DEPTH, MAX_OPCODES, MAX_PICKLE
+from labelcodec.torch_file.unpickler import unpickle
+from tests.torch_file.archives import (
     archive,
     array,
     call,
@@ -172,7 +172,7 @@ def test_other_protocols_are_named(protocol: int) -> None:
 READ_WITHIN = """
 import resource, sys
 from labelcodec.errors import DumpError
-from labelcodec.formats.torch_file import read_torch_file
+from labelcodec.torch_file import read_torch_file
 data = open(sys.argv[1], "rb").read()
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + (256 << 20),) * 2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from labelcodec.formats.torch_file.descriptions import SavedStorage
-from labelcodec.formats.torch_file.globals import refuse
+from labelcodec.torch_file.descriptions import SavedStorage
+from labelcodec.torch_file.globals import refuse
 
 
 class Machine:

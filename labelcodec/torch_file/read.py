@@ -6,20 +6,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file.legacy_file import read_legacy
-from labelcodec.formats.torch_file.limits import MAX_PICKLE
-from labelcodec.formats.torch_file.unpickler import unpickle
-from labelcodec.formats.torch_file.values import Bytes, to_values
-from labelcodec.formats.torch_file.zip_archive import Member, checked, is_zip, read_directory, shown
+from labelcodec.torch_file.legacy_file import read_legacy
+from labelcodec.torch_file.limits import MAX_PICKLE
+from labelcodec.torch_file.unpickler import unpickle
+from labelcodec.torch_file.values import Buffer, Bytes, to_values
+from labelcodec.torch_file.zip_archive import Member, checked, is_zip, read_directory, shown
 
 _ORDERS = {b"little": "<", b"big": ">"}
 
 
-def read_torch_file(data: bytes, *, opaque: bool = False) -> Any:
+def read_torch_file(data: Buffer, *, opaque: bool = False) -> Any:
     """Read what torch.save wrote, without running anything that it names.
 
     Args:
-        data: the whole file.
+        data: the whole file, or a read-only map of it.
         opaque: whether objects of classes that labels do not need, as in checkpoints, are an
             `Opaque` without content; else a file with such objects is refused.
 
@@ -33,7 +33,7 @@ def read_torch_file(data: bytes, *, opaque: bool = False) -> Any:
         DumpError: it is truncated, damaged or not a torch file.
     """
     if not is_zip(data):
-        return read_legacy(data, opaque)
+        return read_legacy(bytes(data), opaque)
     members = read_directory(data)
     folder = next(iter(members), b"").partition(b"/")[0] + b"/"
     name = folder + b"data.pkl"
@@ -50,7 +50,7 @@ def read_torch_file(data: bytes, *, opaque: bool = False) -> Any:
     return to_values(pickled.value, _ArchiveStorages(data, members, folder, _ORDERS[order]))
 
 
-def _content(data: bytes, members: dict[bytes, Member], name: bytes) -> bytes:
+def _content(data: Buffer, members: dict[bytes, Member], name: bytes) -> bytes:
     content = checked(data, members[name], name)
     return data[content.start : content.start + content.size]
 
@@ -59,7 +59,7 @@ def _content(data: bytes, members: dict[bytes, Member], name: bytes) -> bytes:
 class _ArchiveStorages:
     """The storages of an archive; each checksum is checked once."""
 
-    data: bytes
+    data: Buffer
     members: dict[bytes, Member]
     folder: bytes
     order: str

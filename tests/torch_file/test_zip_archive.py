@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file import read_torch_file
-from labelcodec.formats.torch_file.limits import MAX_MEMBERS
-from labelcodec.formats.torch_file.zip_archive import CENTRAL, END, LOCAL, read_directory
-from tests.formats.torch_file.archives import archive, pickle
+from labelcodec.torch_file import read_torch_file
+from labelcodec.torch_file.limits import MAX_MEMBERS
+from labelcodec.torch_file.zip_archive import CENTRAL, END, LOCAL, read_directory
+from tests.torch_file.archives import archive, pickle
 
 PLAIN = archive(pickle(b"K\x07"), version=b"3")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from labelcodec.errors import UnsafeError
-from labelcodec.formats.torch_file.descriptions import (
+from labelcodec.torch_file.descriptions import (
     Allowance,
     Function,
     Name,

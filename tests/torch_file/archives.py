@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from labelcodec.formats.torch_file import Tensor
-from labelcodec.formats.torch_file.tensor import native
+from labelcodec.torch_file import Tensor
+from labelcodec.torch_file.tensor import native
 
 
 def archive(pickle: bytes, **members: bytes) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file import read_torch_file
+from labelcodec.torch_file import read_torch_file
 
 MAGIC = 0x1950A86A20F9469CFC6C
 FACTS = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2}}

@@ -12,8 +12,8 @@ import zlib
 from dataclasses import dataclass
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file.limits import MAX_MEMBERS
-from labelcodec.formats.torch_file.values import Bytes
+from labelcodec.torch_file.limits import MAX_MEMBERS
+from labelcodec.torch_file.values import Buffer, Bytes
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")  # 4.3.7
 CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")  # 4.3.12
@@ -33,12 +33,12 @@ class Member:
     crc: int
 
 
-def is_zip(data: bytes) -> bool:
+def is_zip(data: Buffer) -> bool:
     """Whether a file begins as a zip file does."""
     return data[:2] == b"PK"
 
 
-def read_directory(data: bytes) -> dict[bytes, Member]:
+def read_directory(data: Buffer) -> dict[bytes, Member]:
     """Parse the central directory.
 
     Args:
@@ -90,7 +90,7 @@ def shown(name: bytes) -> str:
     return ascii(name[:60])[2:-1]
 
 
-def checked(data: bytes, member: Member, name: bytes) -> Bytes:
+def checked(data: Buffer, member: Member, name: bytes) -> Bytes:
     """The content of a member.
 
     Args:
@@ -107,7 +107,7 @@ def checked(data: bytes, member: Member, name: bytes) -> Bytes:
     return Bytes(data, member.start, member.size)
 
 
-def _directory_range(data: bytes) -> tuple[int, int, int]:
+def _directory_range(data: Buffer) -> tuple[int, int, int]:
     """Start, size and number of entries of the central directory."""
     at = len(data) - END.size
     if at < 0 or data[at : at + 4] != b"PK\5\6":
@@ -142,7 +142,7 @@ def _zip64_sizes(extra: bytes, plain: int, packed: int, header: int) -> tuple[in
     return plain, packed, header
 
 
-def _content_start(data: bytes, header: int, name: bytes) -> int:
+def _content_start(data: Buffer, header: int, name: bytes) -> int:
     """Where a member's content starts, after a local header that names the same member."""
     name_start = header + LOCAL.size
     if name_start <= len(data):

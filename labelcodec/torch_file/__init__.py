@@ -12,9 +12,9 @@ Beside the file's own bytes this takes less than 256 MiB, whatever the file says
 `write` and `pickler` write the same bytes as torch.save.
 """
 
-from labelcodec.formats.torch_file.descriptions import Opaque
-from labelcodec.formats.torch_file.read import read_torch_file
-from labelcodec.formats.torch_file.tensor import Tensor
-from labelcodec.formats.torch_file.write import torch_file
+from labelcodec.torch_file.descriptions import Opaque
+from labelcodec.torch_file.read import read_torch_file
+from labelcodec.torch_file.tensor import Tensor
+from labelcodec.torch_file.write import torch_file
 
 __all__ = ["Opaque", "Tensor", "read_torch_file", "torch_file"]

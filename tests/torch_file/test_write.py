@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labelcodec.formats.save import save
-from labelcodec.formats.torch_file import Tensor, read_torch_file, torch_file
-from tests.formats.torch_file.archives import same
-from tests.formats.torch_file.test_read import arrays, tensors
+from labelcodec.torch_file import Tensor, read_torch_file, torch_file
+from tests.torch_file.archives import same
+from tests.torch_file.test_read import arrays, tensors
 
 ID = ".data/serialization_id"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labelcodec.errors import UnsafeError
-from labelcodec.formats.torch_file.descriptions import (
+from labelcodec.torch_file.descriptions import (
     Function,
     Name,
     Opaque,
@@ -11,9 +11,9 @@ from labelcodec.formats.torch_file.descriptions import (
     SavedDtype,
     SavedStorage,
 )
-from labelcodec.formats.torch_file.globals import GLOBALS, build_array, build_dtype, refuse
-from labelcodec.formats.torch_file.limits import MAX_NAME
-from labelcodec.formats.torch_file.machine import Machine
+from labelcodec.torch_file.globals import GLOBALS, build_array, build_dtype, refuse
+from labelcodec.torch_file.limits import MAX_NAME
+from labelcodec.torch_file.machine import Machine
 
 _BY_LINES = {f"{module}\n{name}".encode(): known for (module, name), known in GLOBALS.items()}
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.formats.torch_file.globals import STORAGES
-from labelcodec.formats.torch_file.tensor import Tensor
+from labelcodec.torch_file.globals import STORAGES
+from labelcodec.torch_file.tensor import Tensor
 
 _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items()}
 _MULTIARRAY = "numpy._core.multiarray"

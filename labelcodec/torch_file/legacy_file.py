@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelcodec.errors import DumpError
-from labelcodec.formats.torch_file.descriptions import SavedStorage
-from labelcodec.formats.torch_file.limits import MAX_PICKLE
-from labelcodec.formats.torch_file.unpickler import Unpickled, unpickle
-from labelcodec.formats.torch_file.values import Bytes, to_values, width_of
+from labelcodec.torch_file.descriptions import SavedStorage
+from labelcodec.torch_file.limits import MAX_PICKLE
+from labelcodec.torch_file.unpickler import Unpickled, unpickle
+from labelcodec.torch_file.values import Bytes, to_values, width_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from mmap import mmap
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file.descriptions import (
+from labelcodec.torch_file.descriptions import (
     Opaque,
     SavedArray,
     SavedDtype,
@@ -19,9 +20,10 @@ from labelcodec.formats.torch_file.descriptions import (
     SavedStorage,
     SavedTensor,
 )
-from labelcodec.formats.torch_file.limits import MAX_ARRAYS, MAX_DEPTH, MAX_VALUES
-from labelcodec.formats.torch_file.tensor import BITS_OF_BFLOAT16, Tensor
+from labelcodec.torch_file.limits import MAX_ARRAYS, MAX_DEPTH, MAX_VALUES
+from labelcodec.torch_file.tensor import BITS_OF_BFLOAT16, Tensor
 
+Buffer = bytes | mmap  # a file: its content, or a map of it
 MAX_DIMENSIONS = 32
 _INTEGERS = range(-(1 << 63), 1 << 64)
 _TOO_LARGE = 1 << 63
@@ -31,7 +33,7 @@ _TOO_LARGE = 1 << 63
 class Bytes:
     """A range of a buffer."""
 
-    buffer: bytes
+    buffer: Buffer
     start: int
     size: int
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file.descriptions import Opaque, SavedStorage
-from labelcodec.formats.torch_file.globals import refuse
-from labelcodec.formats.torch_file.limits import MAX_INTEGER, MAX_OPCODES
-from labelcodec.formats.torch_file.machine import Machine, Opcode
-from labelcodec.formats.torch_file.object_opcodes import (
+from labelcodec.torch_file.descriptions import Opaque, SavedStorage
+from labelcodec.torch_file.globals import refuse
+from labelcodec.torch_file.limits import MAX_INTEGER, MAX_OPCODES
+from labelcodec.torch_file.machine import Machine, Opcode
+from labelcodec.torch_file.object_opcodes import (
     call,
     named_by_lines,
     named_by_stack,

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 from labelcodec.errors import DumpError
-from labelcodec.formats.torch_file import Tensor, read_torch_file
-from tests.formats.torch_file import archives
-from tests.formats.torch_file.archives import same
+from labelcodec.torch_file import Tensor, read_torch_file
+from tests.torch_file import archives
+from tests.torch_file.archives import same
 
 TENSORS = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8",
            "bool", "uint16", "uint32", "uint64")  # fmt: skip

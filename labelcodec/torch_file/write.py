@@ -7,8 +7,8 @@ import struct
 import zlib
 from typing import Any
 
-from labelcodec.formats.torch_file.pickler import to_pickle
-from labelcodec.formats.torch_file.zip_archive import CENTRAL, END, END64, LOCAL, LOCATOR64
+from labelcodec.torch_file.pickler import to_pickle
+from labelcodec.torch_file.zip_archive import CENTRAL, END, END64, LOCAL, LOCATOR64
 
 _ALIGNMENT = 64  # of the content of every member
 _FLAGS = 0x808  # UTF-8 names; sizes and checksum follow the content

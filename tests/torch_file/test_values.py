@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from labelcodec.errors import DumpError, UnsafeError
-from labelcodec.formats.torch_file import read_torch_file
-from labelcodec.formats.torch_file.tensor import to_bfloat16
-from tests.formats.torch_file.archives import archive, array, dtype, pickle, raw, storage, tensor
-from tests.formats.torch_file.test_unpickler import F4
+from labelcodec.torch_file import read_torch_file
+from labelcodec.torch_file.tensor import to_bfloat16
+from tests.torch_file.archives import archive, array, dtype, pickle, raw, storage, tensor
+from tests.torch_file.test_unpickler import F4
 
 FOUR = np.arange(4, dtype="<f4").tobytes()
 HUGE = 1 << 62
