@@ -118,7 +118,7 @@ class AnnotationReport:
 def annotate(
     labels: PathLike | Sequence[PathLike],
     *,
-    images: PathLike | None = None,
+    images: PathLike | ImageListing | None = None,
     class_map: ClassMapLike | None = None,
     image_size: int | tuple[int, int] | None = None,
     interpolation: str | None = None,
@@ -160,7 +160,7 @@ def annotate(
     facts = Facts(image_size, interpolation, normalisation, teacher, license, note)
     if facts == Facts() and images is None and class_map is None:
         raise ConfigError("there is nothing to add: pass a fact about the labels")
-    listing = None if images is None else list_images(Path(images))
+    listing = None if images is None else list_images(images)
     paths = files_of(labels)
     _check_whole_sets(paths)
     notes: list[str] = []
@@ -238,10 +238,11 @@ def _bound(
 ) -> tuple[Header, tuple[str, ...]]:
     """The header bound to an image folder, and what to tell of the folder."""
     where = str(reader.paths[0])
-    fields = folder_fields(listing)
+    own = class_of_image(listing, header.class_names, header.classes)
+    fields = folder_fields(listing, own)
     for name in ("images", "fingerprint", "content"):
         recorded = getattr(header, name)
-        if recorded not in (None, fields[name]) and not force:
+        if fields[name] is not None and recorded not in (None, fields[name]) and not force:
             raise MismatchError(
                 f"{where}: says that {name} is {recorded}, and {listing.root} has {fields[name]}; "
                 "pass the folder that the labels were made from, or `force=True` if the file is "
@@ -253,6 +254,6 @@ def _bound(
             f"{where}: its labels are bound to images by name already, and {listing.root} has "
             "further images; pass a folder without them"
         )
-    measured = measured_of(reader, class_of_image(listing, header.class_names, header.classes))
+    measured = measured_of(reader, own)
     notes = warnings_of(measured, header.agreement, str(listing.root))
     return replace(header, **fields, agreement=measured.agreement), notes

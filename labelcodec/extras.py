@@ -12,6 +12,7 @@ _MODULES = {
     "torch": ("torch", "torch"),
     "PIL": ("Pillow", "torch"),
     "safetensors": ("safetensors", "torch"),
+    "pyarrow": ("pyarrow", "parquet"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.binding.agreement import Measured, measure, sampled
 from labelcodec.binding.class_map import folder_classes
+from labelcodec.binding.folder import class_of_image, classes_digest
 from labelcodec.binding.names import matched, spellings, stem_digest
-from labelcodec.binding.pixels import PixelSample, pixel_sample
+from labelcodec.binding.pixels import DIGESTED, PixelSample, pixel_sample
 from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
+from labelcodec.images.folder import ImageFolder
 from labelcodec.reader import Reader
 from labelcodec.wording import counted
 
@@ -64,12 +66,21 @@ def bind_folder(
     header, where = reader.header, f"{listing.root}: not the folder of {reader.paths[0]}"
     _check_counts(header, listing, class_names, where)
     names = reader.names or ()
+
+    def by_pixels(folder: ImageListing) -> BoundFolder:
+        own = class_of_image(folder, header.class_names or class_names, header.classes)
+        return _by_pixels(header, folder, own, where, allow_changed_images)
+
     if header.fingerprint is None:
-        if not names:
+        if not names and header.pixels is None:
             return BoundFolder(listing, False, _surplus(header, listing))
-        folder = matched(names, listing, str(reader.paths[0]))
+        folder = matched(names, listing, str(reader.paths[0])) if names else listing
         rest = len(listing) - len(folder)
-        return BoundFolder(folder, True, _unlabelled(listing, rest) if rest else ())
+        bound = BoundFolder(folder, True) if header.pixels is None else by_pixels(folder)
+        notes = (*(_unlabelled(listing, rest) if rest else ()), *bound.notes)
+        return replace(bound, notes=notes)
+    if not listing.is_named:
+        return by_pixels(listing)
     own_names = names if fingerprint(names) == header.fingerprint else ()
     unlabelled: tuple[str, ...] = ()
     if header.images is not None and header.images != len(listing):
@@ -91,6 +102,8 @@ def bind_folder(
         if stem_digest(folder.paths) == stems:
             what = f"{where}: its files have other extensions, and other content"
             return _saved_again(header.pixels, folder, what, allow_changed_images)
+    if header.image_classes is not None and not isinstance(listing.store, ImageFolder):
+        return by_pixels(listing)
     raise MismatchError(f"{where}: {_other_names(own_names, listing)}")
 
 
@@ -154,6 +167,34 @@ def _surplus(header: Header, listing: ImageListing) -> tuple[str, ...]:
         f"{header.images} and do "
         "not say which: one image too many gives every image behind it the label of another",
     )
+
+
+def _by_pixels(
+    header: Header,
+    folder: ImageListing,
+    label_class: NDArray[np.int64],
+    where: str,
+    allow: bool,
+) -> BoundFolder:
+    """Check images whose names say nothing: how many, their classes, and the pixels of some."""
+    if header.images not in (None, len(folder)):
+        raise MismatchError(
+            f"{where}: it has {counted(len(folder), 'image')}, the labels {header.images}"
+        )
+    if header.image_classes not in (None, classes_digest(label_class)):
+        raise MismatchError(
+            f"{where}: its images have other classes, or are in another order; images "
+            "without names are known by their order"
+        )
+    if header.content == content_digest(folder):
+        return BoundFolder(folder, True)
+    problem = f"{where}: it has no names that the labels know, and other content"
+    bound = _saved_again(header.pixels, folder, problem, allow)
+    note = (
+        f"{folder.root}: known by the classes of its images and the pixels of "
+        f"{min(len(folder), DIGESTED)}, in their order, not by their names"
+    )
+    return replace(bound, notes=(*bound.notes, note)) if allow else replace(bound, notes=(note,))
 
 
 def _saved_again(

@@ -38,11 +38,13 @@ class Header:
         config: configuration of the codec.
         images: number of images in the folder that the labels refer to.
         image_size: (height, width) of the network input in pixels.
-        fingerprint: SHA-256 (hex) of the sorted image listing; None if it was not given.
+        fingerprint: SHA-256 (hex) of the names of the images in order; None if they were not given,
+            or have no names.
         content: SHA-256 (hex) that distinguishes image files of the same names, see
             `images.content_digest`; None without an image folder.
         stems: SHA-256 (hex) of the image names without extension, see `names.stem_digest`.
         pixels: decoded pixels of a sample of the images, to recognise images saved again.
+        image_classes: SHA-256 (hex) of the images' classes, see `folder.classes_digest`.
         class_names: C names of the classes, which are those of the class folders; '' where unknown.
             None if not recorded: the folders are then the first classes, in order.
         agreement: how many labels name the class of their image's folder first.
@@ -82,6 +84,7 @@ class Header:
     content: str | None = None
     stems: str | None = None
     pixels: PixelSample | None = None
+    image_classes: str | None = None
     class_names: tuple[str, ...] | None = None
     agreement: Agreement | None = None
     teacher: Mapping[str, Any] | None = None
@@ -179,6 +182,7 @@ _DIRECT_KEYS: dict[str, type] = {
     "epochs": int,
     "source": dict,
     "stems": str,
+    "image_classes": str,
     "license": str,
     "note": str,
 }

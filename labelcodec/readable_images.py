@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 
 from labelcodec.errors import MismatchError
-from labelcodec.extras import needing_extra
-from labelcodec.files.regular import check_regular
 from labelcodec.images import ImageListing
 from labelcodec.progress import Progress
 from labelcodec.wording import counted
 
 SHOWN = 8  # names that a note lists
-# How a complete file of a format begins and ends. Files that do not end so, or of other formats,
-# are decoded.
-_COMPLETE = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82"}
 
 
 def unreadable(listing: ImageListing, progress: Progress | None = None) -> dict[int, str]:
@@ -33,13 +25,13 @@ def unreadable(listing: ImageListing, progress: Progress | None = None) -> dict[
         Position in the listing -> what is wrong with that image.
     """
     problems = {}
-    for i, name in enumerate(listing.paths):
-        problem = _problem(listing.root / name)
+    for done, i in enumerate(listing.stored_order(np.arange(len(listing))).tolist()):
+        problem = listing.store.problem(int(listing.item[i]))
         if problem is not None:
             problems[i] = problem
         if progress is not None:
-            progress(i + 1, len(listing))
-    return problems
+            progress(done + 1, len(listing))
+    return dict(sorted(problems.items()))
 
 
 def without(listing: ImageListing, left_out: set[int]) -> ImageListing:
@@ -50,11 +42,11 @@ def without(listing: ImageListing, left_out: set[int]) -> ImageListing:
     """
     kept = np.array([i for i in range(len(listing)) if i not in left_out], np.int64)
     class_index = listing.class_index[kept]
-    for number, name in enumerate(listing.classes):
+    for number in np.unique(listing.class_index).tolist():
         if not (class_index == number).any():
+            name = listing.classes[number]
             raise MismatchError(f"{listing.root / name}: none of its images can be read")
-    paths = tuple(listing.paths[i] for i in kept.tolist())
-    return replace(listing, paths=paths, class_index=class_index, _sizes=listing._sizes[kept])
+    return listing.take(kept)
 
 
 def readable(
@@ -74,7 +66,7 @@ def readable(
     if not problems:
         return listing, ()
     first, reason = next(iter(problems.items()))
-    named = f"{listing.root / listing.paths[first]}: cannot read this image ({reason})"
+    named = f"{listing.where(first)}: cannot read this image ({reason})"
     if not skip_bad:
         more = f", and {len(problems) - 1} more of the folder" if len(problems) > 1 else ""
         raise MismatchError(f"{named}{more}; mend them, or pass `skip_bad=True` to leave them out")
@@ -85,27 +77,3 @@ def readable(
         f"{names}{more}"
     )
     return without(listing, set(problems)), (note,)
-
-
-def _problem(path: Path) -> str | None:
-    try:
-        check_regular(path, MismatchError, "an image")
-        with path.open("rb") as file:
-            start = file.read(8)
-            size = file.seek(0, 2)
-            file.seek(max(size - 16, 0))
-            tail = file.read().rstrip(b"\0")
-        if any(start.startswith(magic) and tail.endswith(end) for magic, end in _COMPLETE.items()):
-            return None
-        with needing_extra("checking images"):
-            from PIL import Image
-        try:
-            with Image.open(path) as image:
-                image.load()
-        except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return str(error)
-    except OSError as error:
-        return error.strerror or str(error).partition(" '")[0]
-    except MismatchError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return None

@@ -25,6 +25,11 @@ def labelled(tmp_path, names=None, **header):
     return labelcodec.open(tmp_path / "a.slc")
 
 
+def fields_of(folder):
+    listing = list_images(folder)
+    return folder_fields(listing, listing.class_index)
+
+
 def refused(reader, folder, *words: str) -> None:
     with pytest.raises(MismatchError) as caught:
         bind_folder(reader, list_images(folder))
@@ -131,7 +136,7 @@ def saved_again(folder, target, suffix, **options):
 @pytest.mark.parametrize("suffix", [".png", ".bmp"])
 def test_images_saved_again_without_loss(tmp_path, suffix) -> None:
     folder = pictures(tmp_path / "pictures")
-    reader = labelled(tmp_path, **folder_fields(list_images(folder)))
+    reader = labelled(tmp_path, **fields_of(folder))
     how = {"compress_level": 0} if suffix == ".png" else {}
     copy = saved_again(folder, tmp_path / "copy", suffix, **how)
     found = bind_folder(reader, copy)
@@ -143,7 +148,7 @@ def test_images_saved_again_without_loss(tmp_path, suffix) -> None:
 def test_images_saved_again_with_a_loss(tmp_path, suffix) -> None:
     """Of the same names, or with another extension."""
     folder = pictures(tmp_path / "pictures")
-    reader = labelled(tmp_path, **folder_fields(list_images(folder)))
+    reader = labelled(tmp_path, **fields_of(folder))
     copy = saved_again(folder, tmp_path / "copy", ".jpg", quality=40)
     for path in copy.paths:
         (copy.root / path).rename((copy.root / path).with_suffix(suffix))
@@ -158,7 +163,7 @@ def test_images_saved_again_with_a_loss(tmp_path, suffix) -> None:
 
 def test_other_pictures_of_the_same_names(tmp_path) -> None:
     folder = pictures(tmp_path / "pictures")
-    reader = labelled(tmp_path, **folder_fields(list_images(folder)))
+    reader = labelled(tmp_path, **fields_of(folder))
     other = list_images(pictures(tmp_path / "other", seed=1))
     with pytest.raises(MismatchError, match=r"grey levels; they are other pictures"):
         bind_folder(reader, other)

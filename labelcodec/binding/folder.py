@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,15 @@ BYTES_PER_LABEL = 0.05  # cost up to which class names are stored that nobody ha
 ClassMapLike = ClassMap | Mapping[str, int] | Sequence[str] | Path | str
 
 
-def folder_fields(listing: ImageListing) -> dict[str, Any]:
-    """Header fields that recognise an image folder: names, sizes, content and pixels.
+def folder_fields(listing: ImageListing, label_class: NDArray[np.int64]) -> dict[str, Any]:
+    """Header fields that recognise images: names, sizes, content, classes and pixels.
 
-    `pixels` is None where Pillow is not installed, or an image of the sample is damaged.
+    `fingerprint` and `stems` are None where the images have no names. `pixels` is None where Pillow
+    is not installed, or an image of the sample is damaged.
+
+    Args:
+        listing: the images.
+        label_class: (N,) class of the labels that each image has, as by `class_of_image`.
 
     Raises:
         OSError: a file cannot be read.
@@ -34,11 +40,17 @@ def folder_fields(listing: ImageListing) -> dict[str, Any]:
         pixels = None
     return {
         "images": len(listing),
-        "fingerprint": fingerprint(listing.paths),
+        "fingerprint": fingerprint(listing.paths) if listing.is_named else None,
         "content": content_digest(listing),
-        "stems": stem_digest(listing.paths),
+        "stems": stem_digest(listing.paths) if listing.is_named else None,
         "pixels": pixels,
+        "image_classes": classes_digest(label_class),
     }
+
+
+def classes_digest(label_class: NDArray[np.int64]) -> str:
+    """SHA-256 (hex) of the images' classes in order (SPEC, section 4.1, key `image_classes`)."""
+    return hashlib.sha256(label_class.astype("<i4").tobytes()).hexdigest()
 
 
 def class_names(

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from labelcodec.errors import MismatchError
-from labelcodec.images import ImageListing
+from labelcodec.images import ImageListing, listed_order
 
 Form = Literal["NFC", "NFD"]
 FORMS: tuple[Form, ...] = ("NFC", "NFD")
@@ -45,31 +45,40 @@ def spellings(listing: ImageListing) -> Iterator[tuple[ImageListing, list[str]]]
         listing: the image folder.
     """
     yield listing, list(listing.paths)
+    by_number = None if _is_sorted(listing) else listing.class_index
     for form in FORMS:
         names = [unicodedata.normalize(form, path) for path in listing.paths]
-        order = _listed_order(names)
+        order = listed_order(names, by_number)
         yield reordered(listing, order, form), [names[i] for i in order]
 
 
 def reordered(listing: ImageListing, order: list[int], form: Form = "NFC") -> ImageListing:
     """The images at these positions of a listing, with the classes sorted in a spelling.
 
+    Classes in the order of their numbers stay as they are.
+
     Args:
         listing: the image folder.
         order: positions in it.
         form: 'NFC' or 'NFD', the spelling in which class names are sorted.
     """
+    taken = listing.take(order)
+    if not _is_sorted(listing):
+        return taken
     names = [unicodedata.normalize(form, name) for name in listing.classes]
     sorted_names = sorted(range(len(names)), key=names.__getitem__)
     position = np.empty(len(names), np.int64)
     position[sorted_names] = np.arange(len(names))
     return replace(
-        listing,
-        paths=tuple(listing.paths[i] for i in order),
-        class_index=position[listing.class_index[order]],
+        taken,
+        class_index=position[taken.class_index],
         classes=tuple(listing.classes[i] for i in sorted_names),
-        _sizes=listing._sizes[order],
     )
+
+
+def _is_sorted(listing: ImageListing) -> bool:
+    """Whether the classes are in the order of their names, as those of folders are."""
+    return list(listing.classes) == sorted(listing.classes)
 
 
 def matched(names: Sequence[str], listing: ImageListing, where: str) -> ImageListing:
@@ -132,13 +141,3 @@ def _at_end(name: str, position: Mapping[str, int]) -> int | None:
 def _until_dot(path: str) -> str:
     folder, slash, name = same_name(path).rpartition("/")
     return f"{folder}{slash}{name.partition('.')[0]}"
-
-
-def _listed_order(paths: list[str]) -> list[int]:
-    """Positions of paths in the order in which `list_images` would list them."""
-
-    def key(i: int) -> tuple[str, str, str]:
-        folder, _, name = paths[i].rpartition("/")
-        return paths[i].partition("/")[0], folder, name
-
-    return sorted(range(len(paths)), key=key)

@@ -7,13 +7,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.errors import MismatchError
 from labelcodec.extras import needing_extra
 from labelcodec.images import ImageListing
 
@@ -58,10 +56,13 @@ def pixel_sample(listing: ImageListing) -> PixelSample:
         MissingExtraError: Pillow is not installed.
         MismatchError: a file is not an image.
     """
+    with needing_extra("comparing images by their pixels"):
+        import PIL  # noqa: F401
+
     digest, colours = hashlib.sha256(), b""
     coloured = _spread(len(listing), COLOURED)
     for i in sorted({*_spread(len(listing), DIGESTED), *coloured}):
-        pixels = _pixels(listing.root / listing.paths[i])
+        pixels = listing.pixels(i)
         if i in _spread(len(listing), DIGESTED):
             digest.update(np.array(pixels.shape[:2], "<u4").tobytes() + pixels.tobytes())
         if i in coloured:
@@ -105,14 +106,3 @@ def _cells(side: int) -> list[slice]:
 def _spread(images: int, most: int) -> list[int]:
     count = min(images, most)
     return [i * images // count for i in range(count)]
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    with needing_extra("comparing images by their pixels"):
-        from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MismatchError(f"{path}: cannot read this image ({error})") from error

@@ -16,14 +16,14 @@ from labelcodec.formats.interface import Dump, OpenOptions
 from labelcodec.formats.option_check import check_options
 from labelcodec.formats.registry import detect, layout_named
 from labelcodec.formats.typespec import check_typespecs
-from labelcodec.images import list_images
+from labelcodec.images import ImageListing, list_images
 
 
 def open_dump(
     path: str | os.PathLike[str],
     *,
     layout: str | None = None,
-    images: str | os.PathLike[str] | None = None,
+    images: str | Path | ImageListing | None = None,
     image_order: str | os.PathLike[str] | None = None,
     loader_seed: int | None = None,
     label_type: str | None = None,
@@ -68,7 +68,7 @@ def open_dump(
     check_directory(root)
     options = {"image_order": image_order, "loader_seed": loader_seed, "label_type": label_type}
     check_options(root, resolved, options | {"epochs_range": epochs_range})
-    listing = list_images(Path(images)) if images is not None else None
+    listing = list_images(images) if images is not None else None
     order_file = Path(image_order) if image_order is not None else None
     return resolved.open(
         root,

@@ -12,7 +12,7 @@ from torch import nn
 from labelcodec.binding.class_map import as_class_map, folder_notes
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import ConfigError
-from labelcodec.images import list_images
+from labelcodec.images import ImageListing, list_images
 from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.evaluation import EvaluationImages, Scores, score_model
 from labelcodec.pipeline.models import trained
@@ -21,7 +21,7 @@ from labelcodec.progress import Progress, named
 
 
 def evaluate(
-    images: Path | str,
+    images: Path | str | ImageListing,
     student: nn.Module | Path | str,
     *,
     teacher: str | None = None,
@@ -71,7 +71,7 @@ def evaluate(
     weights = None if teacher_weights is None else Path(teacher_weights)
     if not isinstance(student, nn.Module):
         ((_, scores),) = evaluate_runs(
-            Path(images),
+            images,
             [Path(student)],
             teacher=teacher,
             teacher_weights=weights,
@@ -88,9 +88,10 @@ def evaluate(
         raise ConfigError("a torch module does not say what images it takes: give `image_size`")
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
     mapped = 0 if class_map is None else as_class_map(class_map).classes
-    class_count = classes or max(len(list_images(images).classes), mapped)
+    listing = list_images(images)
+    class_count = classes or max(len(listing.classes), mapped)
     evaluation_images = EvaluationImages(
-        Path(images), size, interpolation, resize, class_count, class_map=class_map
+        listing, size, interpolation, resize, class_count, class_map=class_map
     )
     with process(device) as this_process:
         teacher_model = (
@@ -110,7 +111,7 @@ def evaluate(
 
 
 def evaluate_runs(
-    images: Path,
+    images: Path | str | ImageListing,
     runs: Sequence[Path],
     *,
     teacher: str | None = None,
@@ -153,12 +154,12 @@ def evaluate_runs(
         students = [load_student(folder) for folder in runs]
         mapped = class_map is not None or all(run.class_names for run, _ in students)
         listing = list_images(images)
-        for line in folder_notes(listing.classes, str(images), mapped=mapped):
+        for line in folder_notes(listing.classes, str(listing.root), mapped=mapped):
             if this_process.first:
                 note(line)
         for i, (folder, (run, model)) in enumerate(zip(runs, students, strict=True)):
             evaluation_images = EvaluationImages(
-                images,
+                listing,
                 run.image_size,
                 run.interpolation,
                 resize,

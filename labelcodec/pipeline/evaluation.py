@@ -63,7 +63,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
 
     def __init__(
         self,
-        images: Path | ImageListing,
+        images: Path | str | ImageListing,
         size: tuple[int, int],
         interpolation: str,
         resize: bool,
@@ -90,7 +90,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
             MismatchError: not an image folder, it has a class that the networks do not have, or
                 `names` and `class_map` contradict each other.
         """
-        self.listing = images if isinstance(images, ImageListing) else list_images(images)
+        self.listing = list_images(images)
         self.classes = classes
         folders, where = self.listing.classes, str(self.listing.root)
         if class_map is not None:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from labelcodec.augmentation.spec import AugmentationSpec, pack_sizes
@@ -155,7 +157,7 @@ def relabel(
             run.
         LabelcodecError: an image cannot be read, or the codec cannot store the labels.
     """
-    listing = images if isinstance(images, ImageListing) else list_images(images)
+    listing = list_images(images, progress=named(progress, "images listed"))
     mapped = None if class_map is None else as_class_map(class_map)
     with process(device) as this_process:
         loaded_teacher = load_teachers(
@@ -267,7 +269,9 @@ def relabel_listing(
     own_class = folder_classes(
         listing.classes, named_classes, teacher.classes, root, "the teacher"
     )[listing.class_index]
-    header = relabel_header(teacher, listing, recipe, named_classes, interpolation, epochs)
+    header = relabel_header(
+        teacher, listing, own_class, recipe, named_classes, interpolation, epochs
+    )
     files = shard_paths(target, this_process.world)
     path = files[this_process.rank]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -290,7 +294,8 @@ def relabel_listing(
     earlier = EarlierRun(target, files, header, codec, resume=resume, first=is_first)
     opened: AbstractContextManager[Writer | None] = nullcontext()
     if not (resume and path.exists()):
-        names = listing.paths if keep_names or cheap(listing.paths, labels) else None
+        is_cheap = listing.is_named and cheap(listing.paths, labels)
+        names = listing.paths if keep_names or is_cheap else None
         opened = Writer(
             path, header, codec, resume=resume, force=force, expected=labels, names=names
         )
@@ -342,6 +347,7 @@ def relabel_listing(
 def relabel_header(
     teacher: Teacher,
     listing: ImageListing,
+    label_class: NDArray[np.int64],
     recipe: AugmentationSpec,
     named_classes: tuple[str, ...] | None,
     interpolation: str,
@@ -351,7 +357,8 @@ def relabel_header(
 
     Args:
         teacher: the teacher.
-        listing: the image folder.
+        listing: the images.
+        label_class: (N,) class of the labels that each image has.
         recipe: the augmentation spec.
         named_classes: names of its classes; None if they are the first class folders.
         interpolation: 'bilinear' or 'bicubic' resizing of crops.
@@ -361,7 +368,7 @@ def relabel_header(
         classes=teacher.classes,
         precision=teacher.precision,
         image_size=recipe.size,
-        **folder_fields(listing),
+        **folder_fields(listing, label_class),
         class_names=named_classes,
         teacher=teacher.facts,
         interpolation=interpolation,

@@ -140,7 +140,7 @@ def squeeze(
         raise MismatchError(f"{target.parent}: no such folder to write {target.name} in")
     if momentum is not None and not 0 < momentum <= 1:
         raise ConfigError(f"`momentum` is {momentum}, allowed is a number above 0 and up to 1")
-    listing = images if isinstance(images, ImageListing) else list_images(images)
+    listing = list_images(images)
     mapped = None if class_map is None else as_class_map(class_map)
     with process(device) as this_process:
         if momentum is not None and this_process.world > 1:

@@ -17,6 +17,7 @@ from torch import nn
 from labelcodec.binding.agreement import Agreement
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.errors import MismatchError
+from labelcodec.images import ImageListing
 from labelcodec.pipeline import checkpoint, threads
 from labelcodec.pipeline.batch_loading import BatchLoading
 from labelcodec.pipeline.callbacks import TrainingCallback
@@ -63,12 +64,12 @@ class TrainReport:
 
 def train(
     labels: PathLike | Sequence[PathLike],
-    images: Path | str,
+    images: Path | str | ImageListing,
     recipe: TrainingRecipe | Path | str,
     out: Path | str,
     *,
     model: nn.Module | str | None = None,
-    validate: Path | str | None = None,
+    validate: Path | str | ImageListing | None = None,
     validate_every: int = 10,
     resize: bool = True,
     cache: Path | str | None = None,
@@ -151,7 +152,7 @@ def train(
             )
         dataset = ReplayDataset(
             labels,
-            Path(images),
+            images,
             uint8=True,
             cache=cache,
             image_size=image_size,
@@ -184,7 +185,7 @@ def train(
                 run.classes,
                 run.class_names,
             )
-            evaluation_images = EvaluationImages(Path(validate), *image_settings)
+            evaluation_images = EvaluationImages(validate, *image_settings)
         agreement = check_agreement(dataset, this_process.told(note))
         log = stack.enter_context(open_log(out, resume)) if this_process.first else None
         first = 0

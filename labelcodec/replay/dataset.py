@@ -157,7 +157,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
     def __init__(
         self,
         labels: PathLike | Sequence[PathLike],
-        images: Path | str,
+        images: Path | str | ImageListing,
         *,
         uint8: bool = False,
         cache: Path | str | None = None,

@@ -20,20 +20,20 @@ from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import atomic_file
 from labelcodec.files.regular import check_regular
-from labelcodec.images import ImageListing, check_depth, image_sizes
+from labelcodec.images import ImageListing, image_sizes
 from labelcodec.progress import Progress
 
 MAGIC = b"labelcodec pixels 1\n"
 
 
 class ImageFiles:
-    """Images decoded from their files on every access."""
+    """Images decoded on every access."""
 
     def __init__(self, listing: ImageListing) -> None:
-        """Read images from a listed folder.
+        """Read images of a listing.
 
         Args:
-            listing: the image folder.
+            listing: the images.
         """
         self._listing = listing
 
@@ -43,15 +43,7 @@ class ImageFiles:
         Raises:
             MismatchError: the file is missing or not an image.
         """
-        path = self._listing.root / self._listing.paths[index]
-        try:
-            check_regular(path, MismatchError, "an image")
-            with Image.open(path) as image:
-                check_depth(image.mode, path)
-                return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            reason = getattr(error, "strerror", None) or str(error).partition(" '")[0]
-            raise MismatchError(f"{path}: cannot read this image ({reason})") from error
+        return self._listing.image(index)
 
 
 class ImageCache:
@@ -136,10 +128,13 @@ def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> None:
         files, metadata = ImageFiles(listing), {"images": _digest(listing), "sizes": sizes.tolist()}
         with atomic_file(path) as out:
             out.write(MAGIC + json.dumps(metadata).encode() + b"\n")
-            for index in range(len(listing)):
+            first = out.tell()
+            start = first + np.cumsum([0, *3 * sizes.astype(np.int64).prod(axis=1)])
+            for done, index in enumerate(listing.stored_order(np.arange(len(listing))).tolist()):
+                out.seek(int(start[index]))
                 out.write(np.asarray(files.image(index)).tobytes())
                 if progress is not None:
-                    progress(index + 1, len(listing))
+                    progress(done + 1, len(listing))
 
 
 @contextmanager
@@ -155,10 +150,9 @@ def _folder_lock(folder: Path) -> Iterator[None]:
 
 
 def _digest(listing: ImageListing) -> str:
-    """SHA-256 (hex) of the image files' names, sizes and modification times."""
+    """SHA-256 (hex) of the images' names and of the sizes and modification times of their files."""
     digest = hashlib.sha256()
-    for name in listing.paths:
-        status = (listing.root / name).stat()
-        line = f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n"
+    for name, item in zip(listing.paths, listing.item.tolist(), strict=True):
+        line = f"{name}\0{listing.store.stamp(item)}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -32,7 +32,7 @@ def encode(
     codec: str | None = None,
     tables: PathLike | None = None,
     layout: str | None = None,
-    images: PathLike | None = None,
+    images: PathLike | ImageListing | None = None,
     image_order: PathLike | None = None,
     loader_seed: int | None = None,
     label_type: str | None = None,
@@ -99,10 +99,11 @@ def encode(
     refuse_existing(target, force or resume)
     if real_path(source) in real_path(target).parents:
         raise DumpError(f"{target}: lies inside the dump, which is only read; write elsewhere")
+    listing = None if images is None else list_images(images)
     dump = open_dump(
         source,
         layout=layout,
-        images=images,
+        images=listing,
         image_order=image_order,
         loader_seed=loader_seed,
         label_type=label_type,
@@ -112,7 +113,6 @@ def encode(
     info = dump.info
     parsed, reused = codec_of(codec, tables)
     parsed = parsed or registry.parse("dense" if info.k is None else "topk")
-    listing = None if images is None else list_images(Path(images))
     header = facts.added_to(_header(dump, epochs, epochs_range), str(target))
     lengths = _lengths(dump)
     header, folder_notes = _bound(dump, lengths, header, listing, class_map)
@@ -182,9 +182,9 @@ def _bound(
     header = replace(header, class_names=names)
     if listing is None:
         return header, []
-    header = replace(header, **folder_fields(listing))
-    batches = (dump.read(i) for i in sampled(lengths))
     own = class_of_image(listing, header.class_names, header.classes)
+    header = replace(header, **folder_fields(listing, own))
+    batches = (dump.read(i) for i in sampled(lengths))
     measured = measure(batches, own, header.classes, header.image_size)
     notes = [*warnings_of(measured, None, where)]
     notes += folder_notes(listing.classes, where, mapped=class_map is not None)
@@ -193,7 +193,7 @@ def _bound(
 
 def _missing(header: Header, target: Path, *, named: bool) -> Iterator[str]:
     """What the file does not say and training from it needs; `named` labels hold image names."""
-    if header.fingerprint is None and not named:
+    if header.content is None and not named:
         yield (
             "the labels are not bound to images: any folder with as many will be taken for "
             f"theirs; pass `images`, or add the folder later with `labelcodec annotate {target}`"

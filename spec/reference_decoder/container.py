@@ -108,6 +108,7 @@ OPTIONAL = {
     "recipe": dict,
     "source": dict,
     "stems": str,
+    "image_classes": str,
     "pixels": dict,
     "class_names": list,
     "agreement": dict,

@@ -119,7 +119,7 @@ def project_teacher(
         LabelcodecError: as in `relabel` and `project`.
     """
     parsed = parsed_codec(codec)
-    listing = images if isinstance(images, ImageListing) else list_images(images)
+    listing = list_images(images)
     mapped = None if class_map is None else as_class_map(class_map)
     with process(device) as this_process:
         on = alone(this_process)
@@ -161,13 +161,16 @@ def project_teacher(
         count = ready.teacher.classes
         names = class_names(listing.classes, mapped, count, sum(samples), root)
         own = folder_classes(listing.classes, names, count, root, "the teacher")
-        header = relabel_header(ready.teacher, listing, recipe, names, ready.interpolation, epochs)
-        drawn = SeededBatches(listing, recipe, ready.interpolation)
         class_of_image = own[listing.class_index]
+        header = relabel_header(
+            ready.teacher, listing, class_of_image, recipe, names, ready.interpolation, epochs
+        )
+        drawn = SeededBatches(listing, recipe, ready.interpolation)
         targets = TaughtTargets(ready.teacher, drawn, numbers, class_of_image, workers)
         first = [batch.recorded for batch in targets.batches(sampled(samples), on)]
         for line in check_labels(first, class_of_image, ready.image_size, root)[1]:
             note(line)
+        is_cheap = listing.is_named and cheap(listing.paths, sum(samples))
         return project_targets(
             targets,
             Path(target),
@@ -179,7 +182,7 @@ def project_teacher(
             settings or AdaptSettings(),
             on,
             folders=listing.classes,
-            names=listing.paths if ready.left_out or cheap(listing.paths, sum(samples)) else None,
+            names=listing.paths if ready.left_out or is_cheap else None,
             force=force,
             progress=progress,
         )

@@ -12,6 +12,7 @@ from torch import nn
 
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import MismatchError
+from labelcodec.images import ImageListing
 from labelcodec.pipeline.distributed import process
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
@@ -27,7 +28,7 @@ def materialise(
     source: PathLike,
     target: PathLike,
     codec: str | None,
-    images: Path | str,
+    images: Path | str | ImageListing,
     encoder: nn.Module | str,
     *,
     tables: Path | str | None = None,

@@ -26,6 +26,7 @@ from labelcodec.codecs.projector.tables import ProjectorTables
 from labelcodec.container.partial_reader import StoredBatch
 from labelcodec.errors import ConfigError, DataError, ShapeError
 from labelcodec.header import Header
+from labelcodec.images import ImageListing
 from labelcodec.pipeline.distributed import Process, process
 from labelcodec.pipeline.preprocessing import Preprocessing, own_preprocessing, resolved
 from labelcodec.pipeline.projection.adapting import AdaptSettings, adapt
@@ -82,7 +83,7 @@ class BatchList:
 def project(
     source: PathLike,
     target: Path | str,
-    images: Path | str,
+    images: Path | str | ImageListing,
     encoder: nn.Module | str,
     *,
     encoder_weights: Path | str | None = None,

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from labelcodec import images as images_module
 from labelcodec.errors import MismatchError
 from labelcodec.images import content_digest, fingerprint, image_sizes, list_images
+from labelcodec.images import folder as folder_module
+from labelcodec.images import listing as listing_module
 
 FILES = ("b/2.png", "b/10.png", "a/z.JPEG", "a/sub/x.webp", "a/B.png", "c/1.bmp")
 
@@ -67,7 +68,7 @@ def test_content_is_sizes_and_the_bytes_of_some(folder, monkeypatch):
     files = [(folder / name).read_bytes() for name in listing.paths]
     sizes = b"".join(len(data).to_bytes(8, "little") for data in files)
     assert content_digest(listing) == hashlib.sha256(sizes + b"".join(files)).hexdigest()
-    monkeypatch.setattr(images_module, "CONTENT_FILES", 4)
+    monkeypatch.setattr(listing_module, "CONTENT_FILES", 4)
     some = b"".join(files[i] for i in (0, 1, 3, 4))
     known = content_digest(listing)
     assert known == hashlib.sha256(sizes + some).hexdigest()
@@ -80,8 +81,10 @@ def test_content_is_sizes_and_the_bytes_of_some(folder, monkeypatch):
 def test_sizes_are_height_and_width_and_read_once(folder, monkeypatch):
     listing = list_images(folder)
     read = []
-    real = images_module._header_size
-    monkeypatch.setattr(images_module, "_header_size", lambda p: read.append(p) or real(p))
+    real = folder_module.header_size
+    monkeypatch.setattr(
+        folder_module, "header_size", lambda path, where: read.append(path) or real(path, where)
+    )
     indices = np.array([4, 4, 0])
     told = []
     sizes = image_sizes(listing, indices, lambda *step: told.append(step))
