@@ -206,12 +206,13 @@ class CutoutPart(Part[Cutouts]):
     def replay_batch(
         self,
         images: torch.Tensor | SourceImages,
-        value: Cutouts | None,
+        augmentation: Augmentation,
         target: NetworkInput,
     ) -> torch.Tensor | SourceImages:
         """As `Part.replay_batch`."""
         import torch
 
+        value = augmentation.cutout
         assert isinstance(images, torch.Tensor)
         if value is None:
             return images

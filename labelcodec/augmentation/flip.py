@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.augmentation.limits import check_number
-from labelcodec.augmentation.part import NetworkInput, Part, PartTables
+from labelcodec.augmentation.part import Part, PartTables
 from labelcodec.augmentation.philox import Purpose, Source
 from labelcodec.checks import BOOL, Checker
 from labelcodec.errors import CorruptError
@@ -18,9 +18,6 @@ from labelcodec.streams import Stream
 from labelcodec.wording import counted
 
 if TYPE_CHECKING:
-    import torch
-
-    from labelcodec.augmentation.source_images import SourceImages
     from labelcodec.augmentation.spec import AugmentationSpec
 
 Flips = NDArray[np.bool_]
@@ -104,18 +101,3 @@ class FlipPart(Part[Flips]):
     def describe_sample(self, value: Flips | None, sample: int) -> dict[str, Any]:
         """As `Part.describe_sample`."""
         return {"flip": None if value is None else bool(value[sample])}
-
-    def replay_batch(
-        self,
-        images: torch.Tensor | SourceImages,
-        value: Flips | None,
-        target: NetworkInput,
-    ) -> torch.Tensor | SourceImages:
-        """As `Part.replay_batch`."""
-        import torch
-
-        assert isinstance(images, torch.Tensor)
-        if value is not None:  # a mask instead of positions would wait for the device
-            flipped = torch.from_numpy(np.flatnonzero(value)).to(images.device)
-            images[flipped] = images[flipped].flip(3)
-        return images

@@ -245,10 +245,25 @@ def partner_share(mixed: Mix, size: tuple[int, int]) -> float:
     """
     if mixed.box is None:
         return 1 - mixed.ratio
+    row0, row1, column0, column1 = pasted_box(mixed, size)
+    return (row1 - row0) * (column1 - column0) / (size[0] * size[1])
+
+
+def pasted_box(mixed: Mix, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The part of CutMix's box that lies within images, as `mix_images` pastes it.
+
+    Args:
+        mixed: a recorded CutMix.
+        size: height, width of the images in pixels.
+
+    Returns:
+        row0, row1, column0, column1; the ends are exclusive and not before the starts.
+    """
+    assert mixed.box is not None
     row0, row1, column0, column1 = mixed.box
-    rows = len(range(*slice(row0, row1).indices(size[0])))
-    columns = len(range(*slice(column0, column1).indices(size[1])))
-    return rows * columns / (size[0] * size[1])
+    first_row, last_row, _ = slice(row0, row1).indices(size[0])
+    first_column, last_column, _ = slice(column0, column1).indices(size[1])
+    return first_row, max(first_row, last_row), first_column, max(first_column, last_column)
 
 
 class MixPart(Part[Mix]):

@@ -183,14 +183,14 @@ class Part(Generic[T]):
     def replay_batch(
         self,
         images: torch.Tensor | SourceImages,
-        value: T | None,
+        augmentation: Augmentation,
         target: NetworkInput,
     ) -> torch.Tensor | SourceImages:
         """Apply the part to a batch of images on any torch device, as `replay_image` does to one.
 
         Args:
             images: B source images before the crop, (B, 3, height, width) uint8 after it.
-            value: the batch's value.
+            augmentation: all values of the batch.
             target: size of the network input, and how to resize.
 
         Raises:

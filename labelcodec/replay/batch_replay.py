@@ -41,6 +41,6 @@ def replay_batch(
         images if isinstance(images, SourceImages) else SourceImages.of(images)
     )
     for part in REPLAY_ORDER:
-        replayed = part.replay_batch(replayed, getattr(augmentation, part.name), target)
+        replayed = part.replay_batch(replayed, augmentation, target)
     assert isinstance(replayed, torch.Tensor)
     return replayed

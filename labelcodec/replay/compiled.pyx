@@ -3,21 +3,39 @@
 
 import numpy as np
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
 cdef extern from "labelcodec/replay/kernels.h" nogil:
-    void normalise_to "normalise_levels"(const uint8_t *, size_t, const float *, float *)
+    void finish_to "finish_levels"(
+        const uint8_t *, size_t, size_t, size_t, const float *, const int64_t *, const size_t *,
+        float *
+    )
 
 
-def normalise_levels(const uint8_t[:, ::1] levels, const float[:, ::1] table):
-    """As `reference.normalise_levels`."""
-    cdef size_t pixels = levels.shape[0]
-    if levels.shape[1] != 3 or table.shape[0] != 3 or table.shape[1] != 256:
-        raise ValueError("pixels or a table of impossible shape")
-    normalised = np.empty((pixels, 3), np.float32)
-    if not pixels:
-        return normalised
-    cdef float[:, ::1] out = normalised
+def finish_levels(
+    const uint8_t[:, :, :, ::1] levels, const float[:, ::1] table, const int64_t[::1] partner, box
+):
+    """As `reference.finish_levels`."""
+    cdef size_t samples = levels.shape[0], height = levels.shape[1], width = levels.shape[2]
+    cdef size_t[4] edges
+    cdef size_t sample
+    edges[0], edges[1], edges[2], edges[3] = box
+    if levels.shape[3] != 3 or table.shape[0] != 3 or table.shape[1] != 256:
+        raise ValueError("images or a table of impossible shape")
+    if not (edges[0] <= edges[1] <= height and edges[2] <= edges[3] <= width):
+        raise ValueError("a box outside the images")
+    if <size_t>partner.shape[0] != samples:
+        raise ValueError("images and partners of different numbers")
+    for sample in range(samples):
+        if not 0 <= partner[sample] < <int64_t>samples:
+            raise ValueError("a partner outside the batch")
+    finished = np.empty((samples, height, width, 3), np.float32)
+    if not finished.size:
+        return finished
+    cdef float[:, :, :, ::1] out = finished
     with nogil:
-        normalise_to(&levels[0, 0], pixels, &table[0, 0], &out[0, 0])
-    return normalised
+        finish_to(
+            &levels[0, 0, 0, 0], samples, height, width, &table[0, 0], &partner[0], edges,
+            &out[0, 0, 0, 0],
+        )
+    return finished

@@ -25,6 +25,7 @@ from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.replay.expansion import expand
+from labelcodec.replay.finishing import finished_images
 from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.labelling import Labeller
 from labelcodec.replay.loading import end_with_lost_items, load_batch
@@ -364,8 +365,11 @@ class ReplayDataset(Dataset[ReplayBatch]):
         """
         hard = batch.hard.to(device, non_blocking=True)
         images = batch.images.to(device, non_blocking=True)
-        if not images.is_floating_point():
-            images = normalise(images, self.normalisation)
+        images = (
+            mix_images(images, batch.mix)
+            if images.is_floating_point()
+            else finished_images(images, self.normalisation, batch.mix)
+        )
         labels = batch.labels
         if isinstance(labels, CompactArrays):
             tables = self._tables_of(labels, batch.position)
@@ -383,7 +387,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         partner = batch.partner_hard
         return replace(
             batch,
-            images=mix_images(images, batch.mix),
+            images=images,
             labels=soft,
             hard=hard,
             mix=None,

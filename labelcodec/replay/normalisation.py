@@ -8,8 +8,6 @@ from typing import Any
 
 import torch
 
-from labelcodec.entropy.backend import implementation
-
 
 def normalise(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> torch.Tensor:
     """Normalise a batch of images, with the same bits as `ToTensor` and `Normalize`.
@@ -22,13 +20,6 @@ def normalise(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> 
     Returns:
         (B, 3, H, W) float32 on the same device, in the memory format of the images.
     """
-    channels_last = images.permute(0, 2, 3, 1)
-    if images.device.type == "cpu" and channels_last.is_contiguous():
-        return _looked_up(channels_last, normalisation).permute(0, 3, 1, 2)
-    return _computed(images, normalisation)
-
-
-def _computed(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> torch.Tensor:
     scaled = images.float().div_(255)
     if normalisation is None:
         return scaled
@@ -36,15 +27,10 @@ def _computed(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> 
     return scaled.sub_(mean).div_(std)
 
 
-def _looked_up(
-    channels_last: torch.Tensor, normalisation: Mapping[str, Any] | None
-) -> torch.Tensor:
-    """As `_computed`, of (B, H, W, 3) images: each of the 256 levels is computed once."""
+def normalised_levels(normalisation: Mapping[str, Any] | None) -> torch.Tensor:
+    """(3, 256) float32: what `normalise` makes of each grey level of each colour."""
     levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, 256)
-    table = _computed(levels, normalisation).reshape(3, 256).numpy()
-    kernels = implementation("labelcodec.replay")
-    values = kernels.normalise_levels(channels_last.reshape(-1, 3).numpy(), table)
-    return torch.from_numpy(values).view(channels_last.shape)
+    return normalise(levels, normalisation).reshape(3, 256)
 
 
 def mean_and_std(

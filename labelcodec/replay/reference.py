@@ -6,15 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def normalise_levels(levels: NDArray[np.uint8], table: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Look up grey levels.
+def finish_levels(
+    levels: NDArray[np.uint8],
+    table: NDArray[np.float32],
+    partner: NDArray[np.int64],
+    box: tuple[int, int, int, int],
+) -> NDArray[np.float32]:
+    """Paste the box of every image's partner, and look up grey levels.
 
     Args:
-        levels: (n, 3) uint8 pixels.
+        levels: (B, H, W, 3) uint8 images.
         table: (3, 256) float32 values of all levels, a row per colour.
+        partner: (B,) int64 row of the image that each image is mixed with.
+        box: row0, row1, column0, column1 in pixels, within the images; the ends are exclusive.
 
     Returns:
-        (n, 3) float32.
+        (B, H, W, 3) float32.
     """
-    normalised: NDArray[np.float32] = table[np.arange(3), levels]
-    return normalised
+    row0, row1, column0, column1 = box
+    mixed = levels.copy()
+    mixed[:, row0:row1, column0:column1] = levels[partner, row0:row1, column0:column1]
+    finished: NDArray[np.float32] = table[np.arange(3), mixed]
+    return finished

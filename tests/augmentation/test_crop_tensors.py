@@ -57,9 +57,13 @@ def one_by_one(sources, recorded, size, interpolation) -> np.ndarray:
 
 
 def assert_same(sources, recorded, size, interpolation, expected: np.ndarray) -> None:
-    replayed = replay_batch(sources, recorded, size, interpolation)
-    assert replayed.dtype == torch.uint8
-    assert np.array_equal(replayed.permute(0, 2, 3, 1).numpy(), expected)
+    """By the kernel of the CPU, and gathered as on other devices."""
+    for crops in (tensors._kernel_crops, tensors.gathered_crops):
+        with mock.patch.object(tensors, "_kernel_crops", crops):
+            replayed = replay_batch(sources, recorded, size, interpolation)
+        assert replayed.dtype == torch.uint8
+        assert replayed.is_contiguous(memory_format=torch.channels_last)
+        assert np.array_equal(replayed.permute(0, 2, 3, 1).numpy(), expected)
 
 
 @given(
@@ -153,9 +157,10 @@ def test_few_images_at_a_time_change_nothing():
     sizes = [SMALL, TALL, (30, 90), (8, 200)]
     sources, recorded = images(sizes), augmentation(sizes, 2)
     host, target = SourceImages.of([torch.from_numpy(image) for image in sources]), (20, 24)
-    expected = tensors.gathered_crops(host, recorded.crop.box, NetworkInput(target))
+    crops = host, recorded.crop.box, recorded.flip, NetworkInput(target)
+    expected = tensors.gathered_crops(*crops)
     with mock.patch.object(tensors, "AT_ONCE", 1):
-        parts = tensors.gathered_crops(host, recorded.crop.box, NetworkInput(target))
+        parts = tensors.gathered_crops(*crops)
     assert torch.equal(parts, expected)
 
 
@@ -171,12 +176,12 @@ size = np.array([[48, 64], [150, 40], [30, 90], [8, 300], [1, 1]])
 extent = np.maximum(rng.integers(1, size + 1), size // 2)
 box = np.concatenate([rng.integers(0, size - extent + 1), extent], axis=1)
 pictures = [torch.from_numpy(rng.integers(0, 256, (*sides, 3), np.uint8)) for sides in size]
-images = SourceImages.of(pictures)
+images, flip = SourceImages.of(pictures), np.array([True, False, True, True, False])
 for target in (NetworkInput((17, 32)), NetworkInput((20, 9), "bicubic")):
     first = rows_first(box, target.size)
     assert 0 < first.sum() < len(first)
-    result = fused.fused_crops(images, box, first, target)
-    assert torch.equal(result, tensors.gathered_crops(images, box, target))
+    result = fused.fused_crops(images, box, flip, target)
+    assert torch.equal(result, tensors.gathered_crops(images, box, flip, target))
 """
 
 

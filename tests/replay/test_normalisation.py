@@ -11,7 +11,6 @@ from labelcodec.augmentation.mix import mix_images, partner_share
 from labelcodec.checks import check_normalisation
 from labelcodec.errors import DataError
 from labelcodec.replay.normalisation import normalise
-from tests import kernels
 
 NORMALISATION = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 
@@ -28,39 +27,6 @@ def test_normalise_rounds_as_torchvision_does():
     mean, std = (np.float32(NORMALISATION[key])[:, None, None] for key in ("mean", "std"))
     assert np.array_equal(normalise(images, NORMALISATION), (level - mean) / std)
     assert np.array_equal(normalise(images, None), level)
-
-
-@pytest.mark.parametrize("normalisation", [NORMALISATION, None])
-def test_both_memory_formats_have_the_same_values(normalisation):
-    images = batch()
-    expected = normalise(images, normalisation)
-    last = normalise(images.to(memory_format=torch.channels_last), normalisation)
-    assert torch.equal(last, expected)
-    assert last.is_contiguous(memory_format=torch.channels_last)
-    assert expected.is_contiguous()
-    assert normalise(images[:0], normalisation).shape == (0, 3, 9, 8)
-
-
-@kernels.few
-@given(kernels.seeds, st.integers(0, 50))
-def test_the_kernels_agree(seed, pixels):
-    rng = np.random.default_rng(seed)
-    levels = rng.integers(0, 256, (pixels, 3), np.uint8)
-    table = rng.normal(size=(3, 256)).astype(np.float32)
-    values = kernels.agree("normalise_levels", levels, table)
-    assert values.dtype == np.float32
-    assert all(
-        values[i, colour] == table[colour, levels[i, colour]]
-        for i in range(pixels)
-        for colour in range(3)
-    )
-
-
-@pytest.mark.parametrize(("levels", "table"), [((4, 4), (3, 256)), ((4, 3), (3, 255))])
-def test_the_kernel_refuses_other_shapes(levels, table):
-    _, compiled = kernels.implementations("normalise_levels")
-    with pytest.raises(ValueError, match="impossible shape"):
-        compiled(np.zeros(levels, np.uint8), np.zeros(table, np.float32))
 
 
 @pytest.mark.parametrize(

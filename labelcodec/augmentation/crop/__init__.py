@@ -188,11 +188,11 @@ class CropPart(Part[Crop]):
     def replay_batch(
         self,
         images: torch.Tensor | SourceImages,
-        value: Crop | None,
+        augmentation: Augmentation,
         target: NetworkInput,
     ) -> torch.Tensor:
-        """As `Part.replay_batch`. Without a value the images must have the target's size."""
+        """As `Part.replay_batch`. Flips are applied as well, as by `replay_image`."""
         from labelcodec.augmentation.crop.tensors import resized_crops
 
         assert isinstance(images, SourceImages)
-        return resized_crops(images, value, target)
+        return resized_crops(images, augmentation.crop, augmentation.flip, target)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from labelcodec.augmentation.crop.resampling import rows_first
 from labelcodec.augmentation.crop.tap_table import table_for
 from labelcodec.augmentation.crop.triton_kernel import resize
 from labelcodec.augmentation.part import NetworkInput
@@ -17,15 +18,15 @@ BLOCK = 256  # output pixels per program
 def fused_crops(
     images: SourceImages,
     box: NDArray[np.int64],
-    rows_first: NDArray[np.bool_],
+    flip: NDArray[np.bool_],
     target: NetworkInput,
 ) -> torch.Tensor:
-    """Crop and resize a batch by one kernel.
+    """Crop, resize and flip a batch by one kernel.
 
     Args:
         images: B images on a device that Triton serves.
         box: (B, 4) top, left, height, width in pixels, within the images.
-        rows_first: (B,) whether the height is resized before the width.
+        flip: (B,) bool, the crops to mirror left to right.
         target: size of the network input, and how to resize.
 
     Returns:
@@ -44,7 +45,8 @@ def fused_crops(
         column_table,
         rows.count[row_table],
         columns.count[column_table],
-        rows_first,
+        rows_first(box, target.size),
+        flip,
     )
     crops = torch.from_numpy(np.stack(fields, axis=1).astype(np.int64)).to(device)
     resized = torch.empty((len(box), height, width, 3), dtype=torch.uint8, device=device)

@@ -20,12 +20,15 @@ from labelcodec.entropy.backend import implementation
 AT_ONCE = 1 << 25  # values of an intermediate image in memory at a time, 8 bytes each
 
 
-def resized_crops(images: SourceImages, crop: Crop | None, target: NetworkInput) -> torch.Tensor:
-    """Crop and resize a batch.
+def resized_crops(
+    images: SourceImages, crop: Crop | None, flip: NDArray[np.bool_] | None, target: NetworkInput
+) -> torch.Tensor:
+    """Crop, resize and flip a batch.
 
     Args:
         images: B images.
         crop: the recorded crops; None if the images have the target's size.
+        flip: (B,) bool, the crops to mirror left to right; None for none.
         target: size of the network input, and how to resize.
 
     Returns:
@@ -36,20 +39,21 @@ def resized_crops(images: SourceImages, crop: Crop | None, target: NetworkInput)
         MismatchError: the crops were recorded on images of other sizes.
     """
     box = pixel_boxes(crop, images.size, target.size)
-    if images.pixels.device.type == "cpu":
-        return _kernel_crops(images, box, target)
-    if images.pixels.device.type == "cuda" and _is_fused(images.pixels.device):
-        return _fused_crops(images, box, target)
-    return gathered_crops(images, box, target)
+    flips = np.zeros(len(box), np.bool_) if flip is None else flip
+    device = images.pixels.device
+    if device.type == "cpu":
+        return _kernel_crops(images, box, flips, target)
+    if device.type == "cuda" and _is_fused(device):
+        return _fused_crops(images, box, flips, target)
+    return gathered_crops(images, box, flips, target)
 
 
 def _kernel_crops(
-    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+    images: SourceImages, box: NDArray[np.int64], flip: NDArray[np.bool_], target: NetworkInput
 ) -> torch.Tensor:
     """As `gathered_crops`, on the CPU; other threads run meanwhile."""
     resized = np.empty((len(box), *target.size, 3), np.uint8)
     start, size = (np.ascontiguousarray(array, np.int64) for array in (images.start, images.size))
-    flip = np.zeros(len(box), np.bool_)
     pixels, interpolation = images.pixels.numpy(), target.interpolation
     kernels = implementation("labelcodec.augmentation.crop")
     kernels.pool_resize(pixels, start, size, box, interpolation, flip, resized)
@@ -57,11 +61,11 @@ def _kernel_crops(
 
 
 def _fused_crops(
-    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+    images: SourceImages, box: NDArray[np.int64], flip: NDArray[np.bool_], target: NetworkInput
 ) -> torch.Tensor:
     from labelcodec.augmentation.crop.fused import fused_crops
 
-    return fused_crops(images, box, rows_first(box, target.size), target)
+    return fused_crops(images, box, flip, target)
 
 
 @cache
@@ -75,9 +79,12 @@ def _is_fused(device: torch.device) -> bool:
     host = SourceImages.of(pictures)
     images = replace(host, pixels=host.pixels.to(device))
     box = np.concatenate([np.zeros_like(size), size], axis=1)
+    flip = np.array([True, False, True, False])
     try:
         return all(
-            torch.equal(_fused_crops(images, box, target), gathered_crops(images, box, target))
+            torch.equal(
+                *(crops(images, box, flip, target) for crops in (_fused_crops, gathered_crops))
+            )
             for target in (NetworkInput((32, 32)), NetworkInput((70, 50), "bicubic"))
         )
     except Exception:  # no Triton, no compiler for it, or a device that it does not serve
@@ -85,13 +92,14 @@ def _is_fused(device: torch.device) -> bool:
 
 
 def gathered_crops(
-    images: SourceImages, box: NDArray[np.int64], target: NetworkInput
+    images: SourceImages, box: NDArray[np.int64], flip: NDArray[np.bool_], target: NetworkInput
 ) -> torch.Tensor:
-    """Crop and resize a batch by torch operations alone: source pixels are gathered and weighted.
+    """Crop, resize and flip by torch operations alone: source pixels are gathered and weighted.
 
     Args:
         images: B images.
         box: (B, 4) top, left, height, width in pixels, within the images.
+        flip: (B,) bool, the crops to mirror left to right.
         target: size of the network input, and how to resize.
 
     Returns:
@@ -108,6 +116,8 @@ def gathered_crops(
             part = selected[first : first + together]
             rows = torch.from_numpy(part).to(device)
             resized[rows] = _two_passes(images.take(part), box[part], target, axis)
+    flipped = torch.from_numpy(np.flatnonzero(flip)).to(device)  # a mask would wait for the device
+    resized[flipped] = resized[flipped].flip(2)
     return resized.permute(0, 3, 1, 2)
 
 

@@ -8,7 +8,7 @@ import triton.language as tl
 from labelcodec.augmentation.crop.resampling import BITS
 
 _SHIFT, _HALF = tl.constexpr(BITS), tl.constexpr(1 << BITS - 1)
-_FIELDS = tl.constexpr(9)  # numbers that describe a crop
+_FIELDS = tl.constexpr(10)  # numbers that describe a crop
 
 
 @triton.jit
@@ -36,11 +36,12 @@ def resize(
     origin, line = tl.load(crop), tl.load(crop + 1)
     last_row, last_column = tl.load(crop + 2), tl.load(crop + 3)
     row_taps, column_taps = tl.load(crop + 6).to(tl.int32), tl.load(crop + 7).to(tl.int32)
-    rows_first = tl.load(crop + 8)
+    rows_first, flip = tl.load(crop + 8), tl.load(crop + 9)
     pixel = tl.program_id(1) * block + tl.arange(0, block)
     inside = pixel < height * width
     row = tl.load(crop + 4) * height + pixel // width  # of the tables
-    column = tl.load(crop + 5) * width + pixel % width
+    from_left = pixel % width
+    column = tl.load(crop + 5) * width + tl.where(flip != 0, width - 1 - from_left, from_left)
     top = tl.load(row_first + row, mask=inside, other=0).to(tl.int64)
     left = tl.load(column_first + column, mask=inside, other=0).to(tl.int64)
     row_weights, column_weights = (

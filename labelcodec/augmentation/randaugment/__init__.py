@@ -254,10 +254,10 @@ class RandAugmentPart(Part[RandAugment]):
     def replay_batch(
         self,
         images: torch.Tensor | SourceImages,
-        value: RandAugment | None,
+        augmentation: Augmentation,
         target: NetworkInput,
     ) -> torch.Tensor | SourceImages:
         """As `Part.replay_batch`."""
-        if value is not None:
+        if augmentation.randaugment is not None:
             raise UnsupportedError("RandAugment can only be replayed image by image, by Pillow")
         return images
