@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Sources of the compiled kernels: a change builds them anew.
 KERNELS := $(shell find labelcodec -name '*.h' -o -name '*.pyx' -o -name '*.pxd')
 
-.PHONY: demo test core plugin check format
+.PHONY: demo test core plugin pillow check format
 
 demo: $(VENV)/.ready
 	$(BIN)/labelcodec demo
@@ -40,6 +40,10 @@ core:
 	$(PYTHON) -m venv --clear $(VENV)-core
 	$(VENV)-core/bin/python -m pip install --quiet -c constraints.txt .
 	$(VENV)-core/bin/python tests/core_install.py
+
+# Pixels must not depend on the installed Pillow.
+pillow: $(VENV)/.ready
+	$(BIN)/python tests/pillow_versions.py
 
 plugin: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --no-deps examples/plugin

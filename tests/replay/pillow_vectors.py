@@ -20,6 +20,7 @@ from labelcodec.augmentation.crop.resampling import rows_first
 
 PATH = Path(__file__).with_suffix(".npz")
 SIZE = (24, 20)
+RESIZES_AS_DEFINED = int(PIL.__version__.partition(".")[0]) >= 13
 FILL = (124, 116, 104)
 BOXES = ((0, 0, 48, 64), (7, 30, 41, 34), (3, 5, 10, 9), (10, 0, 1, 1), (2, 60, 46, 4))
 OPERATIONS: tuple[tuple[int, float], ...] = (
@@ -30,9 +31,8 @@ OPERATIONS: tuple[tuple[int, float], ...] = (
 
 def boxes_resized_as_defined() -> list[int]:
     """Rows of BOXES that the installed Pillow resizes as SPEC says: before 13 not the tall one."""
-    is_older = int(PIL.__version__.partition(".")[0]) < 13
-    tall = rows_first(np.array(BOXES), SIZE) & is_older
-    return np.flatnonzero(~tall).tolist()
+    tall = rows_first(np.array(BOXES), SIZE)
+    return np.flatnonzero(~tall | RESIZES_AS_DEFINED).tolist()
 
 
 def picture() -> Image.Image:
@@ -48,10 +48,12 @@ def part() -> Image.Image:
     return picture().crop((20, 10, 44, 30))
 
 
-def resized_crop(image: Image.Image, box: tuple[int, ...], filter_: Any) -> Image.Image:
+def resized_crop(
+    image: Image.Image, box: tuple[int, ...], filter_: Any, size: tuple[int, int] = SIZE
+) -> Image.Image:
     """`functional.resized_crop` with a size of two numbers."""
     top, left, height, width = box
-    return image.crop((left, top, left + width, top + height)).resize(SIZE[::-1], filter_)
+    return image.crop((left, top, left + width, top + height)).resize(size[::-1], filter_)
 
 
 def operation(image: Image.Image, op: int, value: float) -> Image.Image:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import platform
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from labelcodec import Augmentation, Crop, RandAugment
-from labelcodec.augmentation.crop.resampling import INTERPOLATIONS
+from labelcodec.augmentation.crop.resampling import INTERPOLATIONS, rows_first
 from labelcodec.augmentation.crop.resizing import resized_crop
 from labelcodec.augmentation.cutout import cutout_edges
 from labelcodec.augmentation.randaugment import operations
@@ -69,6 +70,26 @@ class TestVectors:
         for name, levels in today.items():
             chosen = made.boxes_resized_as_defined() if name in INTERPOLATIONS else slice(None)
             assert np.array_equal(levels[chosen], VECTORS[name][chosen]), name
+
+
+@given(
+    st.integers(0, 10**6),
+    st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.sampled_from(INTERPOLATIONS),
+)
+@settings(max_examples=60, deadline=None)
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="it may have fused sums")
+def test_pillow_gives_the_same_levels(seed, sides, size, interpolation):
+    """Those before 13 only where the width is resized first."""
+    rng = np.random.default_rng(seed)
+    image = Image.fromarray(rng.integers(0, 2, (*sides, 3), np.uint8) * 255)
+    whole = np.array([[0, 0, *sides]])
+    if made.RESIZES_AS_DEFINED or not rows_first(whole, size)[0]:
+        filter_ = Image.Resampling[interpolation.upper()]
+        expected = made.resized_crop(image, tuple(whole[0].tolist()), filter_, size)
+        recorded = Augmentation(Crop(whole, np.array([sides])))
+        assert np.array_equal(replay_image(image, recorded, 0, size, interpolation), expected)
 
 
 class TestOrder:
