@@ -1,4 +1,4 @@
-"""Cutout, as drawn and replayed by LPQLD (SPEC, sections 5.8 and 12.7)."""
+"""Cutout, as drawn and replayed by LPQLD (SPEC, sections 5.8, 12.7 and 17.3)."""
 
 from __future__ import annotations
 

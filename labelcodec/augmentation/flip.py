@@ -1,4 +1,4 @@
-"""Horizontal flips (SPEC, sections 5.5 and 12.5)."""
+"""Horizontal flips (SPEC, sections 5.5, 12.5 and 17.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CutMix and mixup (SPEC, sections 5.6, 5.7 and 12.6)."""
+"""CutMix and mixup (SPEC, sections 5.6, 5.7, 12.6 and 17.4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay of a whole batch on any torch device, exact to the bit (SPEC, section 12.5)."""
+"""Replay of a whole batch on any torch device, exact to the bit (SPEC, section 17)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random resized crops (SPEC, sections 5.4 and 12.5).
+"""Random resized crops (SPEC, sections 5.4, 12.5 and 17.2).
 
 `draw` draws boxes from a seed, `stream` serializes them, `boxes` converts them to pixels of the
 images at hand, `resampling` has the weights of a resize, `resizing` crops and resizes an image, and

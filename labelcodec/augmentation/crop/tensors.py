@@ -1,4 +1,4 @@
-"""Cropping and resizing of whole batches on any device, exact to the bit (SPEC, section 12.5)."""
+"""Cropping and resizing of whole batches on any device, exact to the bit (SPEC, section 17.2)."""
 
 from __future__ import annotations
 

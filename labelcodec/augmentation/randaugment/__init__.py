@@ -1,4 +1,4 @@
-"""RandAugment, as drawn and recorded by LPQLD (SPEC, sections 5.9 and 12.8)."""
+"""RandAugment, as drawn and recorded by LPQLD (SPEC, sections 5.9, 12.8 and 17.5)."""
 
 from __future__ import annotations
 
