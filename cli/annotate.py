@@ -12,8 +12,13 @@ from . import console, options, render
 
 @click.command()
 @click.argument("labels", metavar="FILE...", nargs=-1, required=True)
-@click.option("--images", type=options.PATH, help="Image folder that the labels refer to.")
+@click.option(
+    "--images",
+    type=options.PATH,
+    help="Images that the labels refer to: a folder or another source.",
+)
 @options.facts
+@options.image_floats
 @click.option("--force", is_flag=True, help="Replace what FILE says already.")
 @options.as_json
 def annotate(

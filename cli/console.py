@@ -112,6 +112,7 @@ def _of_address(error: OSError) -> str:
 # Library parameters whose flags have another name or belong to several commands.
 OTHER_FLAGS = {
     "normalisation": "--mean and --std",
+    "image_normalisation": "--images-mean and --images-std",
     "teacher_weights": "--teacher-weights",
     "weights": "--weights",
 }

@@ -28,6 +28,7 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
     help="Container whose codec and label tables to use, instead of fitting new ones.",
 )
 @options.dump
+@options.image_floats
 @click.option(
     "--epochs",
     metavar="T",

@@ -23,6 +23,7 @@ from .diversity import OF_DIVERSITY, OF_STUDENTS, check_form, diversity_options,
 @options.weights_key
 @options.class_map
 @diversity_options
+@options.image_floats
 @options.no_resize
 @options.workers
 @options.threads
@@ -33,9 +34,9 @@ def evaluate(
 ) -> None:
     """Measure students, or the diversity of images.
 
-    Evaluates the students in the training run folders RUN... on all images of the folder IMAGES.
-    The class folders of IMAGES must be those of the training images or a subset of them. If they
-    have other names, --class-map says which class each of them is.
+    Evaluates the students in the training run folders RUN... on all images of IMAGES, a folder or
+    another source as relabel takes. The classes of IMAGES must be those of the training images or a
+    subset of them. If they have other names, --class-map says which class each of them is.
 
     With --diversity the arguments are image folders, A [B], and no run: how alike the images of a
     class are (mean cosine similarity of a model's features) and, between A and B, the maximum mean

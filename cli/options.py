@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +277,9 @@ def seed(what: str) -> Callable[..., Any]:
 
 
 _DUMP = (
-    click.option("--images", type=PATH, help="Image folder the labels were made from."),
+    click.option(
+        "--images", type=PATH, help="Images the labels were made from: a folder or another source."
+    ),
     click.option(
         "--image-order",
         type=PATH,
@@ -339,6 +342,34 @@ def normalisation(default: str = "") -> Callable[..., Any]:
     return lambda command: first(second(command))
 
 
+def image_floats(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --images-mean and --images-std; with them the command's `images` are a listing."""
+    beside = (
+        "by which the floats of a tensor file of images were normalised, where it does not say."
+    )
+
+    @wraps(command)
+    def listing_images(
+        *args: Any,
+        images_mean: tuple[float, ...] | None,
+        images_std: tuple[float, ...] | None,
+        **more: Any,
+    ) -> Any:
+        stated = normalised(images_mean, images_std, "--images-mean and --images-std")
+        if stated is not None:
+            from labelcodec.images import list_images
+
+            if more["images"] is None:
+                raise click.UsageError("--images-mean and --images-std go with --images")
+            more["images"] = list_images(more["images"], image_normalisation=stated)
+        return command(*args, **more)
+
+    first = _three("--images-mean", -math.inf, f"Mean per channel, of inputs in 0..1, {beside}")
+    second = _three("--images-std", 0, f"Standard deviation per channel {beside}")
+    with_both: Callable[..., Any] = first(second(listing_images))
+    return with_both
+
+
 def facts(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options for how the teacher saw the images, and for who may use the labels."""
     added = (
@@ -360,8 +391,10 @@ def facts(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def normalised(mean: Any, std: Any) -> dict[str, list[float]] | None:
+def normalised(
+    mean: Any, std: Any, named: str = "--mean and --std"
+) -> dict[str, list[float]] | None:
     """The values of --mean and --std in the form the library takes."""
     if (mean is None) != (std is None):
-        raise click.UsageError("--mean and --std go together")
+        raise click.UsageError(f"{named} go together")
     return None if mean is None else {"mean": list(mean), "std": list(std)}

@@ -175,7 +175,7 @@ def _setting(
 
         listing = list_images(folder)
         images = len(listing)
-        sizes = sum((folder / path).stat().st_size for path in listing.paths)
+        sizes = sum(map(listing.store.content_size, listing.item.tolist()))
         measured: float | None = sizes / images
     else:
         images, measured = classes * (ipc or 0), None

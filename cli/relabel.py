@@ -32,6 +32,7 @@ from . import console, labelling, options, render
 @options.workers
 @options.threads
 @options.device
+@options.image_floats
 @options.force
 @options.resume
 @options.as_json
@@ -44,9 +45,13 @@ def relabel(
 ) -> None:
     """Label images with a teacher.
 
-    Labels every image of the folder IMAGES under augmentation, in each epoch, and writes the labels
-    to FILE. Augmentations are derived from the seed and not stored. Under torchrun, every process
-    writes one shard, FILE-RANK-of-N.slc; a glob of the shards is the same label set.
+    Labels every image of IMAGES under augmentation, in each epoch, and writes the labels to FILE.
+    Augmentations are derived from the seed and not stored. Under torchrun, every process writes one
+    shard, FILE-RANK-of-N.slc; a glob of the shards is the same label set.
+
+    IMAGES is a folder with one sub-folder per class, a tensor file (.pt, .npy, .npz, .safetensors),
+    a folder of Hugging Face's datasets, parquet files or webdataset tars: a file, a folder of them
+    or a quoted pattern such as "images-{0000..0010}.tar".
 
     Until it is complete, the output is FILE.partial, plus FILE.fitting while the codec's tables are
     fitted; after an interrupt or an error --resume continues from both. A finished run leaves only
@@ -55,6 +60,8 @@ def relabel(
     \b
     Example:
       labelcodec relabel images labels.slc --teacher resnet20 --weights resnet20.safetensors \\
+        --image-size 32 --epochs 10
+      labelcodec relabel images.npz tensor.slc --teacher resnet20 --weights resnet20.safetensors \\
         --image-size 32 --epochs 10
       labelcodec relabel images small.slc --teacher my.models:teacher --image-size 32 \\
         --batch-size 4 --epochs 10 --keep 0.5 --codec topk:k=2

@@ -44,6 +44,7 @@ from .labelling import IMAGENET
 @options.threads
 @options.device
 @options.skip_bad
+@options.image_floats
 @options.force
 @options.resume
 @options.as_json

@@ -48,6 +48,7 @@ from . import console, options, render
 @options.normalisation()
 @options.class_map
 @options.allow_changed_images
+@options.image_floats
 @options.encoder
 @options.encoder_weights
 @options.encoder_autocast
@@ -78,7 +79,8 @@ def train(
 ) -> None:
     """Train a student on labels and their images.
 
-    Trains on the labels in FILE and the folder IMAGES they were made from, and writes the student
+    Trains on the labels in FILE and the images in IMAGES they were made from, a folder or another
+    source as relabel takes, and writes the student
     to the folder OUT.
 
     FILE may be a quoted glob of shards. Where FILE does not record how images were preprocessed,

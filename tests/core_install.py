@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-EXTRAS = ("torch", "PIL", "safetensors", "matplotlib")
+EXTRAS = ("torch", "PIL", "safetensors", "matplotlib", "pyarrow")
 
 
 def run(*arguments: object, status: int = 0) -> str:
@@ -81,6 +81,14 @@ def check_imports() -> None:
         assert "labelcodec.replay.ReplayDataset needs torch" in str(error), error
     else:
         raise AssertionError("ReplayDataset was imported without torch")
+    Path("a.parquet").touch()
+    try:
+        list_images("a.parquet")
+    except labelcodec.MissingExtraError as error:
+        assert "reading parquet files needs pyarrow" in str(error), error
+        assert "labelcodec[parquet]" in str(error), error
+    else:
+        raise AssertionError("parquet was read without pyarrow")
     try:
         image_sizes(list_images(Path("images")), np.array([0]))
     except labelcodec.MissingExtraError as error:

@@ -9,6 +9,9 @@ from pathlib import Path
 import labelcodec
 from cli import options
 from labelcodec.formats import LAYOUTS
+from labelcodec.images import SOURCES
+from labelcodec.images.registry import TENSOR_FILES
+from labelcodec.images.webdataset import JSON_KEYS as KEYS
 from labelcodec.pipeline.study.cells import cells_of
 from labelcodec.pipeline.study.study_file import study_names, study_of
 from labelcodec.pipeline.study.tables import TABLES, keys_of
@@ -35,6 +38,16 @@ def test_every_layout_and_option_is_listed() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(LAYOUTS.names())
     listed = set(re.findall(r"^\| `--([a-z-]+)", PAGE, re.MULTILINE))
     assert listed == {name.replace("_", "-") for name in options.OF_DUMPS}
+
+
+def test_every_kind_of_image_source_is_listed() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "images.md").read_text()
+    first = page.split("## ")[0]
+    listed = re.findall(r"^\| ([a-z ]+) \|", first, re.MULTILINE)[1:]
+    assert sorted(listed) == sorted(row.name for row in SOURCES)
+    for suffix in TENSOR_FILES:
+        assert f"`{suffix}`" in first
+    assert all(f"`{name}`" in page for name in ("labels", "targets", "y", *KEYS))
 
 
 def test_studies_and_their_settings_are_listed() -> None:

@@ -17,11 +17,19 @@ WITHOUT = "import sys; sys.modules.update(dict.fromkeys(('torch', 'PIL', 'safete
 
 @pytest.mark.parametrize(
     ("module", "package"),
-    [("torch", "torch"), ("PIL.Image", "Pillow"), ("safetensors.torch", "safetensors")],
+    [
+        ("torch", "torch"),
+        ("PIL.Image", "Pillow"),
+        ("safetensors.torch", "safetensors"),
+        ("pyarrow.parquet", "pyarrow"),
+    ],
 )
 def test_the_extra_is_named(monkeypatch, module: str, package: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    expected = rf"^this needs {package}, which is not installed: pip install 'labelcodec\[torch\]'$"
+    extra = "parquet" if package == "pyarrow" else "torch"
+    expected = (
+        rf"^this needs {package}, which is not installed: pip install 'labelcodec\[{extra}\]'$"
+    )
     with pytest.raises(MissingExtraError, match=expected), needing_extra("this"):
         __import__(module)
 

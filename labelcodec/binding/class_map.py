@@ -16,6 +16,7 @@ from labelcodec.batch import MAX_CLASSES
 from labelcodec.binding.names import same_name
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.files.regular import read_regular
+from labelcodec.images import ClassNumbers
 from labelcodec.wording import counted
 
 _WNID = re.compile(r"n\d{8}\b")
@@ -60,7 +61,7 @@ class ClassMap:
             if index >= 0:
                 names[index] = names[index] or name
         taken: dict[int, str] = {}
-        for folder in folders:
+        for folder in () if isinstance(folders, ClassNumbers) else folders:
             index = self.index_of.get(same_name(folder), -1)
             if index < 0:
                 many = same_name(folder) in self.index_of
@@ -162,7 +163,7 @@ def folder_classes(
 ) -> NDArray[np.int64]:
     """(folders,) the class of the labels that each class folder is.
 
-    Without names the folders are the first classes, in order.
+    Without names the folders are the first classes, in order. So are classes that are numbers.
 
     Args:
         folders: names of the class folders, in order.
@@ -174,7 +175,7 @@ def folder_classes(
     Raises:
         MismatchError: more folders than classes, or a folder that no class is named after.
     """
-    if names is None:
+    if names is None or isinstance(folders, ClassNumbers):
         if len(folders) > classes:
             raise MismatchError(f"{where}: has {counted(len(folders), 'class')}, {whose} {classes}")
         return np.arange(len(folders), dtype=np.int64)

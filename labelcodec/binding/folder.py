@@ -14,7 +14,7 @@ from labelcodec.binding.class_map import ClassMap, as_class_map, folder_classes
 from labelcodec.binding.names import same_name, stem_digest
 from labelcodec.binding.pixels import pixel_sample
 from labelcodec.errors import MismatchError, MissingExtraError
-from labelcodec.images import ImageListing, content_digest, fingerprint
+from labelcodec.images import ClassNumbers, ImageListing, content_digest, fingerprint
 from labelcodec.wording import counted
 
 BYTES_PER_LABEL = 0.05  # cost up to which class names are stored that nobody has passed
@@ -77,7 +77,7 @@ def class_names(
     """
     if class_map is not None:
         return as_class_map(class_map).names(folders or (), classes, where)
-    if folders is None or len(folders) != classes:
+    if folders is None or isinstance(folders, ClassNumbers) or len(folders) != classes:
         return None
     names = tuple(map(same_name, folders))
     cost = sum(len(name.encode("utf-8", "surrogateescape")) + 1 for name in names)
@@ -106,7 +106,7 @@ def subset_notes(listing: ImageListing, classes: int, *, mapped: bool) -> tuple[
         mapped: whether a class map says which class each folder is.
     """
     folders = listing.classes
-    if mapped or len(folders) >= classes:
+    if mapped or isinstance(folders, ClassNumbers) or len(folders) >= classes:
         return ()
     file = listing.root / "classes.txt"
     hint = f", such as {file}" if file.is_file() else ""

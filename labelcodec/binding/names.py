@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from labelcodec.errors import MismatchError
-from labelcodec.images import ImageListing, listed_order
+from labelcodec.images import ClassNumbers, ImageListing, listed_order
 
 Form = Literal["NFC", "NFD"]
 FORMS: tuple[Form, ...] = ("NFC", "NFD")
@@ -78,7 +78,8 @@ def reordered(listing: ImageListing, order: list[int], form: Form = "NFC") -> Im
 
 def _is_sorted(listing: ImageListing) -> bool:
     """Whether the classes are in the order of their names, as those of folders are."""
-    return list(listing.classes) == sorted(listing.classes)
+    is_numbered = isinstance(listing.classes, ClassNumbers)
+    return not is_numbered and list(listing.classes) == sorted(listing.classes)
 
 
 def matched(names: Sequence[str], listing: ImageListing, where: str) -> ImageListing:

@@ -4,6 +4,7 @@
 kind is one module, which gives an `ImageStore` and says how its images are named and ordered.
 """
 
+from labelcodec.images.classes import ClassNumbers
 from labelcodec.images.decoding import check_depth
 from labelcodec.images.listing import (
     ImageListing,
@@ -17,6 +18,7 @@ from labelcodec.images.store import ImageStore
 
 __all__ = [
     "SOURCES",
+    "ClassNumbers",
     "ImageListing",
     "ImageStore",
     "Source",

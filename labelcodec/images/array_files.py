@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -11,20 +13,29 @@ from typing import IO, Any
 
 import numpy as np
 
-from labelcodec.errors import DumpError, MismatchError
+from labelcodec.errors import DumpError, MismatchError, UnsafeError
 from labelcodec.images.stored_array import (
     StoredArray,
     as_bfloat16,
     in_file,
     in_memory,
     map_file,
+    opened,
 )
 from labelcodec.images.torch_arrays import read_torch
 
 Arrays = Mapping[str, Any]  # StoredArray, or a list of numbers, by name
 LOCAL_HEADER = 30  # bytes of a zip file's local header before the name
+MAX_NPY_HEADER = 1 << 16  # bytes of an .npy header
 MAX_HEADER = 1 << 26  # bytes of a safetensors header
 DEFLATE = 1100  # more than deflate can shrink anything
+_DTYPE = re.compile(r"'descr':\s*'([<>|=][buif]\d{1,2})'")
+_ORDER = re.compile(r"'fortran_order':\s*(True|False)")
+_SHAPE = re.compile(r"'shape':\s*\(([\d\s,]*)\)")
+_ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, OSError),
+    *(ValueError, struct.error),
+)
 _SAFETENSORS = {
     "U8": "u1", "I8": "i1", "BOOL": "?", "U16": "<u2", "I16": "<i2", "F16": "<f2", "BF16": "<u2",
     "U32": "<u4", "I32": "<i4", "F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8",
@@ -44,47 +55,52 @@ def read_arrays(path: Path) -> Arrays:
     try:
         return _READERS[path.suffix.lower()](path)
     except DumpError as error:
-        raise type(error)(f"{path}: {error}") from None
+        kind = UnsafeError if isinstance(error, UnsafeError) else MismatchError
+        raise kind(f"{path}: {error}") from None
     except FileNotFoundError:
         raise MismatchError(f"{path}: there is no such file") from None
 
 
 def _npy(path: Path) -> Arrays:
-    with path.open("rb") as file:
+    with opened(path) as file:
         dtype, shape, order, start = _npy_header(file, str(path))
     return {"": in_file(path, dtype, shape, start, path.stat().st_size, order)}
 
 
 def _npy_header(file: IO[bytes], where: str) -> tuple[np.dtype[Any], tuple[int, ...], str, int]:
-    """Dtype, shape, order and position of the values of an .npy file."""
-    try:
-        version = np.lib.format.read_magic(file)
-        reader = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, is_fortran, dtype = reader(file)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
-        raise MismatchError(f"{where}: not a NumPy file ({str(error).splitlines()[0]})") from None
-    if dtype.hasobject or dtype.kind not in "buif":
+    """Dtype, shape, order and position of the values of an .npy file; only numbers are read."""
+    magic = file.read(8)
+    width = 2 if magic[6:7] == b"\1" else 4
+    length = int.from_bytes(file.read(width), "little")
+    if magic[:6] != b"\x93NUMPY" or length > MAX_NPY_HEADER:
+        raise MismatchError(f"{where}: not a NumPy file, or truncated")
+    header = file.read(length).decode("latin-1")
+    shape, order = _SHAPE.search(header), _ORDER.search(header)
+    if shape is None or order is None:
+        raise MismatchError(f"{where}: damaged: its header is not that of an array")
+    dtype = _DTYPE.search(header)
+    if dtype is None:
         raise MismatchError(
             f"{where}: holds Python objects or records, which are not read; save numbers"
         )
-    if any(length < 0 for length in shape):
-        raise MismatchError(f"{where}: damaged: an array of shape {shape}")
-    return dtype, shape, "F" if is_fortran else "C", file.tell()
+    try:
+        lengths = tuple(int(n) for n in re.findall(r"\d+", shape[1]))
+        return np.dtype(dtype[1]), lengths, "F" if order[1] == "True" else "C", file.tell()
+    except (TypeError, ValueError):
+        raise MismatchError(f"{where}: damaged: its header is not that of an array") from None
 
 
 def _npz(path: Path) -> Arrays:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return {
-                info.filename.removesuffix(".npy"): _member(path, archive, info)
-                for info in archive.infolist()
-                if info.filename.endswith(".npy")
-            }
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
-        raise MismatchError(f"{path}: truncated or damaged ({error})") from None
+    with opened(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return {
+                    info.filename.removesuffix(".npy"): _member(path, archive, info)
+                    for info in archive.infolist()
+                    if info.filename.endswith(".npy")
+                }
+        except _ZIP_ERRORS as error:
+            raise MismatchError(f"{path}: truncated or damaged ({error})") from None
 
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> StoredArray:
@@ -112,7 +128,7 @@ def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stor
 
 def _safetensors(path: Path) -> Arrays:
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with opened(path) as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(MAX_HEADER, size - 8):
             raise MismatchError(f"{path}: truncated, or not a safetensors file")

@@ -15,9 +15,18 @@ from labelcodec.images.store import ImageStore
 MAX_CLASSES = 1 << 20
 
 
+class ClassNumbers(tuple[str, ...]):
+    """Classes '0', '1', … of images that come with numbers of classes, and no names.
+
+    They are the classes 0, 1, … of any labels, whatever those call them.
+    """
+
+    __slots__ = ()
+
+
 def numbered(
     numbers: Sequence[int] | NDArray[np.int64], store: ImageStore, where: str
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+) -> tuple[NDArray[np.int64], ClassNumbers]:
     """Classes of images that come as numbers: their index, and '0', '1', … as names.
 
     Args:
@@ -32,7 +41,7 @@ def numbered(
     if not len(index):
         raise MismatchError(f"{where}: no images")
     check_range(index, MAX_CLASSES, store)
-    return index, tuple(map(str, range(int(index.max()) + 1)))
+    return index, ClassNumbers(map(str, range(int(index.max()) + 1)))
 
 
 def check_range(index: NDArray[np.int64], classes: int, store: ImageStore) -> None:

@@ -79,8 +79,8 @@ def scale_of(values: NDArray[Any], stated: Mapping[str, Any] | None, where: str)
             return Scale(mean, std)
     raise MismatchError(
         f"{where}: its floats from {low:.2f} to {high:.2f} are normalised, and nothing says by "
-        "what: pass the mean and std of inputs in 0..1 as `normalisation`, or keep them in the "
-        "file as `mean` and `std`"
+        "what: pass the mean and std of inputs in 0..1 with `image_normalisation`, or keep them "
+        "in the file under the names mean and std"
     )
 
 

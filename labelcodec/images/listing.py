@@ -33,7 +33,8 @@ class ImageListing:
         paths: N names, 'class/.../name' in POSIX style; of a folder, its files' relative paths.
         class_index: (N,) int64 position of each image's class in `classes`.
         classes: names of the classes. Those of folders are sorted; where images come with numbers
-            of classes, they are in the order of the numbers.
+            of classes, they are in the order of the numbers: `ClassNumbers` where these have no
+            names.
         store: what holds the images.
         item: (N,) int64 number of each image in the store.
         is_named: whether the images have names that a folder of them has, too; else labels know

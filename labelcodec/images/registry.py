@@ -52,7 +52,7 @@ class Source:
 def list_images(
     source: PathLike | ImageListing,
     *,
-    normalisation: Mapping[str, Any] | None = None,
+    image_normalisation: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> ImageListing:
     """List the images of a source; `docs/images.md` says what each kind holds.
@@ -62,8 +62,8 @@ def list_images(
             `Dataset.save_to_disk` wrote; parquet files or webdataset tars: a file, a folder of
             them, or a pattern such as `images-{0000..0010}.tar`. What is listed already stays as
             it is.
-        normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, of a tensor file of
-            normalised floats that does not say so itself.
+        image_normalisation: {'mean': [r, g, b], 'std': [r, g, b]} of inputs in 0..1, by which the
+            floats of a tensor file were normalised that does not say so itself.
         progress: called while a large source is listed.
 
     Raises:
@@ -77,13 +77,13 @@ def list_images(
     if isinstance(source, ImageListing):
         return source
     path = Path(source)
-    check_normalisation(normalisation)
+    check_normalisation(image_normalisation)
     row = next((row for row in SOURCES if row.detect(path)), None)
     if row is None:
         raise _unknown(path)
-    if normalisation is not None and not row.takes_normalisation:
+    if image_normalisation is not None and not row.takes_normalisation:
         raise ConfigError(f"{path}: only the floats of a tensor file have a normalisation")
-    return row.open(path, OpenOptions(normalisation, progress))
+    return row.open(path, OpenOptions(image_normalisation, progress))
 
 
 def _unknown(path: Path) -> MismatchError:

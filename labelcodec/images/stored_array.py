@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,11 @@ class StoredArray:
         return (part.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
+def opened(path: Path) -> IO[bytes]:
+    """A tensor file, opened for reading; errors as of `map_file`, but for an empty file."""
+    return open(open_regular(path, MismatchError, "a tensor file"), "rb")
+
+
 def map_file(path: Path) -> mmap.mmap:
     """A read-only map of a file.
 
@@ -71,7 +76,7 @@ def map_file(path: Path) -> mmap.mmap:
         MismatchError: it is no regular file, or is empty.
         OSError: it cannot be opened.
     """
-    with open(open_regular(path, MismatchError, "a tensor file"), "rb") as file:
+    with opened(path) as file:
         if not file.seek(0, 2):
             raise MismatchError(f"{path}: is empty")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)

@@ -100,6 +100,7 @@ def table_listing(
     Raises:
         MismatchError: an image has no class, there are none, or two have one name.
     """
+    classes: tuple[str, ...]
     if pa.types.is_integer(labels.type):
         numbers: NDArray[np.int64] = labels.cast(pa.int64()).fill_null(-1).to_numpy()
         index, classes = numbered(numbers, store, str(root))

@@ -156,7 +156,7 @@ def _check_images(array: StoredArray, path: Path) -> bool:
             f"{path}: images of shape {shape}, expected (N, 3, H, W) or (N, H, W, 3), {both}"
         )
     is_float = array.is_bfloat16 or dtype.kind == "f"
-    if not is_float and dtype != np.uint8:
+    if (not is_float and dtype != np.uint8) or dtype.itemsize > 8:
         raise MismatchError(f"{path}: images of dtype {dtype}, expected uint8 or floats")
     if is_float and channels == [3]:
         raise MismatchError(f"{path}: images of floats and of shape {shape}, expected (N, 3, H, W)")

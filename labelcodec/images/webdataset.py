@@ -126,6 +126,7 @@ def list_tars(root: Path, shards: Sequence[Path], progress: Progress | None = No
     if not has_labels:
         return _folder_listing(root, store, names)
     labels = [_class_of(sample, shards) for sample in samples]
+    classes: tuple[str, ...]
     if all(isinstance(label, int) for label in labels):
         index, classes = numbered([int(label) for label in labels], store, str(root))
     elif all(isinstance(label, str) for label in labels):

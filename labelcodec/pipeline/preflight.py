@@ -9,6 +9,7 @@ import numpy as np
 
 from labelcodec.binding.agreement import Agreement
 from labelcodec.errors import ConfigError, DataError, MismatchError
+from labelcodec.images import ClassNumbers
 from labelcodec.pipeline import threads
 from labelcodec.pipeline.distributed import Process, check_shared
 from labelcodec.pipeline.models import is_file
@@ -40,9 +41,11 @@ def check_training(dataset: ReplayDataset, recipe: TrainingRecipe, world: int) -
         raise ConfigError("loss='mse' compares logits within a label, and these have one each")
     if is_file(recipe.model):
         raise ConfigError(f"{recipe.model}: a student has to be a model by name, not a file")
-    classes = len(dataset.listing.classes)
+    folders = dataset.listing.classes
+    classes = len(folders)
     by_class = [loss for loss in recipe.losses if loss in ("cosine", "hard")]
-    if by_class and classes != dataset.classes and dataset.class_names is None:
+    is_known = isinstance(folders, ClassNumbers) or classes == dataset.classes
+    if by_class and not is_known and dataset.class_names is None:
         raise MismatchError(
             f"{dataset.listing.root}: has {counted(classes, 'class')}, the labels "
             f"{dataset.classes}; "
@@ -76,7 +79,8 @@ def describe_run(dataset: ReplayDataset, recipe: TrainingRecipe, seed: int, star
         seed: seed of the run.
         started: number of processes that the run started on.
     """
-    normalisation, names = dataset.normalisation, dataset.class_names or dataset.listing.classes
+    normalisation, folders = dataset.normalisation, dataset.listing.classes
+    names = dataset.class_names or (() if isinstance(folders, ClassNumbers) else folders)
     return Run(
         recipe,
         seed,

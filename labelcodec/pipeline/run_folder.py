@@ -35,7 +35,8 @@ class Run:
         normalisation: mean and std of inputs in 0..1; None for inputs in 0..1.
         labels: digest of the label set, see `digest`.
         processes: number of processes that trained the student.
-        class_names: classes of the image folder, in order; None if the folder lacks some classes.
+        class_names: classes of the image folder, in order; None if the folder lacks some classes
+            or they are known by their numbers.
         threads: number of torch threads per process. A run resumed with other numbers has several
             entries, in order of use; a run that did not record it has none.
     """

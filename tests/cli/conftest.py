@@ -8,6 +8,7 @@ import pytest
 from labelcodec_cli.console import run
 from labelcodec_cli.main import cli
 from tests.cli.call import FIXTURE
+from tests.images import sources
 from tests.pipeline import scene
 
 MODELS = """
@@ -77,6 +78,7 @@ def schoolroom(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     scene.images(Path("images"), count=8, classes=4, side=32)
     scene.images(Path("validation"), count=4, classes=4, seed=1, side=32)
+    sources.npz(Path("images"), Path("tensors")).rename("images.npz")
     torch.manual_seed(0)
     save_file(build("resnet20", 4).state_dict(), "resnet20.safetensors")
     Path("my").mkdir()

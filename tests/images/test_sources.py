@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import labelcodec
+from labelcodec.binding.class_map import as_class_map
 from labelcodec.errors import LabelcodecWarning, MismatchError
 from labelcodec.images import content_digest, fingerprint, image_sizes, list_images
 from labelcodec.images.listing import ImageListing
@@ -112,6 +113,27 @@ def test_batches_of_a_source_are_those_of_the_folder(
     is_told = content_digest(listing) != content_digest(whole)
     assert [note for note in notes if "known by the classes" in note] == notes
     assert bool(notes) == is_told
+
+
+@pytest.mark.parametrize("kind", ["npy", "tars"])
+def test_numbers_are_the_classes_of_labels_that_have_names(kind, folder, weights, tmp_path) -> None:
+    whole, target, notes = list_images(folder), tmp_path / "a.slc", list[str]()
+    names = as_class_map(list(whole.classes))
+    recipe = scene.drawn(folder)
+    teacher = scene.teacher(weights)
+    scene.run(teacher, whole, target, recipe, scene.ALONE, epochs=1, class_map=names)
+    listing = opened(sources.ALL[kind](folder, tmp_path / "source"))
+    own = ReplayDataset(target, listing, note=notes.append)
+    assert own.class_names == whole.classes
+    assert own.class_of_image.tolist() == whole.class_index.tolist()
+    other = tmp_path / "b.slc"  # and the other way round: the map names the classes, not the source
+    scene.run(teacher, listing, other, recipe, scene.ALONE, epochs=1, class_map=names)
+    assert ReplayDataset(other, folder, note=notes.append).class_names == whole.classes
+    given = (scene.SIDE, scene.SIDE), "bilinear", True, scene.CLASSES
+    assert (
+        EvaluationImages(listing, *given, names=whole.classes).hard.tolist()
+        == own.class_of_image.tolist()
+    )
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

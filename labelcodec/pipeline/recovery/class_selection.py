@@ -8,7 +8,7 @@ from labelcodec.binding.class_map import as_class_map
 from labelcodec.binding.folder import ClassMapLike
 from labelcodec.binding.names import same_name
 from labelcodec.errors import ConfigError, MismatchError
-from labelcodec.images import ImageListing
+from labelcodec.images import ClassNumbers, ImageListing
 from labelcodec.pipeline.class_statistics import ClassStatistics
 from labelcodec.pipeline.recovery.distilled_folder import RECIPE
 from labelcodec.wording import counted
@@ -49,7 +49,7 @@ def class_names_of(
         names = mapped.names(folders, count, str(root))
     elif recorded is not None:
         names = tuple(map(str, recorded))
-    elif len(folders) == count:
+    elif len(folders) == count and not isinstance(folders, ClassNumbers):
         names = folders
     else:
         width = len(str(count - 1))
