@@ -189,6 +189,12 @@ def _by_pixels(
     if header.content == content_digest(folder):
         return BoundFolder(folder, True)
     problem = f"{where}: it has no names that the labels know, and other content"
+    if header.pixels is None and not allow:
+        raise MismatchError(
+            f"{problem}, and the labels keep no pixels to compare: add them to the file with "
+            "`labelcodec annotate` and the folder that the labels were made from, or pass "
+            "`allow_changed_images=True` if these are the same pictures in the same order"
+        )
     bound = _saved_again(header.pixels, folder, problem, allow)
     note = (
         f"{folder.root}: known by the classes of its images and the pixels of "

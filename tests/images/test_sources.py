@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,24 @@ def test_other_images_are_refused(kind, folder, weights, tmp_path) -> None:
     more = scene.images(tmp_path / "more", count=scene.IMAGES + 1)
     with pytest.raises(MismatchError, match="it has 23 images, the labels 22"):
         ReplayDataset(target, sources.ALL[kind](more, tmp_path / "b"))
+
+
+def test_labels_without_pixels_say_how_to_get_them(folder, weights, tmp_path) -> None:
+    target = tmp_path / "a.slc"
+    recipe = scene.drawn(folder)
+    whole = list_images(folder)
+    scene.run(scene.teacher(weights), whole, target, recipe, scene.ALONE, epochs=1)
+    with labelcodec.open(target) as reader:
+        old = replace(reader.header, pixels=None, image_classes=None)
+        with labelcodec.Writer(tmp_path / "old.slc", old, "dense") as writer:
+            for batch in reader:
+                writer.add(batch)
+    source = sources.npy(folder, tmp_path / "source")
+    with pytest.raises(MismatchError, match="add them to the file with `labelcodec annotate`"):
+        ReplayDataset(tmp_path / "old.slc", source)
+    labelcodec.annotate(tmp_path / "old.slc", images=folder)
+    notes: list[str] = []
+    assert ReplayDataset(tmp_path / "old.slc", source, note=notes.append).bound
 
 
 def test_images_in_another_order_are_refused(folder, weights, tmp_path) -> None:
