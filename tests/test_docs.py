@@ -8,6 +8,7 @@ from pathlib import Path
 
 import labelcodec
 from cli import options
+from labelcodec import losses
 from labelcodec.formats import LAYOUTS
 from labelcodec.images import SOURCES
 from labelcodec.images.registry import TENSOR_FILES
@@ -15,8 +16,10 @@ from labelcodec.images.webdataset import JSON_KEYS as KEYS
 from labelcodec.pipeline.study.cells import cells_of
 from labelcodec.pipeline.study.study_file import study_names, study_of
 from labelcodec.pipeline.study.tables import TABLES, keys_of
+from labelcodec.pipeline.training_recipe import TrainingRecipe
 
-PAGE = (Path(__file__).parents[1] / "docs" / "layouts.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "layouts.md").read_text()
 
 
 def test_own_labels_are_stored_as_the_example_says(tmp_path, monkeypatch) -> None:
@@ -34,6 +37,23 @@ def test_own_labels_are_stored_as_the_example_says(tmp_path, monkeypatch) -> Non
         assert (batch.labels.value == names["logits"]).all()
 
 
+def test_training_runs_as_its_page_says(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("labels.slc", "images"):
+        Path(name).symlink_to(ROOT / "examples/cifar10-ipc10" / name)
+    page = (ROOT / "docs" / "training.md").read_text()
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(code, "training.md", "exec"), names)
+    batch = names["batch"]
+    assert (batch.images.shape[1:], batch.labels.classes) == ((3, 32, 32), 10)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1"]
+    listed = set(re.findall(r"^\| `(\w+)\(", page, re.MULTILINE))
+    assert listed == set(losses.__all__) - {"Phase"}
+    for name in ("precision", "compile", "clip", "micro_batch"):
+        assert f"| `{name}` |" in page and name in TrainingRecipe().to_map()
+
+
 def test_every_layout_and_option_is_listed() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(LAYOUTS.names())
     listed = set(re.findall(r"^\| `--([a-z-]+)", PAGE, re.MULTILINE))
@@ -41,7 +61,7 @@ def test_every_layout_and_option_is_listed() -> None:
 
 
 def test_every_kind_of_image_source_is_listed() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "images.md").read_text()
+    page = (ROOT / "docs" / "images.md").read_text()
     first = page.split("## ")[0]
     listed = re.findall(r"^\| ([a-z ]+) \|", first, re.MULTILINE)[1:]
     assert sorted(listed) == sorted(row.name for row in SOURCES)
@@ -51,7 +71,7 @@ def test_every_kind_of_image_source_is_listed() -> None:
 
 
 def test_studies_and_their_settings_are_listed() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "studies.md").read_text()
+    page = (ROOT / "docs" / "studies.md").read_text()
     built_in, own = page.split("## A study of your own")
     assert set(re.findall(r"^\| `([\w-]+)`", built_in, re.MULTILINE)) == set(study_names())
     for table, names in re.findall(r"^\| `(\w+)` \| (.*) \|$", own, re.MULTILINE):

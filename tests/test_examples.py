@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import labelcodec
 from labelcodec.images import list_images
+from labelcodec.pipeline import TrainingCallback, TrainingRecipe, train
 from labelcodec.replay import ReplayDataset
 from labelcodec_cli.main import COMMANDS
 
@@ -46,3 +52,53 @@ def test_commands_of_the_page_are_real_commands() -> None:
     for line in lines:
         _, name, *args = shlex.split(line)
         COMMANDS[name].make_context(name, args)
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The names that an example defines, when it is imported."""
+    return runpy.run_path(str(path), run_name="example")
+
+
+class Recorder:
+    """Stands in for a tracker's library: keeps the calls of every method."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., Recorder]:
+        def called(*arguments: Any, **_: Any) -> Recorder:
+            self.calls.append((name, arguments))
+            return self
+
+        return called
+
+
+def trained(tmp_path: Path, callback: TrainingCallback) -> None:
+    recipe = TrainingRecipe(model="resnet20", epochs=1, batches_per_epoch=2)
+    settings = {"validate": SET / "images", "resize": False, "note": lambda line: None}
+    train(
+        SET / "labels.slc", SET / "images", recipe, tmp_path / "run", callbacks=[callback],
+        **settings,
+    )  # fmt: skip
+
+
+def test_the_tensorboard_callback(tmp_path, monkeypatch) -> None:
+    recorder = Recorder()
+    stub = ModuleType("torch.utils.tensorboard")
+    stub.SummaryWriter = lambda folder: recorder
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", stub)
+    example = load(SET.parent / "callbacks/tensorboard_callback.py")
+    trained(tmp_path, example["TensorBoard"](str(tmp_path)))
+    scalars = [arguments[0] for name, arguments in recorder.calls if name == "add_scalar"]
+    assert {"train/loss", "speed/images_per_second", "validation/top1"} <= set(scalars)
+    assert recorder.calls[-1][0] == "close"
+
+
+def test_the_wandb_callback(tmp_path, monkeypatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setitem(sys.modules, "wandb", recorder)
+    example = load(SET.parent / "callbacks/wandb_callback.py")
+    trained(tmp_path, example["WeightsAndBiases"]("project"))
+    logged = [set(*arguments) for name, arguments in recorder.calls if name == "log"]
+    assert logged == [{"train"}, {"validation"}]
+    assert (recorder.calls[0][0], recorder.calls[-1][0]) == ("init", "finish")

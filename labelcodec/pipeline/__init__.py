@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from labelcodec.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from labelcodec.pipeline.callbacks import TrainingCallback
     from labelcodec.pipeline.evaluate_runs import evaluate
     from labelcodec.pipeline.evaluation import Scores
     from labelcodec.pipeline.image_diversity.measurement import DiversityReport, diversity
@@ -48,6 +49,7 @@ __all__ = [
     "Study",
     "StudyReport",
     "TrainReport",
+    "TrainingCallback",
     "TrainingRecipe",
     "diversity",
     "evaluate",
@@ -75,6 +77,7 @@ _MODULES = {
     "Study": "study.study_file",
     "StudyReport": "study.running",
     "TrainReport": "training",
+    "TrainingCallback": "callbacks",
     "TrainingRecipe": "training_recipe",
     "diversity": "image_diversity.measurement",
     "evaluate": "evaluate_runs",
