@@ -1,9 +1,10 @@
 """A class order in which correlated classes are neighbours (SPEC, section 8.1).
 
 The order is that of the leaves of a clustering tree: average linkage, by the correlation of the
-classes' labels, with branches flipped so that neighbours match. Only the result is stored, so the
-method may change at any time. Inner products come from a random projection of the labels, which
-bounds the memory for any number of labels.
+classes' labels, with branches flipped so that neighbours match. More than `LARGE` classes are first
+halved along their main direction until each part is small, which takes near-linear time. Only the
+result is stored, so the method may change at any time. Inner products come from a random projection
+of the labels, which bounds the memory for any number of labels.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from labelcodec.errors import CorruptError
 
 SKETCH_CELLS = 1 << 18  # projected dimensions times classes
 END = 4  # leaves at an end that decide which way a merge is turned
+LARGE = 4096  # classes beyond which they are halved first
+PART = 512  # classes of a part that is not halved
+DIMENSIONS = 64  # of the projection of sets
+POWER_STEPS = 8  # of the iteration that finds a main direction
 
 
 def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int64]:
@@ -42,8 +47,91 @@ def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int
     if rows < 2 or classes < 3:
         return np.arange(classes)
     vectors = (sketch - np.outer(ones, total / rows)).T.astype(np.float32)
+    return np.array(_ordered(_unit(vectors), np.arange(classes)))
+
+
+def fit_sets(sets: Iterable[NDArray[np.int64]], classes: int) -> NDArray[np.int64]:
+    """(C,) class at each position, by which classes are kept together.
+
+    Up to `LARGE` classes are ordered as by `fit`, of features that are 1 where a class is kept.
+    Beyond, time and memory grow with the kept classes: those in no label follow the others.
+
+    Args:
+        sets: batches of (B, k) kept classes.
+        classes: C.
+    """
+    if classes <= LARGE:
+        return fit((_membership(index, classes) for index in sets), classes)
+    batches = [index for index in sets if index.size]
+    flat = np.concatenate([index.ravel() for index in batches] or [np.zeros(0, np.int64)])
+    rows = sum(map(len, batches))
+    counts = np.bincount(flat, minlength=classes)
+    used = np.flatnonzero(counts)
+    if rows < 2 or len(used) < 3:
+        return np.arange(classes)
+    label = np.concatenate(
+        [
+            np.repeat(np.arange(len(index)) + before, index.shape[1])
+            for index, before in zip(batches, _starts(batches), strict=True)
+        ]
+    )
+    drawn = np.random.default_rng(0).integers(0, 2, (rows, DIMENSIONS), np.int8)
+    projection = (2 * drawn - 1).astype(np.float32)
+    by_class = np.argsort(flat, kind="stable")
+    starts = np.concatenate([[0], np.cumsum(counts[used])[:-1]])
+    sketch = np.stack(
+        [np.add.reduceat(column[label[by_class]], starts) for column in projection.T], axis=1
+    )
+    share = (counts[used] / rows).astype(np.float32)
+    vectors = sketch - np.outer(share, projection.sum(axis=0))
+    ordered = _ordered(_unit(vectors), used)
+    return np.concatenate([ordered, np.flatnonzero(counts == 0)])
+
+
+def _starts(batches: list[NDArray[np.int64]]) -> list[int]:
+    """Number of labels before each batch."""
+    return [0, *np.cumsum([len(index) for index in batches]).tolist()[:-1]]
+
+
+def _membership(index: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """(B, C) float32: 1 for kept classes, else 0."""
+    member = np.zeros((len(index), classes), np.float32)
+    np.put_along_axis(member, index, np.float32(1), axis=1)
+    return member
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors, scaled to unit length."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return _leaves(np.ascontiguousarray(vectors / np.maximum(norms, 1e-12)))
+    return np.ascontiguousarray(vectors / np.maximum(norms, 1e-12))
+
+
+def _ordered(vectors: NDArray[np.float32], names: NDArray[np.int64]) -> list[int]:
+    """The names in the order of their vectors' tree; more than `LARGE` are halved first."""
+    parts = [np.arange(len(vectors))]
+    if len(vectors) > LARGE:
+        parts = _halved(vectors, parts[0])
+    leaves: list[int] = []
+    for part in parts:
+        own = part[_leaves(vectors[part])].tolist() if len(part) > 1 else part.tolist()
+        leaves = _turned(leaves, own, vectors, keep_left=True) if leaves else own
+    ordered: list[int] = names[leaves].tolist()
+    return ordered
+
+
+def _halved(vectors: NDArray[np.float32], members: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Parts of at most `PART` members, halved at the median along their main direction."""
+    if len(members) <= PART:
+        return [members]
+    own = vectors[members]
+    own = own - own.mean(axis=0)
+    direction = own[np.argmax(np.square(own).sum(axis=1))]
+    for _ in range(POWER_STEPS):
+        direction = own.T @ (own @ direction)
+        direction /= max(float(np.linalg.norm(direction)), 1e-12)
+    along = members[np.argsort(own @ direction, kind="stable")]
+    middle = len(along) // 2
+    return _halved(vectors, along[:middle]) + _halved(vectors, along[middle:])
 
 
 def _leaves(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -77,14 +165,19 @@ def _leaves(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.array(leaves[a])
 
 
-def _turned(a: list[int], b: list[int], vectors: NDArray[np.float32]) -> list[int]:
-    """Both lists joined at the ends that are most alike."""
+def _turned(
+    a: list[int], b: list[int], vectors: NDArray[np.float32], keep_left: bool = False
+) -> list[int]:
+    """Both lists joined at the ends that are most alike; with `keep_left` `a` is not turned."""
 
     def fit(pair: tuple[list[int], list[int]]) -> float:
         left, right = pair
         return float(vectors[left[-END:]].sum(axis=0) @ vectors[right[:END]].sum(axis=0))
 
-    left, right = max(((a, b), (a, b[::-1]), (a[::-1], b), (a[::-1], b[::-1])), key=fit)
+    turned = [(a, b), (a, b[::-1])]
+    if not keep_left:
+        turned += [(a[::-1], b), (a[::-1], b[::-1])]
+    left, right = max(turned, key=fit)
     return left + right
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,3 +54,46 @@ def test_not_a_permutation(order):
 def test_bytes_left_over():
     with pytest.raises(CorruptError, match="permutation"):
         class_order.from_bytes(packing.pack_ints(np.array([2, 1, 0])) + b"\0", 3)
+
+
+def sets_of(rng: np.random.Generator, rows: int, classes: int, k: int) -> np.ndarray:
+    return np.argsort(rng.random((rows, classes)), axis=1)[:, :k]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 60), st.integers(0, 20), st.integers(0, 5), st.integers(0, 99))
+def test_orders_of_many_classes_are_permutations(classes, rows, k, seed):
+    """Also where most classes are kept by no label."""
+    rng = np.random.default_rng(seed)
+    sets = sets_of(rng, rows, classes, min(k, classes))
+    with mock.patch.multiple(class_order, LARGE=8, PART=3):
+        order = class_order.fit_sets([sets[: rows // 2], sets[rows // 2 :]], classes)
+    assert np.array_equal(np.sort(order), np.arange(classes))
+
+
+def test_few_classes_are_ordered_by_their_membership():
+    sets = sets_of(np.random.default_rng(1), 40, 30, 6)
+    member = np.zeros((40, 30), np.float32)
+    np.put_along_axis(member, sets, np.float32(1), axis=1)
+    expected = class_order.fit([member[:15], member[15:]], 30)
+    assert np.array_equal(class_order.fit_sets([sets[:15], sets[15:]], 30), expected)
+
+
+@pytest.mark.parametrize("by_sets", [True, False])
+def test_like_ones_of_many_classes_stand_together(by_sets):
+    """Groups of 40 classes of which a label keeps one group's; the last classes are in none."""
+    rng = np.random.default_rng(0)
+    group = rng.permutation(np.repeat(np.arange(20), 40))
+    rows = rng.integers(0, 20, 3000)
+    members = [np.flatnonzero(group == number) for number in range(20)]
+    sets = np.array([rng.permutation(members[row])[:12] for row in rows])
+    with mock.patch.multiple(class_order, LARGE=100, PART=64):
+        if by_sets:
+            order = class_order.fit_sets([sets[:1000], sets[1000:]], 1000)
+            assert np.array_equal(order[800:], np.arange(800, 1000))
+        else:
+            member = np.zeros((3000, 800), np.float32)
+            np.put_along_axis(member, sets, np.float32(1), axis=1)
+            order = class_order.fit([member], 800)
+    changes = (group[order[:800]][1:] != group[order[:800]][:-1]).sum()
+    assert changes < 250  # of 799; 19 at best, 760 by chance

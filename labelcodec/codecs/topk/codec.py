@@ -145,7 +145,7 @@ class TopK:
             contexts: ignored.
         """
         batches = list(samples)
-        order = class_order.fit((_membership(labels) for labels in batches), classes)
+        order = class_order.fit_sets(map(_kept_classes, batches), classes)
         blank = coding.fit_tables([], 1)
         bare = TopKCoder(self.step, classes, order, blank, blank)
         ranked = [part for part in map(bare.ranking, batches) if part is not None]
@@ -210,9 +210,6 @@ def _zeros_in_order(labels: Labels) -> Labels:
     return _by_rank(labels, labels.index, np.argsort(-levels, axis=1, kind="stable"))
 
 
-def _membership(labels: Labels) -> NDArray[np.float32]:
-    """(B, C) float32: 1 for kept classes, else 0."""
+def _kept_classes(labels: Labels) -> NDArray[np.int64]:
     assert labels.index is not None
-    member = np.zeros((len(labels), labels.classes), np.float32)
-    np.put_along_axis(member, labels.index, np.float32(1), axis=1)
-    return member
+    return labels.index
