@@ -6,6 +6,7 @@ python benchmarks/loader.py --rounds 3  # fewer timing rounds
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import torch
 from common import machine, markdown, paired, ratio, require_data, save, write_report
 from peer_loader import PeerDataset, peer_loader
@@ -21,6 +23,9 @@ from torch.utils.data import DataLoader
 
 from labelcodec.codecs import registry
 from labelcodec.formats import open_dump, write_dump
+from labelcodec.images import list_images
+from labelcodec.images.decoding import decode
+from labelcodec.images.fast_jpeg import fast_levels
 from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.transcode.encode_dump import encode
@@ -91,6 +96,29 @@ def throughput(dump: Path, labels: Path, images: Path, work: Path, rounds: int) 
     return result
 
 
+def decoders(images: Path, rounds: int) -> dict[str, Any]:
+    """simplejpeg beside Pillow on every file: files whose pixels differ, and microseconds each."""
+    files = [(images / path).read_bytes() for path in list_images(images).paths]
+
+    def by_pillow(content: bytes) -> np.ndarray:
+        return np.asarray(decode(io.BytesIO(content), "an image"))
+
+    times = paired(
+        {
+            "Pillow": lambda: [by_pillow(content) for content in files],
+            "simplejpeg": lambda: [fast_levels(content) for content in files],
+        },
+        rounds,
+    )
+    levels = [(fast_levels(content), by_pillow(content)) for content in files]
+    return {
+        "files": len(files),
+        "left_to_pillow": sum(fast is None for fast, _ in levels),
+        "differ": sum(fast is not None and not np.array_equal(fast, own) for fast, own in levels),
+        "microseconds": {name: 1e6 * min(spent) / len(files) for name, spent in times.items()},
+    }
+
+
 def label_share(labels: Path, images: Path, work: Path) -> float:
     """Share of the loading time that reading and decoding labels takes, cache and uint8."""
     data = dataset(labels, images, work, {"cache": True, "uint8": True})
@@ -131,7 +159,8 @@ def readme_text(result: dict[str, Any]) -> str:
         ]
         for name in none
     ]
-    used = result["machine"]
+    used, jpeg = result["machine"], result["decoders"]
+    spent = jpeg["microseconds"]
     return "\n\n".join(
         [
             markdown(columns, rows),
@@ -139,6 +168,9 @@ def readme_text(result: dict[str, Any]) -> str:
             "collated, and `torch.load` of the batch's file. Without uint8 both give the same\n"
             f"tensors, bit for bit. Reading labels takes {100 * result['label_share']:.1f} % of "
             "the fastest loader's time.",
+            f"JPEG files are decoded by simplejpeg, in {spent['simplejpeg']:.0f} µs each instead of "
+            f"Pillow's {spent['Pillow']:.0f} µs:\nof {jpeg['files']} files {jpeg['differ']} differ "
+            f"in a pixel, {jpeg['left_to_pillow']} are left to Pillow.",
             f"Measured by `python benchmarks/loader.py` on {used['cpu']}, {used['cores']} cores, "
             f"torch {used['torch']}: 224x224 JPEG images, batches of 128, top-50 labels.",
         ]
@@ -161,6 +193,7 @@ def main(rounds: int) -> None:
         dump, labels = prepared(work)
         result["same_tensors"] = same_batches(dump, labels, images, work)
         result["throughput"] = throughput(dump, labels, images, work, rounds)
+        result["decoders"] = decoders(images, rounds)
         result["label_share"] = label_share(labels, images, work)
     save("loader", result)
     write_report("loader", readme_text(result))

@@ -19,6 +19,7 @@ VERSIONS = ("10.4.0", "11.3.0", "12.3.0", "13.0.0")
 TESTS = (
     "tests/augmentation/test_crop_tensors.py",
     "tests/augmentation/test_resize_kernels.py",
+    "tests/images/test_fast_jpeg.py",
     "tests/pipeline/test_evaluation.py::test_the_centre_of_a_resized_image_is_as_torchvisions",
     "tests/replay/test_image_replay.py",
     "tests/spec/test_replay.py",

@@ -46,7 +46,7 @@ def train_teacher(
         progress: called with batches done and total batches.
     """
     files = ImageFiles(listing)
-    images = torch.from_numpy(np.stack([np.asarray(files.image(i)) for i in range(len(listing))]))
+    images = torch.from_numpy(np.stack([files.image(i) for i in range(len(listing))]))
     hard = torch.from_numpy(listing.class_index)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=WEIGHT_DECAY)
     total = epochs * recipe.batches

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labelcodec.errors import MismatchError
 from labelcodec.extras import needing_extra
+from labelcodec.images.fast_jpeg import fast_levels
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -34,6 +39,24 @@ def decode(file: Path | IO[bytes], where: str) -> Image.Image:
     """
     with _opened(file, where, "decoding images") as image:
         return image.convert("RGB")
+
+
+def decode_levels(content: bytes, where: str) -> NDArray[np.uint8]:
+    """Decode an image in memory, by the fastest decoder that gives Pillow's levels.
+
+    Args:
+        content: the image's file.
+        where: the image, for error messages.
+
+    Returns:
+        (H, W, 3) uint8, perhaps read-only.
+
+    Raises:
+        MismatchError: as in `decode`.
+    """
+    with needing_extra("decoding images"):
+        levels = fast_levels(content)
+    return np.asarray(decode(io.BytesIO(content), where)) if levels is None else levels
 
 
 def header_size(file: Path | IO[bytes], where: str) -> tuple[int, int]:

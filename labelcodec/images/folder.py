@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelcodec.errors import MismatchError
 from labelcodec.files.os_errors import unlisted
@@ -15,6 +16,7 @@ from labelcodec.images.decoding import (
     HEAD,
     TAIL,
     decode,
+    decode_levels,
     header_size,
     is_complete,
     problem_of,
@@ -55,6 +57,15 @@ class ImageFolder(ImageStore):
     def image(self, item: int) -> Image.Image:
         """As in `ImageStore`."""
         return decode(self._checked(item), self.where(item))
+
+    def pixels(self, item: int) -> NDArray[np.uint8]:
+        """As in `ImageStore`."""
+        try:
+            content = self.content(item)
+        except OSError as error:
+            where = self.where(item)
+            raise MismatchError(f"{where}: cannot read this image ({reason(error)})") from error
+        return decode_levels(content, self.where(item))
 
     def size(self, item: int) -> tuple[int, int]:
         """As in `ImageStore`."""

@@ -72,7 +72,7 @@ class ImageListing:
 
     def pixels(self, index: int) -> NDArray[np.uint8]:
         """(H, W, 3) uint8 image at this position, read-only; errors as of `image`."""
-        return np.asarray(self.image(index))
+        return self.store.pixels(int(self.item[index]))
 
     def stored_order(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The same positions in the order in which their images are stored, which reads fastest."""

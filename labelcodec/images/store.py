@@ -7,11 +7,15 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from labelcodec.errors import MismatchError
 from labelcodec.images.decoding import (
     HEAD,
     TAIL,
     decode,
+    decode_levels,
     header_size,
     is_complete,
     problem_of,
@@ -57,6 +61,10 @@ class ImageStore(ABC):
             MismatchError: it is missing or damaged.
         """
 
+    def pixels(self, item: int) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 image, perhaps read-only; errors as of `image`."""
+        return np.asarray(self.image(item))
+
     @abstractmethod
     def size(self, item: int) -> tuple[int, int]:
         """Height and width in pixels; errors as of `image`."""
@@ -84,6 +92,10 @@ class EncodedImages(ImageStore):
     def image(self, item: int) -> Image.Image:
         """As in `ImageStore`."""
         return decode(io.BytesIO(self.content(item)), self.where(item))
+
+    def pixels(self, item: int) -> NDArray[np.uint8]:
+        """As in `ImageStore`."""
+        return decode_levels(self.content(item), self.where(item))
 
     def size(self, item: int) -> tuple[int, int]:
         """As in `ImageStore`."""

@@ -65,6 +65,10 @@ class TensorImages(ImageStore):
 
         return Image.fromarray(self.levels(item))
 
+    def pixels(self, item: int) -> NDArray[np.uint8]:
+        """As in `ImageStore`."""
+        return self.levels(item)
+
     def size(self, item: int) -> tuple[int, int]:
         """As in `ImageStore`."""
         first = 1 if self._channels_last else 2

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.errors import MismatchError
@@ -37,13 +36,13 @@ class ImageFiles:
         """
         self._listing = listing
 
-    def image(self, index: int) -> Image.Image:
-        """Image at this position of the listing, RGB.
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8 image at this position of the listing, perhaps read-only.
 
         Raises:
             MismatchError: the file is missing or not an image.
         """
-        return self._listing.image(index)
+        return self._listing.pixels(index)
 
 
 class ImageCache:
@@ -132,7 +131,7 @@ def _fill(path: Path, listing: ImageListing, progress: Progress | None) -> None:
             start = first + np.cumsum([0, *3 * sizes.astype(np.int64).prod(axis=1)])
             for done, index in enumerate(listing.stored_order(np.arange(len(listing))).tolist()):
                 out.seek(int(start[index]))
-                out.write(np.asarray(files.image(index)).tobytes())
+                out.write(files.image(index).tobytes())
                 if progress is not None:
                     progress(done + 1, len(listing))
 

@@ -31,7 +31,7 @@ def contact_sheet(folder: Path, target: Path, rows: int = ROWS, columns: int = C
     files = ImageFiles(listing)
     shown = np.unique(np.linspace(0, len(listing.classes) - 1, rows).round().astype(int))
     of_row = [np.flatnonzero(listing.class_index == own)[:columns] for own in shown]
-    images = [[files.image(int(index)) for index in row] for row in of_row]
+    images = [[Image.fromarray(files.image(int(index))) for index in row] for row in of_row]
     side = max(max(image.size) for row in images for image in row)
     longest = max(map(len, images))
     shown_side = min(side * max(SMALLEST // side, 1), (WIDTH - GAP) // longest - GAP)
