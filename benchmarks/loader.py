@@ -169,8 +169,8 @@ def readme_text(result: dict[str, Any]) -> str:
             f"tensors, bit for bit. Reading labels takes {100 * result['label_share']:.1f} % of "
             "the fastest loader's time.",
             f"JPEG files are decoded by simplejpeg, in {spent['simplejpeg']:.0f} µs each instead "
-            f"of Pillow's {spent['Pillow']:.0f} µs:\nof {jpeg['files']} files {jpeg['differ']} differ "
-            f"in a pixel, {jpeg['left_to_pillow']} are left to Pillow.",
+            f"of Pillow's {spent['Pillow']:.0f} µs:\nof {jpeg['files']} files {jpeg['differ']} "
+            f"differ in a pixel, {jpeg['left_to_pillow']} are left to Pillow.",
             f"Measured by `python benchmarks/loader.py` on {used['cpu']}, {used['cores']} cores, "
             f"torch {used['torch']}: 224x224 JPEG images, batches of 128, top-50 labels.",
         ]
