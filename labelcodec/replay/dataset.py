@@ -30,6 +30,7 @@ from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.labelling import Labeller
 from labelcodec.replay.loading import end_with_lost_items, load_batch
 from labelcodec.replay.normalisation import normalise
+from labelcodec.replay.recycled_arrays import RecycledArrays
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 from labelcodec.wording import counted
 
@@ -208,6 +209,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
             else ImageCache(Path(cache), self.listing, progress)
         )
         self._tables: dict[str, CompactLabels] = {}
+        self._arrays = RecycledArrays()
         if not self.bound:
             mapped = self.class_names is not None
             for line in (
@@ -368,7 +370,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         images = (
             mix_images(images, batch.mix)
             if images.is_floating_point()
-            else finished_images(images, self.normalisation, batch.mix)
+            else finished_images(images, self.normalisation, batch.mix, self._arrays)
         )
         labels = batch.labels
         if isinstance(labels, CompactArrays):

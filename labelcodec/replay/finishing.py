@@ -10,10 +10,14 @@ import torch
 from labelcodec.augmentation.mix import Mix, mix_images, pasted_box
 from labelcodec.entropy.backend import implementation
 from labelcodec.replay.normalisation import normalise, normalised_levels
+from labelcodec.replay.recycled_arrays import RecycledArrays
 
 
 def finished_images(
-    images: torch.Tensor, normalisation: Mapping[str, Any] | None, mix: Mix | None
+    images: torch.Tensor,
+    normalisation: Mapping[str, Any] | None,
+    mix: Mix | None,
+    arrays: RecycledArrays,
 ) -> torch.Tensor:
     """Normalise images, and mix each with its partner.
 
@@ -24,6 +28,7 @@ def finished_images(
         images: (B, 3, H, W) uint8, on any device.
         normalisation: as in `normalise`.
         mix: the recorded mix; None for no mixing.
+        arrays: where memory of the host comes from.
 
     Returns:
         (B, 3, H, W) float32 on the same device, in the memory format of the images.
@@ -37,5 +42,6 @@ def finished_images(
     box = (0, 0, 0, 0) if mix is None else pasted_box(mix, size)
     table = normalised_levels(normalisation).numpy()
     kernels = implementation("labelcodec.replay")
-    finished = kernels.finish_levels(levels.numpy(), table, partner.numpy(), box)
+    finished = arrays.empty(tuple(levels.shape))
+    kernels.finish_levels(levels.numpy(), table, partner.numpy(), box, finished)
     return torch.from_numpy(finished).permute(0, 3, 1, 2)

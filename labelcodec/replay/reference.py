@@ -11,7 +11,8 @@ def finish_levels(
     table: NDArray[np.float32],
     partner: NDArray[np.int64],
     box: tuple[int, int, int, int],
-) -> NDArray[np.float32]:
+    out: NDArray[np.float32],
+) -> None:
     """Paste the box of every image's partner, and look up grey levels.
 
     Args:
@@ -19,12 +20,9 @@ def finish_levels(
         table: (3, 256) float32 values of all levels, a row per colour.
         partner: (B,) int64 row of the image that each image is mixed with.
         box: row0, row1, column0, column1 in pixels, within the images; the ends are exclusive.
-
-    Returns:
-        (B, H, W, 3) float32.
+        out: (B, H, W, 3) float32 the result is written to.
     """
     row0, row1, column0, column1 = box
     mixed = levels.copy()
     mixed[:, row0:row1, column0:column1] = levels[partner, row0:row1, column0:column1]
-    finished: NDArray[np.float32] = table[np.arange(3), mixed]
-    return finished
+    out[:] = table[np.arange(3), mixed]
