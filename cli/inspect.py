@@ -8,6 +8,8 @@ import click
 
 from . import console, options, render
 
+SAMPLES = 128  # shown on a page
+
 
 @click.command()
 @click.argument("file", type=options.PATH)
@@ -17,14 +19,27 @@ from . import console, options, render
     type=click.IntRange(min=0),
     help="Also show the batch at position N, from 0.",
 )
+@click.option(
+    "--html",
+    metavar="PAGE",
+    type=options.PATH,
+    help="Write a page of the batch, by default the first; an existing page is replaced.",
+)
 @options.as_json
-def inspect(file: Path, batch: int | None, json_: bool) -> None:
+def inspect(file: Path, batch: int | None, html: Path | None, json_: bool) -> None:
     """Show header, index and batches of FILE.
+
+    With --html, also writes a self-contained page: the labels of the batch with their most probable
+    classes, crops and mixes, the bytes it takes, and what the header says.
 
     \b
     Example:
       labelcodec inspect labels.slc --batch 0
+      labelcodec inspect labels.slc --html page.html
     """
+    if html is not None and html.suffix.lower() not in (".html", ".htm"):
+        raise click.BadParameter(f"{html}: expected a name that ends with .html", None)
+
     import labelcodec
     from labelcodec.analysis.description import describe_batch, describe_set
 
@@ -34,6 +49,10 @@ def inspect(file: Path, batch: int | None, json_: bool) -> None:
         description = describe_set(reader)
         if batch is not None:
             description["batch"] = describe_batch(reader, batch)
+        if html is not None:
+            from labelcodec.preview.inspect_page import write_inspection
+
+            write_inspection(reader, batch or 0, SAMPLES, html)
     if json_:
         console.as_json(description)
     else:

@@ -25,6 +25,7 @@ from . import (
     recover,
     relabel,
     repair,
+    replay,
     squeeze,
     stats,
     study,
@@ -34,7 +35,14 @@ from . import (
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Convert": (encode.encode, decode.decode),
-    "Look": (inspect.inspect, stats.stats, compare.compare, codecs.codecs, plan.plan),
+    "Look": (
+        inspect.inspect,
+        replay.replay,
+        stats.stats,
+        compare.compare,
+        codecs.codecs,
+        plan.plan,
+    ),
     "Store": (verify.verify, repair.repair, merge.merge, annotate.annotate),
     "Pipeline": (
         squeeze.squeeze,

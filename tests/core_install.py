@@ -33,7 +33,7 @@ def check_commands(dump: Path) -> None:
     run("encode", dump, "labels.slc")
     run("encode", "labels.slc", "small.slc", "--codec", "topk:k=10", "--threads", 2)
     run("encode", dump, "tiny.slc", "--codec", "transform:rank=8,step=9,peaks=4")
-    run("inspect", "labels.slc", "--batch", 0)
+    run("inspect", "labels.slc", "--batch", 0, "--html", "page.html")
     assert json.loads(run("stats", "labels.slc", "--json"))
     run("stats", "tiny.slc", "--against", dump)
     run("stats", dump)

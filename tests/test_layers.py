@@ -27,7 +27,7 @@ LAYERS = (
     {"annotation"},
     {"formats", "verification", "merging", "replay"},
     {"analysis", "transcode"},
-    {"planner"},
+    {"planner", "preview"},
     {"losses"},
     {"pipeline"},
     {"demo"},

@@ -14,7 +14,7 @@ from labelcodec.pipeline.training_recipe import CHOICES, TrainingRecipe
 from labelcodec_cli.main import COMMANDS, cli
 from tests.cli.call import call
 
-LEARNING = ("squeeze", "recover", "relabel", "project", "train", "evaluate", "study")
+LEARNING = ("squeeze", "recover", "relabel", "replay", "project", "train", "evaluate", "study")
 
 
 def examples(help_text: str) -> list[list[str]]:

@@ -56,6 +56,7 @@ def test_labels_are_stored_with_another_codec(capsys, projected):
         ("inspect", "tiny.slc"),
         ("inspect", "tiny.slc", "--json"),
         ("inspect", "tiny.slc", "--batch", "0"),
+        ("inspect", "tiny.slc", "--html", "tiny.html"),
         ("stats", "tiny.slc"),
         ("stats", "tiny.slc", "--json"),
         ("verify", "tiny.slc"),
@@ -66,6 +67,13 @@ def test_labels_are_stored_with_another_codec(capsys, projected):
 def test_commands_that_need_no_encoder(capsys, projected, args):
     found = call(capsys, *args)
     assert found.status == 0, found.err
+
+
+def test_pictures_of_labels_that_are_computed(capsys, projected):
+    replay = ("replay", "tiny.slc", "images", "--out", "tiny.png")
+    refused = call(capsys, *replay)
+    assert refused.status == 1 and "--encoder" in refused.err
+    assert call(capsys, *replay, *ENCODER[:4]).status == 0
 
 
 def test_what_the_labels_are(capsys, projected):
