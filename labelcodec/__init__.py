@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from labelcodec.merging import merge
     from labelcodec.reader import Reader
     from labelcodec.reader import open as open
+    from labelcodec.sequences import Sequences
     from labelcodec.transcode import decode, encode, recode
     from labelcodec.verification import verify
     from labelcodec.writer import Writer
@@ -89,6 +90,7 @@ _MODULES = {
     "open": "reader",
     "RandAugment": "augmentation.randaugment",
     "Reader": "reader",
+    "Sequences": "sequences",
     "recode": "transcode",
     "repair": "container",
     "stats": "analysis.breakdown",
@@ -114,6 +116,7 @@ __all__ = [
     "Mix",
     "RandAugment",
     "Reader",
+    "Sequences",
     "UnsafeError",
     "UnsupportedError",
     "VersionError",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import DataError
+from labelcodec.sequences.data import Sequences
 from labelcodec.wording import counted
 
 Space = Literal["logits", "probabilities"]
@@ -166,9 +167,11 @@ class LabelBatch:
     Attributes:
         number: position among all batches that the teacher labelled, counted from 0.
         epoch: the epoch it belongs to, counted from 0.
-        image_index: (B,) int64, position of each image in the sorted image folder.
+        image_index: (B,) int64, position of each image in the sorted image folder; of token-level
+            labels the number of each sample's sequence in the data set.
         augmentation: the recorded augmentation.
         labels: the teacher's output.
+        sequences: the token sequences whose positions the samples are; None for images.
     """
 
     number: int
@@ -176,13 +179,15 @@ class LabelBatch:
     image_index: NDArray[np.int64]
     augmentation: Augmentation
     labels: Labels
+    sequences: Sequences | None = None
 
     def __len__(self) -> int:
         """B, the number of samples."""
         return len(self.image_index)
 
     def __repr__(self) -> str:
+        origin = self.augmentation if self.sequences is None else self.sequences
         return (
             f"<LabelBatch {self.number} of epoch {self.epoch}: {counted(len(self), 'sample')}, "
-            f"{self.augmentation!r}, {self.labels!r}>"
+            f"{origin!r}, {self.labels!r}>"
         )

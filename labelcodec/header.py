@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
@@ -12,7 +13,7 @@ from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
 from labelcodec.binding.agreement import Agreement, agreement_of
 from labelcodec.binding.pixels import PixelSample, sample_of
-from labelcodec.errors import ConfigError, CorruptError, FormatError
+from labelcodec.errors import ConfigError, CorruptError, FormatError, UnsupportedError
 from labelcodec.version import __version__
 from labelcodec.wording import counted
 
@@ -63,6 +64,11 @@ class Header:
             augmentations; None if batches store their own.
         image_order: the recipe of the image order of a file whose batches store their augmentation;
             None without one. It excludes `recipe`.
+        kind: 'tokens' for labels of token sequences, which every batch then has; None for images.
+        shift: 1 if the label of a position is of the token after it, 0 if of its own; of kind
+            'tokens' only.
+        temperature: at which the teacher's logits or probabilities were taken; None for 1.
+        tokenizer: free-form description of the tokenizer, with its `size`.
         creator: the program that wrote the file.
         version: version of that program.
         extra: header keys of later minor versions, kept unchanged.
@@ -97,6 +103,10 @@ class Header:
     note: str | None = None
     recipe: AugmentationSpec | None = None
     image_order: SamplerOrder | None = None
+    kind: str | None = None
+    shift: int | None = None
+    temperature: float | None = None
+    tokenizer: Mapping[str, Any] | None = None
     creator: str = CREATOR
     version: str = __version__
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -167,6 +177,15 @@ class Header:
             )
         if header.k is not None and not 0 < header.k <= header.classes:
             raise FormatError(f"{where}: k={header.k}, allowed are 1..{header.classes}")
+        if header.kind not in (None, "tokens"):
+            raise UnsupportedError(
+                f"{where}: labels of kind {header.kind!r} are not known to this version of "
+                "labelcodec"
+            )
+        if header.shift not in (None, 0, 1):
+            raise FormatError(f"{where}: header key 'shift' is {header.shift}, expected 0 or 1")
+        if header.temperature is not None and not 0 < header.temperature < math.inf:
+            raise FormatError(f"{where}: header key 'temperature' is {header.temperature}")
         _check_recipe(header, where)
         return header
 
@@ -185,6 +204,10 @@ _DIRECT_KEYS: dict[str, type] = {
     "image_classes": str,
     "license": str,
     "note": str,
+    "shift": int,
+    "temperature": float,
+    "tokenizer": dict,
+    "kind": str,
 }
 _KNOWN_KEYS = {
     *("classes", "labels", "codec", "image_size", "recipe", "creator", "version"),

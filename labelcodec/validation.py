@@ -8,6 +8,7 @@ from labelcodec.augmentation.parts import PARTS, Augmentation
 from labelcodec.batch import MAX_CLASSES, MAX_SAMPLES, LabelBatch, Labels
 from labelcodec.checks import FLOATS, INTEGERS, Checker
 from labelcodec.errors import DataError
+from labelcodec.sequences.data import check_sequences
 from labelcodec.wording import counted
 
 
@@ -33,10 +34,14 @@ def validate(batch: LabelBatch) -> None:
     check.instance("labels", batch.labels, Labels)
     check.instance("augmentation", batch.augmentation, Augmentation)
     _validate_labels(batch.labels, size, check)
+    if batch.sequences is not None:
+        check_sequences(batch.sequences, batch.image_index, check)
     for part in PARTS:
         value = getattr(batch.augmentation, part.name)
         if value is not None:
             part.check(value, size, check)
+            if batch.sequences is not None:
+                check.fail(f"token sequences have no {part.name}")
 
 
 def _validate_labels(labels: Labels, size: int, check: Checker) -> None:

@@ -144,18 +144,22 @@ class BatchCoder:
             )
         streams = split(data)
         if header.recipe is None:
-            index, augmentation = stored.decode(
+            index, augmentation, sequences = stored.decode(
                 streams, samples, self.tables, (number, epoch), header.image_order
             )
         else:
             if surplus := streams.keys() & SEEDED:
                 raise CorruptError(f"stream {int(min(surplus))} in a file whose recipe draws it")
             index, augmentation = redraw(header.recipe, number, epoch, samples)
+            sequences = None
+        if (sequences is not None) != (header.kind == "tokens"):
+            what = "no sequences" if sequences is None else "sequences"
+            raise CorruptError(f"a batch with {what} in a file of kind {header.kind!r}")
         context = BatchContext(index, augmentation)
         labels = self.labels.decode(streams, samples, self._blank, context)
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
-        return LabelBatch(number, epoch, index, augmentation, labels)
+        return LabelBatch(number, epoch, index, augmentation, labels, sequences)
 
     @cached_property
     def _blank(self) -> Labels:
@@ -220,6 +224,9 @@ def check_batch(header: Header, batch: LabelBatch) -> None:
             f"batch {batch.number}: {labels.value.size} label values, at most "
             f"{MAX_VALUES} fit a batch"
         )
+    if (batch.sequences is not None) != (header.kind == "tokens"):
+        what = "no sequences" if batch.sequences is None else "sequences"
+        raise DataError(f"batch {batch.number}: has {what}, the file is of kind {header.kind!r}")
     if header.recipe is not None:
         check_seeded(header.recipe, batch)
 

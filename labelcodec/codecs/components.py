@@ -7,6 +7,7 @@ from functools import partial
 
 from labelcodec import streams
 from labelcodec.augmentation.parts import PARTS
+from labelcodec.sequences.stream import LOSS_MASK, SEQUENCES, TOKENS
 from labelcodec.streams import Stream, join
 
 __all__ = [
@@ -33,8 +34,10 @@ LABEL_FLOOR = Stream(11, LABEL_VALUES.component, LABEL_VALUES.colour)
 
 _AUGMENTATION = [stream for part in PARTS for stream in part.streams]
 SEEDED = frozenset([IMAGE_INDEX, *_AUGMENTATION])  # what an augmentation spec stands for
+_LABELS = (LABEL_INDEX, LABEL_VALUES, LABEL_FLOOR)
+_SEQUENCES = (SEQUENCES, TOKENS, LOSS_MASK)
 STREAMS: Mapping[int, Stream] = {
-    int(stream): stream for stream in sorted([*SEEDED, LABEL_INDEX, LABEL_VALUES, LABEL_FLOOR])
+    int(stream): stream for stream in sorted([*SEEDED, *_LABELS, *_SEQUENCES])
 }
 
 SIDE_INFORMATION = "side information"

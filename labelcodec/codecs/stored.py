@@ -14,6 +14,8 @@ from labelcodec.batch import LabelBatch
 from labelcodec.codecs.components import IMAGE_INDEX, Stream
 from labelcodec.entropy import packing
 from labelcodec.errors import CorruptError
+from labelcodec.sequences.data import Sequences
+from labelcodec.sequences.stream import SEQUENCES, decode_sequences, encode_sequences
 from labelcodec.wording import counted
 
 Tables = Mapping[str, PartTables]  # by the part's name; parts without tables are left out
@@ -22,7 +24,7 @@ Tables = Mapping[str, PartTables]  # by the part's name; parts without tables ar
 def encode(
     batch: LabelBatch, tables: Tables, order: SamplerOrder | None = None
 ) -> dict[Stream, bytes]:
-    """Streams 1 to 8, those of parts that were not recorded left out.
+    """Streams 1 to 8, those of parts that were not recorded left out; or those of sequences.
 
     Args:
         batch: the batch.
@@ -32,6 +34,8 @@ def encode(
     Raises:
         DataError: what no stream can hold.
     """
+    if batch.sequences is not None:
+        return encode_sequences(batch.sequences, batch.image_index)
     drawn = None if order is None else order.image_index(batch.number, batch.epoch)
     streams: dict[Stream, bytes] = {}
     if drawn is None or not np.array_equal(drawn, batch.image_index):
@@ -49,8 +53,8 @@ def decode(
     tables: Tables,
     batch: tuple[int, int] = (0, 0),
     order: SamplerOrder | None = None,
-) -> tuple[NDArray[np.int64], Augmentation]:
-    """Image indices and augmentation, the inverse of `encode`.
+) -> tuple[NDArray[np.int64], Augmentation, Sequences | None]:
+    """Image indices, augmentation and sequences, the inverse of `encode`.
 
     Args:
         streams: the batch's streams.
@@ -62,6 +66,11 @@ def decode(
     Raises:
         CorruptError: a stream is missing or malformed.
     """
+    if SEQUENCES in streams:
+        if IMAGE_INDEX in streams:
+            raise CorruptError("a batch of images and of sequences")
+        index, sequences = decode_sequences(streams, samples)
+        return index, Augmentation(), sequences
     if IMAGE_INDEX in streams:
         index = decode_image_index(streams[IMAGE_INDEX], samples)
     elif order is None:
@@ -69,7 +78,7 @@ def decode(
     else:
         index = _draw_image_index(order, samples, *batch)
     values = {part.name: part.decode(streams, samples, tables.get(part.name)) for part in PARTS}
-    return index, Augmentation(**values)
+    return index, Augmentation(**values), None
 
 
 def _draw_image_index(
