@@ -22,6 +22,7 @@ from .order import draw_images, read_order
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
 from .projector import projector_tables, read_projector
 from .recipe import draw, read_recipe
+from .sequences import read_sequences
 from .streams import (
     crop_tables,
     read_crop,
@@ -95,7 +96,11 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         need(side < len(sides), "C-14")
         streams, tables = split_streams(data), sides[side]
         batch: Arrays = {"number": np.array(number), "epoch": np.array(epoch)}
-        if recipe is None:
+        if header.get("kind") == "tokens":
+            need(order is None and recipe is None, "K-1")
+            batch |= read_sequences(streams, samples)
+        elif recipe is None:
+            need(all(number not in streams for number in (12, 13, 14)), "K-1")
             if 1 in streams or order is None:
                 batch["image_index"] = read_image_index(streams, samples)
             else:

@@ -114,6 +114,10 @@ OPTIONAL = {
     "agreement": dict,
     "license": str,
     "note": str,
+    "kind": str,
+    "shift": int,
+    "temperature": float,
+    "tokenizer": dict,
 }
 QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
@@ -127,7 +131,7 @@ CONFIG = {
 
 
 def read_header(payload: bytes) -> dict[str, Any]:
-    """The header map [H-1 to H-9]."""
+    """The header map [H-1 to H-10]."""
     header = unpack_map(payload, "H-1")
     for key, kind in REQUIRED.items():
         need(type(header.get(key)) is kind, "H-1")
@@ -152,6 +156,10 @@ def read_header(payload: bytes) -> dict[str, Any]:
         digest, colours = (header["pixels"].get(key) for key in ("digest", "colours"))
         need(type(digest) is str and type(colours) is bytes, "H-9")
         need(len(colours) % 48 == 0 and len(colours) <= 16 * 48, "H-9")
+    need(header.get("kind") in (None, "tokens"), "H-10")
+    need(header.get("shift") in (None, 0, 1), "H-10")
+    temperature = header.get("temperature")
+    need(temperature is None or 0 < temperature < float("inf"), "H-10")
     need(codec["name"] in CONFIG and codec["config"].keys() <= CONFIG[codec["name"]], "H-6")
     return header
 

@@ -20,6 +20,7 @@ from spec.vector_cases import (
     projector,
     recipe,
     replay,
+    sequences,
     topk,
     transform,
     vq,
@@ -38,7 +39,12 @@ FOLDERS = {
         "recipe": recipe.CASES,
     },
     "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
-    "v1.2": {"header": header.CASES, "projector": projector.CASES, "vq": vq.CASES},
+    "v1.2": {
+        "header": header.CASES,
+        "projector": projector.CASES,
+        "sequences": sequences.CASES,
+        "vq": vq.CASES,
+    },
 }
 CASES: dict[str, dict[str, Case]] = {
     version: {

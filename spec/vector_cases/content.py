@@ -65,8 +65,24 @@ def arrays_of(batch: LabelBatch) -> Arrays:
         "label_index": labels.index,
         **label_values(labels),
         "label_floor": labels.floor,
+        **sequences_of(batch),
     }
     return {name: np.asarray(value) for name, value in named.items() if value is not None}
+
+
+def sequences_of(batch: LabelBatch) -> dict[str, Any]:
+    """The token sequences of a batch, if it has some."""
+    if (sequences := batch.sequences) is None:
+        return {}
+    return {
+        "sequence_length": sequences.length,
+        "sequence_start": sequences.start,
+        "sequence_prompt": sequences.prompt,
+        "sequence_digest": sequences.digest,
+        "sequence_names": sequences.names,
+        "tokens": sequences.tokens,
+        "loss_mask": sequences.mask,
+    }
 
 
 def label_values(labels: Labels) -> dict[str, Any]:
