@@ -21,6 +21,7 @@ from labelcodec.pipeline.evaluation import EvaluationImages
 from labelcodec.readable_images import unreadable
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.image_source import ImageCache
+from labelcodec.replay.resident import ResidentLoader
 from tests.images import sources
 from tests.pipeline import scene
 
@@ -114,6 +115,17 @@ def test_batches_of_a_source_are_those_of_the_folder(
     is_told = content_digest(listing) != content_digest(whole)
     assert [note for note in notes if "known by the classes" in note] == notes
     assert bool(notes) == is_told
+
+
+@pytest.mark.parametrize("kind", ["mtt", "parquet", "datasets", "tars"])
+def test_a_source_is_resident(kind, folder, weights, tmp_path) -> None:
+    target, whole = tmp_path / "a.slc", list_images(folder)
+    recipe = scene.drawn(folder, scale=(0.3, 1.0), mix="cutmix")
+    scene.run(scene.teacher(weights), whole, target, recipe, scene.ALONE, epochs=1)
+    listing, notes = opened(sources.ALL[kind](folder, tmp_path / "source")), list[str]()
+    loader = ResidentLoader(ReplayDataset(target, listing, note=notes.append))
+    for batch, other in zip(loader, ReplayDataset(target, whole), strict=False):
+        assert torch.equal(batch.images, other.images)
 
 
 @pytest.mark.parametrize("kind", ["npy", "tars"])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
+import pickle
 import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelcodec.errors import LabelcodecWarning, MismatchError
-from labelcodec.images import list_images, parquet
+from labelcodec.images import ImageListing, list_images, parquet
 from labelcodec.readable_images import unreadable
 from tests.images import sources
 from tests.images.test_webdataset import png
@@ -69,14 +74,71 @@ def test_names_of_classes_keep_the_order_of_their_numbers(tmp_path) -> None:
     assert listing.paths == ("b/1.png", "a/1.png", "2/2.png") and listing.is_named
 
 
-def test_row_groups_are_kept_up_to_a_limit(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(parquet, "KEPT_BYTES", 300)
-    columns = {"image": images(*range(9)), "label": pa.array([0] * 9)}
-    with pytest.warns(LabelcodecWarning, match="slow in random order; pass a `cache`"):
-        listing = list_images(write(tmp_path / "a.parquet", **columns))
+def in_groups(path: Path) -> Path:
+    """Nine images whose grey levels are their numbers, in groups of two, and a missing one."""
+    rows = pa.array([*(image(i) for i in range(9)), None], STRUCT)
+    return write(path / "a.parquet", image=rows, label=pa.array([0] * 10))
+
+
+def check(listing: ImageListing) -> None:
     for i in np.random.default_rng(0).permutation(9).tolist():
         assert listing.pixels(i)[0, 0, 0] == i
-        assert sum(kept.nbytes for kept in listing.store._kept.values()) <= 300
+        assert listing.store.content_size(i) == len(png(i))
+    with pytest.raises(MismatchError, match="row 9: holds no image"):
+        listing.image(9)
+    assert listing.store.content_size(9) == 0
+
+
+def test_row_groups_are_kept_up_to_a_limit(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parquet, "KEPT_BYTES", 300)
+    monkeypatch.setattr(parquet, "has_room", lambda size: False)
+    with pytest.warns(LabelcodecWarning, match="no room to unpack 0 MiB; pass a `cache`"):
+        listing = list_images(in_groups(tmp_path))
+    check(listing)
+    assert sum(kept.nbytes for kept in listing.store._kept.values()) <= 300
+
+
+@pytest.mark.parametrize("limit", [100, 1 << 20])
+def test_threads_read_row_groups_at_once(tmp_path, monkeypatch, limit) -> None:
+    monkeypatch.setattr(parquet, "KEPT_BYTES", limit)
+    listing = list_images(in_groups(tmp_path))
+    with ThreadPoolExecutor(8) as threads:
+        levels = list(threads.map(lambda i: listing.pixels(i)[0, 0, 0], [*range(9)] * 20))
+    assert levels == [*range(9)] * 20
+
+
+def test_images_that_are_repeated_without_end(tmp_path, monkeypatch) -> None:
+    """A table may name one image many times in a few bytes."""
+    monkeypatch.setattr(parquet, "KEPT_BYTES", 300)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    rows = pa.array([image(1)] * 2000, STRUCT)
+    columns = {"image": rows, "label": pa.array([0] * 2000)}
+    listing = list_images(write(tmp_path / "a.parquet", group=1000, **columns))
+    with pytest.raises(MismatchError, match="take far more than its files say"):
+        listing.image(0)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_large_files_are_unpacked_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(parquet, "KEPT_BYTES", 300)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    listing = list_images(in_groups(tmp_path))
+    check(listing)
+    (unpacked,) = (tmp_path / "tmp").iterdir()
+    (tmp_path / "a.parquet").rename(tmp_path / "b.parquet")
+    again = pickle.loads(pickle.dumps(listing))  # as in a spawned worker
+    assert again.pixels(7)[0, 0, 0] == 7
+    del again
+    if (pid := os.fork()) == 0:  # a forked worker leaves the file
+        del listing
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert unpacked.exists()
+    del listing
+    gc.collect()
+    assert not unpacked.exists()
 
 
 def test_paths_that_tell_nothing_apart_are_no_names(tmp_path) -> None:
