@@ -138,8 +138,9 @@ def annotate(
 
     Args:
         labels: a container, a glob pattern or a list of shards.
-        images: the image folder that the labels refer to. Its names and content are recorded, so
-            that other folders are refused, and how often the teacher's top class is the folder's.
+        images: the images that the labels refer to, see `list_images`. Their names and
+            content are recorded, so that others are refused, and how often the teacher's top class
+            is the folder's.
         class_map: the teacher's classes, see `as_class_map`, where they are not the sorted class
             folders.
         image_size: height and width of the teacher's input, in pixels.

@@ -40,8 +40,9 @@ def open_dump(
         path: directory of the dump.
         layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd' or one from an
             installed plug-in; None detects it.
-        images: the image folder the labels were made from. It provides the true image sizes and
-            the number of classes, and every image index is checked against it.
+        images: the images the labels were made from, see `list_images`. They provide the
+            true image sizes and the number of classes, and every image index is checked against
+            them.
         image_order: JSON file with the image indices of every epoch or batch. It overrides the
             order recorded in the dump; `DumpInfo.image_order` reports this. Not for fkd.
         loader_seed: seed of the data loader that wrote an SRe2L dump without a recorded image

@@ -41,7 +41,7 @@ def evaluate(
     """Evaluate a student on an image folder.
 
     Args:
-        images: image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         student: the folder of a training run, or a torch module that maps (B, 3, H, W) images to
             (B, C) logits.
         teacher: a model name as in `build`, to measure how often student and teacher agree.
@@ -127,7 +127,7 @@ def evaluate_runs(
     """Evaluate the students of training runs.
 
     Args:
-        images: image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         runs: folders written by `train`.
         teacher: a model name as in `build`, to measure how often student and teacher agree; its
             inputs are those of the student, normalised as the run's labels were.

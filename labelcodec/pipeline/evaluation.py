@@ -74,7 +74,7 @@ class EvaluationImages(Dataset[tuple[torch.Tensor, int]]):
         """List the folder, unless it is listed already.
 
         Args:
-            images: image folder, one sub-folder per class.
+            images: an image folder or another source, see `list_images`.
             size: height, width of the network input.
             interpolation: 'bilinear' or 'bicubic'.
             resize: resize images of other sizes to 256/224 of `size` and crop their centre, as is

@@ -109,7 +109,7 @@ def relabel(
         >>> relabel("images", "labels.slc", "resnet56", weights="w.safetensors", image_size=32)
 
     Args:
-        images: image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         target: the container; with several processes each writes `NAME-RANK-of-WORLD.slc`, in a
             folder that all of them see.
         teacher: a model name as in `labelcodec.pipeline.models.build`, or a trained torch module

@@ -100,7 +100,7 @@ def squeeze(
     torchrun every process takes a share of the batches, and their moments are merged exactly.
 
     Args:
-        images: image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         target: the file of statistics to write, see `ClassStatistics`.
         teacher: a model name as in `labelcodec.pipeline.models.build`, or a torch module.
         weights: file of the teacher's weights.

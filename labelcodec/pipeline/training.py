@@ -93,12 +93,12 @@ def train(
 
     Args:
         labels: a container, a glob pattern or a list of shards.
-        images: the image folder the labels were made from.
+        images: the images the labels were made from, see `list_images`.
         recipe: a training recipe, the name of one (see `recipe_names`) or a .toml file.
         out: folder for the checkpoint, the log and the student; created if missing.
         model: the student, instead of the recipe's: a name as in `build`, or a torch module that
             maps (B, 3, H, W) images to (B, C) logits.
-        validate: image folder to evaluate the student on.
+        validate: images to evaluate the student on, likewise.
         validate_every: epochs between evaluations; the last epoch is always evaluated.
         resize: whether validation images are resized and cropped, see `EvaluationImages`.
         cache: file for decoded images, see `ReplayDataset`.

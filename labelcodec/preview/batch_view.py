@@ -44,7 +44,8 @@ class SampleView:
         cutout: (row0, row1, column0, column1) fractions of the input that are painted over, as
             recorded; None without cutout.
         partner: row of the sample that it is mixed with; None without mixing.
-        top: the most probable classes, the first of them first; empty for a label without softmax.
+        top: the most probable classes, none of probability 0, the first of them first; empty for a
+            label without softmax.
         others: probability of all other classes together.
         original: (H, W, 3) uint8 image; None without images.
         student: (h, w, 3) uint8, what the student sees: augmented and mixed; None without images.
@@ -199,7 +200,11 @@ def _sample(
         is_flipped=None if augmentation.flip is None else bool(augmentation.flip[row]),
         cutout=None if cutout is None else tuple(map(float, cutout[row])),
         partner=None if mix is None else int(mix.partner[row]),
-        top=tuple(TopClass(name_of(int(c)), float(probability[c])) for c in best if is_known),
+        top=tuple(
+            TopClass(name_of(int(c)), float(probability[c]))
+            for c in best
+            if is_known and probability[c] > 0
+        ),
         others=max(0.0, 1 - float(probability[best].sum())) if is_known else 0.0,
     )
 

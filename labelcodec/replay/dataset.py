@@ -122,7 +122,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     Args:
         labels: a container, a glob pattern or a list of shards.
-        images: the image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         uint8: return images as uint8, neither normalised nor mixed, and compact labels unexpanded;
             `dataset.finish(batch, device)` then finishes the batch on the training device.
         cache: file of decoded images, shared by all workers; None decodes images on every access.

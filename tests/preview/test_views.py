@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -82,6 +84,17 @@ def test_labels_without_softmax_are_told(tmp_path) -> None:
         view = view_batch(reader, 0, 2)
     assert len(view.samples[0].top) == 5 and view.samples[1].top == ()
     assert "no softmax" in facts(view, view.samples[1])[-1]
+
+
+def test_classes_that_a_label_left_out_are_not_shown(tmp_path) -> None:
+    batch = scene.batch(0, [0, 1])
+    value, index = np.array([[2, 1], [1, 1]], np.float32), np.array([[3, 4], [0, 2]])
+    batch = replace(batch, labels=Labels(5, value, index, tail="zero", precision="float32"))
+    scene.write(tmp_path / "a.slc", [batch], "topk:k=2", k=2, tail="zero")
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        view = view_batch(reader, 0, 2)
+    names = [{entry.name for entry in sample.top} for sample in view.samples]
+    assert names == [{"class 3", "class 4"}, {"class 0", "class 2"}]
 
 
 def test_words(tmp_path) -> None:

@@ -81,7 +81,7 @@ def project_teacher(
         ...                 weights="w.safetensors", encoder_weights="vit.safetensors")
 
     Args:
-        images: image folder, one sub-folder per class.
+        images: an image folder or another source, see `list_images`.
         target: the container to write.
         teacher: a teacher or several, as in `relabel`.
         encoder: the encoder, as in `project`.

@@ -50,7 +50,7 @@ def materialise(
         source: the container, or a glob of shards.
         target: the container to write.
         codec: a codec spec; None takes that of `tables`.
-        images: the image folder that the labels were made from.
+        images: the images that the labels were made from, see `list_images`.
         encoder: the encoder that they were made with, as in `train`.
         tables: as in `recode`.
         encoder_weights: file of its weights; None for one that includes them.

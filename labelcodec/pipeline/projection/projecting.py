@@ -111,7 +111,7 @@ def project(
     Args:
         source: a container with a seeded augmentation, of any codec; a glob of shards.
         target: the container to write.
-        images: the image folder that the labels were made from.
+        images: the images that the labels were made from, see `list_images`.
         encoder: a trained network: a name as in `models.build`, or a module. It is needed again to
             read the labels, and recorded by name and digest.
         encoder_weights: file of its weights; None for a module or a function that includes them.
