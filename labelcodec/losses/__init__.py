@@ -14,18 +14,30 @@ from labelcodec.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from labelcodec.losses.calibration import student_temperature
+    from labelcodec.losses.chunks import in_chunks
     from labelcodec.losses.divergence import kl
     from labelcodec.losses.hard_label import hard
     from labelcodec.losses.logit_distance import cosine, mse
     from labelcodec.losses.phases import Phase, phase_at
     from labelcodec.losses.targets import target
 
-__all__ = ["Phase", "cosine", "hard", "kl", "mse", "phase_at", "student_temperature", "target"]
+__all__ = [
+    "Phase",
+    "cosine",
+    "hard",
+    "in_chunks",
+    "kl",
+    "mse",
+    "phase_at",
+    "student_temperature",
+    "target",
+]
 
 _MODULES = {
     "Phase": "phases",
     "cosine": "logit_distance",
     "hard": "hard_label",
+    "in_chunks": "chunks",
     "kl": "divergence",
     "mse": "logit_distance",
     "phase_at": "phases",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from labelcodec.replay.expansion import expand
     from labelcodec.replay.resident import ResidentLoader
     from labelcodec.replay.soft_labels import SoftLabels
+    from labelcodec.replay.texts import Texts
+    from labelcodec.replay.tokens import TokenBatch, TokenDataset
 
 __all__ = [
     "BatchOrder",
@@ -27,6 +29,9 @@ __all__ = [
     "ReplayDataset",
     "ResidentLoader",
     "SoftLabels",
+    "Texts",
+    "TokenBatch",
+    "TokenDataset",
     "expand",
 ]
 
@@ -36,6 +41,9 @@ _MODULES = {
     "ReplayDataset": "dataset",
     "ResidentLoader": "resident",
     "SoftLabels": "soft_labels",
+    "Texts": "texts",
+    "TokenBatch": "tokens",
+    "TokenDataset": "tokens",
     "expand": "expansion",
 }
 

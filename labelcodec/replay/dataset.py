@@ -173,6 +173,10 @@ class ReplayDataset(Dataset[ReplayBatch]):
         note: Callable[[str], None] = warnings.warn,
     ) -> None:
         self.reader: Reader = open_labels(labels)
+        if self.reader.header.kind == "tokens":
+            raise MismatchError(
+                f"{self.reader.paths[0]}: are labels of token sequences; use a TokenDataset"
+            )
         if labeller is None:
             self.reader.check_labels_held()
         self.labeller = labeller
