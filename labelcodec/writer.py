@@ -306,9 +306,18 @@ class Writer:
 
 
 def with_codec(header: Header, codec: Codec) -> Header:
-    """The header with the codec's name and configuration, and k and tail as it stores them."""
+    """The header with the codec's name and configuration, and what labels it stores."""
     k, tail = codec.kept(header.k, header.tail)
-    return replace(header, codec=codec.name, config=registry.config_of(codec), k=k, tail=tail)
+    space, precision = codec.stored_values(header.space, header.precision)
+    return replace(
+        header,
+        codec=codec.name,
+        config=registry.config_of(codec),
+        k=k,
+        tail=tail,
+        space=space,
+        precision=precision,
+    )
 
 
 def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatch:

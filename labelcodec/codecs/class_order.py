@@ -53,28 +53,37 @@ def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int
 def fit_sets(sets: Iterable[NDArray[np.int64]], classes: int) -> NDArray[np.int64]:
     """(C,) class at each position, by which classes are kept together.
 
-    Up to `LARGE` classes are ordered as by `fit`, of features that are 1 where a class is kept.
-    Beyond, time and memory grow with the kept classes: those in no label follow the others.
-
     Args:
         sets: batches of (B, k) kept classes.
         classes: C.
     """
+    return fit_lists(((_rows(index), index.ravel()) for index in sets), classes)
+
+
+def fit_lists(
+    lists: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]], classes: int
+) -> NDArray[np.int64]:
+    """As `fit_sets`, of labels that keep different numbers of classes.
+
+    Up to `LARGE` classes are ordered as by `fit`, of features that are 1 where a class is kept.
+    Beyond, time and memory grow with the kept classes: those in no label follow the others.
+
+    Args:
+        lists: batches of (m,) labels, counted from 0 and ascending, and (m,) their kept classes.
+        classes: C.
+    """
     if classes <= LARGE:
-        return fit((_membership(index, classes) for index in sets), classes)
-    batches = [index for index in sets if index.size]
-    flat = np.concatenate([index.ravel() for index in batches] or [np.zeros(0, np.int64)])
-    rows = sum(map(len, batches))
+        return fit((_membership(*batch, classes) for batch in lists), classes)
+    rows, batches = 0, []
+    for label, own in lists:
+        batches.append((label + rows, own))
+        rows += int(label[-1]) + 1 if len(label) else 0
+    batches.append((np.zeros(0, np.int64),) * 2)  # so that there is one
+    label, flat = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     counts = np.bincount(flat, minlength=classes)
     used = np.flatnonzero(counts)
     if rows < 2 or len(used) < 3:
         return np.arange(classes)
-    label = np.concatenate(
-        [
-            np.repeat(np.arange(len(index)) + before, index.shape[1])
-            for index, before in zip(batches, _starts(batches), strict=True)
-        ]
-    )
     drawn = np.random.default_rng(0).integers(0, 2, (rows, DIMENSIONS), np.int8)
     projection = (2 * drawn - 1).astype(np.float32)
     by_class = np.argsort(flat, kind="stable")
@@ -88,15 +97,17 @@ def fit_sets(sets: Iterable[NDArray[np.int64]], classes: int) -> NDArray[np.int6
     return np.concatenate([ordered, np.flatnonzero(counts == 0)])
 
 
-def _starts(batches: list[NDArray[np.int64]]) -> list[int]:
-    """Number of labels before each batch."""
-    return [0, *np.cumsum([len(index) for index in batches]).tolist()[:-1]]
+def _rows(index: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(B k,) label of each kept class."""
+    return np.repeat(np.arange(len(index)), index.shape[1])
 
 
-def _membership(index: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+def _membership(
+    label: NDArray[np.int64], kept: NDArray[np.int64], classes: int
+) -> NDArray[np.float32]:
     """(B, C) float32: 1 for kept classes, else 0."""
-    member = np.zeros((len(index), classes), np.float32)
-    np.put_along_axis(member, index, np.float32(1), axis=1)
+    member = np.zeros((int(label[-1]) + 1 if len(label) else 0, classes), np.float32)
+    member[label, kept] = 1
     return member
 
 

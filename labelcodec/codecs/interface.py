@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from labelcodec.batch import Labels, Tail
+from labelcodec.batch import Labels, Precision, Space, Tail
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.components import Stream
 from labelcodec.entropy.coding import Usage
@@ -47,6 +47,10 @@ class Codec(Protocol):
         if k is not None:
             raise DataError(f"the {self.name} codec needs full labels, these are top-k: use topk")
         return k, tail
+
+    def stored_values(self, space: Space, precision: Precision) -> tuple[Space, Precision]:
+        """Space and precision of the stored labels, given those of the source; these by default."""
+        return space, precision
 
     def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
         """The labels as they will be stored and given back.

@@ -71,6 +71,13 @@ CODECS: Registry[CodecEntry] = Registry(
             cost="labelcodec.codecs.topk.cost:cost",
         ),
         CodecEntry(
+            name="sampled",
+            codec="labelcodec.codecs.sampled.codec:Sampled",
+            summary="classes drawn from the label's distribution: few bytes, unbiased; for "
+            "vocabularies",
+            examples=("sampled", "sampled:n=20"),
+        ),
+        CodecEntry(
             name="transform",
             codec="labelcodec.codecs.transform.codec:Transform",
             summary="all logits in a fitted basis, the most important ones corrected; lossy, tiny",

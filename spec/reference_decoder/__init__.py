@@ -22,6 +22,7 @@ from .order import draw_images, read_order
 from .primitives import Arrays, Invalid, inflate, need, unpack_map
 from .projector import projector_tables, read_projector
 from .recipe import draw, read_recipe
+from .sampled import read_sampled, sampled_tables
 from .sequences import read_sequences
 from .streams import (
     crop_tables,
@@ -48,6 +49,7 @@ def read_side(data: bytes, header: dict[str, Any]) -> dict[str, Any]:
         "dense": dense_tables,
         "dense2": dense2_tables,
         "projector": projector_tables,
+        "sampled": sampled_tables,
         "topk": topk_tables,
         "transform": transform_tables,
         "vq": vq_tables,
@@ -82,6 +84,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
         "dense": read_dense,
         "dense2": read_dense2,
         "projector": read_projector,
+        "sampled": read_sampled,
         "topk": read_topk,
         "transform": read_transform,
         "vq": read_vq,

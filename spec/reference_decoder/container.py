@@ -122,6 +122,7 @@ OPTIONAL = {
 QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
     "dense": set(),
+    "sampled": {"n", "seed"},
     "dense2": {"rank"},
     "projector": {"rank", "head", "precision"},
     "topk": {"k", "step", "tail"},
@@ -143,7 +144,7 @@ def read_header(payload: bytes) -> dict[str, Any]:
     need(labels["precision"] in ("float16", "bfloat16", "float32"), "H-4")
     need(labels.get("tail") in (None, "zero", "uniform", "floor"), "H-4")
     need(k is None or (type(k) is int and 1 <= k <= header["classes"]), "H-5")
-    need((k is None) == (codec["name"] != "topk"), "H-5")
+    need((k is None) == (codec["name"] not in ("topk", "sampled")), "H-5")
     need(codec["config"].get("k") in (None, k), "H-5")
     names = header.get("class_names")
     if names is not None:

@@ -20,6 +20,7 @@ from spec.vector_cases import (
     projector,
     recipe,
     replay,
+    sampled,
     sequences,
     topk,
     transform,
@@ -42,6 +43,7 @@ FOLDERS = {
     "v1.2": {
         "header": header.CASES,
         "projector": projector.CASES,
+        "sampled": sampled.CASES,
         "sequences": sequences.CASES,
         "vq": vq.CASES,
     },

@@ -42,7 +42,8 @@ _case("directory_order", _payload(b"\x02\x02\0\x01\0"), CorruptError)
 _case("directory_twice", _payload(b"\x02\x01\0\x01\0"), CorruptError)
 _case("directory_zero", _payload(b"\x01\0\0"), CorruptError)
 _case("directory_nothing", _payload(b"\0"), CorruptError)
-_case("stream_unknown", _payload(b"\x01\x0c\0"), UnsupportedError)
+_case("stream_unknown", _payload(b"\x01\x7f\0"), UnsupportedError)
+_case("sequences_of_images", _payload(b"\x01\x0c\0"), CorruptError)
 
 
 # streams

@@ -31,6 +31,7 @@ DENSE = Recipe(samples=8)
 RANK = 3  # of the transform codec's set
 DENSE2_RANK = 2
 VQ_CODES = 3
+DRAWS = 6  # of the sampled codec's set
 LABELS = Recipe(samples=32)  # vq needs as many
 
 
@@ -102,6 +103,10 @@ def projector() -> LabelSet:
 
 def floors() -> LabelSet:
     return valid(DENSE, "topk:k=4,tail=floor")
+
+
+def sampled() -> LabelSet:
+    return valid(DENSE, f"sampled:n={DRAWS}")
 
 
 def transform() -> LabelSet:

@@ -11,11 +11,20 @@ import labelcodec
 from labelcodec.verification import verify
 from tests.attacks.codecs import CASES, MODULES
 from tests.attacks.content_streams import slow
-from tests.attacks.labelset import dense, dense2, floors, projector, transform, valid, vq
+from tests.attacks.labelset import (
+    dense,
+    dense2,
+    floors,
+    projector,
+    sampled,
+    transform,
+    valid,
+    vq,
+)
 from tests.backends import BACKENDS, backend
 
 SECONDS = 5.0
-VALID = (valid, dense, dense2, floors, projector, transform, vq)
+VALID = (valid, dense, dense2, floors, projector, sampled, transform, vq)
 
 
 def read_everything(path) -> int:

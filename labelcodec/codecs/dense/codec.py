@@ -25,6 +25,7 @@ from labelcodec.codecs.dense.format import (
     TOP_MANTISSA,
     UNKNOWN,
 )
+from labelcodec.codecs.interface import Codec
 from labelcodec.entropy import packing, tables
 from labelcodec.errors import CorruptError, DataError
 
@@ -35,7 +36,7 @@ TOPK_SOURCE = "the dense codec stores full labels, these are top-k: use topk"
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(Codec):
     """Configuration of the dense codec; it has no parameters."""
 
     name = "dense"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs import class_order, float_bits
 from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.topk.coder import TopKCoder
 from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXTS
 from labelcodec.codecs.topk.selection import largest_classes
@@ -28,7 +29,7 @@ NO_K = "topk: full labels need k, for instance topk:k=50"
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Codec):
     """Configuration of the topk codec.
 
     Attributes:

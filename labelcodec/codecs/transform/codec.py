@@ -10,6 +10,7 @@ import numpy as np
 from labelcodec.batch import Labels, Tail
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.full_logits import check_full_logits
+from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.context_model import ContextModel
@@ -25,7 +26,7 @@ Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
 
 
 @dataclass(frozen=True)
-class Transform:
+class Transform(Codec):
     """Configuration of the transform codec.
 
     Give `rank`, `step` and `peaks`, or a budget (`bytes`), bounds on the distance to the source

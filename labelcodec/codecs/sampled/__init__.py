@@ -1,0 +1,1 @@
+"""The sampled codec: classes drawn from the teacher's distribution (SPEC, section 19)."""

@@ -1,0 +1,135 @@
+"""Configuration of the sampled codec (SPEC, section 19).
+
+A label is stored as the classes that were drawn from its distribution, and how often each was.
+Their shares of the draws are unbiased: the cross-entropy of a student to them is on average that to
+the teacher's label, which top-k labels cannot say. Source: Anshumann et al., "Sparse Logit
+Sampling", arXiv 2503.16870.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from labelcodec.batch import Labels, Precision, Space, Tail
+from labelcodec.codecs import class_order
+from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.interface import Codec
+from labelcodec.codecs.sampled.arrangement import to_arrays
+from labelcodec.codecs.sampled.coder import CONTEXTS, TABLES, SampledCoder
+from labelcodec.codecs.sampled.drawing import drawn_counts
+from labelcodec.entropy import coding, tables
+from labelcodec.errors import ConfigError, CorruptError, DataError
+
+MAX_DRAWS = 4096
+MAX_CELLS = 1 << 21  # labels of a batch times draws
+
+
+@dataclass(frozen=True)
+class Sampled(Codec):
+    """Configuration of the sampled codec.
+
+    Attributes:
+        n: draws per label, 1..4096; about a quarter of 50 draws are different classes.
+        seed: seed of the draws, 0 and more.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    n: int = 50
+    seed: int = 0
+
+    name = "sampled"
+    fit_labels = 8192
+    lossy = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.n <= MAX_DRAWS:
+            raise ConfigError(f"sampled: n={self.n}, allowed are 1..{MAX_DRAWS}")
+        if not 0 <= self.seed < 1 << 32:
+            raise ConfigError(f"sampled: seed={self.seed}, allowed are 0..{(1 << 32) - 1}")
+
+    def kept(self, k: int | None, tail: Tail | None) -> tuple[int | None, Tail | None]:
+        """As `Codec.kept`: a label has as many classes as draws, where these all differ."""
+        return self.n, "zero"
+
+    def stored_values(self, space: Space, precision: Precision) -> tuple[Space, Precision]:
+        """As `Codec.stored_values`: shares of the draws."""
+        return "probabilities", "float32"
+
+    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+        """Draw classes: the result is exactly what a reader will return.
+
+        Args:
+            labels: full or top-k labels.
+            allow_nonfinite: no effect: nothing can be drawn from them.
+
+        Raises:
+            DataError: labels that have no distribution, fewer classes than draws, or too many
+                draws for a batch.
+        """
+        if self.n > labels.classes:
+            raise DataError(f"sampled: n={self.n} draws of {labels.classes} classes")
+        if len(labels) * self.n > MAX_CELLS:
+            raise DataError(f"{len(labels) * self.n} draws, at most {MAX_CELLS} fit a batch")
+        largest = labels.value.max(axis=1).astype(np.float64)
+        smallest = 0.0 if labels.space == "probabilities" else -np.inf
+        if not (np.isfinite(largest) & (largest > smallest)).all():
+            sample = int(np.argmin(np.isfinite(largest) & (largest > smallest)))
+            raise DataError(f"sample {sample} has no distribution to draw from: NaN or infinite")
+        drawn = drawn_counts(labels, self.n, self.seed)
+        index, count = to_arrays(*drawn, len(labels), self.n)
+        return replace(
+            labels,
+            value=(count / self.n).astype(np.float32),
+            index=index,
+            space="probabilities",
+            tail="zero",
+            precision="float32",
+            floor=None,
+        )
+
+    def fit(
+        self,
+        samples: Iterable[Labels],
+        classes: int,
+        expected: int | None = None,
+        contexts: Sequence[BatchContext] = (),
+    ) -> SampledCoder:
+        """Fit the codec's tables to sample labels.
+
+        Args:
+            samples: labels returned by `prepare`.
+            classes: C.
+            expected: ignored.
+            contexts: ignored.
+        """
+        blank = coding.fit_tables([], 1)
+        bare = SampledCoder(self.n, classes, np.arange(classes), blank, blank, blank)
+        drawn = [bare.drawn_of(labels) for labels in samples]
+        order = class_order.fit_lists([(rows, own) for rows, own, _ in drawn], classes)
+        bare = replace(bare, order=order)
+        integers = [bare.integers(*part) for part in drawn]
+        sizes, gaps, counts = (
+            coding.fit_tables([coding.tokenise(*part[name]) for part in integers], CONTEXTS[name])
+            for name in TABLES
+        )
+        return replace(bare, sizes=sizes, gaps=gaps, counts=counts)
+
+    def from_parts(self, parts: Mapping[str, bytes], classes: int) -> SampledCoder:
+        """Deserialize a coder from the named parts that its `to_parts` wrote.
+
+        Raises:
+            CorruptError: a part is missing or malformed.
+        """
+        try:
+            order = class_order.from_bytes(parts["order"], classes)
+            loaded = {name: tables.from_bytes(parts[name]) for name in TABLES}
+        except KeyError as missing:
+            raise CorruptError(f"the sampled tables lack {missing}") from None
+        if any(len(loaded[name].freqs) != CONTEXTS[name] for name in TABLES):
+            raise CorruptError("the sampled tables have the wrong number of contexts")
+        return SampledCoder(self.n, classes, order, **loaded)
