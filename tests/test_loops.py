@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -56,6 +57,16 @@ class Stopped(Exception):
     pass
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On several, the same network may end with other last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 class TestPyTorch:
     def weights(self, loop: ModuleType, checkpoint: Path, epochs: int = 2) -> list[torch.Tensor]:
         torch.manual_seed(0)
