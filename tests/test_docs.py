@@ -54,6 +54,19 @@ def test_training_runs_as_its_page_says(tmp_path, monkeypatch, capsys) -> None:
         assert f"| `{name}` |" in page and name in TrainingRecipe().to_map()
 
 
+def test_tokens_are_stored_and_trained_on_as_their_page_says(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "tokens.md").read_text()
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(code, "tokens.md", "exec"), names)
+    with labelcodec.open("tokens.slc") as reader, labelcodec.open("sampled.slc") as sampled:
+        assert int(reader.index.samples.sum()) == int(sampled.index.samples.sum()) == 200
+        assert sampled.header.kind == "tokens"
+        assert (sampled[1].sequences.digest == reader[1].sequences.digest).all()
+    assert names["head"].weight.grad.abs().sum() > 0
+
+
 def test_every_layout_and_option_is_listed() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(LAYOUTS.names())
     listed = set(re.findall(r"^\| `--([a-z-]+)", PAGE, re.MULTILINE))

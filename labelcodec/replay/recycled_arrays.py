@@ -15,7 +15,7 @@ KEPT = 4  # buffers that are kept for the next arrays
 class RecycledArrays:
     """Allocates float32 arrays, in the memory of earlier ones that nobody refers to any more.
 
-    An array, and what is made of it without a copy, such as a tensor, may be kept for any time:
+    An array, and what is made of it without a copy, a view or a tensor, may be kept for any time:
     its memory is used again only after all of them are gone.
     """
 
@@ -32,9 +32,9 @@ class RecycledArrays:
         buffer = self._taken(size)
         if buffer is None:
             buffer = np.empty(size, np.float32)
-        array = buffer.reshape(shape)
-        weakref.finalize(array, self._give_back, buffer).atexit = False
-        return array
+        owner = np.frombuffer(memoryview(buffer), np.float32)  # which all views of it refer to
+        weakref.finalize(owner, self._give_back, buffer).atexit = False
+        return owner.reshape(shape)
 
     def _taken(self, size: int) -> NDArray[np.float32] | None:
         with self._lock:

@@ -27,6 +27,16 @@ def test_memory_is_used_again_when_its_tensors_are_gone() -> None:
     assert address(arrays.empty((20, 30))) == place
 
 
+def test_views_keep_the_memory() -> None:
+    arrays = RecycledArrays()
+    first = arrays.empty((20, 30))
+    place, view = address(first), first[3:].T[1:]
+    del first
+    assert address(arrays.empty((20, 30))) != place
+    del view
+    assert place in {address(arrays.empty((20, 30))) for _ in range(2)}
+
+
 def test_only_memory_of_the_same_size_is_used_again() -> None:
     arrays = RecycledArrays()
     place = address(arrays.empty((4, 5)))

@@ -140,7 +140,7 @@ def _run(work: Work) -> dict[str, Any]:
     report = train(
         work.inputs[LABELS] / LABELS_FILE, work.images, work.settings.train, work.folder,
         cache=None if recovered is None else _pixels(recovered),
-        seed=work.stage.depends["seed"], workers=work.workers, resume=True, **work.common,
+        seed=work.stage.depends["seed"], workers=work.workers or None, resume=True, **work.common,
     )  # fmt: skip
     return {"epochs": report.epochs, "agreement": asdict(report.agreement)}
 
