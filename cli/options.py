@@ -29,7 +29,7 @@ def _set_threads(context: click.Context, option: click.Parameter, threads: int |
 
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = str(threads)
-    context.call_on_close(
+    context.find_root().call_on_close(  # also where the rest of the call is a mistake
         lambda: (
             os.environ.pop(VARIABLE) if before is None else os.environ.update({VARIABLE: before})
         )

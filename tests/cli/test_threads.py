@@ -54,6 +54,12 @@ def test_threads_do_not_change_what_encode_writes(tmp_path: Path) -> None:
     assert len(contents) == 1
 
 
+def test_a_call_that_is_refused_leaves_no_threads_behind(capsys, monkeypatch) -> None:
+    monkeypatch.delenv("LABELCODEC_THREADS", raising=False)
+    done = call(capsys, "encode", FIXTURE, "a.slc", "--threads", 3, "--mean", "nan", 0, 0)
+    assert done.status == 2 and "LABELCODEC_THREADS" not in os.environ
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are told by /proc")
 def test_the_linear_algebra_has_one_thread_and_openmp_does_not_spin() -> None:
     last = python("-c", AFTER, OMP_NUM_THREADS="3").splitlines()[-1]
