@@ -47,7 +47,7 @@ def test_labels_meet_their_own_images(images, data) -> None:
     sizes = {one.number: len(one) for one in pool}
     with tempfile.TemporaryDirectory() as folder:
         mixed = "cutmix" if any(one.augmentation.mix for one in pool) else None
-        path = scene.write(Path(folder) / "a.slc", pool, mix=mixed)
+        path = scene.write(Path(folder) / "a.slc", pool, mix=mixed, **scene.belongs(images))
         dataset = ReplayDataset(path, images, uint8=data.draw(st.booleans()))
         world = data.draw(st.integers(1, len(pool)))
         arguments = {
