@@ -190,7 +190,7 @@ def report(result: dict[str, Any]) -> str:
         markdown(columns, rows),
         f"Measured by `{result['command']}` on {used['cpu']}, {used['cores']} cores, torch "
         f"{used['torch']}, device {result['device']}: {result['data']}, "
-        f"{result['workers']} workers.",
+        f"{result['workers']} workers. Images/s: fastest round; ratios: medians of rounds.",
     ]
     return "\n\n".join(lines)
 

@@ -112,7 +112,7 @@ def train(
         --set 'phases=[{share=0.5, loss="hard"}, {share=0.5, loss="kl"}]'
       labelcodec train tiny.slc images fourth --encoder resnet20 \\
         --encoder-weights resnet20.safetensors --recipe cifar10 --set epochs=2
-      labelcodec train labels.slc images fast --recipe cifar10 --set epochs=2 \
+      labelcodec train labels.slc images fast --recipe cifar10 --set epochs=2 \\
         --set precision=bfloat16
       torchrun --nproc-per-node 2 -m labelcodec train labels.slc images third \\
         --recipe cifar10 --set epochs=10

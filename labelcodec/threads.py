@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from labelcodec.errors import ConfigError
@@ -39,22 +40,29 @@ def usable_cpus() -> int:
 
 def _quota() -> int:
     """CPUs that the cgroups of this process allow, rounded up; 2^20 if they set no limit."""
-    allowed = [1 << 20]
+    return min([1 << 20, *(limit for level in cgroup_levels("cpu") for limit in _limit(level))])
+
+
+def cgroup_levels(controller: str) -> Iterator[Path]:
+    """Folders of this process's cgroup and those above it, of either version.
+
+    Args:
+        controller: 'cpu', 'memory', ...
+    """
     try:
         lines = OWN_CGROUPS.read_text().splitlines()
     except OSError:
-        return allowed[0]
+        return
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
         root = CGROUPS / controllers if controllers else CGROUPS
         folder = root / path.lstrip("/")
         for level in (folder, *folder.parents):
-            allowed += _limit(level)
+            yield level
             if level == root:
                 break
-    return min(allowed)
 
 
 def _limit(folder: Path) -> list[int]:

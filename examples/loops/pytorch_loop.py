@@ -48,7 +48,8 @@ def train(
             total, done = total + loss.item(), done + 1
             if done % SAVE_EVERY == 0:
                 save(checkpoint, parts)
-        print(f"epoch {epoch}: loss {total / done:.3f}")
+        if done:  # nothing is left of an epoch that was saved after its last batch
+            print(f"epoch {epoch}: loss {total / done:.3f}")
         order.set_epoch(epoch + 1)
         save(checkpoint, parts)
     return student

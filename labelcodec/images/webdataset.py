@@ -161,8 +161,14 @@ def read_part(path: Path, start: int, size: int, name: str) -> bytes:
 
 
 def _has_labels(shard: Path) -> bool:
-    """Whether the samples of a tar say their class."""
-    return any(extension.lower() in LABEL_FILES for _, extension, _ in _members(0, shard))
+    """Whether the samples of a tar say their class: a label file stands beside an image."""
+    labelled, pictured = set(), set()
+    for key, extension, _ in _members(0, shard):
+        if extension.lower() in LABEL_FILES:
+            labelled.add(key)
+        elif f".{extension.rpartition('.')[2].lower()}" in EXTENSIONS:
+            pictured.add(key)
+    return bool(labelled & pictured)
 
 
 def _samples(number: int, shard: Path, has_labels: bool) -> list[Sample]:

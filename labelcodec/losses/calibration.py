@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from labelcodec.losses.rows import slices
-from labelcodec.losses.targets import target, top_k_targets
+from labelcodec.losses.targets import check_shape, target, top_k_targets
 from labelcodec.replay.soft_labels import SoftLabels
 
 GRID = tuple(step / 100 for step in range(1, 101))
@@ -54,6 +54,7 @@ def cross_entropies(
         temperature: temperature of the labels, above 0.
         smoothing: share of the uniform distribution mixed into the labels, 0..1.
     """
+    check_shape(student, labels)
     sums = torch.zeros(len(GRID), device=student.device)
     for part in slices(student):
         logits = student[part].float()

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from labelcodec.errors import MismatchError
 from labelcodec.replay.soft_labels import SoftLabels
+from labelcodec.wording import counted
 
 
 def in_chunks(
@@ -29,6 +31,9 @@ def in_chunks(
         labels: N labels.
         positions: largest number of positions at a time, 1 and more.
 
+    Raises:
+        MismatchError: another number of positions than labels, or none.
+
     Example:
         >>> hidden = model.backbone(batch.tokens).flatten(0, 1)[batch.predictor]
         >>> loss = losses.in_chunks(
@@ -36,6 +41,8 @@ def in_chunks(
         ...     hidden, model.head, batch.labels,
         ... )
     """
+    if len(hidden) != len(labels) or not len(labels):
+        raise MismatchError(f"{len(hidden)} positions for {counted(len(labels), 'label')}")
 
     def part_loss(rows: torch.Tensor, part: SoftLabels) -> torch.Tensor:
         return loss(head(rows), part) * len(part)

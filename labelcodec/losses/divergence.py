@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 from labelcodec.losses.rows import slices
-from labelcodec.losses.targets import target, top_k_targets
+from labelcodec.losses.targets import check_shape, target, top_k_targets
 from labelcodec.replay.soft_labels import SoftLabels
 
 
@@ -33,10 +34,14 @@ def kl(
             for that of the labels.
         smoothing: share of the uniform distribution mixed into the labels, 0..1.
 
+    Raises:
+        MismatchError: logits of another shape than the labels, or no samples.
+
     Example:
         >>> loss = losses.kl(model(batch.images), batch.labels, temperature=20.0)
         >>> loss.backward()
     """
+    check_shape(student, labels)
     own = temperature if student_temperature is None else student_temperature
     if labels.index is None:
         targets = target(labels, temperature, smoothing)
@@ -77,6 +82,7 @@ class _TopKDivergence(torch.autograd.Function):
         return (entropy - cross).mean()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
         """Gradient of the student's logits; the targets get none."""
         student, index, kept, omitted, norms = ctx.saved_tensors

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from labelcodec.losses.rows import mean_by_rows
+from labelcodec.losses.targets import check_shape
 from labelcodec.replay.soft_labels import SoftLabels
 
 HARD_SHARE, HARD_SMOOTHING = 0.1, 0.1  # as in GIFT (arXiv 2405.14736)
@@ -20,7 +21,11 @@ def mse(student: torch.Tensor, labels: SoftLabels) -> torch.Tensor:
     Args:
         student: (B, C) logits, of any floating-point type.
         labels: labels of the batch.
+
+    Raises:
+        MismatchError: logits of another shape than the labels, or no samples.
     """
+    check_shape(student, labels)
 
     def loss_of(logits: torch.Tensor, part: slice) -> torch.Tensor:
         teacher = labels.rows(part).logits()
@@ -47,7 +52,11 @@ def cosine(
         labels: labels of the batch.
         hard: (B,) int64 classes of the images, 0..C-1.
         temperature: temperature of those probabilities.
+
+    Raises:
+        MismatchError: logits of another shape than the labels, or no samples.
     """
+    check_shape(student, labels)
     value, tail = labels.kept_logits()
     is_whole = bool(torch.isfinite(value).all())
     if labels.index is not None and value.shape[1] < labels.classes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 AT_ONCE = 1 << 20  # logits of the student in memory in float32, beside its own
 
@@ -47,6 +48,7 @@ class _ByRows(torch.autograd.Function):
         return total / len(student)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
         (gradient,) = ctx.saved_tensors
         return gradient * (upstream[0] / len(gradient)), None

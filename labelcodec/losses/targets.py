@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from labelcodec.errors import MismatchError
 from labelcodec.replay.soft_labels import SoftLabels
+from labelcodec.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,19 @@ class TopKTargets:
     index: torch.Tensor
     kept: torch.Tensor
     omitted: torch.Tensor
+
+
+def check_shape(student: torch.Tensor, labels: SoftLabels) -> None:
+    """Check that a student's logits are for these labels.
+
+    Raises:
+        MismatchError: another number of classes or samples than the labels, or no samples.
+    """
+    if student.shape != (len(labels), labels.classes) or not len(labels):
+        raise MismatchError(
+            f"logits of shape {tuple(student.shape)} for {counted(len(labels), 'label')} of "
+            f"{counted(labels.classes, 'class')}"
+        )
 
 
 def target(labels: SoftLabels, temperature: float, smoothing: float = 0.0) -> torch.Tensor:

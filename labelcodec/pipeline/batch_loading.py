@@ -13,9 +13,10 @@ from labelcodec.pipeline.distributed import Process
 from labelcodec.progress import Progress
 from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
-from labelcodec.replay.image_pool import decoded_bytes, place_for
+from labelcodec.replay.image_pool import Place, decoded_bytes, no_room
+from labelcodec.replay.image_source import ImageCache
 from labelcodec.replay.loading import iterate_loader, start_worker
-from labelcodec.replay.resident import ResidentLoader
+from labelcodec.replay.resident import ResidentLoader, place_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +50,12 @@ class BatchLoading:
 
     @cached_property
     def _loader(self) -> ResidentLoader | DataLoader[ReplayBatch]:
-        if self.workers is None and self._fits():
+        if self.workers is None and (place := self._place()) is not None:
             return ResidentLoader(
                 self.dataset,
                 self.order,
                 self.process.device,
+                place=place,
                 progress=self.progress,
                 note=self.note,
             )
@@ -68,14 +70,16 @@ class BatchLoading:
             generator=torch.Generator(),  # keeps the global generator for the student
         )
 
-    def _fits(self) -> bool:
-        """Whether the images fit into the memory of every process."""
-        total = decoded_bytes(self.dataset.listing, self.progress)
-        fits = place_for(total, self.process.device) is not None
-        if self.process.sums(int(fits))[0] == self.process.world:
-            return True
+    def _place(self) -> Place | None:
+        """Where this process keeps the images, if they fit into the memory of every process."""
+        place = place_of(self.dataset, self.process.device, self.progress)
+        if self.process.sums(int(place is not None))[0] == self.process.world:
+            return place
+        is_cached = isinstance(self.dataset.image_source, ImageCache)
+        problem = str(no_room(decoded_bytes(self.dataset.listing), self.process.device))
+        again = "copied out of the cache" if is_cached else "decoded again"
         self.note(
-            f"the images take {total / 1e9:.3g} GB decoded, too much to keep in memory: they are "
-            "decoded again in every epoch, by one process; pass `workers`, or a `cache` on disk"
+            f"{problem.partition(';')[0]}: they are {again} in every epoch, by this process; pass "
+            + ("`workers`" if is_cached else "`workers`, and a `cache` on disk")
         )
-        return False
+        return None

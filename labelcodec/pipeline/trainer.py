@@ -130,7 +130,8 @@ class Trainer:
         self._wrapped.train()
         who = f"the student {recipe.model}"
         samples = 0
-        loss, hits = torch.zeros(2, dtype=torch.float64, device=self.process.device)
+        exact = torch.float32 if self.process.device.type == "mps" else torch.float64
+        loss, hits = torch.zeros(2, dtype=exact, device=self.process.device)
         last_step: list[tuple[torch.Tensor, SoftLabels]] = []
         largest = 0
         stopwatch = Stopwatch()

@@ -160,7 +160,7 @@ def _figure(
     """A picture with a box (left, top, width, height), in the picture's own units."""
     height, width = size
     scale = SIDE / max(height, width)
-    shown = f'width="{width * scale:.0f}" height="{height * scale:.0f}"'
+    shown = f'width="{max(width * scale, 1):.0f}" height="{max(height * scale, 1):.0f}"'
     inside = "" if uri is None else f'<image href="{uri}" width="{width}" height="{height}"/>'
     if box is not None:
         left, top, columns, rows = box

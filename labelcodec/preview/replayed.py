@@ -27,7 +27,8 @@ def view_replayed(dataset: ReplayDataset, position: int, most: int) -> BatchView
         NeedsImagesError: the labels are a function of their images, and there is no labeller.
         LabelcodecError: the batch or one of its images is damaged or missing.
     """
-    raw, recorded = dataset[position], dataset.label_batch(position)
+    recorded = dataset.label_batch(position)
+    augmented, mix = dataset.augmented_images(recorded), recorded.augmentation.mix
     listing = dataset.listing
     folders = () if isinstance(listing.classes, ClassNumbers) else listing.classes
     view = view_batch(
@@ -39,7 +40,7 @@ def view_replayed(dataset: ReplayDataset, position: int, most: int) -> BatchView
         class_names=dataset.class_names or folders,
         label_class=dataset.class_of_image,
     )
-    mixed = mix_images(normalise(raw.images, None), raw.mix)[: len(view.samples)]
+    mixed = mix_images(normalise(augmented, None), mix)[: len(view.samples)]
     students = np.floor(mixed.permute(0, 2, 3, 1).numpy() * 255 + 0.5).astype(np.uint8)
     crop = recorded.augmentation.crop
     samples = []

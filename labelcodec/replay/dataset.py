@@ -272,7 +272,9 @@ class ReplayDataset(Dataset[ReplayBatch]):
         compact = recorded.labels.compact
         if self.labeller is None or compact is None:
             return recorded
-        mixed = mix_images(normalise(self._images(recorded), None), recorded.augmentation.mix)
+        mixed = mix_images(
+            normalise(self.augmented_images(recorded), None), recorded.augmentation.mix
+        )
         logits = self.labeller(compact, mixed).cpu().numpy()
         dtype = np.float16 if recorded.labels.precision == "float16" else np.float32
         return replace(
@@ -297,7 +299,9 @@ class ReplayDataset(Dataset[ReplayBatch]):
         end_with_lost_items()
         recorded = self.trainable_batch(position)
         is_compact = self.uint8 or self.labeller is not None
-        batch = self.with_images(position, recorded, self._images(recorded), compact=is_compact)
+        batch = self.with_images(
+            position, recorded, self.augmented_images(recorded), compact=is_compact
+        )
         return batch if self.uint8 else self.finish(batch)
 
     def trainable_batch(self, position: int) -> LabelBatch:
@@ -344,8 +348,12 @@ class ReplayDataset(Dataset[ReplayBatch]):
             batch, partner_hard=partner_hard, partner_share=partner_share(mix, self.size)
         )
 
-    def _images(self, recorded: LabelBatch) -> torch.Tensor:
-        """(B, 3, H, W) uint8 images of a recorded batch, not mixed."""
+    def augmented_images(self, recorded: LabelBatch) -> torch.Tensor:
+        """(B, 3, H, W) uint8 images of a recorded batch, augmented and not mixed.
+
+        Raises:
+            LabelcodecError: an image is damaged, missing, or of another size than recorded.
+        """
         try:
             check_images(recorded.image_index, self.listing)
             return load_batch(

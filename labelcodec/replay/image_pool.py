@@ -25,41 +25,39 @@ DEVICE_SHARE, HOST_SHARE = 0.5, 0.5  # of the free memory that images may take
 AT_ONCE = 1 << 26  # bytes copied to the device at a time
 
 
-def place_for(total: int, device: torch.device) -> Place | None:
+def place_for(
+    total: int, device: torch.device, *, on_host: bool = False, is_mapped: bool = False
+) -> Place | None:
     """Where so many bytes of pixels fit.
 
     Args:
         total: bytes of all images.
         device: the training device.
+        on_host: they have to stay in host memory, because the CPU changes them before training.
+        is_mapped: they are in a cache file, whose pages serve the CPU as they are.
 
     Returns:
         'device'; 'host' for page-locked memory, from which batches are copied; None if neither
         has room beside what training needs. For the CPU only 'host' is possible.
     """
-    if device.type != "cpu" and total <= DEVICE_SHARE * free_device_memory(device):
+    is_cpu = device.type == "cpu"
+    if is_cpu and is_mapped:
+        return "host"
+    if not is_cpu and not on_host and total <= DEVICE_SHARE * free_device_memory(device):
         return "device"
     return "host" if total <= HOST_SHARE * free_host_memory() else None
 
 
-def checked_place(total: int, device: torch.device) -> Place:
-    """As `place_for`.
-
-    Raises:
-        ConfigError: the images fit nowhere; the message says how much they need.
-    """
-    place = place_for(total, device)
-    if place is None:
-        on_device = (
-            ""
-            if device.type == "cpu"
-            else f" {device} has {_gigabytes(free_device_memory(device))} free,"
-        )
-        raise ConfigError(
-            f"the images take {_gigabytes(total)} decoded, and half of the free memory is theirs:"
-            f"{on_device} the host {_gigabytes(free_host_memory())}; load them with `workers`, "
-            "and a `cache` on disk, instead"
-        )
-    return place
+def no_room(total: int, device: torch.device) -> ConfigError:
+    """The error that says how much memory images need."""
+    on_device = (
+        "" if device.type == "cpu" else f" {device} has {_size(free_device_memory(device))} free,"
+    )
+    return ConfigError(
+        f"the images take {_size(total)} decoded, and at most half of the free memory is theirs:"
+        f"{on_device} the host {_size(free_host_memory())}; load them with `workers`, and a "
+        "`cache` on disk, instead"
+    )
 
 
 def decoded_bytes(listing: ImageListing, progress: Progress | None = None) -> int:
@@ -84,8 +82,8 @@ def load_pool(
         progress: called with images done and total images.
 
     Raises:
+        ConfigError: the memory is not there after all.
         MismatchError: an image cannot be read, or its size is not the one its header said.
-        torch.OutOfMemoryError: the memory is not there after all.
     """
     if place == "host" and device.type == "cpu" and isinstance(source, ImageCache):
         return source.source_images()
@@ -94,7 +92,10 @@ def load_pool(
     total = int(start[-1])
     is_pinned = place == "host" and device.type == "cuda"
     where = device if place == "device" else torch.device("cpu")
-    pixels = torch.empty(total, dtype=torch.uint8, device=where, pin_memory=is_pinned)
+    try:
+        pixels = torch.empty(total, dtype=torch.uint8, device=where, pin_memory=is_pinned)
+    except (RuntimeError, MemoryError):  # torch has an error of its own for each allocator
+        raise no_room(total, device) from None
     with ThreadPoolExecutor(thread_count()) as executor:
         for first, stop in _groups(start):
             offset = int(start[first])
@@ -144,5 +145,5 @@ def _sizes(listing: ImageListing, progress: Progress | None) -> NDArray[np.int64
     return image_sizes(listing, np.arange(len(listing)), report).astype(np.int64)
 
 
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.3g} GB"
+def _size(count: int) -> str:
+    return f"{count / 1e9:.3g} GB" if count >= 10**8 else f"{count / 1e6:.3g} MB"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ def normalise(images: torch.Tensor, normalisation: Mapping[str, Any] | None) -> 
     Returns:
         (B, 3, H, W) float32 on the same device, in the memory format of the images.
     """
-    scaled = images.float().div_(255)
+    scaled = images.float().div_(_levels(images.device))
     if normalisation is None:
         return scaled
     mean, std = mean_and_std(normalisation, images.device)
@@ -38,6 +38,12 @@ def mean_and_std(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(3, 1, 1) float32 mean and std of each colour, for inputs in 0..1."""
     return _constants(tuple(normalisation["mean"]), tuple(normalisation["std"]), device)
+
+
+@cache
+def _levels(device: torch.device) -> torch.Tensor:
+    """(1,) float32 of 255: CUDA multiplies by the reciprocal of a plain number."""
+    return torch.full((1,), 255.0, device=device)
 
 
 @lru_cache(maxsize=8)

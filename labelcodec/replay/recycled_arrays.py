@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class RecycledArrays:
         buffer = self._taken(size)
         if buffer is None:
             buffer = np.empty(size, np.float32)
-        owner = np.frombuffer(memoryview(buffer), np.float32)  # which all views of it refer to
+        owner = np.frombuffer(cast(Any, memoryview)(buffer), np.float32)  # all views refer to it
         weakref.finalize(owner, self._give_back, buffer).atexit = False
         return owner.reshape(shape)
 

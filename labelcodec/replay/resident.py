@@ -19,12 +19,13 @@ from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.augmentation.randaugment.operations import apply
 from labelcodec.augmentation.source_images import SourceImages, starts
 from labelcodec.batch import LabelBatch
-from labelcodec.errors import LabelcodecError
+from labelcodec.errors import ConfigError, LabelcodecError
 from labelcodec.folder_check import check_images
 from labelcodec.progress import Progress
 from labelcodec.replay.batch_replay import replay_batch
 from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
-from labelcodec.replay.image_pool import Place, checked_place, decoded_bytes, load_pool
+from labelcodec.replay.image_pool import Place, decoded_bytes, load_pool, no_room, place_for
+from labelcodec.replay.image_source import ImageCache
 from labelcodec.threads import thread_count
 from labelcodec.wording import counted
 
@@ -51,8 +52,8 @@ class ResidentLoader(Iterable[ReplayBatch]):
         note: called with a note where images stay in host memory, or RandAugment runs there.
 
     Raises:
-        ConfigError: the images fit neither the device nor the host; the message says how much they
-            take.
+        ConfigError: no such device, or the images fit neither it nor the host; the message says how
+            much they take.
         MismatchError: an image cannot be read.
 
     Example:
@@ -77,9 +78,10 @@ class ResidentLoader(Iterable[ReplayBatch]):
     ) -> None:
         self.dataset = dataset
         self.sampler: Iterable[int] = range(len(dataset)) if sampler is None else sampler
-        self.device = _indexed(torch.device(device))
-        is_cpu = self.device.type == "cpu"
-        self.threads = thread_count(threads) if is_cpu or threads is not None else DEVICE_THREADS
+        self.device = _indexed(device)
+        self._on_host = has_randaugment(dataset)
+        uses_cpu = self.device.type == "cpu" or self._on_host
+        self.threads = thread_count(threads) if uses_cpu or threads is not None else DEVICE_THREADS
         self.images = self._load(place, progress, note)
         self._stream = (
             torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
@@ -121,21 +123,23 @@ class ResidentLoader(Iterable[ReplayBatch]):
         self, place: Place | None, progress: Progress | None, note: Callable[[str], None]
     ) -> SourceImages:
         dataset, device = self.dataset, self.device
-        if place is None and device.type != "cpu" and _has_randaugment(dataset):
-            place = "host"
+        if place not in (None, "device", "host"):
+            raise ConfigError(f"images stay in 'device' or 'host' memory, not {place!r}")
+        if self._on_host and device.type != "cpu":
             note(
                 "RandAugment runs on the CPU, in Pillow's arithmetic: "
                 f"{counted(self.threads, 'thread')} of it may be slower than {device}"
             )
-        total = decoded_bytes(dataset.listing, progress)
-        chosen = place or checked_place(total, device)
+        chosen = place or place_of(dataset, device, progress)
+        if chosen is None:
+            raise no_room(decoded_bytes(dataset.listing), device)
         load = partial(load_pool, dataset.listing, dataset.image_source, device)
         try:
             return load(chosen, progress)
-        except torch.OutOfMemoryError:
+        except ConfigError:
             if place is not None or chosen == "host":
                 raise
-        note(f"{device}: has no room for {total / 1e9:.3g} GB of images; they stay in host memory")
+        note(f"{device}: has no room for the images; they stay in host memory")
         return load("host", progress)
 
     def _prepared(self, position: int) -> tuple[ReplayBatch, torch.cuda.Event | None]:
@@ -180,7 +184,25 @@ class ResidentLoader(Iterable[ReplayBatch]):
         return nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
 
 
-def _has_randaugment(dataset: ReplayDataset) -> bool:
+def place_of(
+    dataset: ReplayDataset, device: torch.device, progress: Progress | None = None
+) -> Place | None:
+    """Where the images of a dataset fit, see `image_pool.place_for`.
+
+    Args:
+        dataset: labels and images.
+        device: the training device.
+        progress: called with the number of image headers read and to read.
+    """
+    return place_for(
+        decoded_bytes(dataset.listing, progress),
+        device,
+        on_host=has_randaugment(dataset),
+        is_mapped=isinstance(dataset.image_source, ImageCache),
+    )
+
+
+def has_randaugment(dataset: ReplayDataset) -> bool:
     """Whether the first recorded batch has RandAugment; the others then have it, too."""
     return len(dataset) > 0 and dataset.reader[0].augmentation.randaugment is not None
 
@@ -210,8 +232,17 @@ def _received(batch: ReplayBatch, event: torch.cuda.Event | None) -> ReplayBatch
     return batch
 
 
-def _indexed(device: torch.device) -> torch.device:
-    """The device with its index, so that memory and streams are those of one GPU."""
+def _indexed(name: torch.device | str) -> torch.device:
+    """The device with its index, so that memory and streams are those of one GPU.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {str(name)!r}: {str(error).splitlines()[0]}") from None
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device

@@ -47,6 +47,13 @@ def test_samples_are_ordered_by_class_and_key(tmp_path) -> None:
     assert listing.where(1) == f"{tmp_path / 'a.tar'}: a.png"
 
 
+def test_a_json_file_of_no_image_says_no_classes(tmp_path) -> None:
+    """Such as the recipe beside recovered images."""
+    files = {"images/recipe.json": b"{}", "images/dog/a.png": png(1), "images/cat/b.png": png(2)}
+    listing = list_images(write_tar(tmp_path / "a.tar", files))
+    assert listing.paths == ("cat/b.png", "dog/a.png")
+
+
 @pytest.mark.parametrize("key", ["cls", "label", "target"])
 def test_classes_in_json(tmp_path, key) -> None:
     files = {"a.png": png(1), "a.json": json.dumps({"x": 0, key: "dog"}).encode(),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from labelcodec import Labels, losses
+from labelcodec.errors import MismatchError
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors
 
 RNG = np.random.default_rng(0)
@@ -153,3 +154,22 @@ def test_cosine_of_labels_that_leave_classes_out() -> None:
     np.put_along_axis(masked, index, value, axis=1)
     found = losses.cosine(torch.from_numpy(STUDENT), soft(value, index, tail="zero"), HARD, 4)
     assert float(found) == pytest.approx(gift(softmax(masked, 4)), rel=1e-5)
+
+
+@pytest.mark.parametrize("index", [None, torch.zeros(3, 1, dtype=torch.long)])
+@pytest.mark.parametrize("student", [torch.zeros(3, 6), torch.zeros(2, 5), torch.zeros(0, 5)])
+def test_logits_of_another_shape(index, student) -> None:
+    """Such as those of a padded vocabulary, which would be wrong without a word."""
+    value = torch.zeros(3, 5 if index is None else 1)
+    labels = SoftLabels(5, value, index, tail=None if index is None else "zero")
+    hard = torch.zeros(3, dtype=torch.long)
+    for loss in (
+        lambda: losses.kl(student, labels, 1.0),
+        lambda: losses.mse(student, labels),
+        lambda: losses.cosine(student, labels, hard, 1.0),
+        lambda: losses.student_temperature(student, labels, 1.0),
+    ):
+        with pytest.raises(MismatchError, match="for 3 labels of 5 classes"):
+            loss()
+    with pytest.raises(MismatchError, match="0 labels"):
+        losses.kl(torch.zeros(0, 5), labels.rows(slice(0, 0)), 1.0)

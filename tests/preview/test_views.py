@@ -13,6 +13,7 @@ from labelcodec.batch import Labels
 from labelcodec.preview.batch_view import softmax, view_batch
 from labelcodec.preview.replayed import view_replayed
 from labelcodec.preview.wording import facts, heading, mixing, title
+from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.soft_labels import to_tensors
 from tests.preview.scene import labelled, levels
 from tests.replay import scene
@@ -106,3 +107,13 @@ def test_words(tmp_path) -> None:
     said = facts(view, view.samples[0])
     assert said[:2] == ["folder: class0", f"crop {height} x {width} at {top}, {left} of 8 x 8"]
     assert "mixed with 1" in said
+
+
+def test_a_label_without_a_softmax_is_shown(tmp_path) -> None:
+    """What is wrong with it is just what people look for."""
+    root = scene.folder(tmp_path / "images")
+    batch = scene.batch(0, [1, 2, 3])
+    batch.labels.value[1] = np.nan
+    path = scene.write(tmp_path / "a.slc", [batch], **scene.belongs(root))
+    view = view_replayed(ReplayDataset(path, root, uint8=True), 0, 3)
+    assert [sample.student.shape for sample in view.samples] == [(8, 8, 3)] * 3

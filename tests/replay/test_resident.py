@@ -190,8 +190,27 @@ def test_a_batch_of_images_is_packed(images, labels) -> None:
 def test_no_room_for_the_images(monkeypatch, images, labels) -> None:
     dataset = ReplayDataset(labels, images)
     monkeypatch.setattr(image_pool, "free_host_memory", lambda: 100)
-    with pytest.raises(ConfigError, match=r"the images take .* GB decoded.*`workers`"):
+    with pytest.raises(ConfigError, match=r"the images take .* MB decoded.*`workers`"):
         ResidentLoader(dataset)
+    assert ResidentLoader(dataset, place="host").place == "host"  # as the caller wants
+
+
+def test_an_allocation_that_fails(monkeypatch, images, labels) -> None:
+    def full(*_, **__) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(image_pool.torch, "empty", full)
+    with pytest.raises(ConfigError, match="the images take"):
+        image_pool.load_pool(list_images(images), None, torch.device("cpu"), "host")
+
+
+def test_no_such_device_or_place(images, labels) -> None:
+    dataset = ReplayDataset(labels, images)
+    for device in ("cuda:99", "quantum"):
+        with pytest.raises(ConfigError, match=f"device '{device}'"):
+            ResidentLoader(dataset, device=device)
+    with pytest.raises(ConfigError, match="not 'disk'"):
+        ResidentLoader(dataset, place="disk")
 
 
 def test_where_images_stay(monkeypatch) -> None:
@@ -205,6 +224,10 @@ def test_where_images_stay(monkeypatch) -> None:
         None,
     ]
     assert [image_pool.place_for(total, cpu) for total in (30, 51)] == ["host", None]
+    on_host = [image_pool.place_for(total, gpu, on_host=True) for total in (30, 51)]
+    assert on_host == ["host", None]
+    mapped = [image_pool.place_for(99, device, is_mapped=True) for device in (cpu, gpu)]
+    assert mapped == ["host", None]
 
 
 def test_a_changed_folder(tmp_path, images, labels) -> None:

@@ -16,6 +16,7 @@ from labelcodec.augmentation.crop.tap_table import TapTable, table_for
 from labelcodec.augmentation.part import NetworkInput
 from labelcodec.augmentation.source_images import SourceImages
 from labelcodec.entropy.backend import implementation
+from labelcodec.loading import LOADING
 
 AT_ONCE = 1 << 25  # values of an intermediate image in memory at a time, 8 bytes each
 
@@ -43,7 +44,7 @@ def resized_crops(
     device = images.pixels.device
     if device.type == "cpu":
         return _kernel_crops(images, box, flips, target)
-    if device.type == "cuda" and _is_fused(device):
+    if device.type == "cuda" and is_fused(device):
         return _fused_crops(images, box, flips, target)
     return gathered_crops(images, box, flips, target)
 
@@ -65,12 +66,22 @@ def _fused_crops(
 ) -> torch.Tensor:
     from labelcodec.augmentation.crop.fused import fused_crops
 
-    return fused_crops(images, box, flip, target)
+    with torch.cuda.device(images.pixels.device):  # on which Triton launches
+        return fused_crops(images, box, flip, target)
+
+
+def is_fused(device: torch.device) -> bool:
+    """Whether the Triton kernel runs on a device and gives the levels of `gathered_crops` there.
+
+    Args:
+        device: a CUDA device; it is tried once.
+    """
+    with LOADING:
+        return _tried(device)
 
 
 @cache
-def _is_fused(device: torch.device) -> bool:
-    """Whether the Triton kernel runs on a device and gives the levels of `gathered_crops` there."""
+def _tried(device: torch.device) -> bool:
     generator = np.random.default_rng(0)
     size = np.array([[48, 64], [150, 40], [9, 300], [1, 1]])
     pictures = [
