@@ -70,6 +70,9 @@ def encode(
     The labels are stored losslessly unless --codec names a lossy codec. SOURCE is only read. It may
     also be a container or a quoted glob of shards, which are re-encoded with the codec in --codec.
 
+    SOURCE may be an .npz or .safetensors file, or a folder of .npy files, with arrays of
+    token-level labels; docs/layouts.md says how they are named.
+
     Pass the folder of the images with --images: FILE then refuses other images, and says how often
     the teacher's top class is that of the folder. With --image-size, --mean and --std, it says all
     that training from it needs.
@@ -88,12 +91,13 @@ def encode(
       labelcodec encode dump small.slc --codec topk:k=50 --threads 2
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode dump whole.slc --epochs-range 0:120
+      labelcodec encode logits.npz tokens.slc --classes 151936
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
       labelcodec encode labels.slc again.slc --tables tiny.slc
     """
     more["normalisation"] = options.normalised(mean, std)
     with console.resumable(), console.progress("checking the dump") as progress:
-        if source.is_file() or (not source.exists() and glob.has_magic(str(source))):
+        if _is_container(source, more["layout"]):
             report = _recode(context, source, target, more, progress)
         else:
             from labelcodec.transcode import encode as run
@@ -120,6 +124,15 @@ def encode(
     render.agreement(report.header.agreement)
     if report.chosen:
         render.chosen(report.chosen)
+
+
+def _is_container(source: Path, layout: str | None) -> bool:
+    """Whether the source is a file or a glob of shards, and no file in a foreign layout."""
+    from labelcodec.formats.registry import is_dump
+
+    if source.exists():
+        return source.is_file() and layout is None and not is_dump(source)
+    return glob.has_magic(str(source))
 
 
 def _recode(

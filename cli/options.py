@@ -18,6 +18,7 @@ OF_FACTS = (
 )
 OF_DUMPS = (
     *("layout", "images", "image_order", "loader_seed", "label_type", "classes", "epochs_range"),
+    "shift",
 )
 
 
@@ -180,8 +181,8 @@ class Span(click.ParamType[tuple[int, int]]):
 layout = click.option(
     "--layout",
     type=LayoutName(),
-    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd or one of a plug-in; detected by "
-    "default.",
+    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays or one of a plug-in; "
+    "detected by default.",
 )
 
 
@@ -307,6 +308,12 @@ _DUMP = (
         "--epochs-range",
         type=Span(),
         help="Read only the epochs from A to B - 1, as the dump numbers them.",
+    ),
+    click.option(
+        "--shift",
+        type=click.IntRange(0, 1),
+        help="For labels of tokens: 1 if the label of a position is of the token behind it, 0 if "
+        "of its own; 1 by default.",
     ),
 )
 

@@ -20,7 +20,7 @@ from labelcodec.formats.fkd_labels import TAILS
 from labelcodec.formats.foreign import naming_foreign
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
-from labelcodec.formats.registry import detect, layout_named
+from labelcodec.formats.registry import detect, is_dump, layout_named
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.header import epochs_range_of
 from labelcodec.progress import Progress
@@ -44,7 +44,7 @@ class _DumpSet:
 
 @contextmanager
 def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
-    """Open a directory as a dump, and any other path as a container.
+    """Open a directory, or a file that a layout reads, as a dump; any other path as a container.
 
     Args:
         path: path of the dump or container.
@@ -53,7 +53,7 @@ def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
     Raises:
         LabelcodecError: `path` is neither a dump nor a container.
     """
-    if path.is_dir():
+    if is_dump(path):
         yield _DumpSet(open_dump(path, **dump))
         return
     with naming_foreign(path), open_containers(path) as reader:
@@ -85,6 +85,8 @@ def _recorded(reader: Reader) -> dict[str, Any]:
         recorded["classes"] = header.classes
         if header.space == "probabilities" and header.tail in ("uniform", "zero"):
             recorded["label_type"] = "MS" if header.tail == "uniform" else "MR"
+    if header.kind == "tokens":
+        return {"classes": header.classes, "label_type": header.space}
     if source.get("layout") == "fkd":
         label_type = types.get("label_type")
         recorded["label_type"] = label_type if label_type in tuple(TAILS) else None
@@ -115,8 +117,8 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
         LabelcodecError: one of them cannot be opened.
     """
     options = {option: value for option, value in dump.items() if value is not None}
-    if a.is_dir() != b.is_dir():
-        root, container = (a, b) if a.is_dir() else (b, a)
+    if is_dump(a) != is_dump(b):
+        root, container = (a, b) if is_dump(a) else (b, a)
         applicable = _applicable(root, options)
         if unused := options.keys() - applicable.keys():
             raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
@@ -137,7 +139,7 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
 
 
 def _applicable(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
-    if not path.is_dir():
+    if not is_dump(path):
         return {}
     layout = layout_named(dump["layout"]) if "layout" in dump else detect(path)
     unused = unused_options(path, layout, dump)

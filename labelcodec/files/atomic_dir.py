@@ -13,6 +13,9 @@ from labelcodec.files.locks import lock, unlock
 from labelcodec.files.os_errors import unlisted
 from labelcodec.files.regular import real_path
 
+_ARRAYS = ("logits", "index", "value", "lengths", "tokens", "mask", "tail")
+_NAMES = frozenset({"sampler_indices_dict.pt", *(f"{name}.npy" for name in _ARRAYS)})
+
 
 @contextmanager
 def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
@@ -85,14 +88,14 @@ def _check(target: Path, named: Path, force: bool) -> None:
 
 
 def check_dump(folder: Path) -> None:
-    """Check that a folder holds only label files and lists, so that it is safe to remove.
+    """Check that a folder holds only files of labels and lists, so that it is safe to remove.
 
     Raises:
         DumpError: the folder holds another file; the message names it.
     """
     for _, _, files in os.walk(folder, onerror=unlisted):
         for name in files:
-            if not name.endswith((".tar", ".json")) and name != "sampler_indices_dict.pt":
+            if not name.endswith((".tar", ".json")) and name not in _NAMES:
                 raise DumpError(
                     f"{folder}: holds {name}, which is not part of a dump; nothing was replaced"
                 )

@@ -10,11 +10,10 @@ from typing import Any
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.atomic_dir import atomic_folder
-from labelcodec.formats.directory import check_directory
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.interface import Dump, OpenOptions
 from labelcodec.formats.option_check import check_options
-from labelcodec.formats.registry import detect, layout_named
+from labelcodec.formats.registry import LAYOUTS, check_source, detect, layout_named
 from labelcodec.formats.typespec import check_typespecs
 from labelcodec.images import ImageListing, list_images
 
@@ -30,16 +29,18 @@ def open_dump(
     classes: int | None = None,
     epochs_range: tuple[int, int] | None = None,
     order: KnownOrder | None = None,
+    shift: int | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Dump:
-    """Open a dump: a directory of soft labels in another project's layout.
+    """Open a dump: a directory or file of soft labels in another project's layout.
 
     Only lists the files and reads the side files and the first batches. Code named in a file is
     never executed.
 
     Args:
-        path: directory of the dump.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd' or one from an
-            installed plug-in; None detects it.
+        path: directory or file of the dump.
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays' or
+            one from an installed plug-in; None detects it.
         images: the images the labels were made from, see `list_images`. They provide the
             true image sizes and the number of classes, and every image index is checked against
             them.
@@ -57,6 +58,10 @@ def open_dump(
             them; by default all. For layouts with epochs.
         order: order that another label set of this dump records; for layouts of batch files,
             where neither the dump nor another argument says.
+        shift: for labels of token sequences: 1 if the label of a position is of the token behind
+            it, as a language model's logits are, 0 if of its own. By default as the layout has it.
+        columns: for tables of token-level labels: column that holds what a name says, such as
+            {'index': 'teacher_ids'}; by default those of known writers.
 
     Raises:
         DumpError: the dump is incomplete, inconsistent, damaged or in an unknown layout.
@@ -66,14 +71,32 @@ def open_dump(
     """
     root = Path(path)
     resolved = detect(root) if layout is None else layout_named(layout)
-    check_directory(root)
-    options = {"image_order": image_order, "loader_seed": loader_seed, "label_type": label_type}
-    check_options(root, resolved, options | {"epochs_range": epochs_range})
+    check_source(root, resolved)
+    options: dict[str, Any] = {
+        "images": images,
+        "image_order": image_order,
+        "loader_seed": loader_seed,
+        "label_type": label_type,
+        "epochs_range": epochs_range,
+        "shift": shift,
+        "columns": columns,
+    }
+    check_options(root, resolved, options)
     listing = list_images(images) if images is not None else None
     order_file = Path(image_order) if image_order is not None else None
     return resolved.open(
         root,
-        OpenOptions(listing, order_file, loader_seed, label_type, classes, epochs_range, order),
+        OpenOptions(
+            listing,
+            order_file,
+            loader_seed,
+            label_type,
+            classes,
+            epochs_range,
+            order,
+            shift,
+            columns,
+        ),
     )
 
 
@@ -94,8 +117,8 @@ def write_dump(
     Args:
         batches: the batches in (epoch, batch) order.
         directory: the target; must be absent or empty, unless `force` is set.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd' or one from an
-            installed plug-in.
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays' or
+            one from an installed plug-in.
         types: `DumpInfo.types` of the source dump. If the source has the same layout, every
             tensor gets its original dtype; otherwise the dtype that `layout` usually has.
         names: `DumpInfo.names`; fkd only.
@@ -116,7 +139,17 @@ def write_dump(
         first = next(iterator, None)
         if first is None:
             raise DumpError("there are no batches to write")
+        _check_kind(layout, first)
         return resolved.write(_chained(first, iterator), partial, types, names)
+
+
+def _check_kind(layout: str, first: LabelBatch) -> None:
+    """Check that a layout is for labels of what a batch is of."""
+    entry = LAYOUTS.find(layout)
+    of_tokens = first.sequences is not None
+    if entry is not None and (entry.kind == "tokens") != of_tokens:
+        own, other = ("token sequences", "images")[:: 1 if of_tokens else -1]
+        raise DumpError(f"layout {layout} is for labels of {other}, these are of {own}")
 
 
 def _chained(first: LabelBatch, rest: Iterable[LabelBatch]) -> Iterable[LabelBatch]:

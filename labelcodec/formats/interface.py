@@ -36,6 +36,10 @@ class DumpInfo:
             it to restore the original dtypes.
         image_order: one sentence on the source of the image order and how it was checked.
         names: fkd only: file names relative to the dump, in image order.
+        kind: 'tokens' if the labels are of positions of token sequences, which then stand for the
+            images; None for images.
+        shift: of kind 'tokens', as in `Header`.
+        has_digests: whether digests of the token sequences can be computed.
         notes: what a user should know about how the dump was read, one sentence each.
     """
 
@@ -56,6 +60,9 @@ class DumpInfo:
     k: int | None = None
     precision: Precision = "float16"
     names: tuple[str, ...] | None = None
+    kind: Literal["tokens"] | None = None
+    shift: int | None = None
+    has_digests: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -97,6 +104,9 @@ class OpenOptions:
         epochs_range: first epoch to read, and the one to stop before, as their names number them.
         order: order of the batches that another label set of this dump records; it is used where
             the dump records none.
+        shift: 1 if the label of a position is of the token behind it, 0 if of its own; see
+            `open_dump`.
+        columns: column of a table that holds what a name says; see `open_dump`.
     """
 
     listing: ImageListing | None = None
@@ -106,10 +116,12 @@ class OpenOptions:
     classes: int | None = None
     epochs_range: tuple[int, int] | None = None
     order: KnownOrder | None = None
+    shift: int | None = None
+    columns: Mapping[str, str] | None = None
 
 
 class Layout(Protocol):
-    """A directory layout in which another project stores soft labels.
+    """A layout in which another project stores soft labels: a directory, or a single file.
 
     Implementations may inherit from this class for its defaults.
     """

@@ -8,9 +8,11 @@ from typing import Any
 
 from labelcodec.errors import ConfigError
 from labelcodec.formats.interface import Layout
+from labelcodec.formats.registry import LAYOUTS
 
 NO_LABEL_TYPE = "only FKD's labels are hard, smoothing, MS or MR"
 NO_SEED = "only the order of SRe2L's loader follows from a seed"
+NO_TOKENS = "it is for labels of token sequences"
 NO_EPOCHS = "the layout does not say which epoch a file belongs to"
 
 
@@ -23,6 +25,9 @@ def unused_options(root: Path, layout: Layout, options: Mapping[str, Any]) -> di
         options: keyword arguments of `open_dump`; None where not passed.
     """
     unused = layout.unused_options(root, options)
+    entry = LAYOUTS.find(layout.name)
+    if entry is None or entry.kind is None:
+        unused = {"shift": NO_TOKENS, "columns": NO_TOKENS, **unused}
     return {option: why for option, why in unused.items() if options.get(option) is not None}
 
 

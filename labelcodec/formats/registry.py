@@ -1,4 +1,4 @@
-"""Registry of dump layouts, and detection of the layout of a directory."""
+"""Registry of dump layouts, and detection of the layout of a directory or file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from labelcodec.errors import DumpError
 from labelcodec.formats.directory import check_directory, folder_of_dump
@@ -22,10 +23,14 @@ class LayoutEntry:
         name: name of the layout, as used in options and headers.
         layout: 'package.module:Class', a `Layout` with a constructor without arguments; imported on
             first use.
+        kind: 'tokens' if its labels are of token sequences; None for images.
+        files: suffixes of single files that are a dump of this layout.
     """
 
     name: str
     layout: str
+    kind: Literal["tokens"] | None = None
+    files: tuple[str, ...] = ()
 
 
 LAYOUTS: Registry[LayoutEntry] = Registry(
@@ -38,6 +43,9 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
         LayoutEntry("lpqld", "labelcodec.formats.lpqld:LPQLD"),
         LayoutEntry("hald", "labelcodec.formats.hald:HALD"),
         LayoutEntry("fkd", "labelcodec.formats.fkd:FKD"),
+        LayoutEntry(
+            "arrays", "labelcodec.formats.arrays:Arrays", "tokens", (".npz", ".safetensors")
+        ),
     ),
 )
 
@@ -56,12 +64,38 @@ def layout_named(name: str) -> Layout:
     return layout
 
 
-def detect(root: Path) -> Layout:
-    """Detect the layout of a dump directory.
+def is_dump(path: Path) -> bool:
+    """Whether a path is to be opened as a dump: a folder, or a file with a suffix of a layout."""
+    return path.is_dir() or (path.is_file() and _of_file(path) is not None)
+
+
+def check_source(root: Path, layout: Layout) -> None:
+    """Check that a path is one that a layout reads.
 
     Raises:
-        DumpError: the directory is missing or empty, or matches no layout or more than one.
+        DumpError: it does not exist, or is a file and the layout reads only folders.
     """
+    entry = LAYOUTS.find(layout.name)
+    if entry is None or not entry.files or not root.is_file():
+        check_directory(root)
+    elif root.suffix.lower() not in entry.files:
+        raise DumpError(f"{root}: layout {layout.name} reads {', '.join(entry.files)} and folders")
+
+
+def _of_file(path: Path) -> LayoutEntry | None:
+    """The layout whose single files have the suffix of this one."""
+    suffix = path.suffix.lower()
+    return next((entry for entry in LAYOUTS.entries() if suffix in entry.files), None)
+
+
+def detect(root: Path) -> Layout:
+    """Detect the layout of a dump directory or file.
+
+    Raises:
+        DumpError: it is missing or empty, or matches no layout or more than one.
+    """
+    if root.is_file() and (entry := _of_file(root)) is not None:
+        return layout_named(entry.name)
     refuse_foreign(root)
     check_directory(root)
     layouts = [layout_named(entry.name) for entry in LAYOUTS.entries()]

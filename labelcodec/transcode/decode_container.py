@@ -76,8 +76,8 @@ def decode(
 
 
 def _own_layout(header: Header, origin: Mapping[str, Any]) -> str | None:
-    """The layout of the source dump; LPQLD's if the labels were reduced from full to top-k."""
-    reduced = header.k is not None and origin.get("k") is None
+    """The layout of the source dump; LPQLD's if labels of images were reduced to top-k."""
+    reduced = header.kind is None and header.k is not None and origin.get("k") is None
     return "lpqld" if reduced and "layout" in origin else origin.get("layout")
 
 

@@ -12,10 +12,10 @@ from labelcodec.binding.agreement import measure, sampled, warnings_of
 from labelcodec.binding.class_map import folder_notes
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.codecs import registry
-from labelcodec.errors import DumpError
+from labelcodec.errors import ConfigError, DumpError
 from labelcodec.files.atomic import refuse_existing
 from labelcodec.files.regular import real_path
-from labelcodec.formats import Dump, open_dump
+from labelcodec.formats import Dump, DumpInfo, open_dump
 from labelcodec.formats.fingerprint import dump_fingerprint
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, list_images
@@ -38,6 +38,8 @@ def encode(
     label_type: str | None = None,
     classes: int | None = None,
     epochs_range: tuple[int, int] | None = None,
+    shift: int | None = None,
+    columns: Mapping[str, str] | None = None,
     epochs: int | None = None,
     class_map: ClassMapLike | None = None,
     image_size: int | tuple[int, int] | None = None,
@@ -55,7 +57,7 @@ def encode(
     """Encode a dump to a container, in constant memory.
 
     Args:
-        source: folder of the dump; it is only read.
+        source: folder or file of the dump; it is only read.
         target: path of the container to write.
         codec: a codec spec; by default the labels are stored losslessly, bit for bit.
         tables: a container whose codec and label tables are used, instead of `codec` and tables
@@ -67,6 +69,8 @@ def encode(
         label_type: as in `open_dump`.
         classes: as in `open_dump`.
         epochs_range: as in `open_dump`.
+        shift: as in `open_dump`.
+        columns: as in `open_dump`.
         epochs: number of epochs T the student will train for; needed to account for pruning.
         class_map: the teacher's classes, see `as_class_map`, where they are not the sorted class
             folders.
@@ -109,8 +113,12 @@ def encode(
         label_type=label_type,
         classes=classes,
         epochs_range=epochs_range,
+        shift=shift,
+        columns=columns,
     )
     info = dump.info
+    if info.kind == "tokens":
+        _refuse_image_facts(source, facts, class_map)
     parsed, reused = codec_of(codec, tables)
     parsed = parsed or registry.parse("dense" if info.k is None else "topk")
     header = facts.added_to(_header(dump, epochs, epochs_range), str(target))
@@ -132,13 +140,15 @@ def encode(
         resume=resume,
         progress=progress,
     )
-    notes = [f"image order: {info.image_order}", *info.notes]
+    of_images = [] if info.kind == "tokens" else [f"image order: {info.image_order}"]
+    notes = [*of_images, *info.notes]
     if info.classes_guessed:
         notes.append(
             f"the dump does not record the number of classes: assumed {info.classes}; pass "
             "`classes` if the teacher has another number"
         )
-    notes += [*folder_notes, *_missing(header, target, named=info.names is not None)]
+    notes += [*folder_notes]
+    notes += _missing_of_tokens(info) if info.kind else _missing(header, target, info)
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -151,7 +161,9 @@ def _header(dump: Dump, epochs: int | None, epochs_range: tuple[int, int] | None
         precision=info.precision,
         tail=info.tail,
         k=info.k,
-        images=info.images,
+        images=None if info.kind == "tokens" else info.images,
+        kind=info.kind,
+        shift=info.shift,
         mix=info.mix,
         epochs=epochs,
         source={
@@ -159,7 +171,7 @@ def _header(dump: Dump, epochs: int | None, epochs_range: tuple[int, int] | None
             "bytes": info.bytes,
             "files": info.files,
             "k": info.k,
-            "image_order": info.image_order,
+            **({"sequences": info.images} if info.kind else {"image_order": info.image_order}),
             **part,
             **dump_fingerprint(dump),
             "types": dict(info.types),
@@ -174,7 +186,9 @@ def _bound(
     listing: ImageListing | None,
     class_map: ClassMapLike | None,
 ) -> tuple[Header, list[str]]:
-    """The header bound to the image folder, if there is one, and notes on it."""
+    """The header bound to the image folder, if there is one, and notes on it; not of tokens."""
+    if dump.info.kind == "tokens":
+        return header, []
     lengths = known_lengths or [len(dump.read(0))] * len(dump)
     folders = None if listing is None else listing.classes
     where = "class_map" if listing is None else str(listing.root)
@@ -191,9 +205,35 @@ def _bound(
     return replace(header, agreement=measured.agreement), notes
 
 
-def _missing(header: Header, target: Path, *, named: bool) -> Iterator[str]:
-    """What the file does not say and training from it needs; `named` labels hold image names."""
-    if header.content is None and not named:
+def _refuse_image_facts(source: Path, facts: Facts, class_map: ClassMapLike | None) -> None:
+    """Refuse facts of images where the labels are of tokens."""
+    passed = {
+        "class_map": class_map,
+        **{name: getattr(facts, name) for name in ("image_size", "interpolation", "normalisation")},
+    }
+    for name, value in passed.items():
+        if value is not None:
+            raise ConfigError(f"{source}: `{name}` does not apply here: its labels are of tokens")
+
+
+def _missing_of_tokens(info: DumpInfo) -> Iterator[str]:
+    """What is taken for granted of labels of tokens."""
+    own, behind = "its own token", "the token behind it"
+    taken, other = (behind, own) if info.shift else (own, behind)
+    yield (
+        f"the label of a position is taken to be of {taken}; pass `shift={0 if info.shift else 1}` "
+        f"if it is of {other}"
+    )
+    if not info.has_digests:
+        yield (
+            "the source has no token ids: any text with as many tokens will be taken for that of "
+            "the labels"
+        )
+
+
+def _missing(header: Header, target: Path, info: DumpInfo) -> Iterator[str]:
+    """What the file does not say and training from it needs."""
+    if header.content is None and info.names is None:
         yield (
             "the labels are not bound to images: any folder with as many will be taken for "
             f"theirs; pass `images`, or add the folder later with `labelcodec annotate {target}`"

@@ -3,11 +3,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from labelcodec_cli.console import run
 from labelcodec_cli.main import cli
 from tests.cli.call import FIXTURE
+from tests.formats.token_sources import columns
 from tests.images import sources
 from tests.pipeline import scene
 
@@ -53,7 +55,7 @@ def encoded(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch, encoded) -> Path:
-    """The current directory: dump/, labels.slc, small.slc, and labels.slc cut into two shards."""
+    """The current directory: dump/, labels.slc, small.slc, labels.slc as two shards, logits.npz."""
     import labelcodec
 
     monkeypatch.chdir(tmp_path)
@@ -64,6 +66,7 @@ def workplace(tmp_path, monkeypatch, encoded) -> Path:
         for i, batch in enumerate(reader):
             with labelcodec.Writer(f"shard-{i}.slc", reader.header, "dense") as writer:
                 writer.add(batch)
+    np.savez("logits.npz", **columns())
     return tmp_path
 
 

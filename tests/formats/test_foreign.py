@@ -73,6 +73,10 @@ def test_commands_quote_paths_with_spaces(dump, name, command):
 def test_arrays_of_numpy(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.zeros((20, 10)))
     with pytest.raises(DumpError, match=r"a\.npz: NumPy arrays, without augmentations.*Writer"):
+        stats(tmp_path / "a.npz")
+    with pytest.raises(
+        DumpError, match=r"a\.npz: expected arrays `logits`, or `index` and `value`"
+    ):
         open_dump(tmp_path / "a.npz")
 
 

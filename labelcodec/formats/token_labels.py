@@ -1,0 +1,236 @@
+"""Labels of token positions as another project stored them: checks, and the mass of the tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import Labels, Precision, Space, Tail
+from labelcodec.errors import DumpError
+from labelcodec.label_space import TOLERANCE, finite_rows, looks_like_probabilities
+from labelcodec.wording import counted
+
+SMALLEST = 1e-12  # tail mass that is stored for less
+Where = Callable[[int], str]  # names a row in messages
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """Columns of n positions, as their source holds them.
+
+    Attributes:
+        value: (n, k) values of kept classes, or (n, C) of all; floating point.
+        index: (n, k) integers, the kept classes; None for full labels.
+        tokens: (n,) integers, the token ids; None if unknown.
+        mask: (n,) bool or integers of 0 and 1, the positions that count in the loss; None for all.
+        tail: (n,) floats, probability mass of the classes left out; None if unknown.
+    """
+
+    value: NDArray[Any]
+    index: NDArray[Any] | None = None
+    tokens: NDArray[Any] | None = None
+    mask: NDArray[Any] | None = None
+    tail: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class LabelKind:
+    """What the labels of a source are.
+
+    Attributes:
+        classes: C, the size of the vocabulary.
+        k: number of kept classes; None for full labels.
+        space: logits (log-probabilities are such) or probabilities.
+        tail: as in `Labels`.
+        precision: dtype of the values.
+    """
+
+    classes: int
+    k: int | None
+    space: Space
+    tail: Tail | None
+    precision: Precision
+
+
+def space_of(first: NDArray[Any], label_type: str | None, is_full: bool, where: str) -> Space:
+    """What the values of labels are.
+
+    Args:
+        first: (n, k) or (n, C) values of the first positions.
+        label_type: 'logits', 'probabilities' or None if the caller did not say.
+        is_full: whether the labels hold all classes.
+        where: the source, for messages.
+
+    Raises:
+        DumpError: nobody said what they are, and they look like probabilities.
+    """
+    if label_type is not None:
+        return "probabilities" if label_type == "probabilities" else "logits"
+    if looks_like_probabilities(first) if is_full else _may_be_probabilities(first):
+        raise DumpError(
+            f"{where}: the values lie in 0..1 and their sums are at most 1, as those of "
+            "probabilities: pass `label_type=probabilities`, or `label_type=logits` if they are "
+            "logits"
+        )
+    return "logits"
+
+
+def to_labels(columns: Positions, kind: LabelKind, where: Where) -> Labels:
+    """Checked labels of n positions.
+
+    Args:
+        columns: the columns.
+        kind: what the labels are.
+        where: names a row.
+
+    Raises:
+        DumpError: NaN, a class twice or outside of the vocabulary, values that are no
+            probabilities, or a tail that does not fit.
+    """
+    value = single(columns.value, where)
+    if (bad := _first(np.isnan(value).any(axis=1))) is not None:
+        raise DumpError(f"{where(bad)}: has NaN values")
+    if kind.space == "probabilities":
+        _check_probabilities(value, kind.k is None, where)
+    if columns.index is None:
+        return Labels(kind.classes, value, space=kind.space, precision=kind.precision)
+    index = _classes(columns.index, kind.classes, where)
+    tail = None if columns.tail is None else _mass(columns.tail, where)
+    floor = None
+    if tail is not None and kind.space == "logits":
+        floor = floor_of(value, tail, kind.classes - index.shape[1]).astype(value.dtype)
+    elif tail is not None:
+        _check_rest(value, tail, where)
+    return Labels(kind.classes, value, index, kind.space, kind.tail, kind.precision, floor)
+
+
+def to_tokens(tokens: NDArray[Any], classes: int, where: Where) -> NDArray[np.int32]:
+    """(n,) int32 checked token ids.
+
+    Raises:
+        DumpError: an id outside of the vocabulary.
+    """
+    if (bad := _first((tokens < 0) | (tokens >= classes))) is not None:
+        raise DumpError(
+            f"{where(bad)}: has token {tokens[bad]}, the vocabulary has {classes}; was another "
+            "tokenizer used, or is `classes` wrong?"
+        )
+    return tokens.astype(np.int32)
+
+
+def to_mask(mask: NDArray[Any], where: Where) -> NDArray[np.bool_]:
+    """(n,) bool loss mask.
+
+    Raises:
+        DumpError: an entry that is neither 0 nor 1.
+    """
+    if (bad := _first((mask != 0) & (mask != 1))) is not None:
+        raise DumpError(f"{where(bad)}: has {mask[bad]} in the loss mask, expected 0 or 1")
+    return mask.astype(bool)
+
+
+def single(value: NDArray[Any], where: Where) -> NDArray[Any]:
+    """Values in float16 or float32, without a change of any.
+
+    Raises:
+        DumpError: a float64 that float32 does not hold.
+    """
+    if value.dtype != np.float64:
+        return value
+    with np.errstate(over="ignore"):
+        narrow = value.astype(np.float32)
+    if (bad := _first(((narrow != value) & ~np.isnan(value)).any(axis=1))) is not None:
+        raise DumpError(
+            f"{where(bad)}: has float64 values that float32 does not hold exactly; save them as "
+            "float32"
+        )
+    return narrow
+
+
+def floor_of(value: NDArray[Any], tail: NDArray[Any], left_out: int) -> NDArray[np.float64]:
+    """(n,) logit of each class left out, so that all of them have the mass `tail`.
+
+    Of log-probabilities it is log(tail / left_out).
+
+    Args:
+        value: (n, k) logits of the kept classes.
+        tail: (n,) mass of the others, 0..1; less than 1e-12 counts as that.
+        left_out: C - k.
+    """
+    mass = np.clip(np.asarray(tail, np.float64), SMALLEST, 1 - SMALLEST)
+    odds = np.log(mass) - np.log1p(-mass) - np.log(left_out)
+    floor: NDArray[np.float64] = _log_sum(value) + odds
+    return floor
+
+
+def tail_of(value: NDArray[Any], floor: NDArray[Any], left_out: int) -> NDArray[np.float64]:
+    """(n,) mass of the classes left out; the inverse of `floor_of`, as far as rounding allows."""
+    odds = np.exp(np.asarray(floor, np.float64) + np.log(left_out) - _log_sum(value))
+    mass: NDArray[np.float64] = odds / (1 + odds)
+    mass[mass < 2 * SMALLEST] = 0
+    return mass
+
+
+def _log_sum(value: NDArray[Any]) -> NDArray[np.float64]:
+    wide = np.asarray(value, np.float64)
+    most = wide.max(axis=1)
+    return np.asarray(most + np.log(np.exp(wide - most[:, None]).sum(axis=1)), np.float64)
+
+
+def _classes(index: NDArray[Any], classes: int, where: Where) -> NDArray[np.int64]:
+    outside = (index < 0) | (index >= classes)
+    if (bad := _first(outside.any(axis=1))) is not None:
+        worst = index[bad][outside[bad]][0]
+        raise DumpError(
+            f"{where(bad)}: has class {worst}, outside of the {counted(classes, 'class')} of the "
+            "vocabulary; was another tokenizer used, or is `classes` wrong?"
+        )
+    index = index.astype(np.int64)
+    ordered = np.sort(index, axis=1)
+    twice = ordered[:, 1:] == ordered[:, :-1]
+    if (bad := _first(twice.any(axis=1))) is not None:
+        raise DumpError(f"{where(bad)}: has class {ordered[bad, 1:][twice[bad]][0]} twice")
+    return index
+
+
+def _mass(tail: NDArray[Any], where: Where) -> NDArray[Any]:
+    if (bad := _first(~((tail >= 0) & (tail < 1)))) is not None:
+        raise DumpError(f"{where(bad)}: has a tail of {tail[bad]}, expected a mass in 0..1")
+    return tail
+
+
+def _check_probabilities(value: NDArray[Any], is_full: bool, where: Where) -> None:
+    sums = value.sum(axis=1, dtype=np.float64)
+    broken = (value < 0).any(axis=1) | (sums > 1 + TOLERANCE) | (sums <= 0)
+    if is_full:
+        broken |= sums < 1 - TOLERANCE
+    if (bad := _first(broken)) is not None:
+        raise DumpError(
+            f"{where(bad)}: its values are no probabilities, they sum to {sums[bad]:.6g}"
+        )
+
+
+def _check_rest(value: NDArray[Any], tail: NDArray[Any], where: Where) -> None:
+    rest = 1 - value.sum(axis=1, dtype=np.float64)
+    if (bad := _first(np.abs(rest - tail) > TOLERANCE)) is not None:
+        raise DumpError(
+            f"{where(bad)}: has a tail of {tail[bad]:.6g}, but its probabilities leave "
+            f"{rest[bad]:.6g}"
+        )
+
+
+def _may_be_probabilities(value: NDArray[Any]) -> bool:
+    value = finite_rows(value)
+    if value.shape[1] < 2 or not len(value) or value.min() < 0 or value.max() > 1:
+        return False
+    sums = value.sum(axis=1, dtype=np.float64)
+    return bool((sums < 1 + TOLERANCE).all() and (sums > 0).all())
+
+
+def _first(broken: Any) -> int | None:
+    """The first of (n,) rows that is broken."""
+    return int(broken.argmax()) if broken.any() else None
