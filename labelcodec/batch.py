@@ -121,6 +121,16 @@ class Labels:
         dtype = np.float16 if self.precision == "float16" else np.float32
         return replace(self, value=self.dense().astype(dtype), compact=None)
 
+    def rows(self, chosen: slice) -> Labels:
+        """The labels of a slice of the samples; of compact labels as values."""
+        labels = self.expanded()
+        return replace(
+            labels,
+            value=labels.value[chosen],
+            index=None if labels.index is None else labels.index[chosen],
+            floor=None if labels.floor is None else labels.floor[chosen],
+        )
+
     def dense(self) -> NDArray[np.float32]:
         """(B, C) float32 values in `space`, with the tail filled in.
 

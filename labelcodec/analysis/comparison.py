@@ -11,6 +11,7 @@ from labelcodec.analysis.same_bytes import SameBytes
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
+from labelcodec.sequences import Sequences
 from labelcodec.wording import counted
 from labelcodec.workers import ordered_map
 
@@ -116,7 +117,9 @@ def _sample_mismatch(a: LabelBatch, b: LabelBatch) -> str | None:
         return f"{counted(len(a), 'sample')} against {len(b)}"
     if a.labels.classes != b.labels.classes:
         return f"{counted(a.labels.classes, 'class')} against {b.labels.classes}"
-    return None if same_bits(a.image_index, b.image_index) else "image indices differ"
+    if same_bits(a.image_index, b.image_index):
+        return None
+    return "image indices differ" if a.sequences is None else "numbers of sequences differ"
 
 
 def _first_difference(a: LabelBatch, b: LabelBatch) -> str | None:
@@ -135,7 +138,26 @@ def _describe_difference(a: Any, b: Any) -> str:
 
 def _parts(batch: LabelBatch) -> dict[str, Any]:
     """All recorded parts except number, epoch and image indices, by name."""
-    return {**augmentation_facts(batch.augmentation), **_label_parts(batch.labels)}
+    return {
+        **augmentation_facts(batch.augmentation),
+        **_sequence_parts(batch.sequences),
+        **_label_parts(batch.labels),
+    }
+
+
+def _sequence_parts(sequences: Sequences | None) -> dict[str, Any]:
+    """What is recorded of token sequences, by name."""
+    if sequences is None:
+        return {}
+    return {
+        "sequence lengths": sequences.length,
+        "sequence starts": sequences.start,
+        "sequence digests": sequences.digest,
+        "sequence names": sequences.names,
+        "token ids": sequences.tokens,
+        "loss masks": sequences.mask,
+        "prompt lengths": sequences.prompt,
+    }
 
 
 def _label_parts(labels: Labels) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from labelcodec.analysis.json_safe import json_safe
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import LabelcodecError, NeedsImagesError
+from labelcodec.sequences import Sequences
 from labelcodec.wording import counted
 
 if TYPE_CHECKING:
@@ -127,8 +128,26 @@ def _largest(labels: Labels, row: int) -> list[tuple[int, float]]:
     ]
 
 
+def _position(batch: LabelBatch, sequences: Sequences, row: int) -> dict[str, Any]:
+    """Where a sample of a batch of token sequences stands."""
+    number = int(np.searchsorted(sequences.first, row, side="right")) - 1
+    place = row - int(sequences.first[number]) + int(sequences.start[number])
+    return {
+        "sequence": int(batch.image_index[row]),
+        "name": None if sequences.names is None else sequences.names[number],
+        "position": place,
+        "token": None if sequences.tokens is None else int(sequences.tokens[row]),
+        "in_loss": sequences.mask is None or bool(sequences.mask[row]),
+    }
+
+
 def _sample(batch: LabelBatch, labels: Labels | None, row: int) -> dict[str, Any]:
     """One sample: image, augmentation and largest label values."""
+    if batch.sequences is not None:
+        return {
+            **_position(batch, batch.sequences, row),
+            "largest": None if labels is None else _largest(labels, row),
+        }
     augmentation = batch.augmentation
     crop, mix = augmentation.crop, augmentation.mix
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,18 +78,26 @@ class Accumulator:
         """Compare the labels of one batch, sample by sample; P is from `a`, Q from `b`."""
         if "probabilities" in (a.space, b.space):
             self.max_dz = None
-        p = a.dense()
-        q = p if b is a else b.dense()
-        equal = q is p or (a.space == b.space and np.array_equal(p, q))
-        if equal and np.isfinite(p.max(axis=1)).all():
-            self.labels += len(p)  # the same distributions: all distances are 0
-            self.agree += len(p)
+        if b is a and a.compact is None and np.isfinite(a.value.max(axis=1)).all():
+            self._add_equal(len(a))
             return
-        rows = max(1, _CHUNK // a.classes)
+        left, right = _dense_rows(a), _dense_rows(b)
+        rows = max(1, _CHUNK // a.classes)  # those of a whole vocabulary do not fit into memory
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            for start in range(0, len(p), rows):
+            for start in range(0, len(a), rows):
                 part = slice(start, start + rows)
-                self._add(_as_logits(p[part], a.space), _as_logits(q[part], b.space))
+                p = left(part)
+                q = p if b is a else right(part)
+                equal = q is p or (a.space == b.space and np.array_equal(p, q))
+                if equal and np.isfinite(p.max(axis=1)).all():
+                    self._add_equal(len(p))
+                else:
+                    self._add(_as_logits(p, a.space), _as_logits(q, b.space))
+
+    def _add_equal(self, labels: int) -> None:
+        """Add labels of the same distributions: all distances are 0."""
+        self.labels += labels
+        self.agree += labels
 
     def _add(self, p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
         self.labels += len(p)
@@ -146,6 +155,14 @@ def log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _unmeasurable(z: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.isnan(z) | np.isposinf(z)
+
+
+def _dense_rows(labels: Labels) -> Callable[[slice], NDArray[np.float32]]:
+    """What gives (b, C) float32 values of a slice of the samples."""
+    if labels.compact is None:
+        return lambda part: labels.rows(part).dense()
+    whole = labels.dense()
+    return lambda part: whole[part]
 
 
 def _as_logits(dense: NDArray[np.float32], space: str) -> NDArray[np.float64]:

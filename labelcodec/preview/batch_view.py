@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,7 @@ def view_batch(
     name_of = _naming(class_names or header.class_names or ())
     names = image_names if image_names is not None else (reader.names or ())
     rows = range(min(most, len(batch)))
-    probabilities = softmax(_rows(batch.labels, len(rows)))
+    probabilities = softmax(batch.labels.rows(slice(len(rows))))
     samples = [_sample(batch, row, names, label_class, name_of, probabilities[row]) for row in rows]
     return BatchView(
         file=str(reader.paths[0]),
@@ -156,17 +156,6 @@ def softmax(labels: Labels) -> NDArray[np.float64]:
         powers = np.exp(values - values.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return probabilities
-
-
-def _rows(labels: Labels, count: int) -> Labels:
-    """The first labels of a batch, as values."""
-    labels = labels.expanded()
-    return replace(
-        labels,
-        value=labels.value[:count],
-        index=None if labels.index is None else labels.index[:count],
-        floor=None if labels.floor is None else labels.floor[:count],
-    )
 
 
 def _naming(names: Sequence[str]) -> Callable[[int], str]:
