@@ -15,8 +15,8 @@ from . import console, options
 @click.option(
     "--layout",
     type=options.LayoutName(),
-    help="Layout to write: sre2l, lpld, lpqld, hald, fkd, arrays or one of a plug-in; default: the "
-    "source's, or lpqld for full labels that were reduced to top-k.",
+    help="Layout to write: sre2l, lpld, lpqld, hald, fkd, arrays, parquet or one of a plug-in; "
+    "default: the source's, or lpqld for full labels that were reduced to top-k.",
 )
 @options.force
 @options.as_json

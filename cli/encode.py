@@ -70,8 +70,8 @@ def encode(
     The labels are stored losslessly unless --codec names a lossy codec. SOURCE is only read. It may
     also be a container or a quoted glob of shards, which are re-encoded with the codec in --codec.
 
-    SOURCE may be an .npz or .safetensors file, or a folder of .npy files, with arrays of
-    token-level labels; docs/layouts.md says how they are named.
+    SOURCE may be a file with token-level labels: arrays (.npz, .safetensors, or a folder of .npy)
+    or a table (.parquet, or a folder of `datasets`); docs/layouts.md says how they are named.
 
     Pass the folder of the images with --images: FILE then refuses other images, and says how often
     the teacher's top class is that of the folder. With --image-size, --mean and --std, it says all
@@ -92,6 +92,7 @@ def encode(
       labelcodec encode dump tiny.slc --codec transform:tv4=0.1,kl1=0.25
       labelcodec encode dump whole.slc --epochs-range 0:120
       labelcodec encode logits.npz tokens.slc --classes 151936
+      labelcodec encode teacher.parquet table.slc --classes 151936 --columns value=logits
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
       labelcodec encode labels.slc again.slc --tables tiny.slc
     """

@@ -18,7 +18,7 @@ OF_FACTS = (
 )
 OF_DUMPS = (
     *("layout", "images", "image_order", "loader_seed", "label_type", "classes", "epochs_range"),
-    "shift",
+    *("shift", "columns"),
 )
 
 
@@ -181,7 +181,7 @@ class Span(click.ParamType[tuple[int, int]]):
 layout = click.option(
     "--layout",
     type=LayoutName(),
-    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays or one of a plug-in; "
+    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays, parquet or one of a plug-in; "
     "detected by default.",
 )
 
@@ -277,6 +277,19 @@ def seed(what: str) -> Callable[..., Any]:
     )
 
 
+def _named_columns(
+    context: click.Context, option: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Column by name; None if there are none."""
+    columns = {}
+    for text in texts:
+        name, equals, column = text.partition("=")
+        if not equals or not column or name in columns:
+            raise click.BadParameter(f"{text}: expected NAME=COLUMN, each name once")
+        columns[name] = column
+    return columns or None
+
+
 _DUMP = (
     click.option(
         "--images", type=PATH, help="Images the labels were made from: a folder or another source."
@@ -313,7 +326,15 @@ _DUMP = (
         "--shift",
         type=click.IntRange(0, 1),
         help="For labels of tokens: 1 if the label of a position is of the token behind it, 0 if "
-        "of its own; 1 by default.",
+        "of its own; by default as the layout has it.",
+    ),
+    click.option(
+        "--columns",
+        metavar="NAME=COLUMN",
+        multiple=True,
+        callback=_named_columns,
+        help="For tables of labels of tokens: the column that holds index, value, tokens, mask or "
+        "tail, if it has no usual name; repeatable.",
     ),
 )
 

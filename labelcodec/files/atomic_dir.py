@@ -14,7 +14,8 @@ from labelcodec.files.os_errors import unlisted
 from labelcodec.files.regular import real_path
 
 _ARRAYS = ("logits", "index", "value", "lengths", "tokens", "mask", "tail")
-_NAMES = frozenset({"sampler_indices_dict.pt", *(f"{name}.npy" for name in _ARRAYS)})
+_TABLE = "train-00000-of-00001.parquet"
+_NAMES = frozenset({"sampler_indices_dict.pt", _TABLE, *(f"{name}.npy" for name in _ARRAYS)})
 
 
 @contextmanager

@@ -13,26 +13,9 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
-from labelcodec.formats.token_labels import tail_of
+from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
 
 HEADER = 128  # bytes of an .npy header; NumPy's format, version 1.0
-_DTYPES = {
-    "logits": ("float16", "float32", "float64"),
-    "value": ("float16", "float32", "float64"),
-    "tail": ("float16", "float32", "float64"),
-    "mask": ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-    **dict.fromkeys(
-        ("index", "tokens", "lengths"),
-        ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
-    ),
-}
-_USUAL = {
-    "index": "int32",
-    "tokens": "int32",
-    "lengths": "int64",
-    "mask": "bool",
-    "tail": "float32",
-}
 
 
 class GrowingArray:
@@ -102,18 +85,18 @@ def write_arrays(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, 
         DumpError: the labels cannot be written as arrays.
         OSError: a file cannot be written.
     """
-    dtypes = _source_types(types)
+    dtypes = source_types(types)
     row = dtypes.get("row")
     lengths = _Lengths()
     files: dict[str, GrowingArray] = {}
     with ExitStack() as stack:
         for batch in batches:
-            columns = _columns(batch)
+            columns = columns_of(batch)
             if files and files.keys() != columns.keys():
                 raise DumpError(f"batch {batch.number}: has other parts than the batches before it")
             for name, rows in columns.items():
                 if name not in files:
-                    array = GrowingArray(root / f"{name}.npy", _dtype(name, rows, dtypes))
+                    array = GrowingArray(root / f"{name}.npy", dtype_of_column(name, rows, dtypes))
                     files[name] = stack.enter_context(closing(array))
                 files[name].append(rows)
             lengths.add(batch)
@@ -122,20 +105,12 @@ def write_arrays(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, 
         is_single = len(lengths.values) == 1 and "lengths" not in dtypes
         if row is None and not is_single:
             column = np.array(lengths.values, np.int64)
-            array = GrowingArray(root / "lengths.npy", _dtype("lengths", column, dtypes))
+            array = GrowingArray(root / "lengths.npy", dtype_of_column("lengths", column, dtypes))
             files["lengths"] = stack.enter_context(closing(array))
             array.append(column)
         for array in files.values():
             array.finish(row)
         return len(files)
-
-
-def _dtype(name: str, rows: NDArray[Any], dtypes: Mapping[str, Any]) -> str:
-    """The source's dtype, but no narrower floats than the labels are."""
-    stated = dtypes.get(name, _USUAL.get(name, rows.dtype.name))
-    if name in ("logits", "value"):
-        stated = np.promote_types(stated, rows.dtype).name
-    return str(stated)
 
 
 class _Lengths:
@@ -158,43 +133,3 @@ class _Lengths:
             else:
                 self.values.append(length)
             self._last = number, start + length
-
-
-def _columns(batch: LabelBatch) -> dict[str, NDArray[Any]]:
-    """The arrays of a batch by name."""
-    labels, sequences = batch.labels.expanded(), batch.sequences
-    assert sequences is not None
-    columns: dict[str, NDArray[Any]] = {}
-    if labels.index is None:
-        columns["logits"] = labels.value
-    else:
-        columns |= {"index": labels.index, "value": labels.value}
-    if sequences.tokens is not None:
-        columns["tokens"] = sequences.tokens
-    if sequences.mask is not None:
-        columns["mask"] = sequences.mask
-    if labels.floor is not None:
-        left_out = labels.classes - labels.value.shape[1]
-        columns["tail"] = tail_of(labels.value, labels.floor, left_out)
-    elif labels.tail == "uniform":
-        columns["tail"] = np.maximum(1 - labels.value.sum(axis=1, dtype=np.float64), 0)
-    return columns
-
-
-def _source_types(types: Mapping[str, Any]) -> dict[str, Any]:
-    """Dtypes of the source's arrays; they come from an untrusted header.
-
-    Raises:
-        DumpError: a dtype that an array cannot have.
-    """
-    stated = types.get("arrays", {})
-    if not isinstance(stated, Mapping):
-        raise DumpError(f"types of the source: arrays cannot be {stated!r}")
-    known = {name: dtype for name, dtype in stated.items() if name in _DTYPES}
-    for name, dtype in known.items():
-        if dtype not in _DTYPES[name]:
-            raise DumpError(f"types of the source: {name} cannot be {dtype!r}")
-    row = stated.get("row")
-    if row is not None and (type(row) is not int or row < 1):
-        raise DumpError(f"types of the source: a row cannot have {row!r} positions")
-    return known if row is None else known | {"row": row}

@@ -281,7 +281,7 @@ def _info(
         samples=plan.positions,
         bytes=sum(file.stat().st_size for file in files),
         files=len(files),
-        types={"arrays": dtypes | ({} if source.row is None else {"row": source.row})},
+        types={"columns": dtypes | ({} if source.row is None else {"row": source.row})},
         image_order="",
         space=kind.space,
         tail=kind.tail,

@@ -46,6 +46,7 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
         LayoutEntry(
             "arrays", "labelcodec.formats.arrays:Arrays", "tokens", (".npz", ".safetensors")
         ),
+        LayoutEntry("parquet", "labelcodec.formats.table:Table", "tokens", (".parquet",)),
     ),
 )
 

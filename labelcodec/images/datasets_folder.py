@@ -58,16 +58,7 @@ def list_datasets_folder(root: Path) -> ImageListing:
         OSError: a file cannot be read.
     """
     folder = _only_split(root) if (root / SPLITS).is_file() else root
-    state = _json(folder / STATE)
-    names = [entry.get("filename") for entry in _entries(state)]
-    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
-        raise MismatchError(f"{folder / STATE}: damaged: it does not name the data's files")
-    if state.get("_indices_files") or state.get("_indices_data_files"):
-        raise MismatchError(
-            f"{root}: its rows are chosen by a file of indices; save it again after "
-            "`flatten_indices()`"
-        )
-    files = [folder / str(name) for name in names]
+    files = files_of_folder(folder)
     tables = [read_batches(file) for file in files]
     info = folder / INFO
     try:
@@ -87,6 +78,24 @@ def list_datasets_folder(root: Path) -> ImageListing:
     return table_listing(
         root, store, columns, labels.combine_chunks(), paths_of(columns, batches, len(store))
     )
+
+
+def files_of_folder(folder: Path) -> list[Path]:
+    """The Arrow files of a `datasets` folder.
+
+    Raises:
+        MismatchError: it is damaged, or its rows are chosen by a file of indices.
+    """
+    state = _json(folder / STATE)
+    names = [entry.get("filename") for entry in _entries(state)]
+    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+        raise MismatchError(f"{folder / STATE}: damaged: it does not name the data's files")
+    if state.get("_indices_files") or state.get("_indices_data_files"):
+        raise MismatchError(
+            f"{folder}: its rows are chosen by a file of indices; save it again after "
+            "`flatten_indices()`"
+        )
+    return [folder / str(name) for name in names]
 
 
 def read_batches(file: Path) -> list[Any]:

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from labelcodec_cli.console import run
@@ -55,7 +57,7 @@ def encoded(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch, encoded) -> Path:
-    """The current directory: dump/, labels.slc, small.slc, labels.slc as two shards, logits.npz."""
+    """The current directory: dump/, labels.slc, small.slc, two shards, and labels of tokens."""
     import labelcodec
 
     monkeypatch.chdir(tmp_path)
@@ -67,6 +69,8 @@ def workplace(tmp_path, monkeypatch, encoded) -> Path:
             with labelcodec.Writer(f"shard-{i}.slc", reader.header, "dense") as writer:
                 writer.add(batch)
     np.savez("logits.npz", **columns())
+    row = {name: [columns()[name].tolist()] for name in ("index", "value")}
+    pq.write_table(pa.table({"token_ids": row["index"], "logits": row["value"]}), "teacher.parquet")
     return tmp_path
 
 

@@ -354,11 +354,11 @@ def test_hostile_types_of_the_source(tmp_path):
     from labelcodec.formats import write_dump
 
     with labelcodec.open(tmp_path / "a.slc") as reader:
-        for types in ({"arrays": 3}, {"arrays": {"value": "O"}}, {"arrays": {"row": -1}}):
+        for types in ({"columns": 3}, {"columns": {"value": "O"}}, {"columns": {"row": -1}}):
             with pytest.raises(DumpError, match="types of the source"):
                 write_dump(iter(reader), tmp_path / "copy", "arrays", types)
         with pytest.raises(DumpError, match="does not fit uint8"):
-            write_dump(iter(reader), tmp_path / "copy", "arrays", {"arrays": {"index": "uint8"}})
+            write_dump(iter(reader), tmp_path / "copy", "arrays", {"columns": {"index": "uint8"}})
     assert not (tmp_path / "copy").exists()
 
 

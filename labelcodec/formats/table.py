@@ -1,0 +1,230 @@
+"""Tables of token-level labels: parquet files, and folders of Hugging Face's `datasets`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from labelcodec.batch import LabelBatch, Precision, Tail
+from labelcodec.errors import DumpError
+from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.token_families import TokenColumns, find_token_columns
+from labelcodec.formats.token_labels import LabelKind, Positions, space_of
+from labelcodec.formats.token_plan import TokenPlan, plan_batches
+
+if TYPE_CHECKING:
+    from labelcodec.formats.table_rows import TableRows
+
+
+class Table:
+    """The layout; methods as in `interface.Layout`."""
+
+    name = "parquet"
+    looks_like = "*.parquet or a folder of `datasets` (parquet)"
+
+    def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
+        """Whether there are parquet files, or the files that `Dataset.save_to_disk` writes."""
+        if {"state.json", "dataset_info.json"} <= names.keys():
+            return True
+        files = names if not names.get("data") else [*names, *map(str, (root / "data").iterdir())]
+        return any(name.endswith(".parquet") for name in files)
+
+    def label_files(self, root: Path) -> list[Path]:
+        """The files of the table."""
+        from labelcodec.formats.table_rows import table_files
+
+        return table_files(root)
+
+    def side_files(self, root: Path) -> list[Path]:
+        """None."""
+        return []
+
+    def file_parts(self, file: Path) -> list[tuple[str, Any]]:
+        """No parts: nothing of a file is measured by `torch.save`."""
+        return []
+
+    def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
+        """Options for images."""
+        return unused_of_tokens(options)
+
+    def open(self, root: Path, options: OpenOptions) -> TokenDump:
+        """Open a table."""
+        return open_table(root, options)
+
+    def write(
+        self,
+        batches: Iterable[LabelBatch],
+        root: Path,
+        types: Mapping[str, Any],
+        names: Sequence[str] | None,
+    ) -> int:
+        """As `Layout.write`: a parquet file with a row for each sequence."""
+        from labelcodec.formats.table_writer import write_table
+
+        return write_table(batches, root, types)
+
+
+class TableSource:
+    """Columns in a table with a row per sequence; methods as in `token_dump.TokenSource`.
+
+    Args:
+        table: its rows.
+        columns: names of its columns.
+        k: number of kept classes of every position.
+        end: (S,) position behind the last of each row.
+    """
+
+    def __init__(
+        self, table: TableRows, columns: TokenColumns, k: int, end: NDArray[np.int64]
+    ) -> None:
+        self._table, self._columns, self._k, self._end = table, columns, k, end
+        self._recent: tuple[int, NDArray[Any] | None] = (0, None)  # tokens of the last rows read
+
+    def file(self, position: int) -> Path:
+        """As `TokenSource.file`."""
+        return self._table.blocks[self._table.block_of(self._row(position))].file
+
+    def positions(self, start: int, stop: int) -> Positions:
+        """As `TokenSource.positions`."""
+        from labelcodec.formats.table_cells import positions_of
+
+        first, last = self._row(start), self._row(stop - 1)
+        parts = [
+            positions_of(batch, self._columns, self._k, partial(_where, self._table, of))
+            for of, batch in self._table.read(first, last + 1, self._columns.names())
+        ]
+        names = ("value", "index", "tokens", "mask", "tail")
+        whole = {name: _joined([getattr(part, name) for part in parts]) for name in names}
+        begin = self._begin(first)
+        if whole["value"] is None or len(whole["value"]) != int(self._end[last]) - begin:
+            raise DumpError(
+                f"{self.where(first, 0)}: this row or one behind it has a label for each position "
+                f"of another number than {self._columns.tokens or self._columns.mask} says"
+            )
+        self._recent = begin, whole["tokens"]
+        kept = {
+            name: None if array is None else array[start - begin : stop - begin]
+            for name, array in whole.items()
+        }
+        return Positions(**kept)  # type: ignore[arg-type]
+
+    def tokens(self, start: int, stop: int) -> NDArray[Any] | None:
+        """As `TokenSource.tokens`."""
+        begin, tokens = self._recent
+        if tokens is None or start < begin or stop > begin + len(tokens):
+            self.positions(start, stop)
+            begin, tokens = self._recent
+        return None if tokens is None else tokens[start - begin : stop - begin]
+
+    def where(self, number: int, position: int) -> str:
+        """As `TokenSource.where`."""
+        return _where(self._table, 0, number, position)
+
+    def _row(self, position: int) -> int:
+        return int(np.searchsorted(self._end, position, "right"))
+
+    def _begin(self, row: int) -> int:
+        return int(self._end[row - 1]) if row else 0
+
+
+def _where(table: TableRows, first: int, row: int, position: int) -> str:
+    """Names a position of a row, counted from a first one."""
+    return f"{table.where(first + row)}, position {position}"
+
+
+def open_table(root: Path, options: OpenOptions) -> TokenDump:
+    """Open a table.
+
+    Args:
+        root: a parquet file, a folder of them, or a `datasets` folder.
+        options: what the files do not say.
+
+    Raises:
+        DumpError: no files, a damaged one, or columns of labels that are not known.
+        ConfigError: the number of classes is not known, or a column is not there.
+    """
+    from labelcodec.formats.table_cells import first_k, positions_of
+    from labelcodec.formats.table_rows import TableRows
+
+    table = TableRows(root)
+    columns = find_token_columns(table.schema.names, options.columns, str(table.files[0]))
+    classes = classes_given(options.classes, root)
+    _, batch = next(table.read(0, 1, columns.names()))
+    where = partial(_where, table, 0)
+    k = first_k(batch, columns, where)
+    if k > classes:
+        raise DumpError(f"{root}: holds k={k} classes of a vocabulary of {classes}")
+    first = positions_of(batch, columns, k, where)
+    space = space_of(first.value, options.label_type, False, str(root))
+    tail: Tail = "zero"
+    if columns.tail is not None:
+        tail = "floor" if space == "logits" else "uniform"
+    precision: Precision = "float16" if first.value.dtype == np.float16 else "float32"
+    kind = LabelKind(classes, k, space, tail, precision)
+    plan = plan_batches(_lengths(table, columns), classes, k)
+    source = TableSource(table, columns, k, plan.end)
+    return TokenDump(_info(kind, plan, table, columns, first, options), kind, plan, source)
+
+
+def _lengths(table: TableRows, columns: TokenColumns) -> NDArray[np.int64]:
+    """(S,) positions of each row, by the smallest of the columns that tell."""
+    from labelcodec.formats.table_cells import row_lengths
+
+    name = columns.tokens or columns.mask or columns.tail or columns.index or columns.value
+    table.rewind()
+    lengths = [
+        row_lengths(batch, name, partial(_where_row, table, of))
+        for of, batch in table.read(0, table.rows, [name])
+    ]
+    table.rewind()
+    return np.concatenate(lengths)
+
+
+def _where_row(table: TableRows, first: int, row: int) -> str:
+    return table.where(first + row)
+
+
+def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
+
+
+def _info(
+    kind: LabelKind,
+    plan: TokenPlan,
+    table: TableRows,
+    columns: TokenColumns,
+    first: Positions,
+    options: OpenOptions,
+) -> DumpInfo:
+    names = ("value", "index", "tokens", "mask", "tail")
+    arrays = {name: getattr(first, name) for name in names}
+    others = [name for name in table.schema.names if name not in columns.names()]
+    notes = [f"columns read: {', '.join(columns.names())}"]
+    if others:
+        notes.append(f"columns that are not kept: {', '.join(others)}")
+    return DumpInfo(
+        "parquet",
+        kind.classes,
+        images=len(plan.end),
+        batches=len(plan),
+        samples=plan.positions,
+        bytes=sum(file.stat().st_size for file in table.files),
+        files=len(table.files),
+        types={"columns": {n: a.dtype.name for n, a in arrays.items() if a is not None}},
+        image_order="",
+        space=kind.space,
+        tail=kind.tail,
+        k=kind.k,
+        precision=kind.precision,
+        kind="tokens",
+        shift=columns.shift if options.shift is None else options.shift,
+        has_digests=columns.tokens is not None,
+        notes=tuple(notes),
+    )
