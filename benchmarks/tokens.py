@@ -1,0 +1,218 @@
+"""Bytes and speed of token-level labels with a vocabulary of 151 936, beside parquet.
+
+python benchmarks/tokens.py  # writes results/tokens.json and a table of docs/benchmarks.md
+
+The labels are drawn, not a model's: every position has the 50 largest log-probabilities, float16,
+of tokens that follow Zipf's law within one of 400 topics, which change every 20 positions; a third
+of the positions draw from all topics. Real labels may take more or fewer bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from common import machine, markdown, save, where, write_report
+
+from labelcodec import Augmentation, Header, LabelBatch, Labels, Sequences, Writer, stats
+from labelcodec import open as open_labels
+from labelcodec.codecs import registry
+from labelcodec.sequences import token_digest
+
+VOCABULARY, K, TOPICS, SPAN = 151_936, 50, 400, 20
+LENGTH, PER_BATCH = 512, 8  # positions per sequence, sequences per batch
+CODECS = ("topk", "topk:step=0.125", "topk:step=0.5", "sampled:n=20", "sampled:n=50")
+
+
+def drawn(positions: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 50) token ids and float16 log-probabilities, largest first."""
+    rng = np.random.default_rng(0)
+    order = [rng.permutation(VOCABULARY) for _ in range(TOPICS)]
+    index = np.empty((positions, K), np.int64)
+    for position in range(positions):
+        topic = position // SPAN % TOPICS if position % 3 else int(rng.integers(TOPICS))
+        tokens: dict[int, None] = {}
+        while len(tokens) < K:
+            rank = (rng.pareto(0.9, 2 * K) * 3).astype(np.int64)
+            rank = rank[rank < VOCABULARY]
+            names = order[topic if rng.random() < 0.7 else 0]
+            tokens |= dict.fromkeys(names[rank].tolist())
+        index[position] = [*tokens][:K]
+    falls = rng.gamma(0.6, 0.5, (positions, K))
+    falls[:, 0] = rng.exponential(0.7, positions)
+    logits = -np.cumsum(falls, axis=1)
+    total = np.log(np.exp(logits).sum(axis=1, keepdims=True)) + 0.02  # a tail of 2 %
+    return index, (logits - total).astype(np.float16)
+
+
+def batches(index: np.ndarray, value: np.ndarray) -> list[LabelBatch]:
+    """Batches of sequences, without token ids."""
+    size = LENGTH * PER_BATCH
+    made = []
+    for number, first in enumerate(range(0, len(index), size)):
+        rows = slice(first, first + size)
+        count = len(index[rows]) // LENGTH
+        length = np.full(count, LENGTH)
+        digest = np.stack([token_digest(np.arange(i, i + LENGTH)) for i in range(count)])
+        sequences = Sequences(length, np.zeros(count, np.int64), digest)
+        labels = Labels(VOCABULARY, value[rows], index[rows], "logits", "zero", "float16")
+        numbers = np.repeat(number * PER_BATCH + np.arange(count), LENGTH)
+        made.append(LabelBatch(number, 0, numbers, Augmentation(), labels, sequences))
+    return made
+
+
+def measured(spec: str, made: list[LabelBatch], path: Path) -> dict[str, Any]:
+    """Bytes per token, seconds to fit, tokens per second either way, and fidelity."""
+    codec = registry.parse(spec)
+    positions = sum(map(len, made))
+    start = time.perf_counter()
+    codec.fit([codec.prepare(batch.labels) for batch in made[:2]], VOCABULARY)
+    fit = time.perf_counter() - start
+    header = Header(VOCABULARY, k=K, tail="zero", kind="tokens", shift=1)
+    with Writer(path, header, spec) as writer:
+        writer.fit(made[:2])
+        start = time.perf_counter()
+        for batch in made:
+            writer.add(batch)
+        encode = time.perf_counter() - start
+    with open_labels(path) as reader:
+        start = time.perf_counter()
+        decoded = [batch.labels for batch in reader]
+        decode = time.perf_counter() - start
+    tables = stats(path).components["side information"]
+    return {
+        "codec": spec,
+        "bytes_per_token": (path.stat().st_size - tables) / positions,
+        "table_bytes": tables,
+        "fit_seconds": fit,
+        "encode_tokens_per_second": positions / encode,
+        "decode_tokens_per_second": positions / decode,
+        "kl": None if spec.startswith("sampled") else divergence(made, decoded),
+        "classes_per_token": float(
+            np.mean([(labels.value != 0).sum(1).mean() for labels in decoded])
+        ),
+    }
+
+
+def divergence(made: list[LabelBatch], decoded: list[Labels]) -> float:
+    """Mean KL divergence at temperature 1 between kept tokens, in nats."""
+    sums = 0.0
+    for batch, other in zip(made, decoded, strict=True):
+        place = np.argsort(batch.labels.index, axis=1), np.argsort(other.index, axis=1)
+        pair = (batch.labels.value, other.value)
+        p, q = (
+            log_softmax(np.take_along_axis(value, own, axis=1).astype(float))
+            for value, own in zip(pair, place, strict=True)
+        )
+        sums += float((np.exp(p) * (p - q)).sum())
+    return sums / sum(map(len, made))
+
+
+def log_softmax(value: np.ndarray) -> np.ndarray:
+    """Log-probabilities of logits."""
+    shifted = value - value.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def parquet(index: np.ndarray, value: np.ndarray, path: Path) -> dict[str, Any]:
+    """The same labels as lists in parquet with zstd."""
+    start = time.perf_counter()
+    columns = {
+        "teacher_topk_ids": pa.FixedSizeListArray.from_arrays(index.astype(np.int32).ravel(), K),
+        "teacher_topk_logprobs": pa.FixedSizeListArray.from_arrays(pa.array(value.ravel()), K),
+    }
+    pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=4096)
+    encode = time.perf_counter() - start
+    start = time.perf_counter()
+    table = pq.read_table(path)
+    for name in columns:
+        table[name].combine_chunks().flatten().to_numpy()
+    decode = time.perf_counter() - start
+    return {
+        "codec": "parquet, zstd",
+        "bytes_per_token": path.stat().st_size / len(index),
+        "table_bytes": 0,
+        "fit_seconds": None,
+        "encode_tokens_per_second": len(index) / encode,
+        "decode_tokens_per_second": len(index) / decode,
+        "kl": 0.0,
+        "classes_per_token": float(K),
+    }
+
+
+def timed_fit(classes: int, index: np.ndarray, value: np.ndarray) -> dict[str, float]:
+    """Seconds and memory of a fit with a vocabulary of 262 144."""
+    spread = (index * 7919 + 13) % classes
+    labels = Labels(classes, value, spread, "logits", "zero", "float16")
+    start = time.perf_counter()
+    registry.parse("topk").fit([labels], classes)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"classes": classes, "seconds": time.perf_counter() - start, "peak_bytes": used}
+
+
+def report(result: dict[str, Any]) -> str:
+    """The table of docs/benchmarks.md."""
+
+    def number(value: float | None, form: Callable[[float], str]) -> str:
+        return "" if value is None else form(value)
+
+    rows = [
+        [
+            f"`{row['codec']}`" if ":" in row["codec"] or row["codec"] == "topk" else row["codec"],
+            f"{row['bytes_per_token']:.1f}",
+            f"{row['table_bytes'] / 1000:.0f}",
+            f"{row['classes_per_token']:.1f}",
+            number(row["kl"], lambda kl: f"{kl:.2g}"),
+            f"{row['encode_tokens_per_second']:,.0f}",
+            f"{row['decode_tokens_per_second']:,.0f}",
+        ]
+        for row in result["rows"]
+    ]
+    columns = [
+        *("codec", "bytes per token", "kB of tables", "tokens kept", "KL at 1"),
+        *("encoded per second", "decoded per second"),
+    ]
+    fit = result["fit"]
+    return "\n\n".join(
+        [
+            markdown(columns, rows),
+            f"As 4 + 2 bytes an entry the labels take {6 * K} bytes per token. Fitting `topk` to "
+            f"{fit['labels']:,} labels of {fit['classes']:,} tokens takes {fit['seconds']:.1f} s "
+            f"and {fit['peak_bytes'] / 1e9:.2f} GB.",
+            f"Measured by `python benchmarks/tokens.py` on {where(result['machine'])}: "
+            f"{result['positions']:,} drawn labels.",
+        ]
+    )
+
+
+@click.command()
+@click.option("--positions", default=32_768, help="Labels.")
+def main(positions: int) -> None:
+    """Measure and write the results."""
+    index, value = drawn(positions)
+    sample = slice(8192)
+    fit = timed_fit(262_144, index[sample], value[sample]) | {"labels": len(index[sample])}
+    with tempfile.TemporaryDirectory() as folder:
+        made = batches(index, value)
+        rows = [parquet(index, value, Path(folder) / "a.parquet")]
+        rows += [
+            measured(spec, made, Path(folder) / f"{number}.slc")
+            for number, spec in enumerate(CODECS)
+        ]
+    result = {"machine": machine(), "positions": positions, "fit": fit, "rows": rows}
+    save("tokens", result)
+    write_report("tokens", report(result))
+    click.echo(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
