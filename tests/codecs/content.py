@@ -14,6 +14,7 @@ from labelcodec.augmentation.parts import Augmentation
 from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.header import Header
+from labelcodec.sequences import Sequences
 from labelcodec.validation import validate
 
 STYLES = (
@@ -218,6 +219,6 @@ def same(a: Any, b: Any) -> bool:
     if isinstance(a, RandAugment) and isinstance(b, RandAugment):
         a = replace(a, magnitude=a.magnitude.astype(float))
         b = replace(b, magnitude=b.magnitude.astype(float))
-    if isinstance(a, (LabelBatch, Labels, Augmentation, Crop, Mix, RandAugment)):
+    if isinstance(a, (LabelBatch, Labels, Augmentation, Crop, Mix, RandAugment, Sequences)):
         return type(a) is type(b) and all(same(getattr(a, n), getattr(b, n)) for n in vars(a))
     return type(a) is type(b) and bool(a == b)
