@@ -181,8 +181,8 @@ class Span(click.ParamType[tuple[int, int]]):
 layout = click.option(
     "--layout",
     type=LayoutName(),
-    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays, parquet or one of a plug-in; "
-    "detected by default.",
+    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays, parquet, vllm or one "
+    "of a plug-in; detected by default.",
 )
 
 

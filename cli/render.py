@@ -187,6 +187,8 @@ def dump_parts(name: str, dump: DumpTable) -> None:
         f"{name}: layout {files.layout.name}, {count(files.count)} files, {size(files.bytes)}; "
         f"{dump.first} has {count(dump.first_bytes)} bytes"
     )
+    if not dump.rows:
+        return
     columns = ["part", "F or z", "shape", "dtype", "payload", "torch.save", "%", "paper"]
     rows = [
         [

@@ -108,8 +108,8 @@ class ArraySource:
         beside = (self._column(name, start, stop) for name in BESIDE)
         return Positions(value, index, *beside)
 
-    def tokens(self, start: int, stop: int) -> NDArray[Any] | None:
-        """As `TokenSource.tokens`."""
+    def text(self, number: int, start: int, stop: int) -> NDArray[Any] | None:
+        """As `TokenSource.text`."""
         return self._column(TOKENS, start, stop)
 
     def where(self, number: int, position: int) -> str:

@@ -47,6 +47,9 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
             "arrays", "labelcodec.formats.arrays:Arrays", "tokens", (".npz", ".safetensors")
         ),
         LayoutEntry("parquet", "labelcodec.formats.table:Table", "tokens", (".parquet",)),
+        LayoutEntry(
+            "vllm", "labelcodec.formats.prompt_logprobs:PromptLogprobs", "tokens", (".jsonl",)
+        ),
     ),
 )
 

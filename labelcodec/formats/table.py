@@ -114,8 +114,8 @@ class TableSource:
         }
         return Positions(**kept)  # type: ignore[arg-type]
 
-    def tokens(self, start: int, stop: int) -> NDArray[Any] | None:
-        """As `TokenSource.tokens`."""
+    def text(self, number: int, start: int, stop: int) -> NDArray[Any] | None:
+        """As `TokenSource.text`."""
         begin, tokens = self._recent
         if tokens is None or start < begin or stop > begin + len(tokens):
             self.positions(start, stop)

@@ -35,8 +35,8 @@ class TokenSource(Protocol):
             DumpError: the file is damaged.
         """
 
-    def tokens(self, start: int, stop: int) -> NDArray[Any] | None:
-        """The token ids of these positions alone; None if unknown."""
+    def text(self, number: int, start: int, stop: int) -> NDArray[Any] | None:
+        """The token ids of a whole sequence, whose positions these are; None if unknown."""
 
     def where(self, number: int, position: int) -> str:
         """Names a position of a sequence in messages."""
@@ -100,7 +100,7 @@ class TokenDump:
         """The digest of a whole sequence, of which a batch may hold a part."""
         if self._digest is None or self._digest[0] != number:
             start, stop = self._plan.whole(number)
-            tokens = self._source.tokens(start, stop)
+            tokens = self._source.text(number, start, stop)
             assert tokens is not None
             where = partial(self._where, start)
             self._digest = number, token_digest(to_tokens(tokens, self._kind.classes, where))
