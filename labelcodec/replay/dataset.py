@@ -175,7 +175,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         self.reader: Reader = open_labels(labels)
         if self.reader.header.kind == "tokens":
             raise MismatchError(
-                f"{self.reader.paths[0]}: are labels of token sequences; use a TokenDataset"
+                f"{self.reader.paths[0]}: holds labels of token sequences; use a TokenDataset"
             )
         if labeller is None:
             self.reader.check_labels_held()

@@ -86,7 +86,7 @@ class TokenDataset(Dataset[TokenBatch]):
         self.reader: Reader = open_labels(labels)
         if self.reader.header.kind != "tokens":
             raise MismatchError(
-                f"{self.reader.paths[0]}: are labels of images; use a ReplayDataset"
+                f"{self.reader.paths[0]}: holds labels of images; use a ReplayDataset"
             )
         self.texts, self.packed, self.padding = texts, packed, padding
         if texts is None and len(self) and self._sequences(self.reader[0]).tokens is None:
