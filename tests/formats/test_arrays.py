@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 import labelcodec
 from labelcodec.errors import ConfigError, DumpError, LabelcodecError
-from labelcodec.formats import open_dump
+from labelcodec.formats import open_dump, token_plan
+from labelcodec.formats.fingerprint import dump_fingerprint
 from labelcodec.formats.token_labels import floor_of, tail_of
 from labelcodec.formats.token_plan import MAX_FULL, MAX_KEPT, plan_batches
 from labelcodec.sequences import token_digest
@@ -82,6 +83,33 @@ def test_rows_of_equal_length(tmp_path):
         assert np.array_equal(reader[0].labels.index, flat["index"])
     decode(tmp_path / "a.slc", tmp_path / "copy")
     assert_same(read_folder(tmp_path / "copy"), arrays)
+
+
+def test_rows_are_spread(tmp_path, monkeypatch):
+    monkeypatch.setattr(token_plan, "MAX_SAMPLES", 4)
+    flat = columns((6, 6, 6), lengths=None)
+    arrays = {name: array.reshape(3, 6, *array.shape[1:]) for name, array in flat.items()}
+    dump = open_dump(as_npz(arrays, tmp_path / "a"), classes=CLASSES)
+    batches = [dump.read(i) for i in range(len(dump))]
+    assert [len(batch) for batch in batches] == [4, 2, 4, 2, 4, 2]
+    index = np.concatenate([batch.labels.index for batch in batches])
+    assert np.array_equal(index, flat["index"])
+    assert np.array_equal(np.concatenate([b.sequences.tokens for b in batches]), flat["tokens"])
+
+
+def test_the_fingerprint_tells_labels_of_the_same_size(tmp_path):
+    arrays = columns()
+    others = (
+        arrays,
+        {**arrays, "value": arrays["value"] - 1},
+        {**arrays, "index": arrays["index"] ^ 1},
+        {**arrays, "lengths": arrays["lengths"][::-1]},
+    )
+    seen = set()
+    for number, other in enumerate(others):
+        dump = open_dump(as_npz(other, tmp_path / str(number)), classes=CLASSES)
+        seen.add(tuple(dump_fingerprint(dump).values()))
+    assert len(seen) == len(others)
 
 
 def test_what_the_container_says(tmp_path):

@@ -107,6 +107,16 @@ def test_the_own_token_may_be_as_probable_as_another(tmp_path):
         assert np.array_equal(reader[0].labels.index, INDEX[:5])
 
 
+def test_the_own_token_may_be_the_next_most_probable(tmp_path):
+    """A position with k + 1 ranks is one of k, as others are."""
+    lines = json.loads(json.dumps(LINES))
+    own = lines[0]["prompt_token_ids"][1]
+    lines[0]["prompt_logprobs"][1][str(own)]["rank"] = K + 1
+    encode(written(lines, tmp_path / "a.jsonl"), tmp_path / "a.slc", classes=CLASSES)
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        assert np.array_equal(reader[0].labels.index, INDEX)
+
+
 def test_long_texts_are_spread(tmp_path):
     length = 66_000
     ranked = [entry(1, [(2, -0.5)]), entry(1, [(3, -0.25)])]
