@@ -15,7 +15,7 @@ from labelcodec.errors import DumpError
 from labelcodec.formats.interface import DumpInfo, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_families import TokenColumns, find_token_columns
-from labelcodec.formats.token_labels import LabelKind, Positions, space_of
+from labelcodec.formats.token_labels import LabelKind, Positions, short_precisions, space_of
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
 
 if TYPE_CHECKING:
@@ -102,11 +102,6 @@ class TableSource:
         names = ("value", "index", "tokens", "mask", "tail")
         whole = {name: _joined([getattr(part, name) for part in parts]) for name in names}
         begin = self._begin(first)
-        if whole["value"] is None or len(whole["value"]) != int(self._end[last]) - begin:
-            raise DumpError(
-                f"{self.where(first, 0)}: this row or one behind it has a label for each position "
-                f"of another number than {self._columns.tokens or self._columns.mask} says"
-            )
         self._recent = begin, whole["tokens"]
         kept = {
             name: None if array is None else array[start - begin : stop - begin]
@@ -165,25 +160,27 @@ def open_table(root: Path, options: OpenOptions) -> TokenDump:
     tail: Tail = "zero"
     if columns.tail is not None:
         tail = "floor" if space == "logits" else "uniform"
-    precision: Precision = "float16" if first.value.dtype == np.float16 else "float32"
+    lengths, precision = _scanned(table, columns)
     kind = LabelKind(classes, k, space, tail, precision)
-    plan = plan_batches(_lengths(table, columns), classes, k)
+    plan = plan_batches(lengths, classes, k)
     source = TableSource(table, columns, k, plan.end)
     return TokenDump(_info(kind, plan, table, columns, first, options), kind, plan, source)
 
 
-def _lengths(table: TableRows, columns: TokenColumns) -> NDArray[np.int64]:
-    """(S,) positions of each row, by the smallest of the columns that tell."""
-    from labelcodec.formats.table_cells import row_lengths
+def _scanned(table: TableRows, columns: TokenColumns) -> tuple[NDArray[np.int64], Precision]:
+    """(S,) positions of each row, and the shortest precision that holds all values."""
+    from labelcodec.formats.table_cells import row_lengths, values_of
 
-    name = columns.tokens or columns.mask or columns.tail or columns.index or columns.value
+    lengths, possible = [], set[Precision](("bfloat16", "float16"))
     table.rewind()
-    lengths = [
-        row_lengths(batch, name, partial(_where_row, table, of))
-        for of, batch in table.read(0, table.rows, [name])
-    ]
+    for first, batch in table.read(0, table.rows, [columns.value]):
+        lengths.append(row_lengths(batch, columns.value, partial(_where_row, table, first)))
+        if possible:
+            possible &= short_precisions(values_of(batch, columns.value, table.where(first)))
     table.rewind()
-    return np.concatenate(lengths)
+    # bfloat16 first: its values have the fewest bits
+    precision: Precision = next(iter(sorted(possible)), "float32")
+    return np.concatenate(lengths), precision
 
 
 def _where_row(table: TableRows, first: int, row: int) -> str:

@@ -82,6 +82,26 @@ def first_k(batch: Any, columns: TokenColumns, where: Where) -> int:
     return cells.width(columns.value)
 
 
+def values_of(batch: Any, name: str, where: str) -> NDArray[Any]:
+    """All values of a record batch, one after another; NaN where there is none.
+
+    Args:
+        batch: the record batch.
+        name: the column.
+        where: names its first row in messages.
+
+    Raises:
+        DumpError: the column does not hold lists of lists of floats.
+    """
+    cells = _lists(batch, name, where).flatten()
+    cells = cells.flatten() if _is_list(cells.type) else cells
+    if pa.types.is_struct(cells.type) and cells.type.get_field_index(LOGPROB) >= 0:
+        cells = pc.struct_field(cells, LOGPROB)
+    if not pa.types.is_floating(cells.type):
+        raise DumpError(f"{where}: {name} holds {cells.type}, expected floats")
+    return np.asarray(cells.to_numpy(zero_copy_only=False))
+
+
 class _Cells:
     """The lists of a record batch, one after another."""
 

@@ -92,6 +92,8 @@ def to_labels(columns: Positions, kind: LabelKind, where: Where) -> Labels:
             probabilities, or a tail that does not fit.
     """
     value = single(columns.value, where)
+    if kind.precision == "float16":
+        value = value.astype(np.float16, copy=False)
     if (bad := _first(np.isnan(value).any(axis=1))) is not None:
         raise DumpError(f"{where(bad)}: has NaN values")
     if kind.space == "probabilities":
@@ -149,6 +151,18 @@ def single(value: NDArray[Any], where: Where) -> NDArray[Any]:
             "float32"
         )
     return narrow
+
+
+def short_precisions(value: NDArray[Any]) -> set[Precision]:
+    """The precisions of 16 bits that hold all values exactly."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        half, narrow = value.astype(np.float16), value.astype(np.float32)
+    fitting: set[Precision] = set()
+    if np.array_equal(half, value):
+        fitting.add("float16")
+    if np.array_equal(narrow, value) and not (narrow.view(np.uint32) & 0xFFFF).any():
+        fitting.add("bfloat16")
+    return fitting
 
 
 def floor_of(value: NDArray[Any], tail: NDArray[Any], left_out: int) -> NDArray[np.float64]:

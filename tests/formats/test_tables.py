@@ -148,6 +148,26 @@ def test_back_to_parquet(tmp_path, dtype):
     assert labelcodec.compare(tmp_path / "a.slc", tmp_path / "b.slc").identical
 
 
+@pytest.mark.parametrize("wide", [np.float32, np.float64])
+@pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
+def test_values_of_16_bits_are_stored_as_such(tmp_path, precision, wide):
+    """Many writers keep a teacher's 16 bits in columns of 32 or 64."""
+    value = -1.001 * ARRAYS["value"]
+    if precision == "float16":
+        value = value.astype(np.float16)
+    elif precision == "bfloat16":
+        value = (value.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    column = pa.array(nested(value.astype(wide)), pa.list_(pa.list_(pa.from_numpy_dtype(wide))))
+    source = parquet({"token_ids": IDS, "top_values": column}, tmp_path / "a.parquet")
+    report = encode(source, tmp_path / "a.slc", classes=CLASSES)
+    assert report.header.precision == precision
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        assert np.array_equal(reader[0].labels.value.astype(wide), value.astype(wide))
+    decode(tmp_path / "a.slc", tmp_path / "copy")
+    copy = pq.read_table(tmp_path / "copy")["teacher_topk_logits"].combine_chunks()
+    assert copy.equals(column)
+
+
 def test_arrays_become_a_table_and_come_back(tmp_path):
     arrays = columns(tail=np.full(21, 0.125, np.float32))
     encode(folder(arrays, tmp_path / "a"), tmp_path / "a.slc", classes=CLASSES)
@@ -274,8 +294,15 @@ BAD = {
         edited(input_ids=[*TOKENS.to_pylist()[:3], [1, 2]]),
         r"row 3, position 0: the row has labels of 3 positions, and 2 cells in input_ids",
     ),
-    "empty row": (edited(input_ids=[*TOKENS.to_pylist()[:3], []]), "row 3: has no positions"),
-    "no row": (edited(input_ids=[*TOKENS.to_pylist()[:3], None]), "row 3: has no positions"),
+    "empty row": (
+        edited(input_ids=[*TOKENS.to_pylist()[:3], []]),
+        r"row 3, position 0: the row .* and 0 cells in input_ids",
+    ),
+    "no row": (
+        edited(input_ids=[*TOKENS.to_pylist()[:3], None]),
+        r"row 3, position 0: the row .* and 0 cells in input_ids",
+    ),
+    "no labels": (edited(topk_logprobs=[*VALUES.to_pylist()[:3], []]), "row 3: has no positions"),
     "flat": (edited(topk_logprobs=TOKENS), "topk_logprobs holds lists of int64, expected a list"),
     "text": (edited(topk_indices=["a"] * 4), "topk_indices holds string, expected a list for each"),
     "float classes": (edited(topk_indices=VALUES), "topk_indices holds float, expected integers"),
@@ -336,6 +363,12 @@ def test_k_and_splits(tmp_path):
     (two / "train-00001-of-00002.parquet").rename(two / "test-00000-of-00001.parquet")
     with pytest.raises(DumpError, match="has the splits test, train"):
         open_dump(two, classes=CLASSES)
+    mixed = shards(edited(), tmp_path / "mixed")
+    parquet(edited(topk_logprobs=IDS), mixed / "train-00001-of-00002.parquet")
+    with pytest.raises(
+        DumpError, match=r"00002\.parquet: row 0, position 0: topk_logprobs holds int64"
+    ):
+        encode(mixed, tmp_path / "a.slc", classes=CLASSES)
     other = shards(edited(), tmp_path / "other")
     parquet({"a": IDS}, other / "train-00001-of-00002.parquet")
     with pytest.raises(DumpError, match=r"00002\.parquet: has other columns than"):
