@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.analysis.json_safe import json_safe
+from labelcodec.augmentation.facts import same_bits
 from labelcodec.batch import Labels
 
 TEMPERATURES = (1.0, 2.0, 4.0, 20.0)
@@ -78,7 +79,7 @@ class Accumulator:
         """Compare the labels of one batch, sample by sample; P is from `a`, Q from `b`."""
         if "probabilities" in (a.space, b.space):
             self.max_dz = None
-        if b is a and a.compact is None and np.isfinite(a.value.max(axis=1)).all():
+        if _same_values(a, b) and np.isfinite(a.value.max(axis=1)).all():
             self._add_equal(len(a))
             return
         left, right = _dense_rows(a), _dense_rows(b)
@@ -155,6 +156,16 @@ def log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _unmeasurable(z: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.isnan(z) | np.isposinf(z)
+
+
+def _same_values(a: Labels, b: Labels) -> bool:
+    """Whether two batches hold the same values, which then need not be expanded."""
+    if a.compact is not None or b.compact is not None:
+        return False
+    if (a.space, a.tail, a.classes) != (b.space, b.tail, b.classes):
+        return False
+    pairs = ((a.value, b.value), (a.index, b.index), (a.floor, b.floor))
+    return b is a or all(same_bits(left, right) for left, right in pairs)
 
 
 def _dense_rows(labels: Labels) -> Callable[[slice], NDArray[np.float32]]:
