@@ -28,7 +28,8 @@ from labelcodec import losses
 from labelcodec.codecs import registry
 from labelcodec.formats import open_dump, write_dump
 from labelcodec.replay.batch_order import BatchOrder
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.resident import ResidentLoader
 from labelcodec.transcode.encode_dump import encode
 from labelcodec.writer import prepare

@@ -12,10 +12,11 @@ from torch.utils.data import DataLoader
 from labelcodec.pipeline.distributed import Process
 from labelcodec.progress import Progress
 from labelcodec.replay.batch_order import BatchOrder
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.image_pool import Place, decoded_bytes, no_room
 from labelcodec.replay.image_source import ImageCache
 from labelcodec.replay.loading import iterate_loader, start_worker
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.resident import ResidentLoader, place_of
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from labelcodec.errors import MismatchError
-from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.wording import counted
 
 

@@ -26,7 +26,7 @@ from labelcodec.pipeline.forward import forward
 from labelcodec.pipeline.rebatch import StepSize, rebatch
 from labelcodec.pipeline.speed import Speed, Stopwatch
 from labelcodec.pipeline.training_recipe import TrainingRecipe
-from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.soft_labels import SoftLabels
 
 

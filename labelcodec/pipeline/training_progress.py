@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from labelcodec.progress import Progress
-from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.wording import counted
 
 

@@ -16,8 +16,9 @@ from labelcodec.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from labelcodec.replay.batch_order import BatchOrder
-    from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+    from labelcodec.replay.dataset import ReplayDataset
     from labelcodec.replay.expansion import expand
+    from labelcodec.replay.replay_batch import ReplayBatch
     from labelcodec.replay.resident import ResidentLoader
     from labelcodec.replay.soft_labels import SoftLabels
     from labelcodec.replay.texts import Texts
@@ -37,7 +38,7 @@ __all__ = [
 
 _MODULES = {
     "BatchOrder": "batch_order",
-    "ReplayBatch": "dataset",
+    "ReplayBatch": "replay_batch",
     "ReplayDataset": "dataset",
     "ResidentLoader": "resident",
     "SoftLabels": "soft_labels",

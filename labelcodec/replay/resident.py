@@ -23,9 +23,10 @@ from labelcodec.errors import ConfigError, LabelcodecError
 from labelcodec.folder_check import check_images
 from labelcodec.progress import Progress
 from labelcodec.replay.batch_replay import replay_batch
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.image_pool import Place, decoded_bytes, load_pool, no_room, place_for
 from labelcodec.replay.image_source import ImageCache
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.threads import thread_count
 from labelcodec.wording import counted
 

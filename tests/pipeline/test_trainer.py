@@ -14,7 +14,8 @@ from labelcodec.images import list_images
 from labelcodec.losses.calibration import student_temperature
 from labelcodec.pipeline.ema import MovingAverage
 from labelcodec.pipeline.trainer import Trainer
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.soft_labels import SoftLabels
 from tests.losses import dense
 from tests.pipeline import scene

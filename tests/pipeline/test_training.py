@@ -15,7 +15,8 @@ from labelcodec.pipeline import checkpoint
 from labelcodec.pipeline.callbacks import TrainingCallback
 from labelcodec.pipeline.run_folder import digest, load_run, load_student
 from labelcodec.pipeline.training import train
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
+from labelcodec.replay.replay_batch import ReplayBatch
 from tests.pipeline import scene
 from tests.pipeline.runs import Stop, run, stop
 from tests.replay import scene as replay

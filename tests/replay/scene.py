@@ -14,7 +14,7 @@ from labelcodec import Crop, Header, Labels, Mix, Writer
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch
 from labelcodec.images import content_digest, fingerprint, list_images
-from labelcodec.replay.dataset import ReplayBatch
+from labelcodec.replay.replay_batch import ReplayBatch
 
 AS_THEY_ARE = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}
 SIDE, STEP = 8, 5  # pixels of an image; grey levels from one image to the next

@@ -14,9 +14,10 @@ from labelcodec.augmentation.parts import Augmentation
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchError
 from labelcodec.replay.batch_order import BatchOrder
-from labelcodec.replay.dataset import CompactArrays, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.loading import iterate_loader
 from labelcodec.replay.normalisation import normalise
+from labelcodec.replay.replay_batch import CompactArrays
 from tests.replay import scene
 
 WORKERS = [(0, None), (2, "fork")]

@@ -19,7 +19,8 @@ from labelcodec.images import image_sizes, list_images
 from labelcodec.pipeline.rebatch import StepSize, rebatch
 from labelcodec.replay import image_pool, resident
 from labelcodec.replay.batch_order import BatchOrder
-from labelcodec.replay.dataset import ReplayBatch, ReplayDataset
+from labelcodec.replay.dataset import ReplayDataset
+from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.resident import ResidentLoader
 from tests.replay import scene
 
