@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # are decoded.
 _COMPLETE = {b"\xff\xd8": b"\xff\xd9", b"\x89PNG\r\n\x1a\n": b"IEND\xaeB`\x82"}
 HEAD, TAIL = 8, 16  # bytes by which a complete file is known
+MAX_SIDE = 65_535  # pixels, JPEG's limit; Pillow takes gigabytes for a header that says millions
 
 
 def decode(file: Path | IO[bytes], where: str) -> Image.Image:
@@ -82,6 +83,24 @@ def check_depth(mode: str, where: Path | str) -> None:
         )
 
 
+def check_sides(size: tuple[int, int], where: Path | str) -> None:
+    """Refuse an image whose header says more pixels than any image has.
+
+    Args:
+        size: width and height in pixels.
+        where: the image, for error messages.
+
+    Raises:
+        MismatchError: a side is above 65 535 pixels.
+    """
+    if max(size) > MAX_SIDE:
+        raise MismatchError(f"{where}: {_too_large(size)}")
+
+
+def _too_large(size: tuple[int, int]) -> str:
+    return f"is {size[1]} x {size[0]} pixels, sides of up to {MAX_SIDE} are read"
+
+
 def is_complete(head: bytes, tail: bytes) -> bool:
     """Whether a file begins and ends as a whole JPEG or PNG file does.
 
@@ -104,6 +123,8 @@ def problem_of(file: Path | IO[bytes]) -> str | None:
 
     try:
         with Image.open(file) as image:
+            if max(image.size) > MAX_SIDE:
+                return _too_large(image.size)
             image.load()
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return str(error)
@@ -124,6 +145,7 @@ def _opened(file: Path | IO[bytes], where: str, what: str) -> Iterator[Image.Ima
     try:
         with Image.open(file) as image:
             check_depth(image.mode, where)
+            check_sides(image.size, where)
             yield image
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MismatchError(f"{where}: cannot read this image ({reason(error)})") from error
