@@ -21,21 +21,14 @@ from labelcodec.codecs.dense2.format import (
     MAX_WEIGHT,
 )
 from labelcodec.entropy import coding, packing, tables, varint
-from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
+from labelcodec.errors import UnsupportedError
 from tests.attacks.labelset import DENSE2_RANK as RANK
-from tests.attacks.labelset import Cases, LabelSet, add, changed, dense2, numbers
+from tests.attacks.labelset import Cases, LabelSet, adder, dense2, numbers
 
 CLASSES, SAMPLES = 12, 8
 CASES: Cases = {}
 
-
-def _case(
-    name: str,
-    change: Callable[[LabelSet], Any],
-    error: type[LabelcodecError] = CorruptError,
-    memory: int = 16,
-) -> None:
-    add(CASES, f"dense2_{name}", changed(dense2, change), error, memory)
+_case = adder(CASES, "dense2", dense2)
 
 
 def _coder(made: LabelSet) -> Dense2Coder:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 import zstandard
@@ -19,7 +19,7 @@ from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.container import RecordWriter
 from labelcodec.entropy import varint
-from labelcodec.errors import LabelcodecError
+from labelcodec.errors import CorruptError, LabelcodecError
 from labelcodec.header import Header
 from labelcodec.writer import prepare, with_codec
 from spec.vector_cases import projector as projections
@@ -148,3 +148,29 @@ def changed(base: Case, change: Callable[[LabelSet], Any]) -> Case:
 
 def numbers(*values: int) -> bytes:
     return b"".join(map(varint.encode, values))
+
+
+class AddCase(Protocol):
+    """Adds a case that changes a valid set."""
+
+    def __call__(
+        self,
+        name: str,
+        change: Callable[[LabelSet], Any],
+        error: type[LabelcodecError] = CorruptError,
+        memory: int = 16,
+    ) -> None: ...
+
+
+def adder(cases: Cases, codec: str, base: Case) -> AddCase:
+    """What adds the cases of a codec, each under the codec's name."""
+
+    def add_case(
+        name: str,
+        change: Callable[[LabelSet], Any],
+        error: type[LabelcodecError] = CorruptError,
+        memory: int = 16,
+    ) -> None:
+        add(cases, f"{codec}_{name}", changed(base, change), error, memory)
+
+    return add_case

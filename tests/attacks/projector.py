@@ -10,19 +10,12 @@ import msgpack
 import numpy as np
 
 from labelcodec.codecs.projector.format import MAX_LAYERS, MAX_RANK, MAX_SIDE
-from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
-from tests.attacks.labelset import Cases, LabelSet, add, changed, numbers, projector
+from labelcodec.errors import UnsupportedError
+from tests.attacks.labelset import Cases, LabelSet, adder, numbers, projector
 
 CASES: Cases = {}
 
-
-def _case(
-    name: str,
-    change: Callable[[LabelSet], Any],
-    error: type[LabelcodecError] = CorruptError,
-    memory: int = 16,
-) -> None:
-    add(CASES, f"projector_{name}", changed(projector, change), error, memory)
+_case = adder(CASES, "projector", projector)
 
 
 # header

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES
 from labelcodec.codecs.sampled.codec import Sampled
 from labelcodec.codecs.sampled.coder import SampledCoder
 from labelcodec.entropy import coding, packing, tables, varint
-from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
-from tests.attacks.labelset import DRAWS, Cases, LabelSet, add, changed, sampled
+from labelcodec.errors import UnsupportedError
+from tests.attacks.labelset import DRAWS, Cases, LabelSet, adder, sampled
 
 CLASSES, SAMPLES = 12, 8
 CASES: Cases = {}
 
-
-def _case(
-    name: str,
-    change: Callable[[LabelSet], Any],
-    error: type[LabelcodecError] = CorruptError,
-    memory: int = 16,
-) -> None:
-    add(CASES, f"sampled_{name}", changed(sampled, change), error, memory)
+_case = adder(CASES, "sampled", sampled)
 
 
 def _coder(made: LabelSet) -> SampledCoder:

@@ -11,13 +11,12 @@ import numpy as np
 
 from labelcodec.codecs.transform.format import GAP_CONTEXTS, MAX_ENTRIES
 from labelcodec.entropy import coding, packing, tables, varint
-from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
+from labelcodec.errors import UnsupportedError
 from tests.attacks.labelset import (
     RANK,
     Cases,
     LabelSet,
-    add,
-    changed,
+    adder,
     numbers,
     transform,
     transform_coder,
@@ -26,14 +25,7 @@ from tests.attacks.labelset import (
 CLASSES = 12
 CASES: Cases = {}
 
-
-def _case(
-    name: str,
-    change: Callable[[LabelSet], Any],
-    error: type[LabelcodecError] = CorruptError,
-    memory: int = 16,
-) -> None:
-    add(CASES, f"transform_{name}", changed(transform, change), error, memory)
+_case = adder(CASES, "transform", transform)
 
 
 # header

@@ -13,21 +13,14 @@ from labelcodec.codecs.vq.codec import Vq
 from labelcodec.codecs.vq.coder import VqCoder
 from labelcodec.codecs.vq.format import MAX_CODES, MAX_CODEWORDS, MAX_ENTRIES
 from labelcodec.entropy import coding, packing, tables, varint
-from labelcodec.errors import CorruptError, LabelcodecError, UnsupportedError
+from labelcodec.errors import UnsupportedError
 from tests.attacks.labelset import VQ_CODES as CODES
-from tests.attacks.labelset import Cases, LabelSet, add, changed, numbers, vq
+from tests.attacks.labelset import Cases, LabelSet, adder, numbers, vq
 
 CLASSES, SAMPLES = 12, 32
 CASES: Cases = {}
 
-
-def _case(
-    name: str,
-    change: Callable[[LabelSet], Any],
-    error: type[LabelcodecError] = CorruptError,
-    memory: int = 16,
-) -> None:
-    add(CASES, f"vq_{name}", changed(vq, change), error, memory)
+_case = adder(CASES, "vq", vq)
 
 
 def _coder(made: LabelSet) -> VqCoder:
