@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from . import console, options
+from . import console, options, replay_options
 
 PICTURE, PAGES = ".png", (".html", ".htm")
 UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation changes no picture
@@ -39,17 +39,8 @@ UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation chan
     required=True,
     help="Picture or page to write, by its name: .png or .html.",
 )
-@click.option(
-    "--image-size",
-    metavar="PIXELS",
-    type=click.IntRange(min=1),
-    help="Height and width of the network input, if the labels do not record it.",
-)
-@click.option(
-    "--interpolation",
-    type=options.interpolation,
-    help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
-)
+@replay_options.image_size
+@replay_options.interpolation
 @options.class_map
 @options.allow_changed_images
 @options.image_floats

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from . import console, options, render
+from . import console, options, render, replay_options
 
 
 @click.command()
@@ -34,17 +34,8 @@ from . import console, options, render
 )
 @options.no_resize
 @click.option("--cache", type=options.PATH, help="File in which to cache decoded images.")
-@click.option(
-    "--image-size",
-    metavar="PIXELS",
-    type=click.IntRange(min=1),
-    help="Height and width of the network input, if the labels do not record it.",
-)
-@click.option(
-    "--interpolation",
-    type=options.interpolation,
-    help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
-)
+@replay_options.image_size
+@replay_options.interpolation
 @options.normalisation()
 @options.class_map
 @options.allow_changed_images

@@ -1,0 +1,19 @@
+"""Options of the commands that replay labels over their images."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+image_size = click.option(
+    "--image-size",
+    metavar="PIXELS",
+    type=click.IntRange(min=1),
+    help="Height and width of the network input, if the labels do not record it.",
+)
+interpolation = click.option(
+    "--interpolation",
+    type=options.interpolation,
+    help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
+)
