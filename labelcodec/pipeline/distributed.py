@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.distributed.nn  # before any group exists: default arguments would keep it alive
 
 from labelcodec.errors import ConfigError
+from labelcodec.replay.checked_device import checked_device
 from labelcodec.replay.loading import worker_deaths
 
 # The other processes wait while one fits tables or evaluates a student for all.
@@ -138,12 +139,7 @@ def is_loss(error: BaseException) -> bool:
 
 
 def _device(name: str | None) -> torch.device:
-    spec = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(spec)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {spec!r}: {str(error).splitlines()[0]}") from None
+    device = checked_device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", _environment_number("LOCAL_RANK", 0))
         torch.cuda.set_device(device)

@@ -13,16 +13,16 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from labelcodec.augmentation.randaugment import RandAugment
-from labelcodec.augmentation.randaugment.operations import apply
+from labelcodec.augmentation.part import NetworkInput
+from labelcodec.augmentation.randaugment import RandAugmentPart
 from labelcodec.augmentation.source_images import SourceImages, starts
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import ConfigError, LabelcodecError
 from labelcodec.folder_check import check_images
 from labelcodec.progress import Progress
 from labelcodec.replay.batch_replay import replay_batch
+from labelcodec.replay.checked_device import checked_device
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.image_pool import Place, decoded_bytes, load_pool, no_room, place_for
 from labelcodec.replay.image_source import ImageCache
@@ -163,7 +163,12 @@ class ResidentLoader(Iterable[ReplayBatch]):
             check_images(recorded.image_index, dataset.listing)
             images = self.images.take(recorded.image_index)
             if augmentation.randaugment is not None:
-                images = self._uploaded(_randaugmented(images, augmentation.randaugment))
+                target = NetworkInput(dataset.size, dataset.interpolation)
+                augmented = [
+                    RandAugmentPart().replay_image(pixels, augmentation, sample, target)
+                    for sample, pixels in enumerate(_arrays(images))
+                ]
+                images = self._uploaded(augmented)
                 augmentation = replace(augmentation, randaugment=None)
             elif self.place == "host" and self.device.type != "cpu":
                 images = self._uploaded(list(_arrays(images)))
@@ -215,13 +220,6 @@ def _arrays(images: SourceImages) -> Iterator[NDArray[np.uint8]]:
         yield pixels.numpy().reshape(height, width, 3)
 
 
-def _randaugmented(images: SourceImages, randaugment: RandAugment) -> list[NDArray[np.uint8]]:
-    return [
-        np.asarray(apply(Image.fromarray(pixels), randaugment, sample))
-        for sample, pixels in enumerate(_arrays(images))
-    ]
-
-
 def _received(batch: ReplayBatch, event: torch.cuda.Event | None) -> ReplayBatch:
     """A batch that the current stream may use: it waits for the stream that computed it."""
     if event is None:
@@ -234,16 +232,8 @@ def _received(batch: ReplayBatch, event: torch.cuda.Event | None) -> ReplayBatch
 
 
 def _indexed(name: torch.device | str) -> torch.device:
-    """The device with its index, so that memory and streams are those of one GPU.
-
-    Raises:
-        ConfigError: there is no such device.
-    """
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {str(name)!r}: {str(error).splitlines()[0]}") from None
+    """The device with its index, so that memory and streams are those of one GPU."""
+    device = checked_device(name)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
     return device

@@ -36,8 +36,8 @@ class SoftLabels:
         """B, the number of samples."""
         return len(self.value)
 
-    def rows(self, chosen: slice) -> SoftLabels:
-        """The labels of a slice of the samples."""
+    def rows(self, chosen: slice | torch.Tensor) -> SoftLabels:
+        """The labels of a slice of the samples, or of those that a (B,) bool mask selects."""
         return replace(
             self,
             value=self.value[chosen],

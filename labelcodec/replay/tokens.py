@@ -135,7 +135,7 @@ class TokenDataset(Dataset[TokenBatch]):
             torch.from_numpy(place),
             torch.from_numpy(sequence),
             torch.from_numpy(predictor[kept]),
-            _selected(to_tensors(recorded.labels), torch.from_numpy(kept)),
+            to_tensors(recorded.labels).rows(torch.from_numpy(kept)),
         )
 
     def _rows(self, recorded: LabelBatch) -> list[Tokens]:
@@ -217,13 +217,3 @@ def _ends(recorded: LabelBatch) -> NDArray[np.int64]:
     """(S,) position behind the last label of each sequence."""
     assert recorded.sequences is not None
     return recorded.sequences.start + recorded.sequences.length
-
-
-def _selected(labels: SoftLabels, kept: torch.Tensor) -> SoftLabels:
-    """The labels of the samples that a mask selects."""
-    return replace(
-        labels,
-        value=labels.value[kept],
-        index=None if labels.index is None else labels.index[kept],
-        floor=None if labels.floor is None else labels.floor[kept],
-    )

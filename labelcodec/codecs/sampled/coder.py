@@ -19,6 +19,7 @@ from labelcodec.entropy import coding, tables, varint
 from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET
 from labelcodec.entropy.tables import TableSet
+from labelcodec.entropy.tokens import bucket
 from labelcodec.errors import CorruptError, DataError
 
 FORM = 0
@@ -164,22 +165,20 @@ def _gap_contexts(sizes: Integers) -> Integers:
     first = np.cumsum(sizes) - sizes
     nth = np.arange(total) - np.repeat(first, sizes)
     left = np.repeat(sizes, sizes) - nth
-    contexts: Integers = _half_octaves(left) + 16 * (nth == 0)
+    contexts: Integers = _size_contexts(left) + 16 * (nth == 0)
     return contexts
 
 
 def _count_contexts(sizes: Integers) -> Integers:
     """Context of each count but the last of a label: by the number of its classes."""
-    contexts: Integers = np.repeat(_half_octaves(sizes), sizes - 1)
+    contexts: Integers = np.repeat(_size_contexts(sizes), sizes - 1)
     return contexts
 
 
-def _half_octaves(numbers: Integers) -> Integers:
-    """The half-octave of positive integers, 15 at most (SPEC, E-11)."""
-    high = np.frexp(numbers)[1].astype(np.int64) - 1
-    half = np.where(high > 0, (numbers >> np.maximum(high - 1, 0)) & 1, 0)
-    limited: Integers = np.minimum(2 * high + half, 15)
-    return limited
+def _size_contexts(sizes: Integers) -> Integers:
+    """Context of numbers of classes: their half-octave, 15 at most (SPEC, E-11)."""
+    contexts: Integers = np.minimum(bucket(sizes), 15)
+    return contexts
 
 
 def _sums_within(numbers: Integers, sizes: Integers) -> Integers:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.entropy.tokens import bucket
+
 Array = NDArray[Any]
 
 
@@ -17,8 +19,5 @@ def gap_contexts(previous: Array, before: Array) -> Array:
         previous: the preceding gap.
         before: the gap before that one; `previous` again if there is none.
     """
-    total = previous + before + 1
-    high = np.frexp(total)[1].astype(np.int64) - 1
-    half = np.where(high > 0, (total >> np.maximum(high - 1, 0)) & 1, 0)
-    contexts: Array = np.minimum(2 * high + half, 15)
+    contexts: Array = np.minimum(bucket(previous + before + 1), 15)
     return contexts
