@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError, MismatchError
 from labelcodec.formats.array_writer import write_arrays
-from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, space_of
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
@@ -37,7 +37,7 @@ _PRECISION: Mapping[str, Precision] = {
 }
 
 
-class Arrays:
+class Arrays(Layout):
     """The layout; methods as in `interface.Layout`."""
 
     name = "arrays"
@@ -53,14 +53,6 @@ class Arrays:
             return [root]
         paths = (root / f"{name}.npy" for name in NAMES)
         return [path for path in paths if path.exists()]
-
-    def side_files(self, root: Path) -> list[Path]:
-        """None."""
-        return []
-
-    def file_parts(self, file: Path) -> list[tuple[str, Any]]:
-        """No parts: nothing of a file is measured by `torch.save`."""
-        return []
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
         """Options for images, and the names of columns."""
@@ -198,9 +190,7 @@ def _check_names(arrays: Mapping[str, StoredArray], root: Path) -> StoredArray:
     for name, array in arrays.items():
         is_wide = name in (FULL, VALUE) and array.dtype.name not in _PRECISION
         fits = array.dtype.kind in kinds[name] and not is_wide
-        if array.is_bfloat16 != (array.is_bfloat16 and "f" in kinds[name]) or not (
-            fits or array.is_bfloat16
-        ):
+        if not (kinds[name] == "f" if array.is_bfloat16 else fits):
             expected = {"f": "floats", "iu": "integers", "biu": "bool or 0 and 1"}[kinds[name]]
             _fail(root, f"`{name}` is of dtype {array.dtype}, expected {expected}")
     if value.ndim not in (2, 3) or 0 in value.shape:

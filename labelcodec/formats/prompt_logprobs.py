@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import MAX_CLASSES, LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import open_regular
-from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions
 from labelcodec.formats.token_plan import plan_batches
@@ -30,7 +30,7 @@ MAX_LOGPROB = 1e30  # magnitude
 _ID = re.compile("[0-9]{1,9}")
 
 
-class PromptLogprobs:
+class PromptLogprobs(Layout):
     """The layout; methods as in `interface.Layout`. It is only read."""
 
     name = "vllm"
@@ -43,14 +43,6 @@ class PromptLogprobs:
     def label_files(self, root: Path) -> list[Path]:
         """The file."""
         return [root]
-
-    def side_files(self, root: Path) -> list[Path]:
-        """None."""
-        return []
-
-    def file_parts(self, file: Path) -> list[tuple[str, Any]]:
-        """No parts: nothing of a file is measured by `torch.save`."""
-        return []
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
         """Options for images; what the labels are is known."""

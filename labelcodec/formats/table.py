@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError
-from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_families import TokenColumns, find_token_columns
 from labelcodec.formats.token_labels import LabelKind, Positions, short_precisions, space_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labelcodec.formats.table_rows import TableRows
 
 
-class Table:
+class Table(Layout):
     """The layout; methods as in `interface.Layout`."""
 
     name = "parquet"
@@ -40,14 +40,6 @@ class Table:
         from labelcodec.formats.table_rows import table_files
 
         return table_files(root)
-
-    def side_files(self, root: Path) -> list[Path]:
-        """None."""
-        return []
-
-    def file_parts(self, file: Path) -> list[tuple[str, Any]]:
-        """No parts: nothing of a file is measured by `torch.save`."""
-        return []
 
     def unused_options(self, root: Path, options: Mapping[str, Any]) -> dict[str, str]:
         """Options for images."""
