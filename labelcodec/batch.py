@@ -72,6 +72,8 @@ class Labels:
         precision: dtype of the source's values.
         floor: (B,) smallest logit of each sample, in the dtype of `value`; only with tail 'floor'.
         compact: the codec's representation of compact labels; None when dense or top-k.
+        count: (B,) int64 number of classes that each top-k label keeps, 1..k; `kept_counts.pad`
+            fills the columns behind them. None if all keep k.
     """
 
     classes: int
@@ -82,6 +84,7 @@ class Labels:
     precision: Precision = "float16"
     floor: NDArray[Any] | None = None
     compact: CompactLabels | None = None
+    count: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """B, the number of samples."""
@@ -92,6 +95,7 @@ class Labels:
             kind = f"compact ({self.compact.coefficients.shape[1]} coefficients)"
         else:
             kind = "dense" if self.k is None else f"top-{self.k}"
+            kind = kind if self.count is None else f"top-{self.count.min()} to {kind}"
         tail = "" if self.tail is None else f", tail {self.tail}"
         return (
             f"<Labels: {len(self)} x {counted(self.classes, 'class')}, {kind} {self.space}, "
@@ -100,7 +104,7 @@ class Labels:
 
     @property
     def k(self) -> int | None:
-        """Number of classes kept in a top-k label; None when dense or compact."""
+        """Most classes kept in a top-k label; None when dense or compact."""
         return None if self.index is None else self.index.shape[1]
 
     @property
@@ -121,14 +125,15 @@ class Labels:
         dtype = np.float16 if self.precision == "float16" else np.float32
         return replace(self, value=self.dense().astype(dtype), compact=None)
 
-    def rows(self, chosen: slice) -> Labels:
-        """The labels of a slice of the samples; of compact labels as values."""
+    def rows(self, chosen: slice | NDArray[np.int64]) -> Labels:
+        """The labels of some of the samples; of compact labels as values."""
         labels = self.expanded()
         return replace(
             labels,
             value=labels.value[chosen],
             index=None if labels.index is None else labels.index[chosen],
             floor=None if labels.floor is None else labels.floor[chosen],
+            count=None if labels.count is None else labels.count[chosen],
         )
 
     def dense(self) -> NDArray[np.float32]:

@@ -75,3 +75,8 @@ def _validate_labels(labels: Labels, size: int, check: Checker) -> None:
         check.fail("a 'floor' tail and floor values come together")
     if labels.floor is not None:
         check.array("floors", labels.floor, labels.value.dtype.name, (size,))
+    if labels.count is not None:
+        check.array("numbers of kept classes", labels.count, INTEGERS, (size,))
+        k = labels.index.shape[1]
+        if (labels.count < 1).any() or (labels.count > k).any():
+            check.fail(f"numbers of kept classes must lie in 1..{k}")

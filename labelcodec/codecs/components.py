@@ -15,6 +15,7 @@ __all__ = [
     "COMPONENTS",
     "FRAMING",
     "IMAGE_INDEX",
+    "LABEL_COUNT",
     "LABEL_FLOOR",
     "LABEL_INDEX",
     "LABEL_VALUES",
@@ -31,10 +32,11 @@ IMAGE_INDEX = Stream(1, "image index", "#7f7f7f")
 LABEL_INDEX = Stream(9, "label index", "#5b9bd5")
 LABEL_VALUES = Stream(10, "label values", "#1f4e79")
 LABEL_FLOOR = Stream(11, LABEL_VALUES.component, LABEL_VALUES.colour)
+LABEL_COUNT = Stream(15, LABEL_INDEX.component, LABEL_INDEX.colour)
 
 _AUGMENTATION = [stream for part in PARTS for stream in part.streams]
 SEEDED = frozenset([IMAGE_INDEX, *_AUGMENTATION])  # what an augmentation spec stands for
-_LABELS = (LABEL_INDEX, LABEL_VALUES, LABEL_FLOOR)
+_LABELS = (LABEL_INDEX, LABEL_VALUES, LABEL_FLOOR, LABEL_COUNT)
 _SEQUENCES = (SEQUENCES, TOKENS, LOSS_MASK)
 STREAMS: Mapping[int, Stream] = {
     int(stream): stream for stream in sorted([*SEEDED, *_LABELS, *_SEQUENCES])

@@ -79,7 +79,10 @@ def nonfinite_labels(labels: Labels) -> int:
     """Number of labels with a NaN or infinite value; compact labels have none."""
     if labels.compact is not None or all_finite(labels.value):
         return 0
-    return int((~np.isfinite(labels.value)).any(axis=1).sum())
+    broken = ~np.isfinite(labels.value)
+    if labels.count is not None:
+        broken &= np.arange(broken.shape[1]) < labels.count[:, None]  # padding may be -inf
+    return int(broken.any(axis=1).sum())
 
 
 def check_type(labels: Labels) -> None:

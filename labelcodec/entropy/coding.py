@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,15 @@ class Usage:
     tables: tuple[NDArray[np.int64], ...]
     fixed_bits: float
     coded_bytes: int
+
+
+def concatenate(parts: Sequence[Symbols]) -> Symbols:
+    """The symbols of one or more streams, one after another."""
+    columns = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("contexts", "symbols", "widths")
+    )
+    return Symbols(*columns)
 
 
 def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:

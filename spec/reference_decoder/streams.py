@@ -18,7 +18,7 @@ def split_streams(data: bytes) -> dict[int, bytes]:
     directory = [(source.byte(), source.varint()) for _ in range(source.byte())]
     numbers = [number for number, _ in directory]
     need(numbers == sorted(set(numbers)) and 0 not in numbers, "B-3")
-    need(all(number <= 14 or number >= 128 for number in numbers), "B-5")
+    need(all(number <= 15 or number >= 128 for number in numbers), "B-5")
     streams = {number: source.take(length) for number, length in directory}
     source.close()
     return streams

@@ -16,6 +16,7 @@ from spec.vector_cases import (
     dense2,
     draws,
     header,
+    kept_counts,
     order,
     projector,
     recipe,
@@ -42,6 +43,7 @@ FOLDERS = {
     "v1.1": {"dense2": dense2.CASES, "order": order.CASES},
     "v1.2": {
         "header": header.CASES,
+        "kept-counts": kept_counts.CASES,
         "projector": projector.CASES,
         "sampled": sampled.CASES,
         "sequences": sequences.CASES,

@@ -65,6 +65,7 @@ def arrays_of(batch: LabelBatch) -> Arrays:
         "label_index": labels.index,
         **label_values(labels),
         "label_floor": labels.floor,
+        "label_count": labels.count,
         **sequences_of(batch),
     }
     return {name: np.asarray(value) for name, value in named.items() if value is not None}

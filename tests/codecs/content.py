@@ -14,6 +14,7 @@ from labelcodec.augmentation.parts import Augmentation
 from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.header import Header
+from labelcodec.kept_counts import pad
 from labelcodec.sequences import Sequences
 from labelcodec.validation import validate
 
@@ -46,6 +47,7 @@ class Recipe:
     cutout: str | None = None
     magnitudes: tuple[str, ...] = ()
     seed: int = 0
+    varying: bool = False  # top-k labels that keep different numbers of classes
 
     def header(self) -> Header:
         return Header(
@@ -76,6 +78,7 @@ def recipes(draw: st.DrawFn, **fixed: Any) -> Recipe:
         draw(st.sampled_from(CUTOUTS)),
         draw(st.just(()) | st.lists(st.sampled_from(MAGNITUDES), max_size=3).map(tuple)),
         draw(st.integers(0, 2**32 - 1)),
+        draw(st.booleans()) if k else False,
     )
     return replace(drawn, **fixed)
 
@@ -108,7 +111,8 @@ def labels(recipe: Recipe, rng: np.random.Generator) -> Labels:
     if recipe.twice:
         kept[rng.integers(recipe.samples), -1] = kept[0, 0]
     floor = value.min(axis=1) if recipe.tail == "floor" else None
-    return Labels(recipe.classes, top, kept, *shared, floor)
+    made = Labels(recipe.classes, top, kept, *shared, floor)
+    return pad(made, rng.integers(1, recipe.k + 1, recipe.samples)) if recipe.varying else made
 
 
 def numbers(recipe: Recipe, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ import labelcodec
 from labelcodec.verification import verify
 from tests.attacks.codecs import CASES, MODULES
 from tests.attacks.content_streams import slow
+from tests.attacks.kept_counts import varying
 from tests.attacks.labelset import (
     dense,
     dense2,
@@ -24,7 +25,7 @@ from tests.attacks.labelset import (
 from tests.backends import BACKENDS, backend
 
 SECONDS = 5.0
-VALID = (valid, dense, dense2, floors, projector, sampled, transform, vq)
+VALID = (valid, dense, dense2, floors, projector, sampled, transform, varying, vq)
 
 
 def read_everything(path) -> int:

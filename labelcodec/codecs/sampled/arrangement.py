@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.kept_counts import pad_classes
+
 Integers = NDArray[np.int64]
 
 
@@ -29,14 +31,7 @@ def to_arrays(
     column = np.arange(len(rows)) - np.searchsorted(rows, np.arange(samples))[rows]
     index, count = np.zeros((2, samples, width), np.int64)
     index[rows, column], count[rows, column] = classes[order], counts[order]
-    is_free = np.ones((samples, width), bool)  # as many classes are enough
-    low = classes < width
-    is_free[rows[low], classes[low]] = False
-    free = np.argsort(~is_free, axis=1, kind="stable")
-    used = np.bincount(rows, minlength=samples)[:, None]
-    places = np.arange(width)
-    filled = np.take_along_axis(free, np.maximum(places - used, 0), axis=1)
-    return np.where(places < used, index, filled), count
+    return pad_classes(index, np.bincount(rows, minlength=samples)), count
 
 
 def to_lists(index: Integers, count: Integers) -> tuple[Integers, Integers, Integers]:

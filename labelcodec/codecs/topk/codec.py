@@ -23,6 +23,7 @@ from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXT
 from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
+from labelcodec.kept_counts import by_count, join
 from labelcodec.wording import counted
 
 NO_K = "topk: full labels need k, for instance topk:k=50"
@@ -90,6 +91,12 @@ class TopK(Codec):
             DataError: NaN or infinite values, values that are not of their precision, fewer classes
                 than k, a tail that does not fit, or too many values for a batch.
         """
+        if labels.count is not None:
+            groups = [
+                (samples, self.prepare(group, allow_nonfinite))
+                for samples, group in by_count(labels)
+            ]
+            return join(groups, min(labels.value.shape[1], self.k or labels.value.shape[1]))
         if labels.index is None or self.step is None:
             float_bits.check_type(labels)
         if not allow_nonfinite:
@@ -145,11 +152,11 @@ class TopK(Codec):
             expected: ignored.
             contexts: ignored.
         """
-        batches = list(samples)
-        order = class_order.fit_sets(map(_kept_classes, batches), classes)
+        groups = [group for labels in samples for _, group in by_count(labels)]
+        order = class_order.fit_sets(map(_kept_classes, groups), classes)
         blank = coding.fit_tables([], 1)
         bare = TopKCoder(self.step, classes, order, blank, blank)
-        ranked = [part for part in map(bare.ranking, batches) if part is not None]
+        ranked = [part for part in map(bare.ranking, groups) if part is not None]
         members = [coding.tokenise(part.gaps, part.contexts) for part in ranked]
         falls = [
             coding.tokenise(part.values, part.value_contexts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from labelcodec.batch import Labels, Precision
 from labelcodec.codecs import class_order, float_bits
 from labelcodec.codecs.batch_context import BatchContext
-from labelcodec.codecs.components import LABEL_FLOOR, LABEL_INDEX, LABEL_VALUES, Stream
+from labelcodec.codecs.components import (
+    LABEL_COUNT,
+    LABEL_FLOOR,
+    LABEL_INDEX,
+    LABEL_VALUES,
+    Stream,
+)
 from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.topk import ranking
 from labelcodec.codecs.topk.format import (
@@ -33,6 +39,7 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET, MAX_INTEGER, SLOT_BITS
 from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
+from labelcodec.kept_counts import by_count, join
 from labelcodec.wording import counted
 
 kernels = partial(implementation, "labelcodec.codecs.topk")
@@ -98,27 +105,37 @@ class TopKCoder(Coder):
             context: ignored.
 
         Returns:
-            The LABEL_INDEX and LABEL_VALUES streams, and LABEL_FLOOR for labels with a floor.
+            The LABEL_INDEX and LABEL_VALUES streams, LABEL_FLOOR for labels with a floor, and
+            LABEL_COUNT for those that keep different numbers of classes.
         """
         assert labels.index is not None
-        k = varint.encode(labels.index.shape[1])
         streams = {}
         if labels.floor is not None:
             streams[LABEL_FLOOR] = packing.pack_floats(labels.floor)
+        if labels.count is None:
+            streams[LABEL_INDEX], streams[LABEL_VALUES] = self._encode_group(labels)
+            return streams
+        groups = [self._encode_group(group) for _, group in by_count(labels)]
+        k = varint.encode(labels.index.shape[1])
+        streams[LABEL_COUNT] = k + packing.pack_ints(labels.count)
+        streams[LABEL_INDEX] = b"".join(_framed(index) for index, _ in groups)
+        streams[LABEL_VALUES] = b"".join(_framed(values) for _, values in groups)
+        return streams
+
+    def _encode_group(self, labels: Labels) -> tuple[bytes, bytes]:
+        """Classes and values of labels that all keep k classes."""
+        assert labels.index is not None
+        k = varint.encode(labels.index.shape[1])
         ranked = self.ranking(labels)
         if ranked is None:
-            streams[LABEL_INDEX] = bytes([PLAIN]) + k + packing.pack_ints(labels.index)
-            values = packing.pack_floats(labels.value.ravel())
-            streams[LABEL_VALUES] = bytes([PLAIN]) + values
-            return streams
+            index = bytes([PLAIN]) + k + packing.pack_ints(labels.index)
+            return index, bytes([PLAIN]) + packing.pack_floats(labels.value.ravel())
         members = coding.encode_values(ranked.gaps.ravel(), ranked.contexts.ravel(), self.sets)
         intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
         form = bytes([CODED | (TIES_BY_CLASS if ranked.ties_by_class else 0)])
-        streams[LABEL_INDEX] = (
-            form + k + varint.encode(len(members)) + members + coding.encode_intervals(intervals)
-        )
-        streams[LABEL_VALUES] = self._encode_values(ranked, self._drop(labels))
-        return streams
+        arranged = coding.encode_intervals(intervals)
+        index = form + k + varint.encode(len(members)) + members + arranged
+        return index, self._encode_values(ranked, self._drop(labels))
 
     def _encode_values(self, ranked: Ranking, drop: int) -> bytes:
         if ranked.values is None:
@@ -145,38 +162,78 @@ class TopKCoder(Coder):
         Raises:
             CorruptError: a stream is missing or malformed.
         """
-        index_data, value_data = (
-            _need(streams, LABEL_INDEX),
-            _need(streams, LABEL_VALUES),
-        )
-        k, position = varint.decode(index_data, 1)
+        index_data, value_data = _need(streams, LABEL_INDEX), _need(streams, LABEL_VALUES)
+        floor = None
+        if blank.tail == "floor":
+            floor = packing.unpack_floats(_need(streams, LABEL_FLOOR), self._dtype(blank), samples)
+        like = replace(blank, floor=floor)
+        if LABEL_COUNT in streams:
+            counts = _need(streams, LABEL_COUNT)
+            return self._decode_groups(counts, index_data, value_data, like, samples)
+        value, index = self._decode_group(index_data, value_data, samples, blank)
+        return replace(like, value=value, index=index)
+
+    def _dtype(self, blank: Labels) -> str:
+        """The dtype of decoded values."""
+        return "float16" if blank.precision == "float16" and self.step is None else "float32"
+
+    def _decode_groups(
+        self,
+        counts: memoryview,
+        index_data: memoryview,
+        value_data: memoryview,
+        like: Labels,
+        samples: int,
+    ) -> Labels:
+        """Labels that keep different numbers of classes (SPEC, section 8.5)."""
+        k, position = varint.decode(counts, 0)
+        self._check_k(k, samples)
+        count = packing.unpack_all_ints(counts[position:], samples, "numbers of kept classes")
+        if count.min() < 1 or count.max() > k:
+            raise CorruptError(f"a label that keeps {count.max()} classes of at most {k}")
+        groups = []
+        for number in np.unique(count).tolist():
+            rows = np.flatnonzero(count == number)
+            index_part, index_data = _unframed(index_data)
+            value_part, value_data = _unframed(value_data)
+            value, index = self._decode_group(index_part, value_part, len(rows), like)
+            if index.shape[1] != number:
+                raise CorruptError(f"{index.shape[1]} kept classes of labels that keep {number}")
+            floor = None if like.floor is None else like.floor[rows]
+            groups.append((rows, replace(like, value=value, index=index, floor=floor)))
+        if len(index_data) or len(value_data):
+            raise CorruptError("bytes too many behind the top-k labels")
+        return join(groups, k)
+
+    def _check_k(self, k: int, samples: int) -> None:
         if not 0 < k <= self.classes or samples * k > MAX_CELLS:
             raise CorruptError(
                 f"k={k} with {counted(samples, 'sample')} of {counted(self.classes, 'class')}"
             )
+
+    def _decode_group(
+        self, index_data: memoryview, value_data: memoryview, samples: int, blank: Labels
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Values and classes of labels that all keep k classes."""
+        k, position = varint.decode(index_data, 1)
+        self._check_k(k, samples)
         body = index_data[position:]
-        kind = "float16" if blank.precision == "float16" and self.step is None else "float32"
         if index_data[0] == PLAIN and value_data[0] == PLAIN:
             flat, rest = packing.unpack_ints(body, samples * k)
-            value = packing.unpack_floats(value_data[1:], kind, samples * k).reshape(samples, k)
+            value = packing.unpack_floats(value_data[1:], self._dtype(blank), samples * k)
             index = flat.reshape(samples, k)
             if len(rest) or (index < 0).any() or (index >= self.classes).any():
                 raise CorruptError(f"a top-k class outside 0..{self.classes - 1}")
-        elif index_data[0] & ~TIES_BY_CLASS == CODED and k <= MAX_K:
-            if index_data[0] == CODED == value_data[0]:
-                index, levels = self._decode_untied(body, value_data, samples, k)
-            else:
-                levels = self._decode_levels(value_data, samples, k)
-                ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
-                index = self._decode_index(body, samples, levels, ties_by_class)
-            value = self._to_values(levels, value_data[1], blank.precision)
-        else:
+            return value.reshape(samples, k), index
+        if index_data[0] & ~TIES_BY_CLASS != CODED or k > MAX_K:
             raise CorruptError("top-k labels of unknown form")
-        floor = None
-        if blank.tail == "floor":
-            floor_data = _need(streams, LABEL_FLOOR)
-            floor = packing.unpack_floats(floor_data, kind, samples)
-        return Labels(self.classes, value, index, blank.space, blank.tail, blank.precision, floor)
+        if index_data[0] == CODED == value_data[0]:
+            index, levels = self._decode_untied(body, value_data, samples, k)
+        else:
+            levels = self._decode_levels(value_data, samples, k)
+            ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
+            index = self._decode_index(body, samples, levels, ties_by_class)
+        return self._to_values(levels, value_data[1], blank.precision), index
 
     def _decode_untied(
         self, index_data: memoryview, value_data: memoryview, samples: int, k: int
@@ -247,23 +304,30 @@ class TopKCoder(Coder):
             labels: labels returned by `TopK.prepare`, or decoded ones.
             sizes: bytes of each stream.
         """
-        ranked = self.ranking(labels)
-        if ranked is None:
+        groups = [self.ranking(group) for _, group in by_count(labels)]
+        ranked = [group for group in groups if group is not None]
+        if len(ranked) < len(groups):
             return {}
-        intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
-        arranged = float((SLOT_BITS - np.log2((intervals & 0xFFFF).astype(np.float64))).sum())
-        members = coding.tokenise(ranked.gaps, ranked.contexts)
-        used = {
-            LABEL_INDEX.component: Usage(
-                (members.counts(SET_CONTEXTS, ALPHABET),),
-                arranged + float(members.widths.sum(dtype=int)),
-                sizes[LABEL_INDEX],
-            )
-        }
-        if ranked.values is not None:
-            falls = coding.tokenise(ranked.values, ranked.value_contexts)
+        intervals = [kernels().order_intervals(group.ranks, group.coded_levels) for group in ranked]
+        arranged = sum(
+            float((SLOT_BITS - np.log2((part & 0xFFFF).astype(np.float64))).sum())
+            for part in intervals
+        )
+        members = coding.concatenate(
+            [coding.tokenise(group.gaps, group.contexts) for group in ranked]
+        )
+        counts = sizes.get(LABEL_COUNT, 0)
+        use = coding.usage(members, SET_CONTEXTS, ALPHABET, sizes[LABEL_INDEX] + counts)
+        fixed_bits = use.fixed_bits + arranged + 8 * counts
+        used = {LABEL_INDEX.component: replace(use, fixed_bits=fixed_bits)}
+        falls = [
+            coding.tokenise(group.values, group.value_contexts)
+            for group in ranked
+            if group.values is not None
+        ]
+        if falls:
             used[LABEL_VALUES.component] = coding.usage(
-                falls, VALUE_CONTEXTS, ALPHABET, sizes[LABEL_VALUES]
+                coding.concatenate(falls), VALUE_CONTEXTS, ALPHABET, sizes[LABEL_VALUES]
             )
         return used
 
@@ -282,6 +346,22 @@ def _check_values(data: memoryview) -> None:
     """
     if len(data) < 3 or data[1] >= 32:
         raise CorruptError("top-k values of impossible shape")
+
+
+def _framed(data: bytes) -> bytes:
+    return varint.encode(len(data)) + data
+
+
+def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:
+    """The next part of a stream in groups, of 2 bytes and more, and what follows it.
+
+    Raises:
+        CorruptError: the part is longer than the stream, or too short.
+    """
+    length, position = varint.decode(data, 0)
+    if not 2 <= length <= len(data) - position:
+        raise CorruptError(f"a part of top-k labels of {length} bytes, {len(data) - position} left")
+    return data[position : position + length], data[position + length :]
 
 
 def _split_index(data: memoryview) -> tuple[memoryview, memoryview]:
