@@ -50,7 +50,7 @@ def pad_classes(index: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[n
     samples, k = index.shape
     is_kept = np.arange(k) < count[:, None]
     is_free = np.ones((samples, k), bool)  # k classes are enough to choose from
-    rows, columns = np.nonzero(is_kept & (index < k))
+    rows, columns = np.nonzero(is_kept & (index >= 0) & (index < k))
     is_free[rows, index[rows, columns]] = False
     free = np.argsort(~is_free, axis=1, kind="stable")
     nth = np.maximum(np.arange(k) - count[:, None], 0)

@@ -167,6 +167,7 @@ def _label_parts(labels: Labels) -> dict[str, Any]:
         "label spaces": labels.space,
         "label precisions": labels.precision,
         "label tails": labels.tail,
+        "numbers of kept classes": labels.count,
         "label classes": labels.index,
         "label values": labels.value,
         "label floors": labels.floor,

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
-from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
+from labelcodec.formats.written_columns import columns_of, dtype_of_column, kept_of, source_types
 
 HEADER = 128  # bytes of an .npy header; NumPy's format, version 1.0
+COUNT = "count"
+AT_ONCE = 1 << 20  # numbers
 
 
 class GrowingArray:
@@ -90,27 +92,39 @@ def write_arrays(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, 
     lengths = _Lengths()
     files: dict[str, GrowingArray] = {}
     with ExitStack() as stack:
+
+        def create(name: str, rows: NDArray[Any]) -> GrowingArray:
+            array = GrowingArray(root / f"{name}.npy", dtype_of_column(name, rows, dtypes))
+            files[name] = stack.enter_context(closing(array))
+            return array
+
         for batch in batches:
             columns = columns_of(batch)
-            if files and files.keys() != columns.keys():
+            if files and files.keys() - {COUNT} != columns.keys():
                 raise DumpError(f"batch {batch.number}: has other parts than the batches before it")
             for name, rows in columns.items():
-                if name not in files:
-                    array = GrowingArray(root / f"{name}.npy", dtype_of_column(name, rows, dtypes))
-                    files[name] = stack.enter_context(closing(array))
-                files[name].append(rows)
+                (files.get(name) or create(name, rows)).append(rows)
+            if batch.labels.count is not None or COUNT in dtypes or COUNT in files:
+                kept = kept_of(batch.labels)
+                if COUNT not in files:
+                    _append_many(create(COUNT, kept), columns["index"].shape[1], lengths.positions)
+                files[COUNT].append(kept)
             lengths.add(batch)
         if row is not None and set(lengths.values) != {row}:
             row = None
         is_single = len(lengths.values) == 1 and "lengths" not in dtypes
         if row is None and not is_single:
             column = np.array(lengths.values, np.int64)
-            array = GrowingArray(root / "lengths.npy", dtype_of_column("lengths", column, dtypes))
-            files["lengths"] = stack.enter_context(closing(array))
-            array.append(column)
+            create("lengths", column).append(column)
         for array in files.values():
             array.finish(row)
         return len(files)
+
+
+def _append_many(array: GrowingArray, number: int, times: int) -> None:
+    """Append the same number many times."""
+    for first in range(0, times, AT_ONCE):
+        array.append(np.full(min(AT_ONCE, times - first), number))
 
 
 class _Lengths:
@@ -119,6 +133,11 @@ class _Lengths:
     def __init__(self) -> None:
         self.values: list[int] = []
         self._last: tuple[int, int] | None = None  # number and end of the last sequence
+
+    @property
+    def positions(self) -> int:
+        """Positions of all sequences so far."""
+        return sum(self.values)
 
     def add(self, batch: LabelBatch) -> None:
         """Add a batch's sequences."""

@@ -26,8 +26,8 @@ from labelcodec.images.stored_array import StoredArray
 from labelcodec.wording import counted
 
 FULL, INDEX, VALUE = "logits", "index", "value"
-LENGTHS, TOKENS, MASK, TAIL = "lengths", "tokens", "mask", "tail"
-BESIDE = (TOKENS, MASK, TAIL)
+LENGTHS, TOKENS, MASK, TAIL, COUNT = "lengths", "tokens", "mask", "tail", "count"
+BESIDE = (TOKENS, MASK, TAIL, COUNT)
 NAMES = (FULL, INDEX, VALUE, LENGTHS, *BESIDE)
 LOOKED_AT = 256  # positions that tell whether labels are probabilities
 _PRECISION: Mapping[str, Precision] = {
@@ -141,7 +141,9 @@ def open_arrays(root: Path, files: Sequence[Path], options: OpenOptions) -> Toke
         _fail(root, f"has logits of {classes} classes, but `classes={options.classes}`")
     if k is not None and k > classes:
         _fail(root, f"holds k={k} classes of a vocabulary of {classes}: is `classes` wrong?")
-    if TAIL in arrays and k in (None, classes):
+    if COUNT in arrays and k is None:
+        _fail(root, "has numbers of kept classes, but its labels keep all classes")
+    if TAIL in arrays and COUNT not in arrays and k in (None, classes):
         _fail(root, "has the mass of a tail, but its labels leave no class out")
     plan = plan_batches(_lengths(arrays, positions, row, root), classes, k)
     source = ArraySource(root, arrays, row)
@@ -184,6 +186,7 @@ def _check_names(arrays: Mapping[str, StoredArray], root: Path) -> StoredArray:
         TOKENS: "iu",
         MASK: "biu",
         TAIL: "f",
+        COUNT: "iu",
         FULL: "f",
         VALUE: "f",
     }

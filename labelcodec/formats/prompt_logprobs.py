@@ -1,6 +1,6 @@
 """vLLM's answers with `prompt_logprobs`, one JSON object a line.
 
-Each position has a map from token id to {"logprob": x, "rank": r}: the k most probable tokens, and
+Each position has a map from token id to {"logprob": x, "rank": r}: the most probable tokens, and
 the text's own where it is not one of them. The first position has null, as nothing predicts it.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.batch import MAX_CLASSES, LabelBatch
+from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import open_regular
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
@@ -85,7 +85,7 @@ class LineSource:
         offsets: position of each line in it, and the end of the last.
         numbers: number of each line, from 1.
         end: position behind the last of each line's labels.
-        k: number of kept classes.
+        k: most tokens that a position holds.
         has_tokens: whether the lines have the texts' tokens.
     """
 
@@ -112,20 +112,21 @@ class LineSource:
         last = int(np.searchsorted(self._end, stop - 1, "right"))
         lines = {number: self._line(number) for number in range(first, last + 1)}
         self._recent = lines
-        index: NDArray[np.int64] = np.empty((stop - start, self._k), np.int64)
-        value: NDArray[np.float32] = np.empty((stop - start, self._k), np.float32)
+        index: NDArray[np.int64] = np.zeros((stop - start, self._k), np.int64)
+        value: NDArray[np.float32] = np.zeros((stop - start, self._k), np.float32)
         tokens: NDArray[np.int64] = np.empty(stop - start, np.int64)
+        count: NDArray[np.int64] = np.empty(stop - start, np.int64)
         for number, line in lines.items():
             begin = int(self._end[number]) - len(line.logprobs)
             for at in range(max(start, begin), min(stop, int(self._end[number]))):
-                where, own = self.where(number, at - begin), None
                 if line.tokens is not None:
                     tokens[at - start] = line.tokens[at - begin]
-                    own = int(line.tokens[at - begin + 1])
-                index[at - start], value[at - start] = most_probable(
-                    line.logprobs[at - begin], self._k, own, where
-                )
-        return Positions(value, index, tokens if self._has_tokens else None)
+                ids, logprobs = ranked(line.logprobs[at - begin], self.where(number, at - begin))
+                kept = min(len(ids), self._k)
+                index[at - start, :kept] = ids[:kept]
+                value[at - start, :kept] = logprobs[:kept]
+                count[at - start] = len(ids)
+        return Positions(value, index, tokens if self._has_tokens else None, count=count)
 
     def text(self, number: int, start: int, stop: int) -> NDArray[Any] | None:
         """As `TokenSource.text`."""
@@ -161,8 +162,7 @@ def open_lines(path: Path, classes: int) -> TokenDump:
         DumpError: a line is damaged, or some have tokens and others none.
     """
     offsets, numbers, lengths, has_tokens = [], [], [], set[bool]()
-    least, k = 1, MAX_CLASSES
-    begin = number = 0
+    begin = number = k = 0
     with open(open_regular(path, DumpError, "a file of JSON lines"), "rb") as file:
         while text := file.readline(MAX_LINE):
             number += 1
@@ -175,7 +175,7 @@ def open_lines(path: Path, classes: int) -> TokenDump:
                 numbers.append(number)
                 lengths.append(len(line.logprobs))
                 has_tokens.add(line.tokens is not None)
-                least, k = _agreed(line, least, k, where)
+                k = max(k, *map(len, line.logprobs))
             begin += len(text)
     if not offsets:
         raise DumpError(f"{path}: has no lines")
@@ -202,27 +202,8 @@ def open_lines(path: Path, classes: int) -> TokenDump:
         kind="tokens",
         shift=1,
         has_digests=True in has_tokens,
-        notes=(
-            f"the {k} most probable tokens of each position are kept; the text's own is not where "
-            "it is none of them",
-        ),
     )
     return TokenDump(info, kind, plan, source)
-
-
-def _agreed(line: Line, least: int, most: int, where: str) -> tuple[int, int]:
-    """Smallest and largest k of which all positions so far may be."""
-    own = [None] * len(line.logprobs) if line.tokens is None else line.tokens[1:].tolist()
-    for at, (entry, token) in enumerate(zip(line.logprobs, own, strict=True)):
-        low, high = ranks_of(entry, token, f"{where}, position {at}")
-        if max(low, least) > min(high, most):
-            _fail(
-                f"{where}, position {at}",
-                f"has {counted(high, 'most probable token')}, expected {least} to {most}; labels "
-                "of varying k are not stored",
-            )
-        least, most = max(low, least), min(high, most)
-    return least, most
 
 
 def read_line(text: bytes, where: str) -> Line:
@@ -250,6 +231,9 @@ def read_line(text: bytes, where: str) -> Line:
     bad = next((i for i, entry in enumerate(logprobs[1:]) if not isinstance(entry, dict)), None)
     if bad is not None:
         _fail(f"{where}, position {bad}", "has no map of logprobs")
+    empty = next((i for i, entry in enumerate(logprobs[1:]) if not entry), None)
+    if empty is not None:
+        _fail(f"{where}, position {empty}", "has no logprobs")
     tokens = answer.get("prompt_token_ids")
     if tokens is None:
         return Line(logprobs[1:], None)
@@ -260,54 +244,26 @@ def read_line(text: bytes, where: str) -> Line:
     return Line(logprobs[1:], np.array(tokens, np.int64))
 
 
-def most_probable(
-    entry: Mapping[str, Any], k: int, own: int | None, where: str
-) -> tuple[list[int], list[float]]:
-    """Token ids and log-probabilities of the k ranks of a position, by rank.
+def ranked(entry: Mapping[str, Any], where: str) -> tuple[list[int], list[float]]:
+    """Token ids and log-probabilities of a position, the most probable first.
 
     Args:
         entry: the map of the position.
-        k: number of ranks, as `ranks_of` allows.
-        own: the text's token, which may share the rank of one that is as probable; None if unknown.
         where: names the position in messages.
 
     Raises:
-        DumpError: an entry that is not {"logprob": x, "rank": r}, or other ranks.
+        DumpError: a token that has no {"logprob": x, "rank": r}.
     """
-    kept = [item for item in _ranked(entry, where) if item[0] <= k]
-    if len(kept) == k + 1:
-        kept = [item for item in kept if item[1] != own]
-    if [rank for rank, _, _ in kept] != list(range(1, k + 1)):
-        shown = ", ".join(str(rank) for rank, _, _ in kept[:8])
-        _fail(where, f"has the ranks {shown}, expected 1 to {k}")
-    return [token for _, token, _ in kept], [logprob for _, _, logprob in kept]
-
-
-def ranks_of(entry: Mapping[str, Any], own: int | None, where: str) -> tuple[int, int]:
-    """Smallest and largest k of which a position may be; its own token may be one more.
-
-    Raises:
-        DumpError: an entry that is not {"logprob": x, "rank": r}, or none.
-    """
-    ranked = _ranked(entry, where)
-    count = len(ranked)
-    if [rank for rank, _, _ in ranked] != list(range(1, count + 1)):
-        return count - 1, count - 1
-    is_last = bool(ranked) and own in (None, ranked[-1][1])
-    return count - 1 if is_last else count, count
-
-
-def _ranked(entry: Mapping[str, Any], where: str) -> list[tuple[int, int, float]]:
-    """Rank, token and log-probability of the tokens of a position, by rank."""
-    ranked = []
+    tokens = []
     for key, content in entry.items():
         fields = content if isinstance(content, dict) else {}
         logprob, rank = fields.get("logprob"), fields.get("rank")
         is_number = isinstance(logprob, (int, float)) and abs(logprob) < MAX_LOGPROB
         if not is_number or type(rank) is not int or not _ID.fullmatch(key):
             _fail(where, f"token {key[:20]!r} has no logprob and rank")
-        ranked.append((rank, int(key), float(logprob or 0.0)))
-    return sorted(ranked)
+        tokens.append((rank, -float(logprob or 0.0), int(key)))
+    tokens.sort()
+    return [token for _, _, token in tokens], [-negative for _, negative, _ in tokens]
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -15,7 +15,13 @@ from labelcodec.errors import DumpError
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_families import TokenColumns, find_token_columns
-from labelcodec.formats.token_labels import LabelKind, Positions, short_precisions, space_of
+from labelcodec.formats.token_labels import (
+    LabelKind,
+    Positions,
+    concatenate,
+    short_precisions,
+    space_of,
+)
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
 
 if TYPE_CHECKING:
@@ -68,7 +74,7 @@ class TableSource:
     Args:
         table: its rows.
         columns: names of its columns.
-        k: number of kept classes of every position.
+        k: most classes that a position keeps.
         end: (S,) position behind the last of each row.
     """
 
@@ -91,15 +97,10 @@ class TableSource:
             positions_of(batch, self._columns, self._k, partial(_where, self._table, of))
             for of, batch in self._table.read(first, last + 1, self._columns.names())
         ]
-        names = ("value", "index", "tokens", "mask", "tail")
-        whole = {name: _joined([getattr(part, name) for part in parts]) for name in names}
+        whole = concatenate(parts)
         begin = self._begin(first)
-        self._recent = begin, whole["tokens"]
-        kept = {
-            name: None if array is None else array[start - begin : stop - begin]
-            for name, array in whole.items()
-        }
-        return Positions(**kept)  # type: ignore[arg-type]
+        self._recent = begin, whole.tokens
+        return whole.rows(slice(start - begin, stop - begin))
 
     def text(self, number: int, start: int, stop: int) -> NDArray[Any] | None:
         """As `TokenSource.text`."""
@@ -136,52 +137,46 @@ def open_table(root: Path, options: OpenOptions) -> TokenDump:
         DumpError: no files, a damaged one, or columns of labels that are not known.
         ConfigError: the number of classes is not known, or a column is not there.
     """
-    from labelcodec.formats.table_cells import first_k, positions_of
+    from labelcodec.formats.table_cells import positions_of
     from labelcodec.formats.table_rows import TableRows
 
     table = TableRows(root)
     columns = find_token_columns(table.schema.names, options.columns, str(table.files[0]))
     classes = classes_given(options.classes, root)
-    _, batch = next(table.read(0, 1, columns.names()))
-    where = partial(_where, table, 0)
-    k = first_k(batch, columns, where)
+    lengths, k, precision = _scanned(table, columns)
     if k > classes:
         raise DumpError(f"{root}: holds k={k} classes of a vocabulary of {classes}")
-    first = positions_of(batch, columns, k, where)
+    _, batch = next(table.read(0, 1, columns.names()))
+    first = positions_of(batch, columns, k, partial(_where, table, 0))
     space = space_of(first.value, options.label_type, False, str(root))
     tail: Tail = "zero"
     if columns.tail is not None:
         tail = "floor" if space == "logits" else "uniform"
-    lengths, precision = _scanned(table, columns)
     kind = LabelKind(classes, k, space, tail, precision)
     plan = plan_batches(lengths, classes, k)
     source = TableSource(table, columns, k, plan.end)
     return TokenDump(_info(kind, plan, table, columns, first, options), kind, plan, source)
 
 
-def _scanned(table: TableRows, columns: TokenColumns) -> tuple[NDArray[np.int64], Precision]:
-    """(S,) positions of each row, and the shortest precision that holds all values."""
-    from labelcodec.formats.table_cells import row_lengths, values_of
+def _scanned(table: TableRows, columns: TokenColumns) -> tuple[NDArray[np.int64], int, Precision]:
+    """(S,) positions of each row, k, and the shortest precision that holds all values."""
+    from labelcodec.formats.table_cells import row_lengths, values_of, widest
 
-    lengths, possible = [], set[Precision](("bfloat16", "float16"))
+    lengths, k, possible = [], 1, set[Precision](("bfloat16", "float16"))
     table.rewind()
     for first, batch in table.read(0, table.rows, [columns.value]):
         lengths.append(row_lengths(batch, columns.value, partial(_where_row, table, first)))
+        k = max(k, widest(batch, columns.value, partial(_where, table, first)))
         if possible:
             possible &= short_precisions(values_of(batch, columns.value, table.where(first)))
     table.rewind()
     # bfloat16 first: its values have the fewest bits
     precision: Precision = next(iter(sorted(possible)), "float32")
-    return np.concatenate(lengths), precision
+    return np.concatenate(lengths), k, precision
 
 
 def _where_row(table: TableRows, first: int, row: int) -> str:
     return table.where(first + row)
-
-
-def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
-    arrays = [part for part in parts if part is not None]
-    return np.concatenate(arrays) if arrays else None
 
 
 def _info(

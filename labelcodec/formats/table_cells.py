@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -47,19 +48,30 @@ def positions_of(batch: Any, columns: TokenColumns, k: int, where: Where) -> Pos
     Args:
         batch: the record batch.
         columns: names of its columns.
-        k: number of kept classes of every position.
+        k: most classes that a position keeps.
         where: names a row and a position.
 
     Raises:
         DumpError: a column of another type, rows of which columns have different lengths, positions
-            that do not hold k classes, or cells without a value.
+            without classes or with more than k, or cells without a value.
     """
     cells = _Cells(batch, row_lengths(batch, columns.value, lambda row: where(row, 0)), where)
-    value = cells.nested(columns.value, k)
+    value = cells.nested(columns.value)
+    count = value.widths
+    if count.max() > k:
+        cells.fail(int(count.argmax()), f"{columns.value} holds more than {counted(k, 'class')}")
     if columns.index is None:
-        index, value = _split(value, columns.value, cells)
+        index, logprobs = _split(value, columns.value, cells)
     else:
-        index = cells.numbers(cells.nested(columns.index, k), columns.index, "integers")
+        of_index = cells.nested(columns.index)
+        if (of_index.widths != count).any():
+            bad = int((of_index.widths != count).argmax())
+            cells.fail(
+                bad,
+                f"{columns.index} holds {counted(int(of_index.widths[bad]), 'class')}, "
+                f"{columns.value} {count[bad]}",
+            )
+        index, logprobs = cells.numbers(of_index, columns.index, "integers"), value
     beside = {
         name: None if column is None else cells.numbers(cells.flat(column), column, kind)
         for name, column, kind in (
@@ -68,18 +80,25 @@ def positions_of(batch: Any, columns: TokenColumns, k: int, where: Where) -> Pos
             ("tail", columns.tail, "floats"),
         )
     }
-    values = cells.numbers(value, columns.value, "floats")
-    return Positions(values.reshape(-1, k), index.reshape(-1, k), **beside)
+    values = cells.numbers(logprobs, columns.value, "floats")
+    if (count == k).all():
+        return Positions(values.reshape(-1, k), index.reshape(-1, k), **beside)
+    return Positions(_rows(values, count, k), _rows(index, count, k), **beside, count=count)
 
 
-def first_k(batch: Any, columns: TokenColumns, where: Where) -> int:
-    """Number of classes that the first position of a record batch holds.
+def widest(batch: Any, name: str, where: Where) -> int:
+    """Most classes that a position of a record batch holds.
+
+    Args:
+        batch: the record batch.
+        name: the column.
+        where: names a row and a position.
 
     Raises:
-        DumpError: none, or the column does not hold lists of lists.
+        DumpError: the column does not hold lists of lists, or a position no classes.
     """
-    cells = _Cells(batch, row_lengths(batch, columns.value, lambda row: where(row, 0)), where)
-    return cells.width(columns.value)
+    cells = _Cells(batch, row_lengths(batch, name, lambda row: where(row, 0)), where)
+    return int(cells.nested(name).widths.max())
 
 
 def values_of(batch: Any, name: str, where: str) -> NDArray[Any]:
@@ -102,6 +121,23 @@ def values_of(batch: Any, name: str, where: str) -> NDArray[Any]:
     return np.asarray(cells.to_numpy(zero_copy_only=False))
 
 
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """The cells of a column, those of a position one after another.
+
+    Attributes:
+        cells: Arrow array of the cells.
+        widths: (n,) number of cells of each position.
+    """
+
+    cells: Any
+    widths: NDArray[np.int64]
+
+    def position(self, cell: int) -> int:
+        """The position that a cell is of."""
+        return int(np.searchsorted(np.cumsum(self.widths), cell, "right"))
+
+
 class _Cells:
     """The lists of a record batch, one after another."""
 
@@ -116,8 +152,8 @@ class _Cells:
             f"{self._where(row, position - int(self._end[row] - self.lengths[row]))}: {what}"
         )
 
-    def flat(self, name: str) -> Any:
-        """Arrow array of the cells of a column of lists, which have the lengths of the values'."""
+    def flat(self, name: str) -> _Column:
+        """The cells of a column of lists, which have the lengths of the values'."""
         column = _lists(self.batch, name, self._where(0, 0))
         lengths = pc.list_value_length(column).cast(pa.int64()).fill_null(0).to_numpy(False)
         if (lengths != self.lengths).any():
@@ -127,54 +163,40 @@ class _Cells:
                 f"the row has labels of {counted(int(self.lengths[row]), 'position')}, and "
                 f"{lengths[row]} cells in {name}",
             )
-        return column.flatten()
+        return _Column(column.flatten(), np.ones(int(self._end[-1]), np.int64))
 
-    def nested(self, name: str, k: int) -> Any:
-        """Arrow array of the cells of a column of lists of k."""
-        lists = self._inner(name)
-        widths = pc.list_value_length(lists).fill_null(0).to_numpy(False)
-        if (widths != k).any():
-            position = int((widths != k).argmax())
-            self.fail(
-                position,
-                f"{name} holds {counted(int(widths[position]), 'class')}, the first position {k}; "
-                "labels of varying k are not stored",
+    def nested(self, name: str) -> _Column:
+        """The cells of a column of lists of lists, of which none is empty."""
+        lists = self.flat(name).cells
+        if not _is_list(lists.type):
+            raise DumpError(
+                f"{self._where(0, 0)}: {name} holds lists of {lists.type}, expected a list for "
+                "each position"
             )
-        return lists.flatten()
+        widths = pc.list_value_length(lists).cast(pa.int64()).fill_null(0).to_numpy(False)
+        if not widths.all():
+            self.fail(int(widths.argmin()), f"{name} holds no classes")
+        return _Column(lists.flatten(), np.asarray(widths, np.int64))
 
-    def width(self, name: str) -> int:
-        """Length of the first inner list of a column."""
-        width = int(pc.list_value_length(self._inner(name)).fill_null(0).to_numpy(False)[0])
-        if not width:
-            self.fail(0, f"{name} holds no classes")
-        return width
-
-    def numbers(self, cells: Any, name: str, kind: str) -> NDArray[Any]:
+    def numbers(self, column: _Column, name: str, kind: str) -> NDArray[Any]:
         """The numbers of cells, of which none is missing."""
         is_kind = {
             "integers": pa.types.is_integer,
             "floats": pa.types.is_floating,
             "integers or bool": lambda t: pa.types.is_integer(t) or pa.types.is_boolean(t),
         }[kind]
+        cells = column.cells
         if not is_kind(cells.type):
             raise DumpError(f"{self._where(0, 0)}: {name} holds {cells.type}, expected {kind}")
         if cells.null_count:
             missing = int(cells.is_null().to_numpy(False).argmax())
-            self.fail(missing // (len(cells) // int(self._end[-1])), f"{name} lacks a value")
+            self.fail(column.position(missing), f"{name} lacks a value")
         return np.asarray(cells.to_numpy(zero_copy_only=False))
 
-    def _inner(self, name: str) -> Any:
-        cells = self.flat(name)
-        if not _is_list(cells.type):
-            raise DumpError(
-                f"{self._where(0, 0)}: {name} holds lists of {cells.type}, expected a list for "
-                "each position"
-            )
-        return cells
 
-
-def _split(cells: Any, name: str, of: _Cells) -> tuple[NDArray[np.int64], Any]:
+def _split(column: _Column, name: str, of: _Cells) -> tuple[NDArray[np.int64], _Column]:
     """Classes and values of {"token": "token_id:N", "logprob": x}."""
+    cells = column.cells
     kind = cells.type
     fields = {kind.field(i).name: kind.field(i).type for i in range(kind.num_fields)}
     if not pa.types.is_struct(kind) or not {TOKEN, LOGPROB} <= fields.keys():
@@ -188,12 +210,20 @@ def _split(cells: Any, name: str, of: _Cells) -> tuple[NDArray[np.int64], Any]:
     if not matched.all():
         bad = int((~matched).argmax())
         of.fail(
-            bad // (len(cells) // int(of._end[-1])),
+            column.position(bad),
             f"{name} names the token {str(tokens[bad].as_py())[:40]!r}, expected "
             f"'{PREFIX}' and its number",
         )
     numbers = pc.utf8_slice_codeunits(tokens.cast(pa.string()), len(PREFIX)).cast(pa.int64())
-    return np.asarray(numbers.to_numpy(zero_copy_only=False)), pc.struct_field(cells, LOGPROB)
+    logprobs = _Column(pc.struct_field(cells, LOGPROB), column.widths)
+    return np.asarray(numbers.to_numpy(zero_copy_only=False)), logprobs
+
+
+def _rows(flat: NDArray[Any], count: NDArray[np.int64], k: int) -> NDArray[Any]:
+    """(n, k) rows of `count` numbers each, 0 behind them."""
+    rows = np.zeros((len(count), k), flat.dtype)
+    rows[np.arange(k) < count[:, None]] = flat
+    return rows
 
 
 def _lists(batch: Any, name: str, where: str) -> Any:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.extras import needing_extra
-from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
+from labelcodec.formats.written_columns import columns_of, dtype_of_column, kept_of, source_types
 from labelcodec.label_space import TOLERANCE
 
 with needing_extra("writing parquet files"):
@@ -27,6 +27,7 @@ _NAMES = {
     "mask": "loss_mask",
     "tail": "teacher_topk_tail",
 }
+COUNT = "count"  # of a row's classes, which its lists show
 Row = dict[str, NDArray[Any]]
 
 
@@ -56,7 +57,7 @@ def write_table(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, A
                 names = _NAMES | {"value": _name_of_values(batch)}
                 schema = _schema(row, names, dtypes)
                 writer = pq.ParquetWriter(root / FILE, schema, compression="zstd")
-            if [names[name] for name in row] != schema.names:
+            if [names[name] for name in row if name != COUNT] != schema.names:
                 raise DumpError(f"batch {batch.number}: has other parts than the batches before it")
             group.append(row)
             if sum(len(row["value"]) for row in group) >= GROUP:
@@ -80,6 +81,7 @@ def _rows(batches: Iterable[LabelBatch]) -> Iterator[tuple[Row, LabelBatch]]:
     for batch in batches:
         columns, sequences = columns_of(batch), batch.sequences
         assert sequences is not None
+        columns[COUNT] = kept_of(batch.labels)
         if "index" not in columns:
             raise DumpError(
                 "these labels hold all classes: encode them with codec topk first, or write layout "
@@ -118,6 +120,8 @@ def _name_of_values(batch: LabelBatch) -> str:
 def _schema(row: Row, names: Mapping[str, str], dtypes: Mapping[str, Any]) -> Any:
     fields = []
     for name, array in row.items():
+        if name == COUNT:
+            continue
         kind = pa.from_numpy_dtype(np.dtype(dtype_of_column(name, array, dtypes)))
         fields.append((names[name], pa.list_(pa.list_(kind) if array.ndim == 2 else kind)))
     return pa.schema(fields)
@@ -126,14 +130,15 @@ def _schema(row: Row, names: Mapping[str, str], dtypes: Mapping[str, Any]) -> An
 def _table(rows: list[Row], schema: Any, names: Mapping[str, str]) -> Any:
     """The rows as an Arrow table."""
     columns = {}
-    for name in rows[0]:
+    count = np.concatenate([row[COUNT] for row in rows])
+    inner = pa.array(np.cumsum([0, *count]), pa.int32())
+    for name in rows[0].keys() - {COUNT}:
         kind = schema.field(names[name]).type.value_type
         whole = np.concatenate([row[name] for row in rows])
         ends = np.cumsum([0, *(len(row[name]) for row in rows)])
         if whole.ndim == 2:
-            leaf = _cast(whole.ravel(), kind.value_type)
-            inner = np.arange(len(whole) + 1) * whole.shape[1]
-            cells = pa.ListArray.from_arrays(pa.array(inner, pa.int32()), leaf)
+            is_kept = np.arange(whole.shape[1]) < count[:, None]
+            cells = pa.ListArray.from_arrays(inner, _cast(whole[is_kept], kind.value_type))
         else:
             cells = _cast(whole, kind)
         columns[names[name]] = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), cells)

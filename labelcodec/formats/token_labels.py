@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision, Space, Tail
 from labelcodec.errors import DumpError
+from labelcodec.kept_counts import pad, pad_classes
 from labelcodec.label_space import TOLERANCE, finite_rows, looks_like_probabilities
 from labelcodec.wording import counted
 
@@ -28,6 +29,8 @@ class Positions:
         tokens: (n,) integers, the token ids; None if unknown.
         mask: (n,) bool or integers of 0 and 1, the positions that count in the loss; None for all.
         tail: (n,) floats, probability mass of the classes left out; None if unknown.
+        count: (n,) integers, how many classes each position keeps; what stands behind them in
+            `value` and `index` is ignored. None if all keep k.
     """
 
     value: NDArray[Any]
@@ -35,6 +38,26 @@ class Positions:
     tokens: NDArray[Any] | None = None
     mask: NDArray[Any] | None = None
     tail: NDArray[Any] | None = None
+    count: NDArray[Any] | None = None
+
+    def rows(self, chosen: slice) -> Positions:
+        """The columns of some of the positions."""
+        beside = (None if column is None else column[chosen] for column in self._beside())
+        return Positions(self.value[chosen], *beside)
+
+    def _beside(self) -> tuple[NDArray[Any] | None, ...]:
+        return self.index, self.tokens, self.mask, self.tail, self.count
+
+
+def concatenate(parts: Sequence[Positions]) -> Positions:
+    """The positions of one or more parts, one after another; all parts have the same columns."""
+    if any(part.count is not None for part in parts):
+        parts = [replace(part, count=_kept(part)) for part in parts]
+    beside = [
+        None if columns[0] is None else np.concatenate(columns)
+        for columns in zip(*(part._beside() for part in parts), strict=True)
+    ]
+    return Positions(np.concatenate([part.value for part in parts]), *beside)
 
 
 @dataclass(frozen=True)
@@ -43,7 +66,7 @@ class LabelKind:
 
     Attributes:
         classes: C, the size of the vocabulary.
-        k: number of kept classes; None for full labels.
+        k: most classes that a position keeps; None for full labels.
         space: logits (log-probabilities are such) or probabilities.
         tail: as in `Labels`.
         precision: dtype of the values.
@@ -88,26 +111,36 @@ def to_labels(columns: Positions, kind: LabelKind, where: Where) -> Labels:
         where: names a row.
 
     Raises:
-        DumpError: NaN, a class twice or outside of the vocabulary, values that are no
-            probabilities, or a tail that does not fit.
+        DumpError: NaN, a class twice or outside of the vocabulary, a number of kept classes that
+            is not in 1..k, values that are no probabilities, or a tail that does not fit.
     """
-    value = single(columns.value, where)
+    value, index = columns.value, columns.index
+    count = None
+    if columns.count is not None and index is not None:
+        count = _counts(columns.count, index.shape[1], where)
+        is_kept = np.arange(index.shape[1]) < count[:, None]
+        value = np.where(is_kept, value, -np.inf if kind.space == "logits" else 0)
+        value = value.astype(columns.value.dtype)
+        index = pad_classes(index, count)
+    value = single(value, where)
     if kind.precision == "float16":
         value = value.astype(np.float16, copy=False)
     if (bad := _first(np.isnan(value).any(axis=1))) is not None:
         raise DumpError(f"{where(bad)}: has NaN values")
     if kind.space == "probabilities":
         _check_probabilities(value, kind.k is None, where)
-    if columns.index is None:
+    if index is None:
         return Labels(kind.classes, value, space=kind.space, precision=kind.precision)
-    index = _classes(columns.index, kind.classes, where)
+    index = _classes(index, kind.classes, where)
     tail = None if columns.tail is None else _mass(columns.tail, where)
     floor = None
     if tail is not None and kind.space == "logits":
-        floor = floor_of(value, tail, kind.classes - index.shape[1]).astype(value.dtype)
+        left_out = kind.classes - (index.shape[1] if count is None else count)
+        floor = floor_of(value, tail, left_out).astype(value.dtype)
     elif tail is not None:
         _check_rest(value, tail, where)
-    return Labels(kind.classes, value, index, kind.space, kind.tail, kind.precision, floor)
+    labels = Labels(kind.classes, value, index, kind.space, kind.tail, kind.precision, floor)
+    return labels if count is None else pad(labels, count)
 
 
 def to_tokens(tokens: NDArray[Any], classes: int, where: Where) -> NDArray[np.int32]:
@@ -165,15 +198,17 @@ def short_precisions(value: NDArray[Any]) -> set[Precision]:
     return fitting
 
 
-def floor_of(value: NDArray[Any], tail: NDArray[Any], left_out: int) -> NDArray[np.float64]:
+def floor_of(
+    value: NDArray[Any], tail: NDArray[Any], left_out: NDArray[np.int64] | int
+) -> NDArray[np.float64]:
     """(n,) logit of each class left out, so that all of them have the mass `tail`.
 
     Of log-probabilities it is log(tail / left_out).
 
     Args:
-        value: (n, k) logits of the kept classes.
+        value: (n, k) logits of the kept classes; -inf where there are fewer than k.
         tail: (n,) mass of the others, 0..1; less than 1e-12 counts as that.
-        left_out: C - k.
+        left_out: number of classes that are left out, of all positions or of each.
     """
     mass = np.clip(np.asarray(tail, np.float64), SMALLEST, 1 - SMALLEST)
     odds = np.log(mass) - np.log1p(-mass) - np.log(left_out)
@@ -181,7 +216,9 @@ def floor_of(value: NDArray[Any], tail: NDArray[Any], left_out: int) -> NDArray[
     return floor
 
 
-def tail_of(value: NDArray[Any], floor: NDArray[Any], left_out: int) -> NDArray[np.float64]:
+def tail_of(
+    value: NDArray[Any], floor: NDArray[Any], left_out: NDArray[np.int64] | int
+) -> NDArray[np.float64]:
     """(n,) mass of the classes left out; the inverse of `floor_of`, as far as rounding allows."""
     odds = np.exp(np.asarray(floor, np.float64) + np.log(left_out) - _log_sum(value))
     mass: NDArray[np.float64] = odds / (1 + odds)
@@ -193,6 +230,16 @@ def _log_sum(value: NDArray[Any]) -> NDArray[np.float64]:
     wide = np.asarray(value, np.float64)
     most = wide.max(axis=1)
     return np.asarray(most + np.log(np.exp(wide - most[:, None]).sum(axis=1)), np.float64)
+
+
+def _kept(columns: Positions) -> NDArray[Any]:
+    return np.full(*columns.value.shape) if columns.count is None else columns.count
+
+
+def _counts(count: NDArray[Any], k: int, where: Where) -> NDArray[np.int64]:
+    if (bad := _first((count < 1) | (count > k))) is not None:
+        raise DumpError(f"{where(bad)}: keeps {count[bad]} classes, expected 1..{k}")
+    return count.astype(np.int64)
 
 
 def _classes(index: NDArray[Any], classes: int, where: Where) -> NDArray[np.int64]:

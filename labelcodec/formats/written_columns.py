@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.batch import LabelBatch
+from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import DumpError
 from labelcodec.formats.token_labels import tail_of
 
@@ -18,7 +18,7 @@ _DTYPES = {
     "tail": ("float16", "float32", "float64"),
     "mask": ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
     **dict.fromkeys(
-        ("index", "tokens", "lengths"),
+        ("index", "tokens", "lengths", "count"),
         ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
     ),
 }
@@ -26,6 +26,7 @@ _USUAL = {
     "index": "int32",
     "tokens": "int32",
     "lengths": "int64",
+    "count": "int32",
     "mask": "bool",
     "tail": "float32",
 }
@@ -44,12 +45,27 @@ def columns_of(batch: LabelBatch) -> dict[str, NDArray[Any]]:
         columns["tokens"] = sequences.tokens
     if sequences.mask is not None:
         columns["mask"] = sequences.mask
-    if labels.floor is not None:
-        left_out = labels.classes - labels.value.shape[1]
-        columns["tail"] = tail_of(labels.value, labels.floor, left_out)
-    elif labels.tail == "uniform":
-        columns["tail"] = np.maximum(1 - labels.value.sum(axis=1, dtype=np.float64), 0)
+    if labels.index is not None and labels.tail in ("floor", "uniform"):
+        columns["tail"] = _tail_mass(labels)
     return columns
+
+
+def kept_of(labels: Labels) -> NDArray[np.int64]:
+    """(B,) number of classes that each top-k label keeps."""
+    k = labels.value.shape[1]
+    return np.full(len(labels), k, np.int64) if labels.count is None else labels.count
+
+
+def _tail_mass(labels: Labels) -> NDArray[np.float64]:
+    """(B,) probability mass of the classes that top-k labels leave out."""
+    kept = kept_of(labels)
+    is_kept = np.arange(labels.value.shape[1]) < kept[:, None]
+    if labels.floor is not None:
+        value = np.where(is_kept, labels.value.astype(np.float64), -np.inf)
+        return tail_of(value, labels.floor, labels.classes - kept)
+    kept_mass = labels.value.sum(axis=1, dtype=np.float64, where=is_kept)
+    left: NDArray[np.float64] = np.maximum(1 - kept_mass, 0)
+    return left
 
 
 def dtype_of_column(name: str, rows: NDArray[Any], dtypes: Mapping[str, Any]) -> str:

@@ -85,6 +85,40 @@ def test_rows_of_equal_length(tmp_path):
     assert_same(read_folder(tmp_path / "copy"), arrays)
 
 
+@pytest.mark.parametrize("from_start", [True, False])
+def test_positions_of_different_k(tmp_path, monkeypatch, from_start):
+    """`count` comes back, also where only later batches need it; what stands behind is padding."""
+    monkeypatch.setattr(token_plan, "POSITIONS", 8)
+    count = np.full(21, 4, np.uint8)
+    count[0 if from_start else 15 :: 3] = 2
+    arrays = columns(count=count)
+    arrays["index"][count == 2, 2:] = -1
+    arrays["value"][count == 2, 2:] = np.nan
+    source = folder(arrays, tmp_path / "source")
+    encode(source, tmp_path / "a.slc", classes=CLASSES)
+    assert labelcodec.compare(source, tmp_path / "a.slc").identical
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        assert (reader[0].labels.count is None) == (not from_start)
+        assert reader[-1].labels.count is not None
+    decode(tmp_path / "a.slc", tmp_path / "copy")
+    copy = read_folder(tmp_path / "copy")
+    is_kept = np.arange(4) < count[:, None]
+    for name in ("index", "value"):
+        assert (copy[name][is_kept] == arrays[name][is_kept]).all()
+    for name in ("count", "tokens", "lengths", "mask"):
+        assert copy[name].dtype == arrays[name].dtype and (copy[name] == arrays[name]).all()
+    assert (copy["value"][~is_kept] == -np.inf).all()
+
+
+@pytest.mark.parametrize("bad", [0, 5])
+def test_numbers_of_kept_classes_that_cannot_be(tmp_path, bad):
+    count = np.full(21, 4)
+    count[7] = bad
+    source = folder(columns(count=count), tmp_path / "source")
+    with pytest.raises(DumpError, match=f"position 1: keeps {bad} classes, expected 1..4"):
+        encode(source, tmp_path / "a.slc", classes=CLASSES)
+
+
 def test_rows_are_spread(tmp_path, monkeypatch):
     monkeypatch.setattr(token_plan, "MAX_SAMPLES", 4)
     flat = columns((6, 6, 6), lengths=None)

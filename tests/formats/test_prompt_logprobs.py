@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import labelcodec
 from labelcodec.errors import ConfigError, DumpError
@@ -30,7 +31,7 @@ def entry(own, ranked, own_rank=77):
 
 
 def answers():
-    """An answer for each text, and (n, K) classes and log-probabilities of its labels."""
+    """An answer for each text, and the classes and log-probabilities of each label."""
     lines, index, value = [], [], []
     for text in TEXTS:
         logprobs = [None]
@@ -40,13 +41,24 @@ def answers():
                 others[1] = own  # one of the most probable
             worth = -np.sort(RNG.gamma(1.0, 2.0, K)).astype(np.float32)
             logprobs.append(entry(own, zip(others.tolist(), worth.tolist(), strict=True)))
-            index.append(others)
-            value.append(worth)
+            is_beside = [] if place % 2 else [own]
+            index.append([*others.tolist(), *is_beside])
+            value.append([*worth.tolist(), *(-9.5 for _ in is_beside)])
         lines.append({"prompt_logprobs": logprobs, "prompt_token_ids": text.tolist()})
-    return lines, np.array(index), np.array(value)
+    return lines, index, value
 
 
 LINES, INDEX, VALUE = answers()
+COUNT = [len(row) for row in INDEX]
+
+
+def assert_kept(labels, index=INDEX, value=VALUE):
+    """These classes and values, and no others."""
+    count = np.full(len(labels), labels.k) if labels.count is None else labels.count
+    assert count.tolist() == [len(row) for row in index]
+    for row, (classes, values) in enumerate(zip(index, value, strict=True)):
+        assert labels.index[row, : len(classes)].tolist() == classes
+        assert labels.value[row, : len(values)].tolist() == values
 
 
 def written(lines, path):
@@ -58,12 +70,10 @@ def test_labels_are_of_the_token_behind_each_position(tmp_path):
     source, target = written(LINES, tmp_path / "a.jsonl"), tmp_path / "a.slc"
     report = encode(source, target, classes=CLASSES)
     assert verify(target).problems == ()
-    assert (report.header.shift, report.header.k, report.header.precision) == (1, K, "float32")
-    assert "the 4 most probable tokens" in report.notes[0]
+    assert (report.header.shift, report.header.k, report.header.precision) == (1, K + 1, "float32")
     with labelcodec.open(target) as reader:
         (batch,) = reader
-    assert np.array_equal(batch.labels.index, INDEX)
-    assert np.array_equal(batch.labels.value, VALUE)
+    assert_kept(batch.labels)
     assert batch.sequences.length.tolist() == [len(text) - 1 for text in TEXTS]
     assert batch.sequences.tokens.tolist() == np.concatenate([t[:-1] for t in TEXTS]).tolist()
     digests = [token_digest(text).tolist() for text in TEXTS]
@@ -78,7 +88,10 @@ def test_training_meets_the_texts(tmp_path):
         TokenDataset(tmp_path / "a.slc", packed=True),
     ):
         batch = dataset[0]
-        assert np.array_equal(batch.labels.index.numpy(), INDEX)
+        kept = zip(batch.labels.index.tolist(), COUNT, strict=True)
+        assert [row[:count] for row, count in kept] == INDEX
+        left_out = torch.arange(K + 1) >= torch.tensor(COUNT)[:, None]
+        assert (batch.labels.value == -torch.inf).equal(left_out)
         own = np.concatenate([text[:-1] for text in TEXTS])
         assert batch.tokens.flatten()[batch.predictor].tolist() == own.tolist()
 
@@ -93,28 +106,18 @@ def test_choices_empty_lines_and_no_tokens(tmp_path):
     assert any("has no token ids" in note for note in report.notes)
     for name, has_digests in (("a", True), ("b", False)):
         with labelcodec.open(tmp_path / f"{name}.slc") as reader:
-            assert np.array_equal(reader[0].labels.index, INDEX)
+            assert_kept(reader[0].labels)
             assert (reader[0].sequences.digest is not None) == has_digests
 
 
 def test_the_own_token_may_be_as_probable_as_another(tmp_path):
-    """Then it has the rank of that one, which alone is among the most probable."""
+    """Then it has the rank of that one, and stands where its probability says."""
     line = json.loads(json.dumps(LINES[0]))
     own = line["prompt_token_ids"][1]
-    line["prompt_logprobs"][1][str(own)]["rank"] = K
+    line["prompt_logprobs"][1][str(own)] = {"logprob": VALUE[0][1] - 0.25, "rank": 2}
     encode(written([line], tmp_path / "a.jsonl"), tmp_path / "a.slc", classes=CLASSES)
     with labelcodec.open(tmp_path / "a.slc") as reader:
-        assert np.array_equal(reader[0].labels.index, INDEX[:5])
-
-
-def test_the_own_token_may_be_the_next_most_probable(tmp_path):
-    """A position with k + 1 ranks is one of k, as others are."""
-    lines = json.loads(json.dumps(LINES))
-    own = lines[0]["prompt_token_ids"][1]
-    lines[0]["prompt_logprobs"][1][str(own)]["rank"] = K + 1
-    encode(written(lines, tmp_path / "a.jsonl"), tmp_path / "a.slc", classes=CLASSES)
-    with labelcodec.open(tmp_path / "a.slc") as reader:
-        assert np.array_equal(reader[0].labels.index, INDEX)
+        assert reader[0].labels.index[0].tolist() == [*INDEX[0][:2], own, *INDEX[0][2:4]]
 
 
 def test_long_texts_are_spread(tmp_path):
@@ -140,7 +143,7 @@ def test_it_is_written_in_other_layouts(tmp_path):
     decode(tmp_path / "a.slc", tmp_path / "copy", layout="parquet")
     encode(tmp_path / "copy", tmp_path / "b.slc", classes=CLASSES)
     with labelcodec.open(tmp_path / "b.slc") as reader:
-        assert np.array_equal(reader[0].labels.value, VALUE)
+        assert_kept(reader[0].labels)
 
 
 def edited(change):
@@ -160,14 +163,10 @@ def at_three(content):
 AT = r"a\.jsonl: line 3, position 3: "
 RANKED = [(5, -1.0), (6, -1.5), (7, -2.0), (8, -3.0)]
 BAD = {
-    "fewer": (
-        at_three(lambda e: entry(9, RANKED[:3])),
-        AT + "has 3 most probable tokens, expected",
-    ),
-    "more": (at_three(lambda e: entry(9, [*RANKED, (9, -4)])), AT + "has 5 most probable tokens"),
-    "a rank less": (
-        at_three(lambda e: {**entry(9, RANKED), "7": {"logprob": -1.0, "rank": 99}}),
-        AT + r"has the ranks 1, 2, 4, expected 1 to 4",
+    "none": (at_three(lambda e: {}), AT + "has no logprobs"),
+    "twice": (
+        at_three(lambda e: {**entry(9, RANKED), "09": {"logprob": -9.5, "rank": 9}}),
+        AT + "has class 9 twice",
     ),
     "no rank": (at_three(lambda e: {**entry(9, RANKED), "6": {"logprob": -1.0}}), "no logprob and"),
     "number": (at_three(lambda e: {**entry(9, RANKED), "6": -1.0}), "has no logprob and rank"),
@@ -223,7 +222,7 @@ def test_truncated_and_changed(tmp_path):
         open_dump(source, classes=CLASSES)
     with pytest.raises(DumpError, match="line 3: damaged"):
         dump.read(0)
-    with pytest.raises(DumpError, match="holds k=4 classes of a vocabulary of 3"):
-        open_dump(written(LINES, source), classes=3)
+    with pytest.raises(DumpError, match="holds k=5 classes of a vocabulary of 4"):
+        open_dump(written(LINES, source), classes=4)
     with pytest.raises(ConfigError, match="`shift` does not apply here: its labels are log-prob"):
         open_dump(source, classes=CLASSES, shift=0)

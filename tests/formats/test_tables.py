@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import labelcodec
 from labelcodec.errors import ConfigError, DumpError, LabelcodecError
@@ -35,6 +38,11 @@ def nested(array, starts=STARTS):
     return [array[start:stop].tolist() for start, stop in pairs]
 
 
+def ragged(rows):
+    """The rows of each sequence."""
+    return [rows[start:stop] for start, stop in itertools.pairwise(STARTS)]
+
+
 def structs(arrays):
     return [
         [
@@ -45,6 +53,7 @@ def structs(arrays):
     ]
 
 
+LABEL_TYPES = ("logits", "probabilities")
 LIST = pa.list_(pa.list_(pa.float32()))
 IDS = pa.array(nested(ARRAYS["index"]))
 VALUES = pa.array(nested(ARRAYS["value"]), LIST)
@@ -208,7 +217,7 @@ def test_rows_are_read_once_and_in_any_order(tmp_path, monkeypatch):
     monkeypatch.setattr(table_rows.pq, "ParquetFile", counted)
     forwards = [dump.read(i) for i in range(len(dump))]
     assert len(dump) > 5
-    assert len(opened) == 2  # once for each row group
+    assert len(opened) == 1  # the second row group; the first is open
     for i in reversed(range(len(dump))):
         assert np.array_equal(dump.read(i).labels.value, forwards[i].labels.value)
         assert np.array_equal(dump.read(i).sequences.digest, forwards[i].sequences.digest)
@@ -230,6 +239,69 @@ def test_a_long_row_is_spread_and_put_together(tmp_path):
     copy = pq.read_table(tmp_path / "copy")
     for name, column in cells.items():
         assert copy[name].combine_chunks().equals(column), name
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=21, max_size=21), st.booleans())
+def test_positions_of_different_k(tmp_path_factory, count, is_axolotl):
+    """As where the text's own token stands beside the most probable ones."""
+    folder = tmp_path_factory.mktemp("ragged")
+    kept = [
+        (index[:k].tolist(), value[:k].tolist())
+        for index, value, k in zip(ARRAYS["index"], ARRAYS["value"], count, strict=True)
+    ]
+    cells = {
+        "teacher_topk_ids": pa.array(ragged([index for index, _ in kept]), IDS.type),
+        "teacher_topk_logprobs": pa.array(ragged([value for _, value in kept]), LIST),
+    }
+    source = parquet(cells | BESIDE, folder / "a.parquet")
+    if is_axolotl:
+        pairs = [
+            [{"token": f"token_id:{c}", "logprob": v} for c, v in zip(*both, strict=True)]
+            for both in kept
+        ]
+        source = parquet({"logprobs": pa.array(ragged(pairs))} | BESIDE, folder / "b.parquet")
+    encode(source, folder / "a.slc", classes=CLASSES, shift=1)
+    assert labelcodec.compare(source, folder / "a.slc").identical
+    with labelcodec.open(folder / "a.slc") as reader:
+        (batch,) = reader
+    k = max(count)
+    assert reader.header.k == k
+    own = batch.labels.count
+    assert (own is None) == (len(set(count)) == 1)
+    assert (np.full(21, k) if own is None else own).tolist() == count
+    for row, (index, value) in enumerate(kept):
+        assert batch.labels.index[row, : len(index)].tolist() == index
+        assert batch.labels.value[row, : len(value)].tolist() == value
+    decode(folder / "a.slc", folder / "copy", layout="parquet")
+    copy = pq.read_table(folder / "copy")
+    for number, column in enumerate(cells.values()):
+        assert copy[number].to_pylist() == column.to_pylist()
+
+
+def test_the_tail_of_positions_of_different_k(tmp_path):
+    """The mass of what is left out, of one, two or three classes, comes back."""
+    value = np.log(np.array([0.5, 0.2, 0.1], np.float64))
+    for number, name in enumerate(("logprobs", "probabilities")):
+        own = value if name == "logprobs" else np.exp(value)
+        cells = {
+            "teacher_topk_ids": [[[7, 8], [7], [7, 8, 9]]],
+            f"teacher_topk_{name}": pa.array(
+                [[own[:2].tolist(), own[:1].tolist(), own.tolist()]], LIST
+            ),
+            "teacher_topk_tail": [[0.3, 0.5, 0.2]],
+        }
+        source = parquet(cells, tmp_path / f"{number}.parquet")
+        encode(source, tmp_path / f"{number}.slc", classes=CLASSES, label_type=LABEL_TYPES[number])
+        with labelcodec.open(tmp_path / f"{number}.slc") as reader:
+            labels = reader[0].labels
+        dense = labels.dense().astype(float)
+        shares = np.exp(dense) if name == "logprobs" else dense
+        assert shares.sum(axis=1).tolist() == pytest.approx([1, 1, 1], rel=1e-5)
+        assert shares[:, 0].tolist() == pytest.approx([0.3 / 298, 0.5 / 299, 0.2 / 297], rel=1e-5)
+        decode(tmp_path / f"{number}.slc", tmp_path / f"copy{number}")
+        copy = pq.read_table(tmp_path / f"copy{number}")
+        assert copy["teacher_topk_tail"].to_pylist()[0] == pytest.approx([0.3, 0.5, 0.2], rel=1e-5)
 
 
 def test_named_columns(tmp_path):
@@ -274,10 +346,17 @@ AT = r"a\.parquet: row 2, position 3: "
 BAD = {
     "ragged": (
         edited(topk_logprobs=with_cell(VALUES, 2, 3, [0.0])),
-        AT + "topk_logprobs holds 1",
+        AT + "topk_indices holds 4 classes, topk_logprobs 1",
     ),
-    "ragged ids": (edited(topk_indices=with_cell(IDS, 2, 3, [1] * 5)), AT + "topk_indices holds 5"),
-    "no list": (edited(topk_logprobs=with_cell(VALUES, 2, 3, None)), AT + "topk_logprobs holds 0"),
+    "ragged ids": (
+        edited(topk_indices=with_cell(IDS, 2, 3, [1] * 5)),
+        AT + "topk_indices holds 5 classes, topk_logprobs 4",
+    ),
+    "no list": (edited(topk_logprobs=with_cell(VALUES, 2, 3, None)), AT + "topk_logprobs holds no"),
+    "empty list": (
+        edited(topk_logprobs=with_cell(VALUES, 2, 3, [])),
+        AT + "topk_logprobs holds no",
+    ),
     "missing value": (
         edited(topk_logprobs=with_cell(VALUES, 2, 3, [0.0, None, 0.0, 0.0])),
         AT + "topk_logprobs lacks a value",
