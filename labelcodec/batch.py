@@ -70,7 +70,8 @@ class Labels:
             remaining probability, shared equally; probabilities only), 'floor' (each gets `floor`;
             logits only). None when dense or compact.
         precision: dtype of the source's values.
-        floor: (B,) smallest logit of each sample, in the dtype of `value`; only with tail 'floor'.
+        floor: (B,) logit of each class that is left out, in the dtype of `value`; only with tail
+            'floor'.
         compact: the codec's representation of compact labels; None when dense or top-k.
         count: (B,) int64 number of classes that each top-k label keeps, 1..k; `kept_counts.pad`
             fills the columns behind them. None if all keep k.

@@ -13,9 +13,9 @@ from labelcodec.batch import Labels, Precision, Space, Tail
 from labelcodec.errors import DumpError
 from labelcodec.kept_counts import pad, pad_classes
 from labelcodec.label_space import TOLERANCE, finite_rows, looks_like_probabilities
+from labelcodec.tail_mass import floor_of
 from labelcodec.wording import counted
 
-SMALLEST = 1e-12  # tail mass that is stored for less
 Where = Callable[[int], str]  # names a row in messages
 
 
@@ -196,40 +196,6 @@ def short_precisions(value: NDArray[Any]) -> set[Precision]:
     if np.array_equal(narrow, value) and not (narrow.view(np.uint32) & 0xFFFF).any():
         fitting.add("bfloat16")
     return fitting
-
-
-def floor_of(
-    value: NDArray[Any], tail: NDArray[Any], left_out: NDArray[np.int64] | int
-) -> NDArray[np.float64]:
-    """(n,) logit of each class left out, so that all of them have the mass `tail`.
-
-    Of log-probabilities it is log(tail / left_out).
-
-    Args:
-        value: (n, k) logits of the kept classes; -inf where there are fewer than k.
-        tail: (n,) mass of the others, 0..1; less than 1e-12 counts as that.
-        left_out: number of classes that are left out, of all positions or of each.
-    """
-    mass = np.clip(np.asarray(tail, np.float64), SMALLEST, 1 - SMALLEST)
-    odds = np.log(mass) - np.log1p(-mass) - np.log(left_out)
-    floor: NDArray[np.float64] = _log_sum(value) + odds
-    return floor
-
-
-def tail_of(
-    value: NDArray[Any], floor: NDArray[Any], left_out: NDArray[np.int64] | int
-) -> NDArray[np.float64]:
-    """(n,) mass of the classes left out; the inverse of `floor_of`, as far as rounding allows."""
-    odds = np.exp(np.asarray(floor, np.float64) + np.log(left_out) - _log_sum(value))
-    mass: NDArray[np.float64] = odds / (1 + odds)
-    mass[mass < 2 * SMALLEST] = 0
-    return mass
-
-
-def _log_sum(value: NDArray[Any]) -> NDArray[np.float64]:
-    wide = np.asarray(value, np.float64)
-    most = wide.max(axis=1)
-    return np.asarray(most + np.log(np.exp(wide - most[:, None]).sum(axis=1)), np.float64)
 
 
 def _kept(columns: Positions) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.errors import DumpError
-from labelcodec.formats.token_labels import tail_of
+from labelcodec.tail_mass import tail_of
 
 _DTYPES = {
     "logits": ("float16", "float32", "float64"),

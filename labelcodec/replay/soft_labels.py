@@ -22,7 +22,7 @@ class SoftLabels:
         index: None when dense; (B, k) int64 classes when top-k.
         space: 'logits' or 'probabilities'.
         tail: how the classes omitted from a top-k label are filled in, see `Labels`.
-        floor: (B,) float32 smallest logit of each sample; only with tail 'floor'.
+        floor: (B,) float32 logit of each class that is left out; only with tail 'floor'.
     """
 
     classes: int

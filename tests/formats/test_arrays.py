@@ -15,9 +15,9 @@ import labelcodec
 from labelcodec.errors import ConfigError, DumpError, LabelcodecError
 from labelcodec.formats import open_dump, token_plan
 from labelcodec.formats.fingerprint import dump_fingerprint
-from labelcodec.formats.token_labels import floor_of, tail_of
 from labelcodec.formats.token_plan import MAX_FULL, MAX_KEPT, plan_batches
 from labelcodec.sequences import token_digest
+from labelcodec.tail_mass import floor_of, tail_of
 from labelcodec.transcode import decode, encode
 from labelcodec.verification import verify
 from tests.cli.call import call

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,10 @@ from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from labelcodec.kept_counts import by_count, join
+from labelcodec.tail_mass import mean_floor
 from labelcodec.wording import counted
 
+FLOOR_STEP = 1 / 64  # of the logit that stands for the mass of the classes left out
 NO_K = "topk: full labels need k, for instance topk:k=50"
 
 
@@ -36,7 +39,9 @@ class TopK(Codec):
     Attributes:
         k: number of classes to keep, 1..C; None keeps all that a top-k source holds.
         step: quantisation step in logits, 1e-6..1e6; None keeps values bit for bit.
-        tail: what stands for the dropped classes of full labels; a top-k source keeps its own tail.
+        tail: what stands for the dropped classes of full labels: 'zero', 'uniform' (probabilities),
+            'floor' (their smallest logit), or 'mass' (the logit that gives all of them the mass
+            they have at temperature 1). A top-k source keeps its own tail.
 
     Raises:
         ConfigError: a value out of range.
@@ -44,7 +49,7 @@ class TopK(Codec):
 
     k: int | None = None
     step: float | None = None
-    tail: Tail = "zero"
+    tail: Literal["zero", "uniform", "floor", "mass"] = "zero"
 
     name = "topk"
     fit_labels = 8192
@@ -54,8 +59,8 @@ class TopK(Codec):
             raise ConfigError(f"topk: k={self.k}, allowed are 1 and more")
         if self.step is not None and not 1e-6 <= self.step <= 1e6:
             raise ConfigError(f"topk: step={self.step}, allowed are 1e-6..1e6")
-        if self.tail not in ("zero", "uniform", "floor"):
-            raise ConfigError(f"topk: tail={self.tail}, allowed are zero, uniform, floor")
+        if self.tail not in ("zero", "uniform", "floor", "mass"):
+            raise ConfigError(f"topk: tail={self.tail}, allowed are zero, uniform, floor, mass")
 
     @property
     def lossy(self) -> bool:
@@ -77,7 +82,12 @@ class TopK(Codec):
             raise ConfigError(NO_K)
         if k is not None and self.k is not None and self.k > k:
             raise DataError(f"k={self.k} of labels that hold {counted(k, 'class')}")
-        return self.k or k, self.tail if k is None else tail
+        return self.k or k, self._tail_of_labels if k is None else tail
+
+    @property
+    def _tail_of_labels(self) -> Tail:
+        """The tail of labels that were full."""
+        return "floor" if self.tail == "mass" else self.tail
 
     def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
         """Select and quantise labels: the result is exactly what a reader will return.
@@ -118,15 +128,29 @@ class TopK(Codec):
             raise DataError(f"k={self.k} of {counted(labels.classes, 'class')}")
         if self.tail == "uniform" and labels.space == "logits":
             raise DataError("a 'uniform' tail needs probabilities, these are logits")
+        if self.tail == "mass" and labels.space == "probabilities":
+            raise DataError("tail 'mass' is for logits, these are probabilities: use uniform")
         index = largest_classes(labels.value, labels.precision, self.k)
         picked = replace(
             labels,
             value=np.take_along_axis(labels.value, index, axis=1),
             index=index,
-            tail=self.tail,
-            floor=labels.value.min(axis=1) if self.tail == "floor" else None,
+            tail=self._tail_of_labels,
+            floor=self._floor(labels, index),
         )
         return _zeros_in_order(picked)
+
+    def _floor(self, labels: Labels, index: NDArray[np.int64]) -> NDArray[Any] | None:
+        """(B,) logit of the classes left out, in the dtype of the values."""
+        if self.tail not in ("floor", "mass"):
+            return None
+        if self.tail == "floor" or index.shape[1] == labels.classes:
+            smallest: NDArray[Any] = labels.value.min(axis=1)
+            return smallest
+        # coarse numbers take fewer bytes; the mass changes by less than a hundredth, or by less
+        # than rounding the kept values changes theirs
+        grid = max(FLOOR_STEP, (self.step or 0) / 4)
+        return (np.rint(mean_floor(labels.value, index) / grid) * grid).astype(labels.value.dtype)
 
     def _round(self, labels: Labels, step: float) -> Labels:
         """Round values to multiples of the step, ranked by value and then by class."""

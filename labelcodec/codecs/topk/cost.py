@@ -64,7 +64,7 @@ def cost(codec: TopK, setting: LabelSetting, labels: int) -> LabelCost:
     if step is None:
         value = max(value + log2(far) / 8, 0.0)
         value += MANTISSA_BYTES if setting.precision == "float32" else 0
-    floor = setting.value_bytes if codec.tail == "floor" else 0
+    floor = setting.value_bytes if codec.tail in ("floor", "mass") else 0
     side = measured.SIDE + measured.SIDE_PER_CLASS * classes
     tv4 = tv4_of_largest(k, classes, step) if codec.tail == "zero" else None
     return LabelCost(share * _ideal(k, classes), value * k + floor, side, tv4)

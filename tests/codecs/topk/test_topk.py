@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from labelcodec.analysis.fidelity import log_softmax
 from labelcodec.batch import Labels
 from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES
 from labelcodec.codecs.topk.codec import TopK
@@ -84,6 +85,29 @@ class TestSelection:
         with pytest.raises(DataError, match="'uniform' tail needs probabilities"):
             TopK(1, tail="uniform").prepare(source)
         assert TopK(1, tail="uniform").prepare(replace(source, space="probabilities"))
+
+    @pytest.mark.parametrize("step", [None, 0.25])
+    @pytest.mark.parametrize("precision", ["float16", "bfloat16", "float32"])
+    def test_a_tail_of_their_mass(self, precision, step):
+        """The classes left out have together the probability that they have in the source."""
+        source = labels(Recipe(classes=40, samples=200, precision=precision))
+        kept = TopK(5, step, "mass").prepare(source)
+        assert (kept.tail, TopK(5, tail="mass").kept(None, None)) == ("floor", (5, "floor"))
+        left_out = np.ones((200, 40), bool)
+        np.put_along_axis(left_out, kept.index, False, axis=1)
+        mass = [
+            np.exp(log_softmax(part.dense().astype(float))).sum(axis=1, where=left_out)
+            for part in (kept, source)
+        ]
+        assert np.abs(np.log(mass[0] / mass[1])).max() < (0.01 if step is None else 0.16)
+        coder = TopK(5, step, "mass").fit([kept], 40)
+        assert same(decoded(coder.encode(kept), coder, kept), kept)
+
+    def test_a_tail_of_no_classes(self):
+        kept = TopK(3, tail="mass").prepare(full([3, 1, 2]))
+        assert kept.floor.tolist() == [1]
+        with pytest.raises(DataError, match="tail 'mass' is for logits, these are probabilities"):
+            TopK(1, tail="mass").prepare(replace(full([3, 1, 2]), space="probabilities"))
 
     def test_values_that_would_lose_bits(self):
         with pytest.raises(DataError, match="float16 labels need float16"):
