@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.image_diversity.measurement import DiversityReport
 
 RATES = (
-    "actual rate: bytes of the same labels as full float16 logits in SRe2L's files over bytes "
-    "stored, all counted",
+    "actual rate: bytes of the same labels as full float16 logits{layout} over bytes stored, all "
+    "counted",
     "theoretical rate: logit values of the full labels over values kept (2k for top-k), so a codec "
     "that keeps all logits has 1x, however few bytes it takes",
 )
@@ -208,26 +208,33 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
         return
     names = [name for name, _ in sets]
     results = [result for _, result in sets]
-    rows = [
-        ["labels", *(count(each.labels) for each in results)],
+    are_tokens = all(each.kind == "tokens" for each in results)
+    unit = "token" if are_tokens else "label"
+    raw = "as full float16" if are_tokens else "as raw SRe2L files"
+    rows = [[f"{unit}s", *(count(each.labels) for each in results)]]
+    if are_tokens:
+        rows.append(["sequences", *(_known(each.sequences) for each in results)])
+    rows += [
         ["batches", *(count(each.batches) for each in results)],
         ["classes", *(count(each.classes) for each in results)],
         ["bytes", *(count(each.bytes_total) for each in results)],
-        ["bytes per label", *(decimal(each.bytes_per_label, 2) for each in results)],
+        [f"bytes per {unit}", *(decimal(each.bytes_per_label, 2) for each in results)],
         ["source dump on disk", *(size(each.source_bytes) for each in results)],
-        ["as raw SRe2L files", *(size(each.raw_bytes) for each in results)],
+        [raw, *(size(each.raw_bytes) for each in results)],
         ["actual rate", *(_times(each.actual_rate) for each in results)],
     ]
     if any(each.actual_rate_kept_epochs for each in results):
         kept = [_times(each.actual_rate_kept_epochs) for each in results]
         rows.append(["actual rate, with pruning", *kept])
     rows.append(["theoretical rate", *(_times(each.theoretical_rate) for each in results)])
+    if any(each.kept_mass is not None for each in results):
+        rows.append(["mass of kept classes", *(_percent(each.kept_mass) for each in results)])
     if any(each.nonfinite_labels for each in results):
         rows.append(
             ["labels with NaN or infinity", *(str(each.nonfinite_labels) for each in results)]
         )
     table("Label sets", ["", *names], rows)
-    rates(pruned=False)
+    rates(pruned=False, are_tokens=are_tokens)
     click.echo()
     components = [
         [name, *(_share(each.components[name], each) for each in results)]
@@ -243,14 +250,25 @@ def breakdowns(sets: Sequence[tuple[str, Breakdown]]) -> None:
             chosen(choice)
 
 
-def rates(pruned: bool) -> None:
+def rates(pruned: bool, are_tokens: bool = False) -> None:
     """Print what the two rates are, below a table that shows them.
 
     Args:
         pruned: whether the table's rates include pruning.
+        are_tokens: whether the labels are of tokens.
     """
+    layout = "" if are_tokens else " in SRe2L's files"
     for sentence in RATES:
-        paragraph(sentence + PRUNED * (pruned and sentence is RATES[-1]))
+        text = sentence.format(layout=layout)
+        paragraph(text + PRUNED * (pruned and sentence is RATES[-1]))
+
+
+def _known(number: int | None) -> str:
+    return "-" if number is None else count(number)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
 
 
 def _times(rate: float | None) -> str:
@@ -300,7 +318,9 @@ def fidelity(distance: Fidelity) -> None:
             f"KL is infinite for {counted(distance.infinite, 'label')}: classes with nonzero "
             "probability in the reference were omitted; TV measures how much"
         )
-    paragraph(f"same top class: {100 * distance.top1_agreement:.2f} %")
+    if distance.kept_mass is not None:
+        paragraph(f"mass of kept classes in the reference: {_percent(distance.kept_mass)}")
+    paragraph(f"same top class: {_percent(distance.top1_agreement)}")
     if distance.max_dz is not None:
         of = " of the finite logits" if distance.unmeasured else ""
         paragraph(f"largest |dz|: {distance.max_dz:.6g}{of}")

@@ -58,6 +58,13 @@ def pad_classes(index: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[n
     return padded
 
 
+def kept_of(labels: Labels) -> NDArray[np.int64]:
+    """(B,) number of classes that each top-k label keeps."""
+    if labels.count is not None:
+        return labels.count
+    return np.full(len(labels), labels.value.shape[1], np.int64)
+
+
 def by_count(labels: Labels) -> list[tuple[NDArray[np.int64], Labels]]:
     """Groups of labels that keep the same number of classes, by that number.
 

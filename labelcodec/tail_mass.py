@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.batch import Labels
+from labelcodec.kept_counts import kept_of
+
 SMALLEST = 1e-12  # tail mass that is stored for less
 
 
@@ -36,6 +39,22 @@ def tail_of(
     mass: NDArray[np.float64] = odds / (1 + odds)
     mass[mass < 2 * SMALLEST] = 0
     return mass
+
+
+def left_out_mass(labels: Labels) -> NDArray[np.float64]:
+    """(B,) probability, 0..1, of the classes that top-k labels leave out.
+
+    Args:
+        labels: top-k labels with tail 'floor' or 'uniform', or probabilities.
+    """
+    kept = kept_of(labels)
+    is_kept = np.arange(labels.value.shape[1]) < kept[:, None]
+    if labels.floor is not None:
+        value = np.where(is_kept, labels.value.astype(np.float64), -np.inf)
+        return tail_of(value, labels.floor, labels.classes - kept)
+    kept_mass = labels.value.sum(axis=1, dtype=np.float64, where=is_kept)
+    left: NDArray[np.float64] = np.maximum(1 - kept_mass, 0)
+    return left
 
 
 def mean_floor(value: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.float64]:

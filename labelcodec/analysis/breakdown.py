@@ -21,6 +21,7 @@ from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.tail_mass import left_out_mass
 from labelcodec.workers import ordered_map
 
 
@@ -55,12 +56,17 @@ class Breakdown:
         components: component name -> bytes; has all component names and sums to `bytes_total`.
         streams: name -> size of each entropy-coded stream.
         source_bytes: size of the source dump on disk; None if the set was not made from a dump.
-        raw_bytes: size of the same labels as full float16 logits in SRe2L's layout.
+        raw_bytes: size of the same labels as full float16 logits: in SRe2L's layout, or bare for
+            labels of tokens.
         theoretical_rate: rate that counts logit values only, see `rates.theoretical_rate`.
         pruning_factor: T over the number of kept epochs; None if unknown.
         chosen: parameters chosen by fitting the codec, and the result, one per side information.
         nonfinite_labels: number of labels with NaN or infinite values; None if not decoded.
         undecoded: why labels were not decoded; None if they were.
+        kind: 'images' or 'tokens': what the labels are of.
+        sequences: number of token sequences; None for images, or if not decoded.
+        kept_mass: mean probability, 0..1, of the classes that top-k labels keep; None for full
+            labels, or if the labels do not say.
     """
 
     labels: int
@@ -76,6 +82,9 @@ class Breakdown:
     chosen: Sequence[Mapping[str, Any]] = ()
     nonfinite_labels: int | None = 0
     undecoded: str | None = None
+    kind: str = "images"
+    sequences: int | None = None
+    kept_mass: float | None = None
 
     @property
     def bytes_per_label(self) -> float | None:
@@ -118,6 +127,9 @@ class Breakdown:
             "chosen": [dict(choice) for choice in self.chosen],
             "nonfinite_labels": self.nonfinite_labels,
             "undecoded": self.undecoded,
+            "kind": self.kind,
+            "sequences": self.sequences,
+            "kept_mass": self.kept_mass,
         }
 
 
@@ -149,10 +161,13 @@ def stats(
     usage: dict[str, _Sum] = {}
     undecoded = reader.missing_codec()
     measure = partial(_measured, reader, undecoded is None)
-    nonfinite = 0
+    nonfinite = sequences = 0
+    left_out = 0.0
     for i, measured in enumerate(ordered_map(measure, range(len(reader)), threads)):
         _add(components, measured.sizes)
         nonfinite += measured.nonfinite
+        sequences += measured.sequences
+        left_out += measured.left_out
         for name, use in measured.usage.items():
             usage[name] = usage.get(name, _Sum()).plus(use, reader.side(i))
         if progress is not None:
@@ -173,23 +188,44 @@ def stats(
         chosen=reader.chosen() if undecoded is None else (),
         nonfinite_labels=nonfinite if undecoded is None else None,
         undecoded=undecoded,
+        kind=header.kind or "images",
+        sequences=sequences if header.kind == "tokens" and undecoded is None else None,
+        kept_mass=1 - left_out / count if _says_mass(header, undecoded, count) else None,
     )
 
 
+def _says_mass(header: Header, undecoded: str | None, count: int) -> bool:
+    """Whether the mass of what labels leave out is known."""
+    return header.tail in ("floor", "uniform") and undecoded is None and count > 0
+
+
 class _Measured(NamedTuple):
-    """Bytes of a batch by component, the accounting of its streams, its labels with NaN."""
+    """Facts of a batch.
+
+    Attributes:
+        sizes: bytes by component.
+        usage: accounting of its streams.
+        nonfinite: number of labels with NaN or infinities.
+        sequences: number of token sequences that begin in it.
+        left_out: sum over labels of the probability of the classes that they leave out.
+    """
 
     sizes: Mapping[str, int]
     usage: Mapping[str, Usage]
-    nonfinite: int
+    nonfinite: int = 0
+    sequences: int = 0
+    left_out: float = 0.0
 
 
 def _measured(reader: Reader, decodes: bool, i: int) -> _Measured:
     sizes = reader.component_bytes(i)
     if not decodes:
-        return _Measured(sizes, {}, 0)
+        return _Measured(sizes, {})
     batch, usage = reader.usage(i)
-    return _Measured(sizes, usage, nonfinite_labels(batch.labels))
+    begun = 0 if batch.sequences is None else int((batch.sequences.start == 0).sum())
+    is_known = batch.labels.tail in ("floor", "uniform")
+    left_out = float(left_out_mass(batch.labels).sum()) if is_known else 0.0
+    return _Measured(sizes, usage, nonfinite_labels(batch.labels), begun, left_out)
 
 
 def _source_bytes(header: Header) -> int | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from labelcodec.analysis.json_safe import json_safe
 from labelcodec.augmentation.facts import same_bits
 from labelcodec.batch import Labels
+from labelcodec.kept_counts import kept_of
 
 TEMPERATURES = (1.0, 2.0, 4.0, 20.0)
 _CHUNK = 1 << 20
@@ -32,6 +33,8 @@ class Fidelity:
         top1_agreement: fraction of labels with the same most probable class, in 0..1.
         max_dz: largest absolute difference of two finite logits, constant offsets of a label
             included; None if either set holds probabilities.
+        kept_mass: mean probability in P, at temperature 1, of the classes that top-k labels of Q
+            keep, in 0..1; None unless P holds full labels and Q top-k ones.
         unmeasured: number of values that are NaN or +inf in either set; they have no difference
             and make the means NaN. (-inf stands for probability 0.)
     """
@@ -45,6 +48,7 @@ class Fidelity:
     top1_agreement: float
     max_dz: float | None
     unmeasured: int
+    kept_mass: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON-serializable values; NaN and infinite numbers become None."""
@@ -58,6 +62,7 @@ class Fidelity:
             "top1_agreement": self.top1_agreement,
             "max_dz": self.max_dz,
             "unmeasured": self.unmeasured,
+            "kept_mass": json_safe(self.kept_mass),
         }
 
 
@@ -74,6 +79,7 @@ class Accumulator:
     agree: int = 0
     max_dz: float | None = 0.0
     unmeasured: int = 0
+    kept_mass: float | None = None  # sum over the labels
 
     def add(self, a: Labels, b: Labels) -> None:
         """Compare the labels of one batch, sample by sample; P is from `a`, Q from `b`."""
@@ -83,12 +89,15 @@ class Accumulator:
             self._add_equal(len(a))
             return
         left, right = _dense_rows(a), _dense_rows(b)
+        kept = _kept_classes(b) if a.index is None and b.index is not None else None
         rows = max(1, _CHUNK // a.classes)  # those of a whole vocabulary do not fit into memory
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             for start in range(0, len(a), rows):
                 part = slice(start, start + rows)
                 p = left(part)
                 q = p if b is a else right(part)
+                if kept is not None:
+                    self._add_kept(_as_logits(p, a.space), kept[part])
                 equal = q is p or (a.space == b.space and np.array_equal(p, q))
                 if equal and np.isfinite(p.max(axis=1)).all():
                     self._add_equal(len(p))
@@ -99,6 +108,11 @@ class Accumulator:
         """Add labels of the same distributions: all distances are 0."""
         self.labels += labels
         self.agree += labels
+
+    def _add_kept(self, p: NDArray[np.float64], kept: NDArray[np.int64]) -> None:
+        """Add the probability of the classes that labels keep; -1 for columns without a class."""
+        shares = np.exp(np.take_along_axis(log_softmax(p), np.maximum(kept, 0), axis=1))
+        self.kept_mass = (self.kept_mass or 0.0) + float(shares.sum(where=kept >= 0))
 
     def _add(self, p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
         self.labels += len(p)
@@ -126,6 +140,8 @@ class Accumulator:
         self.unmeasured += other.unmeasured
         if self.max_dz is not None:
             self.max_dz = None if other.max_dz is None else max(self.max_dz, other.max_dz)
+        if other.kept_mass is not None:
+            self.kept_mass = (self.kept_mass or 0.0) + other.kept_mass
         for tau in TEMPERATURES:
             self.kl[tau] += other.kl[tau]
             self.tv[tau] += other.tv[tau]
@@ -144,6 +160,7 @@ class Accumulator:
             top1_agreement=self.agree / self.labels,
             max_dz=self.max_dz,
             unmeasured=self.unmeasured,
+            kept_mass=None if self.kept_mass is None else self.kept_mass / self.labels,
         )
 
 
@@ -156,6 +173,15 @@ def log_softmax(z: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _unmeasurable(z: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.isnan(z) | np.isposinf(z)
+
+
+def _kept_classes(labels: Labels) -> NDArray[np.int64]:
+    """(B, k) classes of top-k labels; -1 where a label keeps fewer, or gives no probability."""
+    assert labels.index is not None
+    is_kept = np.arange(labels.index.shape[1]) < kept_of(labels)[:, None]
+    if labels.space == "probabilities":
+        is_kept &= labels.value > 0
+    return np.where(is_kept, labels.index, -1)
 
 
 def _same_values(a: Labels, b: Labels) -> bool:

@@ -35,12 +35,14 @@ def sre2l_wrapping(mix: str | None) -> int:
 
 
 def raw_bytes(header: Header, samples: Iterable[int]) -> int:
-    """Size of the batches as full float16 logits in SRe2L's layout, one file per batch.
+    """Size of the batches as full float16 logits: in SRe2L's layout, or bare for tokens.
 
     Args:
-        header: number of classes and kind of mixing.
+        header: number of classes, and kind of mixing or of labels.
         samples: number of samples of each batch.
     """
+    if header.kind == "tokens":
+        return sum(2 * header.classes * int(size) for size in samples)
     return sum(sre2l_file_bytes(int(size), header.classes, header.mix) for size in samples)
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
-from labelcodec.formats.written_columns import columns_of, dtype_of_column, kept_of, source_types
+from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
+from labelcodec.kept_counts import kept_of
 
 HEADER = 128  # bytes of an .npy header; NumPy's format, version 1.0
 COUNT = "count"

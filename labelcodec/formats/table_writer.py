@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.extras import needing_extra
-from labelcodec.formats.written_columns import columns_of, dtype_of_column, kept_of, source_types
+from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
+from labelcodec.kept_counts import kept_of
 from labelcodec.label_space import TOLERANCE
 
 with needing_extra("writing parquet files"):

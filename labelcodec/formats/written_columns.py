@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.batch import LabelBatch, Labels
+from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
-from labelcodec.tail_mass import tail_of
+from labelcodec.tail_mass import left_out_mass
 
 _DTYPES = {
     "logits": ("float16", "float32", "float64"),
@@ -46,26 +46,8 @@ def columns_of(batch: LabelBatch) -> dict[str, NDArray[Any]]:
     if sequences.mask is not None:
         columns["mask"] = sequences.mask
     if labels.index is not None and labels.tail in ("floor", "uniform"):
-        columns["tail"] = _tail_mass(labels)
+        columns["tail"] = left_out_mass(labels)
     return columns
-
-
-def kept_of(labels: Labels) -> NDArray[np.int64]:
-    """(B,) number of classes that each top-k label keeps."""
-    k = labels.value.shape[1]
-    return np.full(len(labels), k, np.int64) if labels.count is None else labels.count
-
-
-def _tail_mass(labels: Labels) -> NDArray[np.float64]:
-    """(B,) probability mass of the classes that top-k labels leave out."""
-    kept = kept_of(labels)
-    is_kept = np.arange(labels.value.shape[1]) < kept[:, None]
-    if labels.floor is not None:
-        value = np.where(is_kept, labels.value.astype(np.float64), -np.inf)
-        return tail_of(value, labels.floor, labels.classes - kept)
-    kept_mass = labels.value.sum(axis=1, dtype=np.float64, where=is_kept)
-    left: NDArray[np.float64] = np.maximum(1 - kept_mass, 0)
-    return left
 
 
 def dtype_of_column(name: str, rows: NDArray[Any], dtypes: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def test_json_has_the_documented_keys(tmp_path) -> None:
     keys = (
         "labels batches classes bytes_total bytes_per_label components source_bytes raw_bytes "
         "theoretical_rate actual_rate actual_rate_kept_epochs streams chosen nonfinite_labels "
-        "undecoded"
+        "undecoded kind sequences kept_mass"
     )
     found = json.loads(json.dumps(breakdown(reader(tmp_path)).to_json(), allow_nan=False))
     assert list(found) == keys.split()
