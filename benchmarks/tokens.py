@@ -1,19 +1,24 @@
 """Bytes and speed of token-level labels with a vocabulary of 151 936, beside parquet.
 
-python benchmarks/tokens.py  # writes results/tokens.json and a table of docs/benchmarks.md
+python benchmarks/tokens.py --distillkit PATH  # writes results/tokens.json and a table of docs
 
 The labels are drawn, not a model's: every position has the 50 largest log-probabilities, float16,
 of tokens that follow Zipf's law within one of 400 topics, which change every 20 positions; a third
-of the positions draw from all topics. Real labels may take more or fewer bytes.
+of the positions draw from all topics. Real labels may take more or fewer bytes. DistillKit is run
+from a checkout of github.com/arcee-ai/DistillKit, with the setting that its README calls its
+budget pick; it needs pydantic. The large file repeats a batch until it has 10^8 tokens.
 """
 
 from __future__ import annotations
 
 import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +26,40 @@ import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from common import machine, markdown, save, where, write_report
 
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Sequences, Writer, stats
 from labelcodec import open as open_labels
 from labelcodec.codecs import registry
+from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.sequences import token_digest
 
 VOCABULARY, K, TOPICS, SPAN = 151_936, 50, 400, 20
 LENGTH, PER_BATCH = 512, 8  # positions per sequence, sequences per batch
-CODECS = ("topk", "topk:step=0.125", "topk:step=0.5", "sampled:n=20", "sampled:n=50")
+CODECS = (
+    *("topk", "topk:step=0.125", "topk:step=0.5", "topk:step=2"),
+    *("sampled:n=20", "sampled:n=50"),
+)
+LARGE = 10**8  # tokens of the large file
+OPENING = """
+import sys, time
+import labelcodec
+
+def peak():
+    lines = open("/proc/self/status").read().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+small = sys.argv[1].replace(".slc", ".one")
+with labelcodec.open(small) as reader:
+    reader[0]  # all modules are imported
+before, start = peak(), time.perf_counter()
+reader = labelcodec.open(sys.argv[1])
+opened = time.perf_counter()
+reader[len(reader) * 2 // 3]
+read = time.perf_counter()
+print(opened - start, read - opened, peak() - before)
+"""
 
 
 def drawn(positions: int) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +178,72 @@ def parquet(index: np.ndarray, value: np.ndarray, path: Path) -> dict[str, Any]:
     }
 
 
+def distillkit(
+    index: np.ndarray, value: np.ndarray, made: list[LabelBatch], checkout: Path
+) -> dict[str, Any]:
+    """DistillKit's compressor with the budget pick of its README: 50 classes, a curve of values."""
+    sys.path.insert(0, str(checkout))
+    from distillkit.compression import DistributionQuantizationConfig, LogprobCompressor
+
+    config = DistributionQuantizationConfig(
+        d=VOCABULARY, k=K, exact_k=1, exact_dtype="bfloat16", polynomial_terms=[0, 1, "sqrt"],
+        term_dtype="float16", residual_bins=[], normalize_t=False, delta_encoding=False,
+        error_diffusion=False,
+    )  # fmt: skip
+    compressor = LogprobCompressor(config=config)
+    start = time.perf_counter()
+    stored = compressor.compress_from_sparse(
+        torch.from_numpy(index)[None], torch.from_numpy(value.astype(np.float32))[None]
+    )
+    encode = time.perf_counter() - start
+    start = time.perf_counter()
+    classes, logprobs = (part[0].numpy() for part in compressor.decompress_to_sparse(stored))
+    decode = time.perf_counter() - start
+    ends = np.cumsum([0, *map(len, made)])
+    decoded = [
+        replace(batch.labels, value=logprobs[first:last], index=classes[first:last])
+        for batch, first, last in zip(made, ends[:-1], ends[1:], strict=True)
+    ]
+    return {
+        "codec": "DistillKit, budget pick",
+        "bytes_per_token": sum(part.shape[-1] for part in stored.values()),
+        "table_bytes": 0,
+        "fit_seconds": None,
+        "encode_tokens_per_second": len(index) / encode,
+        "decode_tokens_per_second": len(index) / decode,
+        "kl": divergence(made, decoded),
+        "classes_per_token": float(K),
+    }
+
+
+def large(made: list[LabelBatch], path: Path) -> dict[str, float]:
+    """Opening a file of 10^8 tokens and reading a random batch of it, in a process of its own."""
+    header = Header(VOCABULARY, k=20, tail="zero", kind="tokens", shift=1)
+    with Writer(path.with_suffix(".one"), header, "sampled:n=20") as writer:
+        writer.fit(made[:2])
+        writer.add(made[0])
+    count = LARGE // len(made[0]) + 1
+    with (
+        RecordReader(path.with_suffix(".one")) as source,
+        RecordWriter(path, source.header) as many,
+    ):
+        many.add_section(b"S", source.side(0))  # the tables
+        _, data = source.batch(0)
+        for number in range(count):
+            many.add_batch(data, side=0, samples=len(made[0]), number=number, epoch=0)
+    done = subprocess.run(
+        [sys.executable, "-c", OPENING, str(path)], capture_output=True, text=True, check=True
+    )
+    opened, read, memory = map(float, done.stdout.split())
+    return {
+        "tokens": count * len(made[0]),
+        "bytes": path.stat().st_size,
+        "open_seconds": opened,
+        "read_seconds": read,
+        "memory_bytes": memory,
+    }
+
+
 def timed_fit(classes: int, index: np.ndarray, value: np.ndarray) -> dict[str, float]:
     """Seconds and memory of a fit with a vocabulary of 262 144."""
     spread = (index * 7919 + 13) % classes
@@ -181,13 +276,16 @@ def report(result: dict[str, Any]) -> str:
         *("codec", "bytes per token", "kB of tables", "tokens kept", "KL at 1"),
         *("encoded per second", "decoded per second"),
     ]
-    fit = result["fit"]
+    fit, of_large = result["fit"], result["large"]
     return "\n\n".join(
         [
             markdown(columns, rows),
             f"As 4 + 2 bytes an entry the labels take {6 * K} bytes per token. Fitting `topk` to "
             f"{fit['labels']:,} labels of {fit['classes']:,} tokens takes {fit['seconds']:.1f} s "
-            f"and {fit['peak_bytes'] / 1e9:.2f} GB.",
+            f"and {fit['peak_bytes'] / 1e9:.2f} GB. A file of {of_large['tokens']:,} tokens, "
+            f"{of_large['bytes'] / 1e9:.1f} GB, opens in {of_large['open_seconds']:.3f} s and "
+            f"gives a random batch in {of_large['read_seconds']:.3f} s; both take "
+            f"{of_large['memory_bytes'] / 1e6:.0f} MB of memory.",
             f"Measured by `python benchmarks/tokens.py` on {where(result['machine'])}: "
             f"{result['positions']:,} drawn labels.",
         ]
@@ -196,7 +294,8 @@ def report(result: dict[str, Any]) -> str:
 
 @click.command()
 @click.option("--positions", default=32_768, help="Labels.")
-def main(positions: int) -> None:
+@click.option("--distillkit", "checkout", type=click.Path(path_type=Path))
+def main(positions: int, checkout: Path | None) -> None:
     """Measure and write the results."""
     index, value = drawn(positions)
     sample = slice(8192)
@@ -204,11 +303,20 @@ def main(positions: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = batches(index, value)
         rows = [parquet(index, value, Path(folder) / "a.parquet")]
+        if checkout is not None:
+            rows.append(distillkit(index, value, made, checkout))
+        of_large = large(made, Path(folder) / "large.slc")
         rows += [
             measured(spec, made, Path(folder) / f"{number}.slc")
             for number, spec in enumerate(CODECS)
         ]
-    result = {"machine": machine(), "positions": positions, "fit": fit, "rows": rows}
+    result = {
+        "machine": machine(),
+        "positions": positions,
+        "fit": fit,
+        "large": of_large,
+        "rows": rows,
+    }
     save("tokens", result)
     write_report("tokens", report(result))
     click.echo(json.dumps(result, indent=2))
