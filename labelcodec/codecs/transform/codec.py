@@ -22,6 +22,7 @@ from labelcodec.codecs.transform.image_means import ImageMeans
 from labelcodec.codecs.transform.rd_report import BOUNDS, RDReport, bounds_of
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
+MAX_CLASSES = 1 << 16  # that the encoder takes; readers take more
 Parts = Mapping[str, bytes]  # `bytes` inside the class is its field
 
 
@@ -106,10 +107,15 @@ class Transform(Codec):
         """The labels unchanged, after validation; the loss arises in the coder.
 
         Raises:
-            DataError: labels that are not full, finite logits of their declared precision, or
-                logits above 1e15 in magnitude.
+            DataError: labels that are not full, finite logits of their declared precision,
+                logits above 1e15 in magnitude, or more than 2^16 classes.
         """
         self.kept(labels.k, labels.tail)
+        if labels.classes > MAX_CLASSES:
+            raise DataError(
+                f"transform: {labels.classes} classes, for more than {MAX_CLASSES} fitting takes "
+                "hours and the tables megabytes: use sampled or topk"
+            )
         check_full_logits(labels, self.name)
         return labels
 

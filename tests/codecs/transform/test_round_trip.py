@@ -86,3 +86,10 @@ def test_expanded_labels_have_the_precision_of_the_source():
 def test_only_compact_labels_have_coefficients():
     with pytest.raises(DataError, match="no coefficients"):
         _ = batches(10, 4)[0].coefficients
+
+
+def test_a_vocabulary_is_refused():
+    """By the first batch, before anything is fitted."""
+    labels = Labels((1 << 16) + 1, np.zeros((1, (1 << 16) + 1), np.float16))
+    with pytest.raises(DataError, match="65537 classes, for more than 65536 "):
+        Transform(rank=8, step=1.0, peaks=2).prepare(labels)
