@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import console, options, render
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("first", metavar="A", type=options.PATH)
-@click.argument("second", metavar="B", type=options.PATH)
+@click.argument("first", metavar="A", type=options.LABELS)
+@click.argument("second", metavar="B", type=options.LABELS)
 @options.dump
 @options.threads
 @options.as_json
 @click.pass_context
-def compare(context: click.Context, /, first: Path, second: Path, json_: bool, **dump: Any) -> None:
+def compare(
+    context: click.Context,
+    /,
+    first: Path | RemoteFile,
+    second: Path | RemoteFile,
+    json_: bool,
+    **dump: Any,
+) -> None:
     """Compare two label sets and measure how far apart they are.
 
-    A and B are containers or dumps; the options on dumps apply to those that are dumps. The exit
-    status is 0 if the sets are identical, 1 if not. If not, their softmax distributions are
-    compared at several temperatures: KL is KL(A || B) in nats, infinite where B omits a class that
-    has nonzero probability in A; TV, the total variation, is between 0 and 1.
+    A and B are containers, also by URL, or dumps; the options on dumps apply to those that are
+    dumps. The exit status is 0 if the sets are identical, 1 if not. If not, their softmax
+    distributions are compared at several temperatures: KL is KL(A || B) in nats, infinite where B
+    omits a class that has nonzero probability in A; TV, the total variation, is between 0 and 1.
 
     \b
     Example:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import console, options
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("source", metavar="FILE", type=options.PATH)
+@click.argument("source", metavar="FILE", type=options.LABELS)
 @click.argument("target", metavar="DIR", type=options.PATH)
 @click.option(
     "--layout",
@@ -20,8 +24,10 @@ from . import console, options
 )
 @options.force
 @options.as_json
-def decode(source: Path, target: Path, layout: str | None, force: bool, json_: bool) -> None:
-    """Write the labels of FILE as a dump into DIR.
+def decode(
+    source: Path | RemoteFile, target: Path, layout: str | None, force: bool, json_: bool
+) -> None:
+    """Write the labels of FILE, a path or a URL, as a dump into DIR.
 
     In the layout of the source dump, every tensor gets its original dtype and shape, and with a
     lossless codec its original values. DIR appears once it is complete. With --force, an existing
@@ -30,6 +36,7 @@ def decode(source: Path, target: Path, layout: str | None, force: bool, json_: b
     \b
     Example:
       labelcodec decode labels.slc copy
+      labelcodec decode hf://datasets/OWNER/NAME/labels.slc copy
     """
     from labelcodec.transcode import decode as run
 

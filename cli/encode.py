@@ -11,6 +11,7 @@ import click
 from . import console, options, render
 
 if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
     from labelcodec.transcode import EncodeReport
 
 
@@ -18,13 +19,13 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE", type=options.PATH)
+@click.argument("source", metavar="SOURCE", type=options.LABELS)
 @click.argument("target", metavar="FILE", type=options.PATH)
 @click.option("--codec", help="Codec of the labels, see `labelcodec codecs`; lossless by default.")
 @click.option(
     "--tables",
     metavar="SLC",
-    type=options.PATH,
+    type=options.LABELS,
     help="Container whose codec and label tables to use, instead of fitting new ones.",
 )
 @options.dump
@@ -58,7 +59,7 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
 def encode(
     context: click.Context,
     /,
-    source: Path,
+    source: Path | RemoteFile,
     target: Path,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
@@ -68,7 +69,8 @@ def encode(
     """Encode SOURCE, a dump of soft labels, to a container FILE.
 
     The labels are stored losslessly unless --codec names a lossy codec. SOURCE is only read. It may
-    also be a container or a quoted glob of shards, which are re-encoded with the codec in --codec.
+    also be a container, its URL or a quoted glob of shards, which are re-encoded with the codec in
+    --codec.
 
     SOURCE may be a file with token-level labels: arrays (.npz, .safetensors, or a folder of .npy)
     or a table (.parquet, or a folder of `datasets`); docs/layouts.md says how they are named.
@@ -103,6 +105,7 @@ def encode(
         else:
             from labelcodec.transcode import encode as run
 
+            assert isinstance(source, Path)
             _refuse(
                 context,
                 more,
@@ -127,23 +130,29 @@ def encode(
         render.chosen(report.chosen)
 
 
-def _is_container(source: Path, layout: str | None) -> bool:
+def _is_container(source: Path | RemoteFile, layout: str | None) -> bool:
     """Whether the source is a file or a glob of shards, and no file in a foreign layout."""
     from labelcodec.formats.registry import is_dump
 
+    if not isinstance(source, Path):
+        return True
     if source.exists():
         return source.is_file() and layout is None and not is_dump(source)
     return glob.has_magic(str(source))
 
 
 def _recode(
-    context: click.Context, source: Path, target: Path, settings: dict[str, Any], progress: Any
+    context: click.Context,
+    source: Path | RemoteFile,
+    target: Path,
+    settings: dict[str, Any],
+    progress: Any,
 ) -> EncodeReport:
     import labelcodec
     from labelcodec.formats.foreign import refuse_no_container
     from labelcodec.transcode import recode
 
-    if source.is_file():  # and no glob of shards
+    if isinstance(source, Path) and source.is_file():  # and no glob of shards
         refuse_no_container(source)
     if settings["codec"] is None and settings["tables"] is None:
         raise click.UsageError(f"--codec or --tables is required to re-encode {source}", context)
@@ -163,7 +172,7 @@ def _recode(
 
 def _materialise(
     context: click.Context,
-    source: Path,
+    source: Path | RemoteFile,
     target: Path,
     settings: dict[str, Any],
     encoder: dict[str, Any],

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import console, options, render
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 SAMPLES = 128  # shown on a page
 
 
 @click.command()
-@click.argument("file", type=options.PATH)
+@click.argument("file", type=options.LABELS)
 @click.option(
     "--batch",
     metavar="N",
@@ -26,8 +30,8 @@ SAMPLES = 128  # shown on a page
     help="Write a page of the batch, by default the first; an existing page is replaced.",
 )
 @options.as_json
-def inspect(file: Path, batch: int | None, html: Path | None, json_: bool) -> None:
-    """Show header, index and batches of FILE.
+def inspect(file: Path | RemoteFile, batch: int | None, html: Path | None, json_: bool) -> None:
+    """Show header, index and batches of FILE, a path or a URL.
 
     With --html, also writes a self-contained page: the labels of the batch with their most probable
     classes, crops and mixes, the bytes it takes, and what the header says.
@@ -36,6 +40,7 @@ def inspect(file: Path, batch: int | None, html: Path | None, json_: bool) -> No
     Example:
       labelcodec inspect labels.slc --batch 0
       labelcodec inspect labels.slc --html page.html
+      labelcodec inspect hf://datasets/OWNER/NAME/labels.slc
     """
     if html is not None and html.suffix.lower() not in (".html", ".htm"):
         raise click.BadParameter(f"{html}: expected a name that ends with .html", None)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from . import console, options
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
 @click.argument("out", type=options.PATH)
-@click.argument("files", metavar="FILE...", type=options.PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=options.LABELS, nargs=-1, required=True)
 @options.force
 @options.as_json
-def merge(out: Path, files: tuple[Path, ...], force: bool, json_: bool) -> None:
-    """Merge several containers into one container OUT.
+def merge(out: Path, files: tuple[Path | RemoteFile, ...], force: bool, json_: bool) -> None:
+    """Merge several containers, paths or URLs, into one container OUT.
 
     Labels are copied, not encoded again.
 

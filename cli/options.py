@@ -7,12 +7,39 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 PATH = click.Path(path_type=Path)
+
+
+class LabelsName(click.ParamType["Path | RemoteFile"]):
+    """A path or the URL of labels; a path keeps no double slash, so that a URL must be none."""
+
+    name = "labels"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | RemoteFile:
+        """A path, or a file elsewhere."""
+        from labelcodec.remote import RemoteFile, as_location
+
+        location = as_location(value)
+        return location if isinstance(location, RemoteFile) else PATH.convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Files that start with `incomplete`."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+LABELS = LabelsName()
 OF_FACTS = (
     *("class_map", "image_size", "normalisation", "interpolation", "teacher", "license", "note"),
 )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import console, options, render
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("paths", metavar="FILE|DUMP...", type=options.PATH, nargs=-1, required=True)
+@click.argument("paths", metavar="FILE|DUMP...", type=options.LABELS, nargs=-1, required=True)
 @click.option(
     "--against",
     metavar="SOURCE",
-    type=options.PATH,
+    type=options.LABELS,
     help="Dump or container with the reference labels, to measure fidelity.",
 )
 @click.option(
@@ -25,13 +28,17 @@ from . import console, options, render
 @options.threads
 @options.as_json
 def stats(
-    paths: tuple[Path, ...], against: Path | None, plot: Path | None, json_: bool, **dump: Any
+    paths: tuple[Path | RemoteFile, ...],
+    against: Path | RemoteFile | None,
+    plot: Path | None,
+    json_: bool,
+    **dump: Any,
 ) -> None:
     """Show what every byte is spent on.
 
-    For a container FILE: bytes by component, compression rates, and entropy. For a DUMP: the size
-    of each part of its first file as saved by torch.save, next to the figures of Table VI of
-    arXiv 2604.18135.
+    For a container FILE, a path or a URL: bytes by component, compression rates, and entropy. For a
+    DUMP: the size of each part of its first file as saved by torch.save, next to the figures of
+    Table VI of arXiv 2604.18135.
 
     The theoretical rate counts numbers, C for a full label and 2k for a top-k label, as that
     paper does; the actual rate counts all bytes, against full float16 labels in SRe2L's layout.
@@ -57,15 +64,15 @@ def stats(
     passed = [option for option, value in dump.items() if value is not None]
     if against is None and (unused := set(passed) - {"layout"}):
         raise click.UsageError(f"--{min(unused).replace('_', '-')} is for a dump in --against")
-    if passed and not any(path.is_dir() for path in (*paths, *filter(None, [against]))):
+    if passed and not any(_is_folder(path) for path in (*paths, against)):
         raise click.UsageError(f"--{passed[0].replace('_', '-')} is for dumps, and none is one")
     if plot is not None:
-        if all(path.is_dir() for path in paths):
+        if all(_is_folder(path) for path in paths):
             raise click.UsageError("--plot draws containers, and none of these is one")
         check_target(plot)
     sets, dumps, distances, facts = [], [], [], []
     for path in paths:
-        if path.is_dir():
+        if isinstance(path, Path) and path.is_dir():
             table = dump_table(path, dump["layout"])
             dumps.append((str(path), table))
             facts.append({"path": str(path), **table.to_json()})
@@ -91,3 +98,7 @@ def stats(
     if plot is not None:
         draw(sets, plot, {name: distance for name, distance in distances})
         console.note(f"plot written to {plot}")
+
+
+def _is_folder(path: Path | RemoteFile | None) -> bool:
+    return isinstance(path, Path) and path.is_dir()

@@ -74,9 +74,9 @@ def train(
     source as relabel takes, and writes the student
     to the folder OUT.
 
-    FILE may be a quoted glob of shards. Where FILE does not record how images were preprocessed,
-    pass --image-size, --mean and --std, and --interpolation if it was not bilinear. Under torchrun,
-    every process takes its share of the batches.
+    FILE may be a URL or a quoted glob of shards. Where FILE does not record how images were
+    preprocessed, pass --image-size, --mean and --std, and --interpolation if it was not bilinear.
+    Under torchrun, every process takes its share of the batches.
 
     Labels of the codec projector are computed from the images while the student trains, by the
     encoder that --encoder and --encoder-weights name.

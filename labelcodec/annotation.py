@@ -22,6 +22,7 @@ from labelcodec.folder_check import measured_of
 from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
 from labelcodec.reader import PathLike, Reader, files_of
+from labelcodec.remote import Location
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def annotate(
     if facts == Facts() and images is None and class_map is None:
         raise ConfigError("there is nothing to add: pass a fact about the labels")
     listing = None if images is None else list_images(images)
-    paths = files_of(labels)
+    paths = _local(files_of(labels))
     _check_whole_sets(paths)
     notes: list[str] = []
     changes: list[tuple[Path, dict[str, Any]]] = []
@@ -187,6 +188,20 @@ def annotate(
             rewrite_header(records, header_map)
     with Reader([paths[0]]) as reader:
         return AnnotationReport(tuple(path for path, _ in changes), reader.header, tuple(notes))
+
+
+def _local(locations: Sequence[Location]) -> list[Path]:
+    """The files, all of this machine.
+
+    Raises:
+        MismatchError: one is elsewhere.
+    """
+    for location in locations:
+        if not isinstance(location, Path):
+            raise MismatchError(
+                f"{location}: is not on this machine; annotate a copy and publish that"
+            )
+    return [location for location in locations if isinstance(location, Path)]
 
 
 def _check_whole_sets(paths: Sequence[Path]) -> None:

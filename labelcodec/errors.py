@@ -49,6 +49,10 @@ class ShapeError(MismatchError):
     """A model's weights have other shapes, mostly because of another number of classes."""
 
 
+class RemoteError(LabelcodecError):
+    """A file elsewhere cannot be reached or read: no network, no permission, no ranges."""
+
+
 class MissingExtraError(LabelcodecError, ImportError):
     """A package is not installed that only a part of the library needs; the message names it."""
 

@@ -13,6 +13,9 @@ _MODULES = {
     "PIL": ("Pillow", "torch"),
     "safetensors": ("safetensors", "torch"),
     "pyarrow": ("pyarrow", "parquet"),
+    "fsspec": ("fsspec", "remote"),
+    "aiohttp": ("aiohttp", "remote"),
+    "huggingface_hub": ("huggingface_hub", "remote"),
 }
 
 

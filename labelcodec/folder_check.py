@@ -18,6 +18,7 @@ from labelcodec.errors import MismatchError
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, content_digest, fingerprint
 from labelcodec.images.folder import ImageFolder
+from labelcodec.positions import in_order
 from labelcodec.reader import Reader
 from labelcodec.wording import counted
 
@@ -135,7 +136,7 @@ def measured_of(
         class_of_image: (N,) int64 label class of each image, as in `agreement.measure`.
         read: gives the batch at a position; by default the reader.
     """
-    positions = sampled(reader.index.samples.tolist())
+    positions = in_order(list(sampled(reader.index.samples.tolist())))
     header = reader.header
     batches = map(read or reader.__getitem__, positions)
     return measure(batches, class_of_image, header.classes, header.image_size)

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 
 from labelcodec.container import merge as merge_records
 from labelcodec.reader import Reader
+from labelcodec.remote import LocationLike
 
 
 def merge(
-    paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str], *, force: bool = False
+    paths: Sequence[LocationLike], out: str | os.PathLike[str], *, force: bool = False
 ) -> None:
     """Merge shards into one container, with batches in order of number.
 
     The header's source size is the sum of the shards' source sizes.
 
     Args:
-        paths: shards of one label set.
+        paths: shards of one label set, here or elsewhere.
         out: the container to create.
         force: replace an existing container.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob as _glob
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self, SupportsIndex, TypeVar, overload
 
@@ -22,10 +23,14 @@ from labelcodec.errors import LabelcodecError, NeedsImagesError, UnsupportedErro
 from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
 from labelcodec.image_names import unpack_names
 from labelcodec.loading import LOADING
+from labelcodec.positions import Position
+from labelcodec.remote import Cache, Location, LocationLike, RemoteFile, as_location
+from labelcodec.remote.location import is_in_filesystem
 from labelcodec.wording import counted
 
 PathLike = str | os.PathLike[str]
 T = TypeVar("T")
+_AHEAD = 4096  # batches of several files that are announced at a time
 
 
 class Reader:
@@ -41,7 +46,7 @@ class Reader:
         ...     logits = batch.labels.dense()  # float32 (B, C)
 
     Args:
-        paths: containers; several must be shards of one label set.
+        paths: containers, here or elsewhere; several must be shards of one label set.
 
     Raises:
         FormatError: a file is not a container, is damaged (CorruptError) or too new
@@ -54,7 +59,7 @@ class Reader:
         shards: the containers, as records.
     """
 
-    def __init__(self, paths: Sequence[PathLike]) -> None:
+    def __init__(self, paths: Sequence[LocationLike]) -> None:
         self._start(Shards(paths, OWN))
 
     def _start(self, shards: Shards) -> None:
@@ -64,6 +69,8 @@ class Reader:
         self._where = str(shards.readers[0].path)
         check_recipe_images(self.header, int(self.index.samples.sum()), self._where)
         self._coders: dict[tuple[int, int], BatchCoder] = {}
+        self._elsewhere = any(isinstance(path, RemoteFile) for path in self.paths)
+        self._last, self._run = -1, 0  # the batch read last, and those before it without a gap
         self._used = False  # modules that decoding needs are imported once a batch was decoded
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,9 +80,14 @@ class Reader:
         self._start(state["shards"])
 
     @property
-    def paths(self) -> tuple[Path, ...]:
-        """The files of the set."""
+    def paths(self) -> tuple[Location, ...]:
+        """The files of the set: paths, or for those elsewhere a `RemoteFile`."""
         return tuple(shard.path for shard in self.shards.readers)
+
+    @property
+    def size(self) -> int:
+        """Size of all files in bytes."""
+        return sum(shard.size for shard in self.shards.readers)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -106,10 +118,37 @@ class Reader:
         """
         if isinstance(i, slice):
             return [self[position] for position in range(*i.indices(len(self)))]
+        if isinstance(i, Position):
+            self.read_ahead(i.coming())
         return self._with_coder(i, lambda coder, data, key: coder.decode(data, *key))
 
     def __iter__(self) -> Iterator[LabelBatch]:
         return (self[i] for i in range(len(self)))
+
+    def read_ahead(self, positions: Iterable[int]) -> None:
+        """Announce the batches that will be read next, in this order.
+
+        Files elsewhere are then fetched in the background; for local files it does nothing. A loop
+        over all batches, and a loader with a `BatchOrder`, need not call it.
+
+        Args:
+            positions: positions 0..n-1; as many are taken as there is room for.
+        """
+        if not self._elsewhere:
+            return
+        shards, index = self.shards.readers, self.index
+        if len(shards) == 1:
+            shards[0].read_ahead(int(index.position[i]) for i in positions)
+            return
+        due: dict[int, list[int]] = {}
+        for i in islice(positions, _AHEAD):
+            due.setdefault(int(index.shard[i]), []).append(int(index.position[i]))
+        for shard, inside in due.items():
+            shards[shard].read_ahead(inside)
+
+    def processes(self, threads: int | None) -> int | None:
+        """Most processes to read the whole set with: of files elsewhere, one, which reads ahead."""
+        return 1 if self._elsewhere else threads
 
     def component_bytes(self, i: int) -> dict[str, int]:
         """Stored bytes of batch i by component, which sum to `index.size[i]`.
@@ -122,8 +161,7 @@ class Reader:
     def overhead_bytes(self) -> dict[str, int]:
         """Bytes outside of all batches, by component."""
         side = sum(s.size for shard in self.shards.readers for s in shard.index.of(SIDE_TAG))
-        total = sum(shard.size for shard in self.shards.readers)
-        return {SIDE_INFORMATION: side, FRAMING: total - side - int(self.index.size.sum())}
+        return {SIDE_INFORMATION: side, FRAMING: self.size - side - int(self.index.size.sum())}
 
     def side(self, i: int) -> tuple[int, int]:
         """(shard, number) of the side information, the tables, that batch i was encoded with."""
@@ -204,8 +242,7 @@ class Reader:
         first = self.paths[0].name
         files = first if len(self.paths) == 1 else f"{len(self.paths)} files from {first}"
         labels = int(self.index.samples.sum())
-        total = sum(shard.size for shard in self.shards.readers)
-        rate = f", {total / labels:.1f} bytes per label" if labels else ""
+        rate = f", {self.size / labels:.1f} bytes per label" if labels else ""
         return (
             f"<Reader {files}: {counted(len(self), 'batch')}, {counted(labels, 'label')} of "
             f"{self.header.classes} "
@@ -230,9 +267,20 @@ class Reader:
             raise IndexError(f"{self._where}: batch {position} of {len(self)}")
         return position % len(self)
 
+    def _follow(self, position: int) -> None:
+        """Read ahead where batches are read one after another, the farther the longer they are."""
+        if position == self._last:
+            return
+        self._run = self._run + 1 if position == self._last + 1 else 0
+        self._last = position
+        if self._run:
+            self.read_ahead(range(position, min(position + 4 * self._run, len(self))))
+
     def _with_record(self, i: SupportsIndex, use: Callable[[int, int, memoryview], T]) -> T:
         """Call `use` with batch i's shard, side information number and bytes; name it in errors."""
         position = self._position(i)
+        if self._elsewhere:
+            self._follow(position)
         shard = int(self.index.shard[position])
         record = self.shards.readers[shard]
         side, data = record.batch(int(self.index.position[position]))
@@ -279,42 +327,64 @@ class Reader:
             return self._coders[shard, side]
 
 
-def open(paths: PathLike | Sequence[PathLike]) -> Reader:
-    """Open a label set.
+def open(
+    paths: LocationLike | Sequence[LocationLike],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    cache: Cache | None = None,
+) -> Reader:
+    """Open a label set, here or elsewhere (docs/remote.md).
 
     Args:
-        paths: a container, a glob pattern, or a list of shards of one label set.
+        paths: a container, a glob pattern, or a list of shards of one label set. A container is a
+            path, a URL (https://, hf://, s3:// or another one of fsspec), a `RemoteFile`, an fsspec
+            file system with a path, what `fsspec.open` returns, or a binary file object.
+        storage_options: options of the fsspec file system of URLs, such as a token.
+        cache: of URLs: 'file' downloads each file before it is read, 'blocks' keeps what was read
+            on disk; by default nothing is kept, but for small files of the Hub.
 
     Returns:
         A `Reader`, which is a context manager.
 
     Raises:
         FileNotFoundError: no file matches, or the list is empty.
+        RemoteError: a file elsewhere cannot be reached.
+        MissingExtraError: a package for files elsewhere is not installed.
         LabelcodecError: as in `Reader`.
     """
-    return Reader(files_of(paths))
+    return Reader(files_of(paths, storage_options, cache))
 
 
-def files_of(paths: PathLike | Sequence[PathLike]) -> list[Path]:
-    """The files of a label set; they are not opened.
-
-    Args:
-        paths: as in `open`.
+def files_of(
+    paths: LocationLike | Sequence[LocationLike],
+    storage_options: Mapping[str, Any] | None = None,
+    cache: Cache | None = None,
+) -> list[Location]:
+    """The files of a label set; they are not opened. Arguments are as of `open`.
 
     Raises:
         FileNotFoundError: no file matches a glob pattern, or the list is empty.
     """
-    if not isinstance(paths, (str, os.PathLike)):
+    if isinstance(paths, Sequence) and not isinstance(paths, str) and not is_in_filesystem(paths):
         if not paths:
             raise FileNotFoundError("an empty list of containers")
-        return list(map(Path, paths))
-    text = os.fspath(paths)
+        return [as_location(path, storage_options, cache) for path in paths]
+    location = as_location(paths, storage_options, cache)
+    if isinstance(location, RemoteFile):
+        return _matching(location)
+    text = str(location)
     if os.path.exists(text) or not _glob.has_magic(text):
-        return [Path(text)]
+        return [location]
     matches = sorted(_glob.glob(text))
     if not matches:
         raise FileNotFoundError(f"no file matches {text!r}")
     return list(map(Path, matches))
+
+
+def _matching(file: RemoteFile) -> list[Location]:
+    from labelcodec.remote.globbing import is_pattern, matching
+
+    return [*matching(file)] if is_pattern(file) else [file]
 
 
 def _header(shard: RecordReader) -> Header:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.container import RecordReader, would_save
-from labelcodec.errors import CorruptError, LabelcodecError
+from labelcodec.errors import ConfigError, CorruptError, LabelcodecError, RemoteError
+from labelcodec.positions import in_order
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
+from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.threads import thread_count
 from labelcodec.validation import validate
 from labelcodec.wording import counted
@@ -30,6 +33,7 @@ class VerifyReport:
         samples: number of labels in the index.
         problems: one line per problem; empty if the file is intact.
         savable: number of batches that `repair` would save; 0 if it cannot help.
+        checked: number of batches that were checked, all or a sample.
         nonfinite: number of labels with NaN or infinite values, which are stored as they were.
         undecoded: reason why labels were not decoded although all checksums match; None if they
             were decoded.
@@ -41,6 +45,7 @@ class VerifyReport:
     savable: int = 0
     undecoded: str | None = None
     nonfinite: int = 0
+    checked: int = 0
 
     @property
     def sound(self) -> bool:
@@ -49,24 +54,38 @@ class VerifyReport:
 
 
 def verify(
-    path: str | os.PathLike[str], progress: Progress | None = None, *, threads: int | None = None
+    path: LocationLike,
+    progress: Progress | None = None,
+    *,
+    sample: int | None = None,
+    threads: int | None = None,
 ) -> VerifyReport:
-    """Check one container completely; problems are reported, not raised.
+    """Check one container, completely or a sample of it; problems are reported, not raised.
 
     Args:
-        path: the container.
+        path: the container, here or elsewhere.
         progress: called with batches done and total batches.
+        sample: number of batches, chosen at random each time, to check instead of all; header,
+            index, side information and image names are always checked.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
 
     Raises:
-        ConfigError: an impossible number of threads.
+        ConfigError: an impossible number of threads, or a sample of no batch.
+        RemoteError: the file is elsewhere and cannot be reached.
         OSError: the file cannot be read.
     """
-    report = _verify(path, progress, thread_count(threads))
-    return replace(report, savable=would_save(path)) if report.problems else report
+    if sample is not None and sample < 1:
+        raise ConfigError(f"`sample={sample}`: at least one batch has to be checked")
+    location = as_location(path)
+    report = _verify(location, progress, sample, thread_count(threads))
+    if report.problems and isinstance(location, Path):
+        return replace(report, savable=would_save(location))
+    return report
 
 
-def _verify(path: str | os.PathLike[str], progress: Progress | None, threads: int) -> VerifyReport:
+def _verify(
+    path: Location, progress: Progress | None, sample: int | None, threads: int
+) -> VerifyReport:
     problems: list[str] = []
     try:
         with RecordReader(path) as records:
@@ -78,25 +97,46 @@ def _verify(path: str | os.PathLike[str], progress: Progress | None, threads: in
             _note(problems, lambda: reader.names)
             undecoded = reader.missing_codec()
             check = _check if undecoded is None else _check_bytes
-            numbers = range(len(reader))
-            results = ordered_map(partial(_checked, check, reader, Path(path)), numbers, threads)
+            positions = _chosen(len(reader), sample)
+            results = ordered_map(
+                partial(_checked, check, reader, path),
+                list(in_order(positions)) if sample else positions,
+                reader.processes(threads),
+            )
             nonfinite = 0
             for done, checked in enumerate(results, 1):
                 problems += checked.problems
                 nonfinite += checked.nonfinite
                 if progress is not None:
-                    progress(done, len(reader))
+                    progress(done, len(positions))
             samples = int(reader.index.samples.sum())
             return VerifyReport(
-                len(reader), samples, _grouped(problems), undecoded=undecoded, nonfinite=nonfinite
+                len(reader),
+                samples,
+                _grouped(problems),
+                undecoded=undecoded,
+                nonfinite=nonfinite,
+                checked=len(positions),
             )
+    except RemoteError:
+        raise
     except LabelcodecError as error:
         return VerifyReport(0, 0, _grouped([*problems, str(error)]))
+
+
+def _chosen(batches: int, sample: int | None) -> Sequence[int]:
+    """Positions to check, ascending: all, or a random sample."""
+    if sample is None or sample >= batches:
+        return range(batches)
+    chosen = np.random.default_rng().choice(batches, sample, replace=False)
+    return [int(position) for position in sorted(chosen)]
 
 
 def _note(problems: list[str], check: Callable[[], object]) -> None:
     try:
         check()
+    except RemoteError:
+        raise
     except LabelcodecError as error:
         problems.append(str(error))
 
@@ -109,10 +149,12 @@ class _Checked(NamedTuple):
 
 
 def _checked(
-    check: Callable[[Reader, int, Path], int], reader: Reader, path: Path, i: int
+    check: Callable[[Reader, int, Location], int], reader: Reader, path: Location, i: int
 ) -> _Checked:
     try:
         return _Checked((), check(reader, i, path))
+    except RemoteError:
+        raise
     except LabelcodecError as error:
         return _Checked((str(error),), 0)
 
@@ -128,7 +170,7 @@ def _grouped(problems: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _check(reader: Reader, i: int, path: Path) -> int:
+def _check(reader: Reader, i: int, path: Location) -> int:
     """Check that batch i decodes, is valid, and has only image indices that the header allows.
 
     Returns:
@@ -145,7 +187,7 @@ def _check(reader: Reader, i: int, path: Path) -> int:
     return nonfinite_labels(batch.labels)
 
 
-def _check_bytes(reader: Reader, i: int, path: Path) -> int:
+def _check_bytes(reader: Reader, i: int, path: Location) -> int:
     """Check that the record of batch i is intact and that its streams fill it."""
     reader.component_bytes(i)
     return 0

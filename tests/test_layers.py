@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = (
-    {"errors", "version", "mapdiff", "progress", "wording"},
+    {"errors", "version", "mapdiff", "positions", "progress", "wording"},
     {"extras", "loading", "threads"},
     {"lazy", "workers"},
     {"plugins", "files", "entropy", "torch_file"},
-    {"streams", "checks"},
+    {"streams", "checks", "remote"},
     {"augmentation"},
     {"sequences"},
     {"batch"},
@@ -51,6 +51,7 @@ NUMPY_ONLY = {
         "files",
         "formats",
         "kept_counts",
+        "remote",
         "sequences",
         "tail_mass",
     ),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +17,9 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.formats.foreign import naming_foreign
 from labelcodec.header import Header
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.tail_mass import left_out_mass
 from labelcodec.workers import ordered_map
 
@@ -134,7 +133,7 @@ class Breakdown:
 
 
 def stats(
-    labels: Reader | PathLike | Sequence[PathLike],
+    labels: Reader | LocationLike | Sequence[LocationLike],
     progress: Progress | None = None,
     *,
     threads: int | None = None,
@@ -152,9 +151,8 @@ def stats(
     Raises:
         LabelcodecError: a file or batch cannot be read.
     """
-    if isinstance(labels, (str, os.PathLike, Sequence)):
-        first = labels if isinstance(labels, (str, os.PathLike)) else next(iter(labels), "")
-        with naming_foreign(Path(first)), open_containers(labels) as reader:
+    if not isinstance(labels, Reader):
+        with naming_foreign(_first(labels)), open_containers(labels) as reader:
             return stats(reader, progress, threads=threads)
     reader, header, index = labels, labels.header, labels.index
     components = dict.fromkeys(COMPONENTS, 0)
@@ -163,7 +161,9 @@ def stats(
     measure = partial(_measured, reader, undecoded is None)
     nonfinite = sequences = 0
     left_out = 0.0
-    for i, measured in enumerate(ordered_map(measure, range(len(reader)), threads)):
+    for i, measured in enumerate(
+        ordered_map(measure, range(len(reader)), reader.processes(threads))
+    ):
         _add(components, measured.sizes)
         nonfinite += measured.nonfinite
         sequences += measured.sequences
@@ -178,7 +178,7 @@ def stats(
         labels=count,
         batches=len(reader),
         classes=header.classes,
-        bytes_total=sum(path.stat().st_size for path in reader.paths),
+        bytes_total=reader.size,
         components=components,
         streams={name: total.cost() for name, total in usage.items()},
         source_bytes=_source_bytes(header),
@@ -197,6 +197,12 @@ def stats(
 def _says_mass(header: Header, undecoded: str | None, count: int) -> bool:
     """Whether the mass of what labels leave out is known."""
     return header.tail in ("floor", "uniform") and undecoded is None and count > 0
+
+
+def _first(labels: LocationLike | Sequence[LocationLike]) -> Location:
+    """The path or URL of a label set, or the first of several."""
+    several = isinstance(labels, Sequence) and not isinstance(labels, (str, tuple))
+    return as_location(next(iter(labels), "") if several else labels)
 
 
 class _Measured(NamedTuple):

@@ -11,6 +11,7 @@ from labelcodec.analysis.same_bytes import SameBytes
 from labelcodec.augmentation.facts import augmentation_facts, same_bits
 from labelcodec.batch import LabelBatch, Labels
 from labelcodec.progress import Progress
+from labelcodec.reader import Reader
 from labelcodec.sequences import Sequences
 from labelcodec.wording import counted
 from labelcodec.workers import ordered_map
@@ -78,6 +79,8 @@ def compare_sets(
     distances = Accumulator()
     difference = None
     compared = partial(_compared, a, b, SameBytes(a, b))
+    for labels in (a, b):
+        threads = labels.processes(threads) if isinstance(labels, Reader) else threads
     for i, batch in enumerate(ordered_map(compared, range(len(a)), threads)):
         difference = difference or batch.difference
         if batch.distances is None:

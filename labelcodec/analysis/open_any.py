@@ -24,8 +24,9 @@ from labelcodec.formats.registry import detect, is_dump, layout_named
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.header import epochs_range_of
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.wording import counted
 
 
@@ -43,11 +44,11 @@ class _DumpSet:
 
 
 @contextmanager
-def open_any(path: Path, **dump: Any) -> Iterator[LabelSet]:
+def open_any(path: Location, **dump: Any) -> Iterator[LabelSet]:
     """Open a directory, or a file that a layout reads, as a dump; any other path as a container.
 
     Args:
-        path: path of the dump or container.
+        path: path of the dump, or path or URL of the container.
         dump: options for dumps, see `open_dump`; ignored for a container.
 
     Raises:
@@ -105,7 +106,7 @@ def _recorded(reader: Reader) -> dict[str, Any]:
 
 
 @contextmanager
-def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
+def open_pair(a: Location, b: Location, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
     """Open two label sets as `open_any` does; each gets the options that apply to it.
 
     If one is a dump and the other a container, what the container records of its dump stands in
@@ -119,6 +120,7 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
     options = {option: value for option, value in dump.items() if value is not None}
     if is_dump(a) != is_dump(b):
         root, container = (a, b) if is_dump(a) else (b, a)
+        assert isinstance(root, Path)
         applicable = _applicable(root, options)
         if unused := options.keys() - applicable.keys():
             raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
@@ -138,7 +140,7 @@ def open_pair(a: Path, b: Path, **dump: Any) -> Iterator[tuple[LabelSet, LabelSe
         yield first, second
 
 
-def _applicable(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
+def _applicable(path: Location, dump: dict[str, Any]) -> dict[str, Any]:
     if not is_dump(path):
         return {}
     layout = layout_named(dump["layout"]) if "layout" in dump else detect(path)
@@ -147,7 +149,7 @@ def _applicable(path: Path, dump: dict[str, Any]) -> dict[str, Any]:
 
 
 def fidelity_of(
-    source: Path, stored: Path, progress: Progress | None = None, **dump: Any
+    source: Location, stored: Location, progress: Progress | None = None, **dump: Any
 ) -> Fidelity:
     """Measure the fidelity of stored labels; source and stored are dumps or containers.
 
@@ -171,8 +173,8 @@ def fidelity_of(
 
 
 def compare(
-    left: PathLike,
-    right: PathLike,
+    left: LocationLike,
+    right: LocationLike,
     *,
     progress: Progress | None = None,
     threads: int | None = None,
@@ -181,7 +183,7 @@ def compare(
     """Compare two label sets: are they identical, and if not, how far apart are the labels?
 
     Args:
-        left: path of the reference, a container or a dump; P in the distances.
+        left: path of the reference, a dump, or a container here or elsewhere; P in the distances.
         right: path of the labels to measure, likewise; Q in the distances.
         progress: called with (batches done, total batches).
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
@@ -191,14 +193,15 @@ def compare(
         ConfigError: an option applies to neither of them.
         LabelcodecError: one of them cannot be read.
     """
-    with open_pair(Path(left), Path(right), **dump) as (first, second):
-        comparison = _compared(Path(left), Path(right), first, second, progress, threads)
+    left, right = as_location(left), as_location(right)
+    with open_pair(left, right, **dump) as (first, second):
+        comparison = _compared(left, right, first, second, progress, threads)
         return replace(comparison, rounded=_is_rounded(first) or _is_rounded(second))
 
 
 def _compared(
-    left: Path,
-    right: Path,
+    left: Location,
+    right: Location,
     first: LabelSet,
     second: LabelSet,
     progress: Progress | None,
@@ -212,7 +215,7 @@ def _compared(
     )
 
 
-def _part_of_dump(root: Path, dump: LabelSet, container: LabelSet) -> str | None:
+def _part_of_dump(root: Location, dump: LabelSet, container: LabelSet) -> str | None:
     """How to read only the epochs of a dump that a container holds; None if it holds all."""
     if not isinstance(dump, _DumpSet) or not isinstance(container, Reader):
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NoReturn
 
 import msgpack
 
 from labelcodec.container import layout
 from labelcodec.errors import DataError, FormatError
+from labelcodec.remote import Location
 
 
 def encode_header(header: dict[str, Any]) -> bytes:
@@ -30,7 +30,7 @@ def encode_header(header: dict[str, Any]) -> bytes:
     return payload
 
 
-def decode_header(payload: bytes | memoryview, path: Path) -> dict[str, Any]:
+def decode_header(payload: bytes | memoryview, path: Location) -> dict[str, Any]:
     """Deserialize the header map.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgpack
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from labelcodec.container import layout
 from labelcodec.container.index_map import read_map
 from labelcodec.errors import FormatError, UnsupportedError
+from labelcodec.remote import Location
 from labelcodec.wording import counted
 
 _LEVEL = 9
@@ -78,7 +78,7 @@ def encode(index: Index) -> bytes:
     return bytes(payload)
 
 
-def parse(payload: memoryview, start: int, path: Path) -> Index:
+def parse(payload: memoryview, start: int, path: Location) -> Index:
     """Deserialize an index record without checking it against the file.
 
     Args:
@@ -100,7 +100,7 @@ def parse(payload: memoryview, start: int, path: Path) -> Index:
     return Index(**dict(zip(COLUMNS, table, strict=True)), sections=entries)
 
 
-def decode(payload: memoryview, start: int, path: Path) -> Index:
+def decode(payload: memoryview, start: int, path: Location) -> Index:
     """Deserialize an index record and check that its records tile the file.
 
     Args:

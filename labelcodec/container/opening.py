@@ -12,28 +12,28 @@ from typing import Any
 from labelcodec.container import layout
 from labelcodec.container.header import decode_header
 from labelcodec.container.index import Index, Section, decode
-from labelcodec.container.paths import partial_of
-from labelcodec.container.record import check_preamble, open_file, read_at, read_record
+from labelcodec.container.record import DAMAGED_ELSEWHERE, check_preamble, open_file, payload_of
+from labelcodec.container.source import Source, check_identity, open_source
 from labelcodec.container.walk import Budget, probe
-from labelcodec.errors import CorruptError, MismatchError
+from labelcodec.errors import CorruptError, FormatError
+from labelcodec.remote import Identity, Location
+
+_LEAST_TAIL, _MOST_TAIL = 16 << 10, 1 << 20  # bytes of the end of a file elsewhere, read at once
+_INDEX_BYTES = 5  # of the index per batch
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An open container; the owner closes `fd`.
+    """An open container; the owner closes `source`.
 
     Attributes:
-        fd: file descriptor, unless it was closed again.
-        size: size of the file in bytes.
-        mtime_ns: modification time in nanoseconds.
+        source: its bytes.
         version: major and minor version.
         header: the header map.
         index: the index.
     """
 
-    fd: int
-    size: int
-    mtime_ns: int
+    source: Source
     version: tuple[int, int]
     header: dict[str, Any]
     index: Index
@@ -44,70 +44,77 @@ class Opened:
         return self.index.of(layout.SIDE_INFORMATION)
 
 
-def open_container(path: Path, identity: tuple[int, int] | None) -> Opened:
+def open_container(location: Location, identity: Identity | None, hold: bool = True) -> Opened:
     """Open a finished container.
 
+    One that is elsewhere takes two requests: its first bytes, and its last ones with the index.
+
     Args:
-        path: the container.
-        identity: expected size and modification time (ns); None for any.
+        location: the container.
+        identity: expected identity, see `Source`; None for any.
+        hold: whether a local file stays open.
 
     Raises:
         FileNotFoundError: there is no such file.
         FormatError: the file is not a container.
         CorruptError: the file is truncated or damaged, or was never finished.
-        MismatchError: the file has another size or modification time.
+        MismatchError: the file is not the one with this identity.
+        RemoteError: the file is elsewhere and cannot be reached.
     """
+    source = open_source(location, hold)
     try:
-        fd = open_file(path)
-    except FileNotFoundError:
-        if partial_of(path).exists():
-            raise CorruptError(
-                f"{path}: was never finished, there is only {partial_of(path)}; resume the run "
-                f"that wrote it, or run `labelcodec repair {path}`"
-            ) from None
-        raise
-    try:
-        actual = check_identity(fd, identity, path)
-        version, header, index = _read_opening(fd, actual[0], path)
-        return Opened(fd, *actual, version, header, index)
+        check_identity(source.identity, identity, location)
+        try:
+            return Opened(source, *_read_opening(source, location))
+        except FormatError:
+            if not source.forget(0, source.size):
+                raise
+        return Opened(source, *_read_opening(source, location))  # what came damaged comes again
     except BaseException:
-        os.close(fd)
+        source.close()
         raise
 
 
-def check_identity(fd: int, identity: tuple[int, int] | None, path: Path) -> tuple[int, int]:
-    """Size and modification time (ns) of an open file, which must be `identity` unless None.
-
-    Raises:
-        MismatchError: they are others.
-    """
-    status = os.fstat(fd)
-    actual = (status.st_size, status.st_mtime_ns)
-    if identity not in (None, actual):
-        raise MismatchError(
-            f"{path}: changed since it was opened: size and modification time are {actual}, "
-            f"expected {identity}"
-        )
-    return actual
-
-
-def _read_opening(fd: int, size: int, path: Path) -> tuple[tuple[int, int], dict[str, Any], Index]:
-    preamble = os.pread(fd, layout.PREAMBLE.size, 0)
+def _read_opening(source: Source, path: Location) -> tuple[tuple[int, int], dict[str, Any], Index]:
+    preamble = source.read(0, min(layout.PREAMBLE.size, source.size))
     version = check_preamble(preamble, path)
-    index_offset, index_size = _read_trailer(fd, size, preamble, path)
-    payload = read_record(fd, index_offset, index_size, layout.INDEX, path)
+    tail = min(_tail(source.head, source.size), source.size - len(source.head))
+    if source.head and tail > 0:
+        source.read_ahead([(source.size - tail, tail)])
+    index_offset, index_size = _read_trailer(source, preamble, path)
+    payload = _record(source, index_offset, index_size, layout.INDEX, path)
     index = decode(payload, index_offset, path)
     first = index.sections[0]
-    header = read_record(fd, first.offset, first.size, layout.HEADER, path)
+    header = _record(source, first.offset, first.size, layout.HEADER, path)
     return version, decode_header(header, path), index
 
 
-def _read_trailer(fd: int, size: int, preamble: bytes, path: Path) -> tuple[int, int]:
+def _record(source: Source, offset: int, size: int, tag: bytes, path: Location) -> memoryview:
+    return payload_of(source.read(offset, size), offset, tag, path)
+
+
+def _tail(head: bytes, size: int) -> int:
+    """Bytes at the end of a file that should hold its index, judged by its first bytes.
+
+    The first batch says how many there are, if they are all alike.
+    """
+    at = layout.PREAMBLE.size
+    while at + layout.FRAME.size <= len(head):
+        tag, length, _ = layout.FRAME.unpack_from(head, at)
+        at += layout.FRAME.size + length
+        if tag == layout.BATCH:
+            batches = size // (layout.FRAME.size + length)
+            return int(min(max(_LEAST_TAIL, _INDEX_BYTES * batches), _MOST_TAIL))
+    return _LEAST_TAIL
+
+
+def _read_trailer(source: Source, preamble: bytes, path: Location) -> tuple[int, int]:
     """Offset and size of the index record, both checked to be inside the file."""
+    size = source.size
     start = size - layout.TRAILER.size
     if start < layout.PREAMBLE.size:
         raise CorruptError(f"{path}: only {size} bytes, the file was cut short; copy it again")
-    data = read_at(fd, start, layout.TRAILER.size, path)
+    data = source.read(start, layout.TRAILER.size)
     index_offset, index_size, crc, end = layout.TRAILER.unpack(data)
     actual = zlib.crc32(data[: layout.TRAILER_CHECKED], zlib.crc32(preamble))
     least, most = layout.FRAME.size, layout.FRAME.size + layout.limit(layout.INDEX)
@@ -128,15 +135,20 @@ def _read_trailer(fd: int, size: int, preamble: bytes, path: Path) -> tuple[int,
         )
     else:
         return index_offset, index_size
-    raise CorruptError(f"{path}: {problem}; {_remedy(fd, size, path)}")
+    raise CorruptError(f"{path}: {problem}; {_remedy(source, path)}")
 
 
-def _remedy(fd: int, size: int, path: Path) -> str:
-    """Advice for a file without a valid trailer: searches it up to its first batch."""
-    position, budget = layout.PREAMBLE.size, Budget(size)
+def _remedy(source: Source, path: Location) -> str:
+    """Advice for a file without a valid trailer: searches a local one up to its first batch."""
+    if not isinstance(path, Path):
+        return DAMAGED_ELSEWHERE
+    position, budget = layout.PREAMBLE.size, Budget(source.size)
+    fd = open_file(path)
     try:
-        while (record := probe(fd, position, size, budget, path)).tag != layout.BATCH:
+        while (record := probe(fd, position, source.size, budget, path)).tag != layout.BATCH:
             position += record.size
     except CorruptError:
         return "copy the file again"
+    finally:
+        os.close(fd)
     return f"`labelcodec repair {path}` saves what is intact"

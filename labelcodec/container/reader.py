@@ -1,45 +1,46 @@
-"""Random access to a finished container: one positioned read per record, checksum verified."""
+"""Random access to a finished container: one read per record, checksum verified."""
 
 from __future__ import annotations
 
-import os
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 from labelcodec.container import batch_prefix, layout
 from labelcodec.container.index import Index, Section
-from labelcodec.container.opening import Opened, check_identity, open_container
-from labelcodec.container.record import open_file, read_record
+from labelcodec.container.opening import Opened, open_container
+from labelcodec.container.record import payload_of, repair_or_report
+from labelcodec.container.source import Source
 from labelcodec.errors import CorruptError
 from labelcodec.loading import LOADING
+from labelcodec.remote import Identity, LocationLike, as_location
 
 
 class RecordReader:
     """Reads a finished container, batch by batch.
 
     Threads and forked processes may share a reader: it reads by offset and has no file position. A
-    pickled reader is a path, a size and a modification time; it reopens the file on first use.
+    pickled reader is a location and the identity of the file; it reopens the file on first use.
 
     Args:
-        path: the container.
-        hold: whether the file stays open, which is faster; else each read opens it.
+        path: the container, here or elsewhere.
+        hold: whether a local file stays open, which is faster; else each read opens it.
 
     Raises:
         FormatError: the file is not a container or breaks a rule of the format.
         VersionError: the file was written by a newer major version.
         CorruptError: the file is truncated or damaged; `labelcodec repair` keeps what is intact.
         UnsupportedError: the file holds a critical section that this library does not know.
+        RemoteError: the file is elsewhere and cannot be reached.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, hold: bool = True) -> None:
-        self.path, self._hold = Path(path), hold
+    def __init__(self, path: LocationLike, *, hold: bool = True) -> None:
+        self.path, self._hold = as_location(path), hold
         self._start(None)
         self._file()
 
-    def _start(self, identity: tuple[int, int] | None) -> None:
+    def _start(self, identity: Identity | None) -> None:
         self._identity = identity
         self._opened: Opened | None = None
         self._finalizer: weakref.finalize[Any, Any] | None = None
@@ -52,32 +53,17 @@ class RecordReader:
             if self._closed:
                 raise ValueError(f"{self.path}: the reader is closed")
             if self._opened is None:
-                opened = open_container(self.path, self._identity)
-                if self._hold:
-                    self._finalizer = weakref.finalize(self, os.close, opened.fd)
-                else:
-                    os.close(opened.fd)
+                opened = open_container(self.path, self._identity, self._hold)
+                self._finalizer = weakref.finalize(self, opened.source.close)
                 self._opened = opened
             return self._opened
 
-    @contextmanager
-    def _descriptor(self) -> Iterator[int]:
-        """File descriptor to read from, of the same file as at first."""
-        file = self._file()
-        if self._hold:
-            yield file.fd
-            return
-        fd = open_file(self.path)
-        try:
-            check_identity(fd, (file.size, file.mtime_ns), self.path)
-            yield fd
-        finally:
-            os.close(fd)
-
     def __getstate__(self) -> dict[str, Any]:
-        file = self._file()
-        identity = file.size, file.mtime_ns
-        return {"path": self.path.absolute(), "identity": identity, "hold": self._hold}
+        source = self._file().source
+        location = source.location
+        if isinstance(location, Path):
+            location = location.absolute()
+        return {"path": location, "identity": source.identity, "hold": self._hold}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.path, self._hold = state["path"], state["hold"]
@@ -86,7 +72,7 @@ class RecordReader:
     @property
     def size(self) -> int:
         """Size of the file in bytes."""
-        return self._file().size
+        return self._file().source.size
 
     @property
     def version(self) -> tuple[int, int]:
@@ -127,8 +113,7 @@ class RecordReader:
         if not 0 <= position < len(index):
             raise IndexError(f"{self.path}: batch position {position} of {len(index)}")
         offset, size = int(index.offset[position]), int(index.size[position])
-        with self._descriptor() as fd:
-            payload = read_record(fd, offset, size, layout.BATCH, self.path)
+        payload = self._payload(file.source, offset, size, layout.BATCH)
         key = int(index.samples[position]), int(index.number[position]), int(index.epoch[position])
         try:
             side, codec_bytes = batch_prefix.split(payload, key)
@@ -156,7 +141,7 @@ class RecordReader:
         if stored != number:
             raise CorruptError(
                 f"{self.path}: byte {sides[number].offset}: found side information {stored}, "
-                f"expected {number}; run `labelcodec repair {self.path}`"
+                f"expected {number}; {repair_or_report(self.path)}"
             )
         return payload[layout.SIDE.size :]
 
@@ -171,8 +156,23 @@ class RecordReader:
         Raises:
             CorruptError: the record is damaged.
         """
-        with self._descriptor() as fd:
-            return bytes(read_record(fd, section.offset, section.size, section.tag, self.path))
+        source = self._file().source
+        return bytes(self._payload(source, section.offset, section.size, section.tag))
+
+    def read_ahead(self, positions: Iterable[int]) -> None:
+        """Announce the batches that will be read next, so that a file elsewhere is read ahead."""
+        file = self._file()
+        offset, size = file.index.offset, file.index.size
+        file.source.read_ahead((int(offset[i]), int(size[i])) for i in positions)
+
+    def _payload(self, source: Source, offset: int, size: int, tag: bytes) -> memoryview:
+        """Payload of a record, which is fetched again if it came damaged from elsewhere."""
+        try:
+            return payload_of(source.read(offset, size), offset, tag, self.path)
+        except CorruptError:
+            if not source.forget(offset, size):
+                raise
+        return payload_of(source.read(offset, size), offset, tag, self.path)
 
     def verify(self) -> None:
         """Read every record and check it against its checksum and the index.

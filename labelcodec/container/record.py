@@ -10,6 +10,17 @@ from labelcodec.container import layout
 from labelcodec.errors import CorruptError, FormatError, VersionError
 from labelcodec.files.os_errors import naming
 from labelcodec.files.regular import open_regular
+from labelcodec.remote import Location
+
+DAMAGED_ELSEWHERE = (
+    "the file is damaged where it was published, or on its way: download it anew, and tell its "
+    "publisher if the copy is damaged, too"
+)
+
+
+def repair_or_report(path: Location) -> str:
+    """What to do about a damaged file."""
+    return f"run `labelcodec repair {path}`" if isinstance(path, Path) else DAMAGED_ELSEWHERE
 
 
 def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
@@ -26,7 +37,7 @@ def preamble() -> bytes:
     return layout.PREAMBLE.pack(layout.MAGIC, layout.MAJOR, layout.MINOR)
 
 
-def check_preamble(data: bytes, path: Path) -> tuple[int, int]:
+def check_preamble(data: bytes, path: Location) -> tuple[int, int]:
     """Check the preamble; returns the file's major and minor version.
 
     Args:
@@ -38,9 +49,12 @@ def check_preamble(data: bytes, path: Path) -> tuple[int, int]:
         VersionError: its major version is newer than this library.
     """
     if len(data) < layout.PREAMBLE.size or not data.startswith(layout.MAGIC):
+        hint = ""
+        if not isinstance(path, Path) and data.lstrip().startswith(b"<"):
+            hint = "; it looks like a web page: pass the address of the file itself"
         raise FormatError(
             f"{path}: not a labelcodec container: it starts with {data[:8]!r}, "
-            f"expected {layout.MAGIC!r} and a version"
+            f"expected {layout.MAGIC!r} and a version{hint}"
         )
     _, major, minor = layout.PREAMBLE.unpack_from(data)
     if major > layout.MAJOR:
@@ -105,15 +119,33 @@ def read_record(fd: int, offset: int, size: int, tag: bytes, path: Path) -> memo
     Raises:
         CorruptError: the tag or length differs, or the checksum fails.
     """
-    data = memoryview(read_at(fd, offset, size, path))
+    return payload_of(read_at(fd, offset, size, path), offset, tag, path)
+
+
+def payload_of(record: bytes, offset: int, tag: bytes, path: Location) -> memoryview:
+    """Payload of a record that was read.
+
+    Args:
+        record: its bytes, at least those of a frame.
+        offset: byte offset of its tag, for error messages.
+        tag: expected tag.
+        path: the file, for error messages.
+
+    Raises:
+        CorruptError: the tag or length differs, or the checksum fails.
+    """
+    data = memoryview(record)
     stored_tag, length, crc = layout.FRAME.unpack_from(data)
     payload = data[layout.FRAME.size :]
     actual = zlib.crc32(payload, zlib.crc32(data[: layout.CHECKED]))
     if stored_tag == tag and length == len(payload) and actual == crc:
         return payload
     where = f"{path}: byte {offset}"
-    remedy = "copy the file again"
-    if tag not in (layout.HEADER, layout.SIDE_INFORMATION):  # repair needs these two
+    remedy = "copy the file again" if isinstance(path, Path) else DAMAGED_ELSEWHERE
+    if isinstance(path, Path) and tag not in (
+        layout.HEADER,
+        layout.SIDE_INFORMATION,
+    ):  # repair needs these two
         remedy += f" or run `labelcodec repair {path}`"
     if stored_tag != tag:
         raise CorruptError(f"{where}: found a record {stored_tag!r}, expected {tag!r}; {remedy}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 from labelcodec.container import layout
 from labelcodec.container.paths import annotated_of
 from labelcodec.container.reader import RecordReader
 from labelcodec.container.writer import RecordWriter
+from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import publish
 
 
@@ -25,9 +27,12 @@ def rewrite_header(reader: RecordReader, header: dict[str, Any]) -> None:
 
     Raises:
         DataError: the header cannot be stored.
+        MismatchError: the container is not a file of this machine.
         CorruptError: a record is damaged; the container is left as it is.
         OSError: the new container cannot be written.
     """
+    if not isinstance(reader.path, Path):
+        raise MismatchError(f"{reader.path}: is not on this machine, where it could be changed")
     path = reader.path.resolve()
     target = annotated_of(path)
     index = reader.index

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from labelcodec.container.reader import RecordReader
 from labelcodec.errors import MismatchError
 from labelcodec.mapdiff import differing
+from labelcodec.remote import LocationLike
 
 HELD_OPEN = 128  # most shards that stay open; files of larger sets are opened for each read
 
@@ -58,9 +58,7 @@ class Shards:
         MismatchError: no container, headers that differ, or a batch number that occurs twice.
     """
 
-    def __init__(
-        self, paths: Sequence[str | os.PathLike[str]], own: Set[str] = frozenset()
-    ) -> None:
+    def __init__(self, paths: Sequence[LocationLike], own: Set[str] = frozenset()) -> None:
         if not paths:
             raise MismatchError("no container given")
         hold = len(paths) <= HELD_OPEN

@@ -19,6 +19,7 @@ import numpy as np
 from labelcodec.container.layout import MAGIC
 from labelcodec.errors import DumpError, FormatError
 from labelcodec.formats.safe_load import load
+from labelcodec.remote import Location
 from labelcodec.torch_file import Tensor
 from labelcodec.torch_file.zip_archive import read_directory
 from labelcodec.wording import counted
@@ -65,7 +66,7 @@ def refuse_no_container(path: Path) -> None:
 
 
 @contextmanager
-def naming_foreign(path: Path) -> Iterator[None]:
+def naming_foreign(path: Location) -> Iterator[None]:
     """Turn the error that a file is no container into one that says what it is.
 
     Raises:
@@ -74,7 +75,8 @@ def naming_foreign(path: Path) -> Iterator[None]:
     try:
         yield
     except FormatError:
-        refuse_foreign(path)
+        if isinstance(path, Path):
+            refuse_foreign(path)
         raise
 
 

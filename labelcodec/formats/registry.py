@@ -6,13 +6,14 @@ import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from labelcodec.errors import DumpError
 from labelcodec.formats.directory import check_directory, folder_of_dump
 from labelcodec.formats.foreign import name_folder, refuse_foreign
 from labelcodec.formats.interface import Layout
 from labelcodec.plugins import Registry, imported
+from labelcodec.remote import Location
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,10 @@ def layout_named(name: str) -> Layout:
     return layout
 
 
-def is_dump(path: Path) -> bool:
+def is_dump(path: Location) -> TypeGuard[Path]:
     """Whether a path is to be opened as a dump: a folder, or a file with a suffix of a layout."""
+    if not isinstance(path, Path):
+        return False
     return path.is_dir() or (path.is_file() and _of_file(path) is not None)
 
 

@@ -38,8 +38,8 @@ from labelcodec.pipeline.training_log import amend, append, open_log, truncate
 from labelcodec.pipeline.training_progress import ProgressReporter
 from labelcodec.pipeline.training_recipe import ADDED_SETTINGS, TrainingRecipe, load_recipe
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
+from labelcodec.remote import LocationLike
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from labelcodec.wording import counted
@@ -63,7 +63,7 @@ class TrainReport:
 
 
 def train(
-    labels: PathLike | Sequence[PathLike],
+    labels: LocationLike | Sequence[LocationLike],
     images: Path | str | ImageListing,
     recipe: TrainingRecipe | Path | str,
     out: Path | str,
@@ -92,7 +92,7 @@ def train(
     """Train a student; under torchrun every process trains on its share of the batches.
 
     Args:
-        labels: a container, a glob pattern or a list of shards.
+        labels: as in `labelcodec.open`.
         images: the images the labels were made from, see `list_images`.
         recipe: a training recipe, the name of one (see `recipe_names`) or a .toml file.
         out: folder for the checkpoint, the log and the student; created if missing.

@@ -42,4 +42,4 @@ def write_inspection(reader: Reader, position: int, most: int, target: Path) -> 
     files = [("files", ", ".join(description["files"]))]
     rows = [*files, *flat(description["header"]), *flat(description["index"], "index ")]
     sections.append(table_section("Label set", rows))
-    write_page(target, Path(description["files"][0]).name, sections)
+    write_page(target, reader.paths[0].name, sections)

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.mapdiff import difference
+from labelcodec.positions import in_order
 from labelcodec.wording import counted
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ class BatchOrder(Sampler[int]):
 
     def _remaining(self) -> Iterator[int]:
         positions = self._own_positions()
-        yield from positions
+        yield from in_order(positions)
         self._first = 0
 
     def _own_positions(self) -> list[int]:

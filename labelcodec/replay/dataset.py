@@ -22,13 +22,14 @@ from labelcodec.errors import ConfigError, DataError, LabelcodecError, MismatchE
 from labelcodec.folder_check import bind_folder, check_images, measured_of
 from labelcodec.images import ImageListing, list_images
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import Reader
 from labelcodec.reader import open as open_labels
+from labelcodec.remote import LocationLike
 from labelcodec.replay.expansion import expand
 from labelcodec.replay.finishing import finished_images
 from labelcodec.replay.image_source import ImageCache, ImageFiles
 from labelcodec.replay.labelling import Labeller
-from labelcodec.replay.loading import end_with_lost_items, load_batch
+from labelcodec.replay.loading import end_with_lost_items, load_batch, of_worker
 from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.recycled_arrays import RecycledArrays
 from labelcodec.replay.replay_batch import CompactArrays, ReplayBatch
@@ -45,7 +46,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
     `DataLoader(dataset, batch_size=None, sampler=BatchOrder(len(dataset)))`.
 
     Args:
-        labels: a container, a glob pattern or a list of shards.
+        labels: as in `labelcodec.open`, or an opened `Reader`.
         images: an image folder or another source, see `list_images`.
         uint8: return images as uint8, neither normalised nor mixed, and compact labels unexpanded;
             `dataset.finish(batch, device)` then finishes the batch on the training device.
@@ -82,7 +83,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
 
     def __init__(
         self,
-        labels: PathLike | Sequence[PathLike],
+        labels: Reader | LocationLike | Sequence[LocationLike],
         images: Path | str | ImageListing,
         *,
         uint8: bool = False,
@@ -96,7 +97,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         progress: Progress | None = None,
         note: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self.reader: Reader = open_labels(labels)
+        self.reader = labels if isinstance(labels, Reader) else open_labels(labels)
         if self.reader.header.kind == "tokens":
             raise MismatchError(
                 f"{self.reader.paths[0]}: holds labels of token sequences; use a TokenDataset"
@@ -221,7 +222,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
             DataError: a label has no softmax, because of NaN or infinite values.
         """
         end_with_lost_items()
-        recorded = self.trainable_batch(position)
+        recorded = self.trainable_batch(of_worker(position))
         is_compact = self.uint8 or self.labeller is not None
         batch = self.with_images(
             position, recorded, self.augmented_images(recorded), compact=is_compact
@@ -264,7 +265,7 @@ class ReplayDataset(Dataset[ReplayBatch]):
         else:
             teacher_output = to_tensors(labels)
         mix = recorded.augmentation.mix
-        batch = ReplayBatch(position, images, teacher_output, hard, mix)
+        batch = ReplayBatch(int(position), images, teacher_output, hard, mix)
         if mix is None:
             return batch
         partner_hard = hard[torch.from_numpy(mix.partner)]

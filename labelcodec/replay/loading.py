@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from labelcodec.augmentation.parts import Augmentation
 from labelcodec.errors import LabelcodecError
 from labelcodec.files.locks import leave_to_parent
+from labelcodec.positions import Position
 from labelcodec.replay.image_replay import Picture, replay_image
 
 T = TypeVar("T")
@@ -72,6 +73,14 @@ def start_worker(number: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave_to_parent()
     end_with_lost_items()
+
+
+def of_worker(position: int) -> int:
+    """A position in a worker of a `DataLoader`, where those that follow are of this worker, too."""
+    worker = torch.utils.data.get_worker_info()
+    if worker is None or not isinstance(position, Position):
+        return position
+    return position.shared(worker.num_workers)
 
 
 def end_with_lost_items() -> None:

@@ -13,9 +13,10 @@ from torch.utils.data import Dataset
 
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import ConfigError, DataError, MismatchError
-from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import Reader
 from labelcodec.reader import open as open_labels
-from labelcodec.replay.loading import end_with_lost_items
+from labelcodec.remote import LocationLike
+from labelcodec.replay.loading import end_with_lost_items, of_worker
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors, without_softmax
 from labelcodec.replay.texts import Texts, Tokens
 from labelcodec.sequences import Sequences
@@ -64,7 +65,7 @@ class TokenDataset(Dataset[TokenBatch]):
     `DataLoader(dataset, batch_size=None, sampler=BatchOrder(len(dataset)))`.
 
     Args:
-        labels: a container, a glob pattern or a list of shards.
+        labels: as in `labelcodec.open`, or an opened `Reader`.
         texts: the tokenised texts; None for the token ids that the labels store.
         packed: put all sequences of a batch into one row without padding.
         padding: token id behind the end of a sequence.
@@ -77,13 +78,13 @@ class TokenDataset(Dataset[TokenBatch]):
 
     def __init__(
         self,
-        labels: PathLike | Sequence[PathLike],
+        labels: Reader | LocationLike | Sequence[LocationLike],
         texts: Texts | None = None,
         *,
         packed: bool = False,
         padding: int = 0,
     ) -> None:
-        self.reader: Reader = open_labels(labels)
+        self.reader = labels if isinstance(labels, Reader) else open_labels(labels)
         if self.reader.header.kind != "tokens":
             raise MismatchError(
                 f"{self.reader.paths[0]}: holds labels of images; use a ReplayDataset"
@@ -110,7 +111,7 @@ class TokenDataset(Dataset[TokenBatch]):
             MismatchError: a text has other tokens than its labels.
         """
         end_with_lost_items()
-        recorded = self.reader[position]
+        recorded = self.reader[of_worker(position)]
         if (sample := without_softmax(recorded.labels)) is not None:
             raise DataError(
                 f"batch {recorded.number}: the label of position {sample} has NaN or infinite "
@@ -130,7 +131,7 @@ class TokenDataset(Dataset[TokenBatch]):
         predictor, kept = self._predictors(recorded, first)
         tokens, place, sequence = (array.reshape(-1, width) for array in (tokens, place, sequence))
         return TokenBatch(
-            position,
+            int(position),
             torch.from_numpy(tokens),
             torch.from_numpy(place),
             torch.from_numpy(sequence),

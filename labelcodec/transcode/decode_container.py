@@ -15,6 +15,7 @@ from labelcodec.formats import write_dump
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
+from labelcodec.remote import LocationLike, as_location
 from labelcodec.transcode.origin import origin_of
 
 
@@ -34,7 +35,7 @@ class DecodeReport:
 
 
 def decode(
-    source: PathLike,
+    source: LocationLike,
     target: PathLike,
     *,
     layout: str | None = None,
@@ -44,7 +45,7 @@ def decode(
     """Decode a container to a dump.
 
     Args:
-        source: the container.
+        source: the container, here or elsewhere.
         target: folder of the dump; must be absent or empty, unless `force` is set.
         layout: layout to write; by default that of the dump the container was made from.
         force: replace a folder that holds nothing but a dump, once the new one is complete.
@@ -55,14 +56,14 @@ def decode(
             cannot represent the labels.
         OSError: a file cannot be read or written.
     """
-    source, target = Path(source), Path(target)
+    source, target = as_location(source), Path(target)
     with Reader([source]) as reader:
         reader.check_labels_held()
         origin = origin_of(reader.header, str(source))
         target_layout = layout or _own_layout(reader.header, origin)
         if target_layout is None:
             raise DumpError(f"{source}: it was not made from a dump; say which `layout` to write")
-        if real_path(target) in real_path(source).parents:
+        if isinstance(source, Path) and real_path(target) in real_path(source).parents:
             raise DumpError(f"{target}: holds {source}, which is to be decoded; write elsewhere")
         files = write_dump(
             _with_progress(reader, progress),

@@ -18,6 +18,7 @@ from labelcodec.header import CREATOR, Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
+from labelcodec.remote import LocationLike
 from labelcodec.transcode.encode_batches import EncodeReport, write
 from labelcodec.transcode.origin import origin_of
 from labelcodec.transcode.reused_tables import required_codec
@@ -25,7 +26,7 @@ from labelcodec.version import __version__
 
 
 def recode(
-    source: PathLike | Sequence[PathLike],
+    source: LocationLike | Sequence[LocationLike],
     target: PathLike,
     codec: str | None = None,
     *,
@@ -39,7 +40,7 @@ def recode(
     """Re-encode the labels of a container with another codec; everything else is copied.
 
     Args:
-        source: a container, a glob or a list of shards; they are only read.
+        source: as in `labelcodec.open`; it is only read.
         target: path of the container to write.
         codec: a codec spec; one of `codec` and `tables` is needed.
         tables: a container whose codec and label tables are used, instead of `codec` and tables
@@ -61,15 +62,14 @@ def recode(
     target = Path(target)
     parsed, reused = required_codec(codec, tables)
     with open_containers(source) as reader:
-        if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
-            raise MismatchError(f"{target}: is a source of the labels; name another file")
+        check_target(target, reader)
         reader.check_labels_held()
         report = write(
             _Decoded(reader),
             target,
             recoded_header(reader.header, str(reader.paths[0])),
             parsed,
-            source_bytes=sum(path.stat().st_size for path in reader.paths),
+            source_bytes=reader.size,
             lengths=reader.index.samples.tolist(),
             names=reader.names,
             tables=reused,
@@ -82,6 +82,17 @@ def recode(
     passed = origin_of(report.header, str(target)).get("lossy", ())
     notes = [f"the labels have been through {spec}" for spec in passed]
     return replace(report, notes=(*notes, *report.notes))
+
+
+def check_target(target: Path, reader: Reader) -> None:
+    """Check that a file to write is none of a label set that is read.
+
+    Raises:
+        MismatchError: it is.
+    """
+    local = [path for path in reader.paths if isinstance(path, Path)]
+    if target.exists() and any(os.path.samefile(target, path) for path in local):
+        raise MismatchError(f"{target}: is a source of the labels; name another file")
 
 
 def recoded_header(header: Header, where: str) -> Header:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +19,7 @@ from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, CorruptError, MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import pack_names
+from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.wording import counted
 
 OF_LABELS = "reached"  # part that tells of the labels the tables were fitted to
@@ -40,7 +39,7 @@ class ReusedTables:
         names: its image names as they are stored, if it has them.
     """
 
-    path: Path
+    path: Location
     header: Header
     codec: Codec
     parts: Mapping[str, bytes]
@@ -120,14 +119,14 @@ class ReusedTables:
         )
 
 
-def read_tables(path: str | os.PathLike[str]) -> ReusedTables:
+def read_tables(path: LocationLike) -> ReusedTables:
     """Read the label tables of a container.
 
     Raises:
         LabelcodecError: it is no container, is damaged, has no batches or no such codec is there.
         OSError: it cannot be read.
     """
-    path = Path(path)
+    path = as_location(path)
     with RecordReader(path) as records:
         header = Header.from_map(records.header, str(path))
         if not len(records.index):
@@ -141,7 +140,7 @@ def read_tables(path: str | os.PathLike[str]) -> ReusedTables:
 
 
 def codec_of(
-    codec: str | None, tables: str | os.PathLike[str] | None
+    codec: str | None, tables: LocationLike | None
 ) -> tuple[Codec | None, ReusedTables | None]:
     """The codec of a spec, or that of a container whose tables are used; None if neither is set.
 
@@ -158,7 +157,7 @@ def codec_of(
 
 
 def required_codec(
-    codec: str | None, tables: str | os.PathLike[str] | None
+    codec: str | None, tables: LocationLike | None
 ) -> tuple[Codec, ReusedTables | None]:
     """As `codec_of`, where labels have no codec of their own to fall back to.
 

@@ -13,8 +13,12 @@ from labelcodec.pipeline.study.study_file import study_names
 from labelcodec.pipeline.training_recipe import CHOICES, TrainingRecipe
 from labelcodec_cli.main import COMMANDS, cli
 from tests.cli.call import call
+from tests.remote.server import Web, serving
 
 LEARNING = ("squeeze", "recover", "relabel", "replay", "project", "train", "evaluate", "study")
+
+
+ELSEWHERE = re.compile(r"(?:https://example\.org|hf://datasets/OWNER/NAME)/")
 
 
 def examples(help_text: str) -> list[list[str]]:
@@ -45,10 +49,12 @@ def test_examples_run_as_they_are_written(capsys, workplace, name: str) -> None:
     if name == "encode":
         for path in workplace.glob("*.slc"):
             path.unlink()
-    for args in examples(call(capsys, name, "--help").out):
-        found = call(capsys, *args)
-        assert found.status == 0, found.err
-        assert found.out
+    with serving(Web({})) as web:  # addresses are those of the files
+        web.files.update({f"/{path.name}": path.read_bytes() for path in workplace.glob("*.slc")})
+        for args in examples(call(capsys, name, "--help").out):
+            found = call(capsys, *(ELSEWHERE.sub(f"{web.url}/", arg) for arg in args))
+            assert found.status == 0, found.err
+            assert found.out
 
 
 def test_examples_of_learning_run_one_after_another(capsys, schoolroom) -> None:

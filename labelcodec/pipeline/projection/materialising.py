@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,21 +10,21 @@ from pathlib import Path
 from torch import nn
 
 from labelcodec.batch import LabelBatch
-from labelcodec.errors import MismatchError
 from labelcodec.images import ImageListing
 from labelcodec.pipeline.distributed import process
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
+from labelcodec.remote import LocationLike
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from labelcodec.transcode.encode_batches import EncodeReport, write
-from labelcodec.transcode.recode_container import recoded_header, rounded
+from labelcodec.transcode.recode_container import check_target, recoded_header, rounded
 from labelcodec.transcode.reused_tables import required_codec
 
 
 def materialise(
-    source: PathLike,
+    source: LocationLike,
     target: PathLike,
     codec: str | None,
     images: Path | str | ImageListing,
@@ -47,7 +46,7 @@ def materialise(
         ...             encoder_weights="resnet18.pth")
 
     Args:
-        source: the container, or a glob of shards.
+        source: as in `labelcodec.open`.
         target: the container to write.
         codec: a codec spec; None takes that of `tables`.
         images: the images that the labels were made from, see `list_images`.
@@ -69,8 +68,7 @@ def materialise(
     target = Path(target)
     parsed, reused = required_codec(codec, tables)
     with process(device) as this_process, open_labels(source) as reader:
-        if target.exists() and any(os.path.samefile(target, path) for path in reader.paths):
-            raise MismatchError(f"{target}: is a source of the labels; name another file")
+        check_target(target, reader)
         weights = None if encoder_weights is None else Path(encoder_weights)
         labeller = labeller_for(reader, encoder, weights, this_process.device, autocast=autocast)
         dataset = ReplayDataset(source, images, uint8=True, labeller=labeller, note=note)
@@ -79,7 +77,7 @@ def materialise(
             target,
             recoded_header(reader.header, str(reader.paths[0])),
             parsed,
-            source_bytes=sum(path.stat().st_size for path in reader.paths),
+            source_bytes=reader.size,
             lengths=reader.index.samples.tolist(),
             names=reader.names,
             tables=reused,

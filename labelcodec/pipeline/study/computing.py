@@ -207,7 +207,7 @@ def label_facts(reader: Reader) -> dict[str, Any]:
     The actual rate compares it with the files that SRe2L writes of all T epochs.
     """
     header, labels = reader.header, int(reader.index.samples.sum())
-    size = sum(path.stat().st_size for path in reader.paths)
+    size = reader.size
     assert header.images and header.epochs and header.recipe is not None
     full, rest = divmod(header.images, header.recipe.batch)
     epoch = full * sre2l_file_bytes(header.recipe.batch, header.classes, header.mix)

@@ -1,0 +1,97 @@
+"""Commands that take URLs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import labelcodec
+from tests.cli.call import FIXTURE, call
+from tests.remote.hub import COMMITS, Hub
+from tests.remote.server import Web, serving
+
+
+@pytest.fixture(scope="module")
+def labels(tmp_path_factory):
+    path = tmp_path_factory.mktemp("labels") / "labels.slc"
+    labelcodec.encode(FIXTURE, path)
+    return path
+
+
+@pytest.fixture
+def url(labels):
+    with serving(Web({"/labels.slc": labels.read_bytes()})) as web:
+        yield f"{web.url}/labels.slc"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_inspect_stats_and_verify_say_of_a_url_what_they_say_of_its_file(capsys, labels, url):
+    for command, *options in (["inspect", "--batch", 0], ["stats"], ["verify"]):
+        local = call(capsys, command, labels, *options, "--json").json()
+        remote = call(capsys, command, url, *options, "--json").json()
+        assert remote == json.loads(json.dumps(local).replace(str(labels), url))
+    assert call(capsys, "inspect", url, "--html", "page.html").status == 0
+
+
+def test_verify_of_a_sample(capsys, labels, url) -> None:
+    for file in (labels, url):
+        assert call(capsys, "verify", file, "--sample", 1, "--json").json()["checked"] == 1
+        done = call(capsys, "verify", file, "--sample", 1)
+        assert (done.status, "1 batch of them were checked" in done.err) == (0, True)
+        assert call(capsys, "verify", file, "--sample", 9, "--json").json()["checked"] == 2
+
+
+def test_decode_compare_and_encode(capsys, labels, url, tmp_path) -> None:
+    assert call(capsys, "decode", url, "copy").status == 0
+    assert call(capsys, "compare", "copy", url).status == 0
+    assert call(capsys, "compare", url, labels).status == 0
+    assert call(capsys, "encode", url, "small.slc", "--codec", "topk:k=5").status == 0
+    assert call(capsys, "stats", "small.slc", "--against", url, "--json").json()["fidelity"]
+    assert call(capsys, "merge", "merged.slc", url).status == 0
+    assert (tmp_path / "merged.slc").stat().st_size == labels.stat().st_size
+
+
+def test_the_hub_by_its_environment(capsys, labels, monkeypatch, tmp_path) -> None:
+    constants = pytest.importorskip("huggingface_hub.constants")
+    content = labels.read_bytes()
+    with serving(Hub({"main": COMMITS[0]}, {COMMITS[0]: {"labels.slc": content}}).web()) as web:
+        template = f"{web.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(constants, "ENDPOINT", web.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        done = call(capsys, "verify", "hf://datasets/org/name/labels.slc")
+        assert (done.status, "sound, 2 batches" in done.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["inspect", "URL/none.slc"], "none.slc: no such file on the server"),
+        (["annotate", "URL/labels.slc", "--note", "x"], "annotate a copy"),
+        (["repair", "URL/labels.slc"], "reads no addresses"),
+        (["encode", "URL/labels.slc", "a.slc"], "--codec or --tables is required"),
+        (["encode", "URL/labels.slc", "a.slc", "--layout", "lpld"], "required to re-encode"),
+        (["inspect", "nothing://x"], "nothing://x: cannot be opened"),
+    ],
+)
+def test_errors_are_one_line(capsys, url, arguments, said) -> None:
+    base = url.rpartition("/")[0]
+    done = call(capsys, *(argument.replace("URL", base) for argument in arguments))
+    assert done.status in (1, 2) and done.err.count("\n") == 1
+    assert said in done.err
+
+
+def test_a_missing_extra_is_named(capsys, url, monkeypatch) -> None:
+    for package in ("fsspec", "aiohttp"):
+        with monkeypatch.context() as patch:
+            patch.setitem(__import__("sys").modules, package, None)
+            done = call(capsys, "inspect", url)
+        assert done.status == 1
+        assert f"needs {package}, which is not installed: pip install 'labelcodec[remote]'" in (
+            done.err
+        )
