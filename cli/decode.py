@@ -36,7 +36,7 @@ def decode(
     \b
     Example:
       labelcodec decode labels.slc copy
-      labelcodec decode hf://datasets/OWNER/NAME/labels.slc copy
+      labelcodec decode hf://datasets/OWNER/NAME/labels.slc other
     """
     from labelcodec.transcode import decode as run
 

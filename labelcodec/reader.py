@@ -120,6 +120,7 @@ class Reader:
             return [self[position] for position in range(*i.indices(len(self)))]
         if isinstance(i, Position):
             self.read_ahead(i.coming())
+            self._last = i  # its order is known and need not be guessed
         return self._with_coder(i, lambda coder, data, key: coder.decode(data, *key))
 
     def __iter__(self) -> Iterator[LabelBatch]:
@@ -274,7 +275,7 @@ class Reader:
         self._run = self._run + 1 if position == self._last + 1 else 0
         self._last = position
         if self._run:
-            self.read_ahead(range(position, min(position + 4 * self._run, len(self))))
+            self.read_ahead(range(position, min(position + 2 * self._run, len(self))))
 
     def _with_record(self, i: SupportsIndex, use: Callable[[int, int, memoryview], T]) -> T:
         """Call `use` with batch i's shard, side information number and bytes; name it in errors."""

@@ -18,8 +18,11 @@ from labelcodec.container.walk import Budget, probe
 from labelcodec.errors import CorruptError, FormatError
 from labelcodec.remote import Identity, Location
 
-_LEAST_TAIL, _MOST_TAIL = 16 << 10, 1 << 20  # bytes of the end of a file elsewhere, read at once
-_INDEX_BYTES = 5  # of the index per batch
+_LEAST_TAIL, _MOST_TAIL = 8 << 10, 4 << 20  # bytes of the end of a file elsewhere, read at once
+# Bytes of the index per batch: offsets and sizes of small batches differ in fewer bytes.
+_FETCHES = 3
+_SMALL_BATCH = 8 << 10
+_INDEX_BYTES = {True: 3.4, False: 4.4}
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ def open_container(location: Location, identity: Identity | None, hold: bool = T
     source = open_source(location, hold)
     try:
         check_identity(source.identity, identity, location)
-        try:
-            return Opened(source, *_read_opening(source, location))
-        except FormatError:
-            if not source.forget(0, source.size):
-                raise
-        return Opened(source, *_read_opening(source, location))  # what came damaged comes again
+        for _ in range(_FETCHES - 1):  # what comes damaged from elsewhere comes again
+            try:
+                return Opened(source, *_read_opening(source, location))
+            except FormatError:
+                if not source.forget(0, source.size):
+                    raise
+        return Opened(source, *_read_opening(source, location))
     except BaseException:
         source.close()
         raise
@@ -103,8 +107,8 @@ def _tail(head: bytes, size: int) -> int:
         tag, length, _ = layout.FRAME.unpack_from(head, at)
         at += layout.FRAME.size + length
         if tag == layout.BATCH:
-            batches = size // (layout.FRAME.size + length)
-            return int(min(max(_LEAST_TAIL, _INDEX_BYTES * batches), _MOST_TAIL))
+            expected = size // (layout.FRAME.size + length) * _INDEX_BYTES[length < _SMALL_BATCH]
+            return int(min(max(_LEAST_TAIL, expected), _MOST_TAIL))
     return _LEAST_TAIL
 
 

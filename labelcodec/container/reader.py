@@ -16,6 +16,8 @@ from labelcodec.errors import CorruptError
 from labelcodec.loading import LOADING
 from labelcodec.remote import Identity, LocationLike, as_location
 
+_FETCHES = 3  # of a record that comes damaged from elsewhere
+
 
 class RecordReader:
     """Reads a finished container, batch by batch.
@@ -167,11 +169,12 @@ class RecordReader:
 
     def _payload(self, source: Source, offset: int, size: int, tag: bytes) -> memoryview:
         """Payload of a record, which is fetched again if it came damaged from elsewhere."""
-        try:
-            return payload_of(source.read(offset, size), offset, tag, self.path)
-        except CorruptError:
-            if not source.forget(offset, size):
-                raise
+        for _ in range(_FETCHES - 1):
+            try:
+                return payload_of(source.read(offset, size), offset, tag, self.path)
+            except CorruptError:
+                if not source.forget(offset, size):
+                    raise
         return payload_of(source.read(offset, size), offset, tag, self.path)
 
     def verify(self) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from labelcodec.remote.remote_file import RemoteFile
 
-HEAD = 32 << 10  # bytes of a file that opening fetches first
+HEAD = 64 << 10  # bytes that opening fetches first: mostly the header and the codec's tables
 
 
 class Ranges(Protocol):

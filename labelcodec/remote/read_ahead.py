@@ -48,7 +48,11 @@ class ReadAhead:
         """The bytes of a range."""
         with self._lock:
             part = self._covering(offset, size)
+            last = self._covering(offset + size - 1, 1) if part is None and size else None
             self._unread = 0 if part is None else max(self._unread - size, 0)
+        if last is not None and last.offset > offset:  # only its beginning is missing
+            missing = last.offset - offset
+            return self.read(offset, missing) + self.read(last.offset, size - missing)
         if part is None:
             data = self._fetch(offset, size)
             ready: Future[bytes] = Future()

@@ -73,6 +73,14 @@ def test_announced_ranges_are_fetched_once_and_kept_within_bounds(monkeypatch) -
     memory.close()
 
 
+def test_only_the_missing_beginning_of_a_range_is_fetched() -> None:
+    fetch = Fetched()
+    memory = ReadAhead(fetch)
+    memory.read(5000, 1000)
+    assert memory.read(4000, 1500) == CONTENT[4000:5500]
+    assert fetch.ranges == [(5000, 1000), (4000, 1000)]
+
+
 def test_a_failed_fetch_is_told_and_tried_again() -> None:
     failures = [OSError("gone")]
 
