@@ -12,7 +12,9 @@ import random
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -154,37 +156,35 @@ def epoch(address: str, path: Path, images: Path, batches: int) -> dict[str, Any
 
 
 def with_faults(folder: Path, path: Path, reads: int, share: float) -> dict[str, Any]:
-    """Random reads from a server of which a share of the answers is wrong."""
-    chosen = random.Random(2)
-    right = wrong = 0
-    failures: dict[str, int] = {}
+    """Random reads by several threads from a server of which a share of the answers is wrong."""
+    outcomes: Counter[str] = Counter()
     with (
         running(folder, 0.0, share) as address,
         labelcodec.open(path) as local,
+        labelcodec.open(f"{address}/{path.name}") as reader,
+        ThreadPoolExecutor(8) as threads,
     ):
-        expected = [bytes(local.stored(position)[1]) for position in range(len(local))]
-        reader = None
-        for number in range(reads):
-            position = chosen.randrange(len(expected))
+        counts(address)
+
+        def read(number: int) -> str:
+            chosen = random.Random(number)
+            position = chosen.randrange(len(local))
             try:
-                if reader is None:
-                    reader = labelcodec.open(f"{address}/{path.name}")
-                if number % 4 == 0:  # some with batches that are fetched ahead
-                    reader.read_ahead([position, *chosen.sample(range(len(expected)), 20)])
+                if number % 8 == 0:  # some batches are fetched ahead
+                    reader.read_ahead([position, *chosen.sample(range(len(local)), 20)])
                 stored = bytes(reader.stored(position)[1])
             except (LabelcodecError, OSError) as error:
-                name = type(error).__name__
-                failures[name] = failures.get(name, 0) + 1
-                continue
-            right += stored == expected[position]
-            wrong += stored != expected[position]
+                return type(error).__name__
+            return "right" if stored == bytes(local.stored(position)[1]) else "wrong"
+
+        outcomes.update(threads.map(read, range(reads)))
         faults = counts(address)
     faults.pop("bytes")
     return {
         "reads": reads,
-        "right": right,
-        "wrong": wrong,
-        "named_failures": failures,
+        "right": outcomes.pop("right", 0),
+        "wrong": outcomes.pop("wrong", 0),
+        "named_failures": dict(outcomes),
         "answers": faults,
     }
 
@@ -268,7 +268,7 @@ def main(size: int, rounds: int, reads: int) -> None:
                     result["epoch"] = epoch(address, path, images, 60)
                     print(result["epoch"], flush=True)
             path.unlink()
-        small = repeated(work / "small-topk.slc", work / "faults.slc", 20_000_000)
+        small = repeated(work / "small-topk.slc", work / "faults.slc", size // 3)
         result["faults"] = with_faults(work, small, reads, result["fault_share"])
         print(result["faults"], flush=True)
     save("remote", result)

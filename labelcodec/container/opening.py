@@ -12,17 +12,14 @@ from typing import Any
 from labelcodec.container import layout
 from labelcodec.container.header import decode_header
 from labelcodec.container.index import Index, Section, decode
+from labelcodec.container.index_size import expected_tail
 from labelcodec.container.record import DAMAGED_ELSEWHERE, check_preamble, open_file, payload_of
 from labelcodec.container.source import Source, check_identity, open_source
 from labelcodec.container.walk import Budget, probe
 from labelcodec.errors import CorruptError, FormatError
 from labelcodec.remote import Identity, Location
 
-_LEAST_TAIL, _MOST_TAIL = 8 << 10, 4 << 20  # bytes of the end of a file elsewhere, read at once
-# Bytes of the index per batch: offsets and sizes of small batches differ in fewer bytes.
-_FETCHES = 3
-_SMALL_BATCH = 8 << 10
-_INDEX_BYTES = {True: 3.4, False: 4.4}
+_FETCHES = 3  # of what comes damaged from elsewhere
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,7 @@ def open_container(location: Location, identity: Identity | None, hold: bool = T
 def _read_opening(source: Source, path: Location) -> tuple[tuple[int, int], dict[str, Any], Index]:
     preamble = source.read(0, min(layout.PREAMBLE.size, source.size))
     version = check_preamble(preamble, path)
-    tail = min(_tail(source.head, source.size), source.size - len(source.head))
+    tail = min(expected_tail(source.head, source.size), source.size - len(source.head))
     if source.head and tail > 0:
         source.read_ahead([(source.size - tail, tail)])
     index_offset, index_size = _read_trailer(source, preamble, path)
@@ -95,21 +92,6 @@ def _read_opening(source: Source, path: Location) -> tuple[tuple[int, int], dict
 
 def _record(source: Source, offset: int, size: int, tag: bytes, path: Location) -> memoryview:
     return payload_of(source.read(offset, size), offset, tag, path)
-
-
-def _tail(head: bytes, size: int) -> int:
-    """Bytes at the end of a file that should hold its index, judged by its first bytes.
-
-    The first batch says how many there are, if they are all alike.
-    """
-    at = layout.PREAMBLE.size
-    while at + layout.FRAME.size <= len(head):
-        tag, length, _ = layout.FRAME.unpack_from(head, at)
-        at += layout.FRAME.size + length
-        if tag == layout.BATCH:
-            expected = size // (layout.FRAME.size + length) * _INDEX_BYTES[length < _SMALL_BATCH]
-            return int(min(max(_LEAST_TAIL, expected), _MOST_TAIL))
-    return _LEAST_TAIL
 
 
 def _read_trailer(source: Source, preamble: bytes, path: Location) -> tuple[int, int]:
