@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError
+from labelcodec.formats.distillkit_config import CONFIG
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_families import TokenColumns, find_token_columns
@@ -36,6 +37,8 @@ class Table(Layout):
 
     def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
         """Whether there are parquet files, or the files that `Dataset.save_to_disk` writes."""
+        if CONFIG in names:
+            return False  # DistillKit's
         if {"state.json", "dataset_info.json"} <= names.keys():
             return True
         files = names if not names.get("data") else [*names, *map(str, (root / "data").iterdir())]
@@ -73,15 +76,20 @@ class TableSource:
 
     Args:
         table: its rows.
-        columns: names of its columns.
-        k: most classes that a position keeps.
+        names: the columns to read.
+        parse: gives the positions of a record batch, its rows one after another; by `where` it is
+            passed what names a row, counted in the batch, and a position of it in messages.
         end: (S,) position behind the last of each row.
     """
 
     def __init__(
-        self, table: TableRows, columns: TokenColumns, k: int, end: NDArray[np.int64]
+        self,
+        table: TableRows,
+        names: Sequence[str],
+        parse: Callable[..., Positions],
+        end: NDArray[np.int64],
     ) -> None:
-        self._table, self._columns, self._k, self._end = table, columns, k, end
+        self._table, self._names, self._parse, self._end = table, names, parse, end
         self._recent: tuple[int, NDArray[Any] | None] = (0, None)  # tokens of the last rows read
 
     def file(self, position: int) -> Path:
@@ -90,12 +98,10 @@ class TableSource:
 
     def positions(self, start: int, stop: int) -> Positions:
         """As `TokenSource.positions`."""
-        from labelcodec.formats.table_cells import positions_of
-
         first, last = self._row(start), self._row(stop - 1)
         parts = [
-            positions_of(batch, self._columns, self._k, partial(_where, self._table, of))
-            for of, batch in self._table.read(first, last + 1, self._columns.names())
+            self._parse(batch, where=partial(_where, self._table, of))
+            for of, batch in self._table.read(first, last + 1, self._names)
         ]
         whole = concatenate(parts)
         begin = self._begin(first)
@@ -154,7 +160,8 @@ def open_table(root: Path, options: OpenOptions) -> TokenDump:
         tail = "floor" if space == "logits" else "uniform"
     kind = LabelKind(classes, k, space, tail, precision)
     plan = plan_batches(lengths, classes, k)
-    source = TableSource(table, columns, k, plan.end)
+    parse = partial(positions_of, columns=columns, k=k)
+    source = TableSource(table, columns.names(), parse, plan.end)
     return TokenDump(_info(kind, plan, table, columns, first, options), kind, plan, source)
 
 

@@ -46,13 +46,14 @@ class TableRows:
 
     Args:
         root: what the user named.
+        files: the files, in order; by default those that `table_files` lists.
 
     Raises:
         DumpError: no files, several splits, a damaged file, or files of different columns.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.files = table_files(root)
+    def __init__(self, root: Path, files: Sequence[Path] | None = None) -> None:
+        self.files = table_files(root) if files is None else list(files)
         self.is_parquet = self.files[0].suffix.lower() == ".parquet"
         self.blocks: list[Block] = []
         self.schema: Any = None

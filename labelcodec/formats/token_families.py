@@ -86,6 +86,11 @@ def find_token_columns(
         if column not in names:
             raise ConfigError(f"{where}: has no column {column}; it has {', '.join(names)}")
     family = _family(names, stated)
+    if family is None and {"compressed_logprobs", "packed_indices"} & set(names):
+        raise DumpError(
+            f"{where}: its labels are compressed by DistillKit; put the compression_config.yaml "
+            "that they were made with beside it, and pass the folder"
+        )
     if family is None:
         raise DumpError(
             f"{where}: no columns of token-level labels are known among {', '.join(names)}; name "
