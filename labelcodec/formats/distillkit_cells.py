@@ -91,7 +91,8 @@ def kept_of(value: NDArray[Any]) -> NDArray[np.int64]:
     """(n,) number of kept classes: -inf in the last places stands for none."""
     is_none = (value == -np.inf)[:, ::-1]
     none: NDArray[np.int64] = np.where(is_none.all(axis=1), value.shape[1], is_none.argmin(axis=1))
-    return value.shape[1] - none
+    kept: NDArray[np.int64] = value.shape[1] - none
+    return kept
 
 
 def text_of(batch: Any, where: Callable[[int], str]) -> NDArray[Any]:

@@ -102,7 +102,7 @@ class TokenDump:
             start, stop = self._plan.whole(number)
             tokens = self._source.text(number, start, stop)
             assert tokens is not None
-            where = partial(self._where, start)
+            where = partial(self._source.where, number)
             self._digest = number, token_digest(to_tokens(tokens, self._kind.classes, where))
         return self._digest[1]
 

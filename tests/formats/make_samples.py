@@ -100,7 +100,8 @@ def megatron(checkout: Path) -> None:
         f"{core}.models.common.language_module", f"{core}.msc_utils", "megatron.training.utils"
     )
     stand_in(f"{core}.models.common.language_module.language_module")
-    stand_in(f"{core}.num_microbatches_calculator", "megatron.training.distillation")
+    stand_in(f"{core}.num_microbatches_calculator", "megatron.training.utils")
+    stand_in("megatron.training.distillation")
     utils = load("megatron.training.distillation.utils_logits", folder / "utils_logits.py")
     utils.MultiStorageClientFeature.is_enabled = lambda: False
     saver = load("megatron.training.distillation.logits_saver", folder / "logits_saver.py")
