@@ -29,6 +29,7 @@ from labelcodec.formats.fkd_labels import (
 from labelcodec.formats.fkd_names import SUFFIX, match_images, safe_name
 from labelcodec.formats.foreign import name_content
 from labelcodec.formats.interface import DumpInfo, OpenOptions
+from labelcodec.formats.megatron_tar import NAME as OF_MEGATRON
 from labelcodec.formats.option_check import NO_EPOCHS
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.save import save
@@ -48,7 +49,8 @@ class FKD:
 
     def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
         """Whether a .tar file exists below `root` that is not a numbered batch file."""
-        if any(name.startswith(("epoch_", "batch_")) for name in names):
+        others = ("epoch_", "batch_")
+        if any(name.startswith(others) or OF_MEGATRON.fullmatch(name) for name in names):
             return False
         first = next(tar_files(root), None)
         return first is not None and not is_numbered(first.name)

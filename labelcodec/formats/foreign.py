@@ -18,6 +18,7 @@ import numpy as np
 
 from labelcodec.container.layout import MAGIC
 from labelcodec.errors import DumpError, FormatError
+from labelcodec.formats.megatron_tar import NAME as OF_MEGATRON
 from labelcodec.formats.safe_load import load
 from labelcodec.remote import Location
 from labelcodec.torch_file import Tensor
@@ -99,6 +100,8 @@ def name_file(path: Path) -> str | None:
                 "pass the folder in it that holds the epochs or batches"
             )
     if head[257:262] == b"ustar":
+        if OF_MEGATRON.fullmatch(path.name):
+            return f"cached logits of Megatron-LM; pass {path.parent}"
         folder = _folder_in_tar(path)
         passed = "the folder in it that holds the dump"
         if folder is not None:

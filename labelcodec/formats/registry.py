@@ -48,6 +48,7 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
             "arrays", "labelcodec.formats.arrays:Arrays", "tokens", (".npz", ".safetensors")
         ),
         LayoutEntry("parquet", "labelcodec.formats.table:Table", "tokens", (".parquet",)),
+        LayoutEntry("megatron", "labelcodec.formats.megatron:Megatron", "tokens"),
         LayoutEntry("distillkit", "labelcodec.formats.distillkit:DistillKit", "tokens"),
         LayoutEntry(
             "vllm", "labelcodec.formats.prompt_logprobs:PromptLogprobs", "tokens", (".jsonl",)

@@ -28,7 +28,7 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-_DTYPES_OF_V3 = ("uint16", "uint32", "uint64")
+DTYPES_OF_V3 = ("uint16", "uint32", "uint64")
 NUMPY_DTYPES = (
     *("?", "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"),
     *("f2", "f4", "f8"),
@@ -176,5 +176,5 @@ GLOBALS: dict[tuple[str, str], Function | Name] = {
     ("numpy", "ndarray"): Name("ndarray"),
     ("torch.storage", "UntypedStorage"): Name("storage"),
     **{("torch", name): Name("storage", dtype) for name, dtype in STORAGES.items()},
-    **{("torch", dtype): Name("torch.dtype", dtype) for dtype in _DTYPES_OF_V3},
+    **{("torch", dtype): Name("torch.dtype", dtype) for dtype in DTYPES_OF_V3},
 }

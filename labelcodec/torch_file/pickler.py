@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.torch_file.globals import STORAGES
+from labelcodec.torch_file.globals import DTYPES_OF_V3, STORAGES
 from labelcodec.torch_file.tensor import Tensor
 
 _STORAGE_OF = {dtype: name for name, dtype in STORAGES.items()}
@@ -160,13 +160,17 @@ class _Pickler:
     def tensor(self, tensor: Tensor) -> None:
         values = np.asarray(tensor.stored, order="C")
         values = values.astype(values.dtype.newbyteorder("<"), copy=False)
-        self.name("torch._utils", "_rebuild_tensor_v2")
+        is_untyped = tensor.dtype in DTYPES_OF_V3
+        self.name("torch._utils", f"_rebuild_tensor_v{3 if is_untyped else 2}")
         self.out.append(b"((")
         self.text("storage")
-        self.name("torch", _STORAGE_OF[tensor.dtype])
+        if is_untyped:
+            self.name("torch.storage", "UntypedStorage")
+        else:
+            self.name("torch", _STORAGE_OF[tensor.dtype])
         self.text(str(len(self.storages)))
         self.text("cpu")
-        self.integer(values.size)
+        self.integer(values.nbytes if is_untyped else values.size)
         self.end_tuple(5)
         self.out.append(b"Q")
         self.storages.append(values)
@@ -177,7 +181,9 @@ class _Pickler:
         self.name("collections", "OrderedDict")
         self.out.append(b")")
         self.call()
-        self.end_tuple(6)
+        if is_untyped:
+            self.name("torch", tensor.dtype)
+        self.end_tuple(7 if is_untyped else 6)
         self.call()
 
     def array(self, array: NDArray[Any]) -> None:

@@ -114,7 +114,7 @@ def megatron(checkout: Path) -> None:
     state.get_tensor_model_parallel_rank = lambda: 0
     state.get_tensor_model_parallel_world_size = lambda: 1
     state.get_context_parallel_rank = lambda: 0
-    for name, p, dtype in (("whole", None, "bf16"), ("nucleus", 0.9, "fp16")):
+    for name, p, dtype, scale in (("whole", None, "bf16", 4), ("nucleus", 0.9, "fp16", 9)):
         target = DATA / "megatron" / name
         shutil.rmtree(target, ignore_errors=True)
         for rank in range(2):
@@ -122,7 +122,7 @@ def megatron(checkout: Path) -> None:
             hooks = saver.LogitsSaverHooks(str(target), k=6, p=p, save_dtype=dtype)
             for first in (1, 3):  # a file for two iterations
                 for args.iteration in (first, first + 1):
-                    logits = [torch.randn(5, 2, 70_000) * 4 for _ in range(2)]
+                    logits = [torch.randn(5, 2, 70_000) * scale for _ in range(2)]
                     results = [hooks._process_single_microbatch(batch) for batch in logits]
                     hooks._buffer_iteration(*map(list, zip(*results, strict=True)))
                 hooks._write_batched_tar(*hooks.take_pending_data())

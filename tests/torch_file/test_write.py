@@ -51,6 +51,7 @@ CONTENTS = [
     [np.zeros((4, 4), np.float16), np.ones(4, bool), np.zeros((4, 2, 5), np.float16)],
     [None, True, False, 0, 255, 256, 65535, 65536, -1, 1 << 31, -(1 << 31), 1 << 40, "a"],
     [torch.rand(2, 1, 3).bfloat16(), torch.tensor(1.5), np.bool_(True), np.uint8(98)],
+    [torch.arange(6).to(dtype).view(2, 3) for dtype in (torch.uint16, torch.uint32, torch.uint64)],
     [[torch.full((1,), i), np.int64(i)] for i in range(400)],
     [1] * 2001,
     [],
