@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,7 @@ FAMILIES = (
     Family("target_token_ids", "logprobs", shift=0),  # axolotl, second version
     Family(None, "logprobs", shift=0),  # axolotl, first: {"token": "token_id:N", "logprob": x}
 )
+_OF_MODEL = re.compile("topk_logits_model_([0-9]{1,6})")  # DAM: columns for each of several models
 BESIDE: Mapping[str, Sequence[str]] = {
     TOKENS: ("input_ids",),
     MASK: ("loss_mask", "attention_mask"),
@@ -85,7 +87,7 @@ def find_token_columns(
             raise ConfigError(f"`columns`: {name!r} is not one of {', '.join(NAMES)}")
         if column not in names:
             raise ConfigError(f"{where}: has no column {column}; it has {', '.join(names)}")
-    family = _family(names, stated)
+    family = _of_model(names, stated, where) or _family(names, stated)
     if family is None and {"compressed_logprobs", "packed_indices"} & set(names):
         raise DumpError(
             f"{where}: its labels are compressed by DistillKit; put the compression_config.yaml "
@@ -98,9 +100,39 @@ def find_token_columns(
         )
     beside = {
         name: stated.get(name, next((column for column in usual if column in names), None))
-        for name, usual in BESIDE.items()
+        for name, usual in _beside(family).items()
     }
     return TokenColumns(family.index, family.value, **beside, shift=family.shift)
+
+
+def _of_model(names: Sequence[str], stated: Mapping[str, str], where: str) -> Family | None:
+    """The columns of the model that the caller names, or of the only one."""
+    models = [name for name in names if _OF_MODEL.fullmatch(name)]
+    value = stated.get(VALUE, models[0] if len(models) == 1 else None)
+    if len(models) > 1 and value is None and _family(names, stated) is None:
+        raise ConfigError(
+            f"{where}: holds labels of {len(models)} models, {', '.join(models)}: choose with "
+            f"`columns=value={models[0]}`"
+        )
+    if value not in models:
+        return None
+    index = stated.get(INDEX, f"topk_indices_model_{_number(value)}")
+    return Family(index, value) if index in names else None
+
+
+def _number(value: str) -> str | None:
+    """Number of the model of a column of values; None if it is of no model."""
+    match = _OF_MODEL.fullmatch(value)
+    return None if match is None else match[1]
+
+
+def _beside(family: Family) -> Mapping[str, Sequence[str]]:
+    """The usual names of the other columns: of a model, its own first."""
+    number = _number(family.value)
+    if number is None:
+        return BESIDE
+    own = {TOKENS: f"input_ids_{number}", MASK: f"attention_mask_{number}"}
+    return {name: (own[name], *usual) if name in own else usual for name, usual in BESIDE.items()}
 
 
 def _family(names: Sequence[str], stated: Mapping[str, str]) -> Family | None:

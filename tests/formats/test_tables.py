@@ -318,6 +318,28 @@ def test_named_columns(tmp_path):
         open_dump(source, classes=CLASSES)
 
 
+def test_several_models(tmp_path):
+    """Columns of DAM (`compute_and_save_topk_logits`), by its documented names."""
+    other = pa.array(nested(ARRAYS["value"] - 1), LIST)
+    cells = {"input_ids_1": MASK, "attention_mask_1": MASK, "topk_logits_model_1": other,
+             "topk_indices_model_1": IDS, "input_ids_2": TOKENS, "attention_mask_2": MASK,
+             "topk_logits_model_2": VALUES, "topk_indices_model_2": IDS}  # fmt: skip
+    source = parquet(cells, tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match="labels of 2 models, topk_logits_model_1, topk_logits_m"):
+        open_dump(source, classes=CLASSES)
+    named = {"value": "topk_logits_model_2"}
+    report = encode(source, tmp_path / "a.slc", classes=CLASSES, columns=named)
+    assert report.header.shift == 1
+    assert_labels(tmp_path / "a.slc")
+    for name in list(cells)[:4]:
+        del cells[name]
+    encode(parquet(cells, tmp_path / "b.parquet"), tmp_path / "b.slc", classes=CLASSES)
+    assert_labels(tmp_path / "b.slc")
+    del cells["topk_indices_model_2"]
+    with pytest.raises(DumpError, match="no columns of token-level labels are known"):
+        open_dump(parquet(cells, tmp_path / "c.parquet"), classes=CLASSES)
+
+
 def test_one_named_column(tmp_path):
     """The other one is found by its usual name."""
     for number, (cells, named) in enumerate(
