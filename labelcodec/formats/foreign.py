@@ -30,6 +30,13 @@ _BLOCK = 512  # bytes of a tar header; POSIX.1-2017, pax: ustar Interchange Form
 _HEADERS = 256  # of a tar archive, looked at for the folder of the dump
 _LARGEST = 64 << 20  # bytes of a label file that is opened to be named
 _ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar.zst")
+_ARRAY_RECORD = ".array_record"
+_OF_MAXTEXT = (
+    "an ArrayRecord file, as MaxText's teacher logits are. It is not read: its records are "
+    "compressed with brotli in Riegeli chunks, and are pickles, safetensors or tf.train.Example "
+    "depending on MaxText's version. Save `top_k_indices`, `top_k_logits` and `inputs` as arrays "
+    "`index`, `value` and `tokens`, see docs/layouts.md"
+)
 _IN_DUMP = re.compile(r"(?P<folder>.*?)(?:epoch_[0-9]+(?:/batch_[0-9]+)?|batch_[0-9]+)\..+\Z")
 _COMPRESSED = {
     b"\x1f\x8b": ("a gzip", "tar -xzf"),
@@ -90,6 +97,8 @@ def name_file(path: Path) -> str | None:
     Raises:
         OSError: it cannot be read.
     """
+    if path.suffix == _ARRAY_RECORD:
+        return _OF_MAXTEXT
     with path.open("rb", 0) as file:
         head = file.read(_BLOCK)
     quoted = quote(str(path))
@@ -186,7 +195,7 @@ def name_folder(root: Path, names: dict[str, bool]) -> str | None:
         What it holds and what to do; None if it is of no known kind.
     """
     for name in sorted(names):
-        if name.endswith(_ARCHIVES) and (root / name).is_file():
+        if name.endswith((*_ARCHIVES, _ARRAY_RECORD)) and (root / name).is_file():
             sentence = name_file(root / name)
             return None if sentence is None else f"holds {name}, {sentence}"
     for path in islice(_files(root, names), 8):

@@ -177,3 +177,12 @@ def test_compressed_label_file(tmp_path):
     file.write_bytes(gzip.compress(b"x"))
     with pytest.raises(DumpError, match=r"batch_0\.tar\.gz: unexpected file"):
         open_dump(tmp_path)
+
+
+def test_array_records(tmp_path):
+    file = tmp_path / "teacher_top_k_part_00000_host_000.array_record"
+    file.write_bytes(bytes(100))
+    with pytest.raises(DumpError, match=r"an ArrayRecord file, as MaxText's teacher logits are"):
+        open_dump(file)
+    with pytest.raises(DumpError, match=r"holds teacher_top.*array_record, an ArrayRecord file"):
+        open_dump(tmp_path)
