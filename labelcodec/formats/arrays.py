@@ -21,6 +21,7 @@ from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, space_of
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
+from labelcodec.formats.verl_names import names_in
 from labelcodec.images.array_files import read_arrays
 from labelcodec.images.stored_array import StoredArray
 from labelcodec.wording import counted
@@ -167,6 +168,8 @@ def _read(root: Path, files: Sequence[Path]) -> dict[str, StoredArray]:
         raise DumpError(str(error)) from None
     except KeyError:
         _fail(root, f"is no file of arrays: {root.suffix or 'no suffix'}")
+    if not entries.keys() & {FULL, VALUE} and names_in(entries) is not None:
+        _fail(root, "holds labels of tokens in padded arrays: pass `layout=verl`")
     return {
         name: array
         for name, array in entries.items()

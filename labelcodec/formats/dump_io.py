@@ -40,8 +40,8 @@ def open_dump(
     Args:
         path: directory or file of the dump.
         layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays',
-            'parquet', 'megatron', 'distillkit', 'vllm' or one from an installed plug-in; None
-            detects it.
+            'parquet', 'megatron', 'verl', 'distillkit', 'vllm' or one from an installed plug-in;
+            None detects it.
         images: the images the labels were made from, see `list_images`. They provide the
             true image sizes and the number of classes, and every image index is checked against
             them.
@@ -119,7 +119,7 @@ def write_dump(
         batches: the batches in (epoch, batch) order.
         directory: the target; must be absent or empty, unless `force` is set.
         layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays',
-            'parquet', 'megatron' or one from an installed plug-in.
+            'parquet', 'megatron', 'verl' or one from an installed plug-in.
         types: `DumpInfo.types` of the source dump. If the source has the same layout, every
             tensor gets its original dtype; otherwise the dtype that `layout` usually has.
         names: `DumpInfo.names`; fkd only.

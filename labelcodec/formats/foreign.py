@@ -20,6 +20,7 @@ from labelcodec.container.layout import MAGIC
 from labelcodec.errors import DumpError, FormatError
 from labelcodec.formats.megatron_tar import NAME as OF_MEGATRON
 from labelcodec.formats.safe_load import load
+from labelcodec.formats.verl_names import names_in
 from labelcodec.remote import Location
 from labelcodec.torch_file import Tensor
 from labelcodec.torch_file.zip_archive import read_directory
@@ -248,6 +249,8 @@ def name_content(content: Any) -> str | None:
                 f"and soft_labels.npy, without augmentations; {WRITER_HINT}"
             )
         return None
+    if isinstance(content, dict) and names_in(content) is not None:
+        return "labels of tokens in padded arrays: pass `layout=verl`"
     if isinstance(content, dict) and any(isinstance(value, Tensor) for value in content.values()):
         return "named tensors, such as the weights of a network, and no labels"
     return None

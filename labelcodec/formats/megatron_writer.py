@@ -19,11 +19,11 @@ from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
 from labelcodec.formats.megatron_structure import Size, Structure
 from labelcodec.formats.megatron_tar import LARGEST_SENTINEL, META, NAMES, SENTINEL, SUFFIX
+from labelcodec.formats.whole_sequences import Whole, whole_sequences
 from labelcodec.torch_file import Tensor, torch_file
 from labelcodec.torch_file.tensor import to_bfloat16
 
 LEVEL = 3  # of zstd, as its writer's
-Labels = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]  # (L, k), (L, k), (L,) counts
 
 
 def write_megatron(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, Any]) -> int:
@@ -47,7 +47,7 @@ def write_megatron(batches: Iterable[LabelBatch], root: Path, types: Mapping[str
             "iterations; pass `layout=parquet` or `layout=arrays`"
         )
     structure = Structure.from_types(types["megatron"])
-    sequences = _sequences(batches)
+    sequences = whole_sequences(batches)
     for name, group in groupby(structure.members(), key=itemgetter(0)):
         with naming(root / name), tarfile.open(root / name, "x:") as archive:
             if structure.meta is not None:
@@ -69,53 +69,19 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     archive.addfile(info, io.BytesIO(content))
 
 
-def _sequences(batches: Iterable[LabelBatch]) -> Iterator[Labels]:
-    """The labels of each sequence, put together from the batches it is spread over."""
-    pending: list[Labels] = []
-    last: tuple[int, int] | None = None  # number of the sequence, and its end so far
-    for batch in batches:
-        labels, sequences = batch.labels.expanded(), batch.sequences
-        assert sequences is not None
-        if labels.index is None:
-            raise DumpError("these labels hold all classes: encode them with codec topk first")
-        count = labels.count
-        if count is None:
-            count = np.full(len(labels), labels.index.shape[1], np.int64)
-        for begin, start, length in zip(
-            sequences.first.tolist(),
-            sequences.start.tolist(),
-            sequences.length.tolist(),
-            strict=True,
-        ):
-            number = int(batch.image_index[begin])
-            if pending and last != (number, start):
-                yield _whole(pending)
-                pending = []
-            rows = slice(begin, begin + length)
-            pending.append((labels.value[rows], labels.index[rows], count[rows]))
-            last = number, start + length
-    if pending:
-        yield _whole(pending)
-
-
-def _whole(parts: list[Labels]) -> Labels:
-    value, index, count = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return value, index, count
-
-
 def _tensors(
-    sequences: Iterator[Labels], size: Size, structure: Structure
+    sequences: Iterator[Whole], size: Size, structure: Structure
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The next sequences as a microbatch."""
     rows = []
     for _ in range(size.sequences):
         row = next(sequences, None)
-        if row is None or len(row[0]) != size.positions:
+        if row is None or len(row.value) != size.positions:
             raise DumpError(
                 "its sequences are not those of the dump it was read from; pass `layout=parquet` "
                 "or `layout=arrays`"
             )
-        rows.append(row)
+        rows.append((row.value, row.index, row.count))
     value, index, count = (np.stack(arrays, axis=1) for arrays in zip(*rows, strict=True))
     width = size.width or int(count.max())
     if width < int(count.max()):

@@ -49,6 +49,9 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
         ),
         LayoutEntry("parquet", "labelcodec.formats.table:Table", "tokens", (".parquet",)),
         LayoutEntry("megatron", "labelcodec.formats.megatron:Megatron", "tokens"),
+        LayoutEntry(
+            "verl", "labelcodec.formats.verl:Verl", "tokens", (".pt", ".pth", ".safetensors")
+        ),
         LayoutEntry("distillkit", "labelcodec.formats.distillkit:DistillKit", "tokens"),
         LayoutEntry(
             "vllm", "labelcodec.formats.prompt_logprobs:PromptLogprobs", "tokens", (".jsonl",)
