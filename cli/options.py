@@ -208,8 +208,8 @@ class Span(click.ParamType[tuple[int, int]]):
 layout = click.option(
     "--layout",
     type=LayoutName(),
-    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, arrays, parquet, vllm or one "
-    "of a plug-in; detected by default.",
+    help="Layout of the dump: sre2l, lpld, lpqld, hald, fkd, tinyvit, arrays, parquet, vllm, "
+    "megatron, distillkit, verl or one of a plug-in; detected by default.",
 )
 
 

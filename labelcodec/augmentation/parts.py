@@ -11,6 +11,7 @@ from labelcodec.augmentation.flip import FlipPart, Flips
 from labelcodec.augmentation.mix import Mix, MixPart
 from labelcodec.augmentation.part import Part
 from labelcodec.augmentation.randaugment import RandAugment, RandAugmentPart
+from labelcodec.augmentation.seeds import Seeds, SeedsPart
 
 
 def _row(part: Part[Any]) -> Any:
@@ -29,6 +30,7 @@ class Augmentation:
         cutout: (B, 7) float32 centre y, centre x, height, width as fractions of the network input,
             then red, green, blue in 0..255.
         randaugment: RandAugment's draws.
+        seeds: (B,) int32 seeds of augmentations that only another project's code can draw.
     """
 
     crop: Crop | None = _row(CropPart())
@@ -36,6 +38,7 @@ class Augmentation:
     mix: Mix | None = _row(MixPart())
     cutout: Cutouts | None = _row(CutoutPart())
     randaugment: RandAugment | None = _row(RandAugmentPart())
+    seeds: Seeds | None = _row(SeedsPart())
 
     def __repr__(self) -> str:
         recorded = [part.name for part in PARTS if getattr(self, part.name) is not None]

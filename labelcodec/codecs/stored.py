@@ -24,7 +24,7 @@ Tables = Mapping[str, PartTables]  # by the part's name; parts without tables ar
 def encode(
     batch: LabelBatch, tables: Tables, order: SamplerOrder | None = None
 ) -> dict[Stream, bytes]:
-    """Streams 1 to 8, those of parts that were not recorded left out; or those of sequences.
+    """Streams 1 to 8 and 16, those of parts that were not recorded left out; or those of sequences.
 
     Args:
         batch: the batch.

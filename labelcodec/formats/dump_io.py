@@ -39,8 +39,8 @@ def open_dump(
 
     Args:
         path: directory or file of the dump.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays',
-            'parquet', 'megatron', 'verl', 'distillkit', 'vllm' or one from an installed plug-in;
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'tinyvit',
+            'arrays', 'parquet', 'megatron', 'verl', 'distillkit', 'vllm' or one from an installed plug-in;
             None detects it.
         images: the images the labels were made from, see `list_images`. They provide the
             true image sizes and the number of classes, and every image index is checked against
@@ -118,11 +118,11 @@ def write_dump(
     Args:
         batches: the batches in (epoch, batch) order.
         directory: the target; must be absent or empty, unless `force` is set.
-        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'arrays',
-            'parquet', 'megatron', 'verl' or one from an installed plug-in.
+        layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'tinyvit',
+            'arrays', 'parquet', 'megatron', 'verl' or one from an installed plug-in.
         types: `DumpInfo.types` of the source dump. If the source has the same layout, every
             tensor gets its original dtype; otherwise the dtype that `layout` usually has.
-        names: `DumpInfo.names`; fkd only.
+        names: `DumpInfo.names`; fkd and tinyvit only.
         force: replace a directory that holds nothing but a dump.
 
     Returns:

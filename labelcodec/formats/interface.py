@@ -35,7 +35,7 @@ class DumpInfo:
         types: kind of every part (see `typespec`), serializable with msgpack; `write_dump` uses
             it to restore the original dtypes.
         image_order: one sentence on the source of the image order and how it was checked.
-        names: fkd only: file names relative to the dump, in image order.
+        names: in image order; of fkd the file names relative to the dump, of tinyvit the keys.
         kind: 'tokens' if the labels are of positions of token sequences, which then stand for the
             images; None for images.
         shift: of kind 'tokens', as in `Header`.

@@ -44,6 +44,7 @@ LAYOUTS: Registry[LayoutEntry] = Registry(
         LayoutEntry("lpqld", "labelcodec.formats.lpqld:LPQLD"),
         LayoutEntry("hald", "labelcodec.formats.hald:HALD"),
         LayoutEntry("fkd", "labelcodec.formats.fkd:FKD"),
+        LayoutEntry("tinyvit", "labelcodec.formats.tinyvit:TinyViT"),
         LayoutEntry(
             "arrays", "labelcodec.formats.arrays:Arrays", "tokens", (".npz", ".safetensors")
         ),

@@ -31,6 +31,7 @@ from .streams import (
     read_flip,
     read_mix,
     read_randaugment,
+    read_seeds,
     split_streams,
 )
 from .topk import read_topk, topk_tables
@@ -110,7 +111,7 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
                 batch["image_index"] = draw_images(order, number, epoch, samples)
             batch |= read_augmentation(streams, samples, tables["crop"])
         else:
-            need(all(stream > 8 for stream in streams), "R-20")
+            need(all(stream > 8 and stream != 16 for stream in streams), "R-20")
             drawn = draw(recipe, number)
             need((drawn["epoch"], len(drawn["image_index"])) == (epoch, samples), "R-21")
             batch |= drawn
@@ -139,6 +140,8 @@ def read_augmentation(streams: dict[int, bytes], samples: int, tables: dict[str,
         out["cutout"] = read_cutout(streams[7], samples)
     if 8 in streams:
         out |= read_randaugment(streams[8], samples)
+    if 16 in streams:
+        out["seeds"] = read_seeds(streams[16], samples)
     return out
 
 

@@ -10,7 +10,7 @@ from .primitives import Arrays, Bytes, inflate, need
 
 def read_sequences(streams: dict[int, bytes], samples: int) -> Arrays:
     """Streams 12 to 14 [K-1 to K-6]."""
-    need(12 in streams and all(number > 8 for number in streams), "K-1")
+    need(12 in streams and all(number > 8 and number != 16 for number in streams), "K-1")
     source = Bytes(streams[12])
     count, has = source.varint(), source.byte()
     need(1 <= count <= samples and has < 8, "K-2")

@@ -18,7 +18,7 @@ def split_streams(data: bytes) -> dict[int, bytes]:
     directory = [(source.byte(), source.varint()) for _ in range(source.byte())]
     numbers = [number for number, _ in directory]
     need(numbers == sorted(set(numbers)) and 0 not in numbers, "B-3")
-    need(all(number <= 15 or number >= 128 for number in numbers), "B-5")
+    need(all(number <= 16 or number >= 128 for number in numbers), "B-5")
     streams = {number: source.take(length) for number, length in directory}
     source.close()
     return streams
@@ -106,6 +106,12 @@ def read_cutout(data: bytes, samples: int) -> Any:
     source.close()
     table[:, :4] /= grid  # in double precision, then rounded once
     return table.astype(np.float32)
+
+
+def read_seeds(data: bytes, samples: int) -> Any:
+    """Seeds of another project's augmentations [B-28]."""
+    need(len(data) == 4 * samples, "B-28")
+    return np.frombuffer(data, "<i4").astype(np.int32)
 
 
 def read_randaugment(data: bytes, samples: int) -> Arrays:

@@ -58,6 +58,7 @@ def arrays_of(batch: LabelBatch) -> Arrays:
         "mix_kind": None if mix is None else mix.kind,
         "mix_box": None if mix is None else mix.box,
         "cutout": augmentation.cutout,
+        "seeds": augmentation.seeds,
         "randaugment_op": None if drawn is None else drawn.op,
         "randaugment_decision": None if drawn is None else drawn.decision,
         "randaugment_magnitude": None if drawn is None else drawn.magnitude,

@@ -14,6 +14,7 @@ from labelcodec.augmentation.cutout import CUTOUT
 from labelcodec.augmentation.flip import FLIP
 from labelcodec.augmentation.mix import MIX_BOX, MIX_INDEX, MIX_RATIO
 from labelcodec.augmentation.randaugment import RANDAUGMENT
+from labelcodec.augmentation.seeds import SEEDS
 from labelcodec.codecs.components import IMAGE_INDEX, LABEL_FLOOR, LABEL_INDEX, LABEL_VALUES, Stream
 from labelcodec.entropy import packing, tables, varint
 from labelcodec.errors import CorruptError, UnsupportedError
@@ -121,6 +122,7 @@ _STREAMS: Mapping[Stream, dict[str, bytes | None]] = {
         "bomb": b"\0" + _floats(1 << 28),
         "lie": b"\0" + _lying(1 << 22, 224 << 10),
     },
+    SEEDS: {"empty": b"", "short": bytes(31), "long": bytes(33)},
     RANDAUGMENT: {
         "empty": b"",
         "none": b"\0" + bytes(99),

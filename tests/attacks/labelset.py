@@ -26,7 +26,9 @@ from spec.vector_cases import projector as projections
 from tests.codecs.content import Recipe, batch
 
 MIB = 1 << 20
-TOPK = Recipe(samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"))
+TOPK = Recipe(
+    samples=8, k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"), seeds=True
+)
 DENSE = Recipe(samples=8)
 RANK = 3  # of the transform codec's set
 DENSE2_RANK = 2

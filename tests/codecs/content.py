@@ -47,6 +47,7 @@ class Recipe:
     cutout: str | None = None
     magnitudes: tuple[str, ...] = ()
     seed: int = 0
+    seeds: bool = False
     varying: bool = False  # top-k labels that keep different numbers of classes
 
     def header(self) -> Header:
@@ -78,6 +79,7 @@ def recipes(draw: st.DrawFn, **fixed: Any) -> Recipe:
         draw(st.sampled_from(CUTOUTS)),
         draw(st.just(()) | st.lists(st.sampled_from(MAGNITUDES), max_size=3).map(tuple)),
         draw(st.integers(0, 2**32 - 1)),
+        draw(st.booleans()),
         draw(st.booleans()) if k else False,
     )
     return replace(drawn, **fixed)
@@ -149,6 +151,7 @@ def augmentation(recipe: Recipe, rng: np.random.Generator) -> Augmentation:
         mix(recipe, rng),
         cutout(recipe, rng),
         randaugment(recipe, rng) if recipe.magnitudes else None,
+        rng.integers(-(1 << 31), 1 << 31, size).astype(np.int32) if recipe.seeds else None,
     )
 
 

@@ -93,7 +93,7 @@ def test_many_lanes(samples):
     assert same(coder.decode(memoryview(coder.encode(original)), samples, 0, 0), original)
 
 
-WHOLE = Recipe(k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"))
+WHOLE = Recipe(k=4, tail="zero", cutout="grid", magnitudes=("int64", "float16"), seeds=True)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_components(coder):
 
 
 def test_absent_parts_take_no_stream(coder):
-    bare = replace(WHOLE, crop=None, flip=False, mix=None, cutout=None, magnitudes=())
+    bare = replace(WHOLE, crop=None, flip=False, mix=None, cutout=None, magnitudes=(), seeds=False)
     sizes = component_bytes(memoryview(coder.encode(batch(bare))))
     assert set(sizes) == {"image index", "label index", "label values"}
 

@@ -157,7 +157,7 @@ def tinyvit(checkout: Path) -> None:
                 expected[f"{epoch} {key}"] = [int(seed), index.tolist(), value.tolist()]
             writer.writer.__del__()
             writer.writer.worker = None
-    (root / "expected.json").write_text(json.dumps(expected))
+    root.with_suffix(".json").write_text(json.dumps(expected))
 
 
 if __name__ == "__main__":
