@@ -40,8 +40,8 @@ def open_dump(
     Args:
         path: directory or file of the dump.
         layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'tinyvit',
-            'arrays', 'parquet', 'megatron', 'verl', 'distillkit', 'vllm' or one from an installed plug-in;
-            None detects it.
+            'arrays', 'parquet', 'megatron', 'verl', 'distillkit', 'vllm' or one from an installed
+            plug-in; None detects it.
         images: the images the labels were made from, see `list_images`. They provide the
             true image sizes and the number of classes, and every image index is checked against
             them.
