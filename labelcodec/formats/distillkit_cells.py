@@ -87,12 +87,11 @@ def positions_of(batch: Any, *, config: Curve | Legacy, where: Where) -> Positio
     return Positions(value, index, cells.beside(TOKENS), mask, count=kept_of(value))
 
 
-def kept_of(value: NDArray[Any]) -> NDArray[np.int64]:
-    """(n,) number of kept classes: -inf in the last places stands for none."""
+def kept_of(value: NDArray[Any]) -> NDArray[np.int64] | None:
+    """(n,) number of kept classes, behind which the values are -inf; None if all are kept."""
     is_none = (value == -np.inf)[:, ::-1]
     none: NDArray[np.int64] = np.where(is_none.all(axis=1), value.shape[1], is_none.argmin(axis=1))
-    kept: NDArray[np.int64] = value.shape[1] - none
-    return kept
+    return value.shape[1] - none if none.any() else None
 
 
 def text_of(batch: Any, where: Callable[[int], str]) -> NDArray[Any]:

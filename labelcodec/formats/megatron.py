@@ -242,4 +242,6 @@ def _joined(batches: Sequence[Microbatch], k: int) -> Positions:
         value.append(np.pad(batch.value, padding).reshape(-1, k))
         index.append(np.pad(batch.index, padding).reshape(-1, k))
         count.append(batch.count.reshape(-1))
-    return Positions(np.concatenate(value), np.concatenate(index), count=np.concatenate(count))
+    kept = np.concatenate(count)
+    varying = None if (kept == k).all() else kept
+    return Positions(np.concatenate(value), np.concatenate(index), count=varying)

@@ -17,6 +17,7 @@ from labelcodec.files.atomic import refuse_existing
 from labelcodec.files.regular import real_path
 from labelcodec.formats import Dump, DumpInfo, open_dump
 from labelcodec.formats.fingerprint import dump_fingerprint
+from labelcodec.formats.registry import layout_named
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, list_images
 from labelcodec.progress import Progress
@@ -148,7 +149,7 @@ def encode(
             "`classes` if the teacher has another number"
         )
     notes += [*folder_notes]
-    notes += _missing_of_tokens(info) if info.kind else _missing(header, target, info)
+    notes += _missing_of_tokens(source, info) if info.kind else _missing(header, target, info)
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -216,14 +217,15 @@ def _refuse_image_facts(source: Path, facts: Facts, class_map: ClassMapLike | No
             raise ConfigError(f"{source}: `{name}` does not apply here: its labels are of tokens")
 
 
-def _missing_of_tokens(info: DumpInfo) -> Iterator[str]:
+def _missing_of_tokens(source: Path, info: DumpInfo) -> Iterator[str]:
     """What is taken for granted of labels of tokens."""
     own, behind = "its own token", "the token behind it"
     taken, other = (behind, own) if info.shift else (own, behind)
-    yield (
-        f"the label of a position is taken to be of {taken}; pass `shift={0 if info.shift else 1}` "
-        f"if it is of {other}"
-    )
+    if "shift" not in layout_named(info.layout).unused_options(source, {}):
+        yield (
+            f"the label of a position is taken to be of {taken}; pass "
+            f"`shift={0 if info.shift else 1}` if it is of {other}"
+        )
     if not info.has_digests:
         yield (
             "the source has no token ids: any text with as many tokens will be taken for that of "

@@ -97,6 +97,7 @@ def test_there_and_back(tmp_path, name):
     assert verify(target).problems == ()
     header = report.header
     assert (header.k, header.shift, header.source["layout"]) == (6, 1, "megatron")
+    assert not any("shift" in note for note in report.notes)  # the layout says it
     assert header.precision == {"whole": "bfloat16", "nucleus": "float16"}[name]
     assert labelcodec.compare(DATA / name, target).identical
     done = decode(target, tmp_path / "copy")
