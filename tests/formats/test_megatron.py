@@ -25,6 +25,7 @@ import labelcodec
 from labelcodec.errors import ConfigError, DumpError, UnsafeError
 from labelcodec.formats import open_dump, write_dump
 from labelcodec.formats.megatron_structure import Structure
+from labelcodec.replay import Texts, TokenDataset
 from labelcodec.torch_file import read_torch_file
 from labelcodec.transcode import decode, encode
 from labelcodec.verification import verify
@@ -153,6 +154,15 @@ def test_any_structure_comes_back(tmp_path_factory, data):
     encode(root / "dump", root / "a.slc", classes=1 << 17)
     decode(root / "a.slc", root / "copy")
     assert contents(root / "copy") == contents(root / "dump")
+
+
+def test_texts_are_joined_in_the_order_of_the_samples(tmp_path):
+    encode(DATA / "whole", tmp_path / "a.slc", classes=CLASSES)
+    texts = Texts([np.full(6, number) for number in range(32)])
+    (batch,) = (TokenDataset(tmp_path / "a.slc", texts)[i] for i in range(1))
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        numbers = reader[0].image_index[::5]
+    assert batch.tokens[:, 0].tolist() == numbers.tolist() != sorted(numbers.tolist())
 
 
 def test_a_long_sequence_is_spread(tmp_path):

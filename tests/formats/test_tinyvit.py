@@ -128,6 +128,12 @@ def test_images_are_found_by_number(tmp_path, dump):
         numbers = [str(4 * int(line[-7]) + int(line[-6])) for line in lines]
         keys.write_text("".join(f"{number}\n" for number in numbers))
     assert open_dump(dump).info.images == 8
+    later = dump / "logits_top5_epoch1" / "rank0-keys.txt"
+    whole = later.read_text()
+    later.write_text(whole.replace(whole[0], "8", 1))
+    with pytest.raises(DumpError, match=r"epoch1/rank0-keys\.txt: line 1: '8' is none of the 8"):
+        encode(dump, tmp_path / "a.slc", classes=1000)
+    later.write_text(whole)
     few = folder_of_images(tmp_path / "few", [f"a/{i}.png" for i in range(7)])
     with pytest.raises(DumpError, match=r"has labels of image 7, and .*few has 7 images"):
         open_dump(dump, images=few)

@@ -153,6 +153,16 @@ def test_other_padding_is_read_but_not_written(tmp_path):
     decode(tmp_path / "a.slc", tmp_path / "copy", layout="parquet")
 
 
+@pytest.mark.parametrize("name", ["teacher_topk_logps", "teacher_topk_indices", "input_ids"])
+def test_padding_of_other_values_is_not_taken_for_uniform(tmp_path, name):
+    arrays = batch(SPANS)
+    arrays[name][0, 11] = 5
+    assert open_dump(save(arrays, tmp_path / "a.pt"), classes=CLASSES).info.types == {}
+    arrays = batch(SPANS)
+    arrays[name][0, 4] = 5
+    assert open_dump(save(arrays, tmp_path / "a.pt"), classes=CLASSES).info.types != {}
+
+
 def without(name):
     arrays = batch(SPANS)
     del arrays[name]
