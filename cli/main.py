@@ -9,6 +9,7 @@ import click
 
 from . import (
     annotate,
+    card,
     codecs,
     compare,
     console,
@@ -21,6 +22,7 @@ from . import (
     merge,
     plan,
     project,
+    push,
     recipes,
     recover,
     relabel,
@@ -44,6 +46,7 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
         plan.plan,
     ),
     "Store": (verify.verify, repair.repair, merge.merge, annotate.annotate),
+    "Publish": (card.card, push.push),
     "Pipeline": (
         squeeze.squeeze,
         recover.recover,

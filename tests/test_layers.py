@@ -29,7 +29,7 @@ LAYERS = (
     {"annotation"},
     {"formats", "verification", "merging", "replay"},
     {"analysis", "transcode"},
-    {"planner", "preview"},
+    {"planner", "preview", "publishing"},
     {"losses"},
     {"pipeline"},
     {"demo"},

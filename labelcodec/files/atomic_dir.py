@@ -13,7 +13,7 @@ from labelcodec.files.locks import lock, unlock
 from labelcodec.files.os_errors import unlisted
 from labelcodec.files.regular import real_path
 
-_ARRAYS = ("logits", "index", "value", "lengths", "tokens", "mask", "tail")
+_ARRAYS = ("logits", "index", "value", "lengths", "tokens", "mask", "tail", "count")
 _TABLE = "train-00000-of-00001.parquet"
 _NAMES = frozenset({"sampler_indices_dict.pt", _TABLE, *(f"{name}.npy" for name in _ARRAYS)})
 

@@ -16,7 +16,7 @@ from labelcodec.augmentation.mix import Mix, mix_images
 from labelcodec.batch import Labels, Precision
 from labelcodec.errors import ConfigError, DataError
 from labelcodec.pipeline.forward import forward_teacher
-from labelcodec.pipeline.models import model_name, trained
+from labelcodec.pipeline.models import is_file, model_name, trained
 from labelcodec.replay.normalisation import normalise
 
 AUTOCAST = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -119,7 +119,8 @@ def load_teacher(
         MismatchError: the weights do not fit.
     """
     name = model_name(teacher)
-    facts: dict[str, Any] = {"name": name} | ({"autocast": autocast} if autocast else {})
+    stored = Path(name).name if isinstance(teacher, str) and is_file(teacher) else name
+    facts: dict[str, Any] = {"name": stored} | ({"autocast": autocast} if autocast else {})
     if isinstance(teacher, nn.Module):
         if weights is not None or weights_key is not None:
             raise ConfigError(f"{name} is a trained module, `weights` cannot be added")

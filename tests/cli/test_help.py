@@ -44,7 +44,9 @@ def test_help_of_train_names_all_settings_and_choices(capsys) -> None:
     assert schedule <= {word.rpartition(".")[2] for word in words if "." in word}
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("demo", *LEARNING)])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in ("demo", "push", *LEARNING)]
+)
 def test_examples_run_as_they_are_written(capsys, workplace, name: str) -> None:
     if name == "encode":
         for path in workplace.glob("*.slc"):

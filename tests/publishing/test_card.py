@@ -1,0 +1,174 @@
+"""Cards of label sets: what they say, and what they must not."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+import labelcodec
+from labelcodec.analysis.open_any import fidelity_of
+from labelcodec.errors import ConfigError, DataError
+from labelcodec.publishing import card, write_folder
+from labelcodec.publishing.card import _size_category
+from tests.cli.call import call
+from tests.labelsets import batches, write
+
+EXAMPLE = Path(__file__).parents[2] / "examples/cifar10-ipc10/labels.slc"
+TOKENS = Path(__file__).parents[2] / "spec/vectors/v1.2/sequences/top-k.slc"
+
+
+def front_matter(text: str) -> dict:
+    head, _, rest = text.removeprefix("---\n").partition("\n---\n")
+    assert rest.startswith("\n# ")
+    return yaml.safe_load(head)
+
+
+def test_metadata():
+    made = card(EXAMPLE, repo="org/name", license="CC-BY-4.0", sources=["cifar10", 'a "b"'])
+    assert front_matter(str(made)) == {
+        "license": "cc-by-4.0",
+        "pretty_name": "name",
+        "annotations_creators": ["machine-generated"],
+        "task_categories": ["image-classification"],
+        "size_categories": ["1K<n<10K"],
+        "tags": ["labelcodec", "soft-labels", "knowledge-distillation"],
+        "source_datasets": ["cifar10", 'a "b"'],
+    }
+    of_tokens = front_matter(str(card(TOKENS, title='of "tokens"')))
+    assert of_tokens["task_categories"] == ["text-generation"]
+    assert of_tokens["pretty_name"] == 'of "tokens"'
+    assert of_tokens["license"] == "unknown"
+
+
+def test_text():
+    text = str(card(EXAMPLE, repo="org/name"))
+    digest = hashlib.sha256(EXAMPLE.read_bytes()).hexdigest()
+    with labelcodec.open(EXAMPLE) as reader:
+        header = reader.header
+    for part in (
+        'labelcodec.open("hf://datasets/org/name/labels.slc")',
+        f"| labels.slc | 58,967 | `{digest}` |",
+        "| total | 58,967 | 100.0 % |",
+        "3,000 labels of 10 classes in 58,967 bytes, 19.66 per label",
+        header.fingerprint,
+        header.teacher["sha256"],
+        "drawn from seed 0, not stored",
+    ):
+        assert part in text
+    assert "Distance to the source" not in text
+    assert str(EXAMPLE.parent) not in text
+
+
+def test_the_code_of_a_card_runs(tmp_path, monkeypatch):
+    shutil.copy(EXAMPLE, tmp_path / "labels.slc")
+    monkeypatch.chdir(tmp_path)
+    code = str(card(tmp_path / "labels.slc")).split("```python\n")[1].partition("```")[0]
+    names: dict = {}
+    exec(code, names)
+    assert names["logits"].shape == (20, 10)
+
+
+def test_fidelity_and_shards(tmp_path):
+    for number in range(2):
+        write(tmp_path / f"part-{number}.slc", batches(range(number, 4, 2)))
+    shards = sorted(tmp_path.glob("part-*.slc"))
+    labelcodec.recode(shards, tmp_path / "few.slc", "topk:k=3")
+    distance = fidelity_of(tmp_path / "few.slc", tmp_path / "few.slc")
+    made = card(shards, repo="org/name", fidelity=distance)
+    assert "hf://datasets/org/name/*.slc" in str(made)
+    assert [file.name for file in made.files] == ["part-0.slc", "part-1.slc"]
+    assert "| 4 | 0 | 0 |" in str(made) and "the same in 100.00 %" in str(made)
+
+
+@pytest.mark.parametrize(
+    ("labels", "name"),
+    [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (10**9, "1B<n<10B"), (10**12, "n>1T")],
+)
+def test_size_categories(labels, name):
+    assert _size_category(labels) == name
+
+
+@pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "org/"])
+def test_names_of_repositories(repo):
+    with pytest.raises(ConfigError, match="is not of the form owner/name"):
+        card(EXAMPLE, repo=repo)
+
+
+class TestPrivate:
+    @pytest.fixture
+    def saying(self, tmp_path):
+        """A copy whose note says something."""
+
+        def annotated(note: str) -> Path:
+            shutil.copy(EXAMPLE, tmp_path / "a.slc")
+            labelcodec.annotate(tmp_path / "a.slc", note=note, force=True)
+            return tmp_path / "a.slc"
+
+        return annotated
+
+    @pytest.mark.parametrize(
+        "note",
+        [
+            "made by /home/jane/train.py",
+            "see (/data/in1k/val)",
+            "~/labels",
+            "C:\\labels\\a",
+            "file://x",
+            "by Jane.Doe",
+            "on gpu-box-7",
+        ],
+    )
+    def test_refused(self, saying, monkeypatch, note):
+        monkeypatch.setattr(getpass, "getuser", lambda: "jane.doe")
+        monkeypatch.setattr(socket, "gethostname", lambda: "gpu-box-7")
+        with pytest.raises(
+            DataError, match=r"a\.slc: note names .*annotate`"
+        ):
+            card(saying(note))
+
+    @pytest.mark.parametrize(
+        "note",
+        [
+            "seed 0, 1/2 of the epochs, and/or both",
+            "https://example.org/a/b/c",
+            "timm/resnet18 and org/name",
+            "janet on a gpu-box",
+            "root",
+        ],
+    )
+    def test_allowed(self, saying, monkeypatch, note):
+        monkeypatch.setattr(getpass, "getuser", lambda: "jane")
+        monkeypatch.setattr(socket, "gethostname", lambda: "gpu")
+        assert note in str(card(saying(note)))
+
+    def test_nested(self, tmp_path):
+        shutil.copy(EXAMPLE, tmp_path / "a.slc")
+        labelcodec.annotate(tmp_path / "a.slc", teacher="/models/x/y.pt", force=True)
+        with pytest.raises(DataError, match=r"teacher\.name names a path"):
+            card(tmp_path / "a.slc")
+
+
+def test_the_folder(tmp_path):
+    made = card(EXAMPLE, repo="org/name")
+    write_folder(made, tmp_path / "new")
+    assert (tmp_path / "new/README.md").read_text() == str(made)
+    assert (tmp_path / "new/labels.slc").read_bytes() == EXAMPLE.read_bytes()
+    with pytest.raises(labelcodec.LabelcodecError, match="is not empty; name a new folder"):
+        write_folder(made, tmp_path / "new")
+
+
+def test_commands(capsys, tmp_path):
+    made = call(capsys, "card", EXAMPLE, "--repo", "org/name", "--against", EXAMPLE)
+    assert made.status == 0 and made.out.startswith("---\nlicense:")
+    assert "## Distance to the source" in made.out
+    facts = call(capsys, "card", EXAMPLE, "--json").json()
+    assert facts["card"].startswith("---") and facts["files"][0]["bytes"] == 58967
+    dry = call(capsys, "push", EXAMPLE, "org/name", "--dry-run", tmp_path / "new", "--json").json()
+    assert sorted(dry["files"]) == sorted(path.name for path in (tmp_path / "new").iterdir())
+    assert call(capsys, "push", EXAMPLE, "name", "--dry-run", tmp_path / "x").status == 2
