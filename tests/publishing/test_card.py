@@ -127,9 +127,7 @@ class TestPrivate:
     def test_refused(self, saying, monkeypatch, note):
         monkeypatch.setattr(getpass, "getuser", lambda: "jane.doe")
         monkeypatch.setattr(socket, "gethostname", lambda: "gpu-box-7")
-        with pytest.raises(
-            DataError, match=r"a\.slc: note names .*annotate`"
-        ):
+        with pytest.raises(DataError, match=r"a\.slc: note names .*annotate`"):
             card(saying(note))
 
     @pytest.mark.parametrize(
