@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from common import machine, markdown, require_data, save, where, write_report
 from slow_server import counts, running
 
@@ -52,7 +53,7 @@ def stored(dump: Path, images: Path, target: Path, codec: str) -> Path:
 
 
 def repeated(source: Path, target: Path, size: int) -> Path:
-    """The batches of a container, again and again up to a size in bytes."""
+    """The full batches of a container, in random order again and again up to a size in bytes."""
     with RecordReader(source) as reader:
         writer = RecordWriter(target, reader.header)
         for number in range(reader.sides):
@@ -61,8 +62,9 @@ def repeated(source: Path, target: Path, size: int) -> Path:
             writer.add_section(NAMES, names)
         index, number, written = reader.index, 0, 0
         chosen = random.Random(3)
+        full = np.flatnonzero(index.samples == index.samples.max()).tolist()
         while written < size:
-            position = chosen.randrange(len(reader))
+            position = chosen.choice(full)
             side, payload = reader.batch(position)
             samples = int(index.samples[position])
             writer.add_batch(

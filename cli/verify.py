@@ -56,7 +56,7 @@ def verify(
         console.say(f"{file}: sound, {batches}, {labels}")
         if report.checked < report.batches:
             checked = console.counted(report.checked, "batch")
-            console.note(f"{checked} of them were checked, chosen at random")
+            console.note(f"checked {checked}, chosen at random")
         if report.nonfinite:
             nonfinite = console.counted(report.nonfinite, "label")
             console.note(f"{nonfinite} with NaN or infinite values, as they were in the source")

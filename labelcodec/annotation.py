@@ -21,7 +21,8 @@ from labelcodec.errors import ConfigError, LabelcodecWarning, MismatchError
 from labelcodec.folder_check import measured_of
 from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
-from labelcodec.reader import PathLike, Reader, files_of
+from labelcodec.label_files import files_of
+from labelcodec.reader import PathLike, Reader
 from labelcodec.remote import Location
 
 

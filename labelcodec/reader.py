@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import glob as _glob
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from labelcodec.batch import LabelBatch
@@ -22,10 +20,10 @@ from labelcodec.entropy.coding import Usage
 from labelcodec.errors import LabelcodecError, NeedsImagesError, UnsupportedError
 from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
 from labelcodec.image_names import unpack_names
+from labelcodec.label_files import files_of
 from labelcodec.loading import LOADING
 from labelcodec.positions import Position
-from labelcodec.remote import Cache, Location, LocationLike, RemoteFile, as_location
-from labelcodec.remote.location import is_in_filesystem
+from labelcodec.remote import Cache, Location, LocationLike, RemoteFile
 from labelcodec.wording import counted
 
 PathLike = str | os.PathLike[str]
@@ -354,38 +352,6 @@ def open(
         LabelcodecError: as in `Reader`.
     """
     return Reader(files_of(paths, storage_options, cache))
-
-
-def files_of(
-    paths: LocationLike | Sequence[LocationLike],
-    storage_options: Mapping[str, Any] | None = None,
-    cache: Cache | None = None,
-) -> list[Location]:
-    """The files of a label set; they are not opened. Arguments are as of `open`.
-
-    Raises:
-        FileNotFoundError: no file matches a glob pattern, or the list is empty.
-    """
-    if isinstance(paths, Sequence) and not isinstance(paths, str) and not is_in_filesystem(paths):
-        if not paths:
-            raise FileNotFoundError("an empty list of containers")
-        return [as_location(path, storage_options, cache) for path in paths]
-    location = as_location(paths, storage_options, cache)
-    if isinstance(location, RemoteFile):
-        return _matching(location)
-    text = str(location)
-    if os.path.exists(text) or not _glob.has_magic(text):
-        return [location]
-    matches = sorted(_glob.glob(text))
-    if not matches:
-        raise FileNotFoundError(f"no file matches {text!r}")
-    return list(map(Path, matches))
-
-
-def _matching(file: RemoteFile) -> list[Location]:
-    from labelcodec.remote.globbing import is_pattern, matching
-
-    return [*matching(file)] if is_pattern(file) else [file]
 
 
 def _header(shard: RecordReader) -> Header:

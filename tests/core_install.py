@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-EXTRAS = ("torch", "PIL", "safetensors", "matplotlib", "pyarrow")
+EXTRAS = ("torch", "PIL", "safetensors", "matplotlib", "pyarrow", "fsspec", "aiohttp")
 
 
 def run(*arguments: object, status: int = 0) -> str:
@@ -64,6 +64,10 @@ def check_messages() -> None:
         text = run(*command, status=1)
         assert "needs torch" in text and "labelcodec[torch]" in text, text
         assert text.count("\n") == 1, text
+
+    for address in ("https://example.org/a.slc", "hf://datasets/a/b/c.slc", "s3://a/b.slc"):
+        text = run("inspect", address, status=1)
+        assert "labelcodec[remote]" in text and text.count("\n") == 1, text
 
 
 def check_imports() -> None:

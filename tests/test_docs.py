@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import labelcodec
 from cli import options
@@ -17,6 +20,8 @@ from labelcodec.pipeline.study.cells import cells_of
 from labelcodec.pipeline.study.study_file import study_names, study_of
 from labelcodec.pipeline.study.tables import TABLES, keys_of
 from labelcodec.pipeline.training_recipe import TrainingRecipe
+from tests.cli.call import FIXTURE, call
+from tests.remote.server import Web, serving
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "layouts.md").read_text()
@@ -98,3 +103,21 @@ def test_studies_and_their_settings_are_listed() -> None:
         False,
         True,
     ]
+
+
+def test_labels_elsewhere_are_read_as_their_page_says(tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("aiohttp")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LABELCODEC_CACHE", str(tmp_path / "cache"))
+    labelcodec.encode(FIXTURE, "labels.slc")
+    page = (ROOT / "docs" / "remote.md").read_text()
+    names: dict[str, object] = {}
+    with serving(Web({"/labels.slc": Path("labels.slc").read_bytes()})) as web:
+        page = page.replace("https://example.org", web.url)
+        for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+            exec(compile(code, "remote.md", "exec"), names)
+        assert names["batch"].number == names["same"][0].number == 0
+        (commands,) = re.findall(r"```\n(labelcodec .*?)```", page, re.DOTALL)
+        for line in commands.splitlines():
+            assert call(capsys, *shlex.split(line)[1:]).status == 0
+    assert list((tmp_path / "cache").glob("*/*.blocks")) and Path("copy").is_dir()

@@ -21,7 +21,7 @@ LAYERS = (
     {"kept_counts"},
     {"images"},
     {"binding", "readable_images"},
-    {"validation", "header", "container", "label_space", "tail_mass"},
+    {"validation", "header", "container", "label_space", "tail_mass", "label_files"},
     {"codecs"},
     {"image_names"},
     {"reader"},

@@ -11,8 +11,8 @@ from labelcodec.container import layout
 _LEAST, _MOST = 8 << 10, 4 << 20  # bytes
 # Bytes of the index per batch, measured: it holds the sizes of batches, compressed, and they take
 # the more the more they spread. Few batches say little of their spread: it is at least 1 % then.
-_EVEN, _PER_BIT, _UNKNOWN = 1.5, 0.36, 5.2
-_FEW, _LEAST_SPREAD = 4, 0.01
+_EVEN, _PER_BIT, _UNKNOWN = 1.4, 0.36, 5.0
+_FEW, _LEAST_SPREAD = 5, 0.01
 
 
 def expected_tail(head: bytes, size: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ class BlockCache:
     """A sparse copy of a file, and a file with one byte per block that says whether it is there.
 
     A block is fetched once, whichever thread or process needs it first. Damaged blocks, as after a
-    crash of the machine, are noticed by the checksums of the records and fetched again.
+    crash of the machine, are noticed by the checksums of the records and fetched again. The files
+    are closed with the last reference to the object.
 
     Args:
         path: path of the copy.
@@ -34,6 +36,8 @@ class BlockCache:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         self._data = os.open(path.with_name(path.name + ".blocks"), flags, 0o666)
         self._held = os.open(path.with_name(path.name + ".held"), flags, 0o666)
+        for fd in (self._data, self._held):  # threads that still fetch keep them open
+            weakref.finalize(self, os.close, fd)
         os.ftruncate(self._data, size)
         self._locks = PerProcess(lambda: tuple(Lock() for _ in range(_LOCKS)))
 
@@ -53,11 +57,6 @@ class BlockCache:
         """Drop the blocks of a range."""
         first, stop = offset // BLOCK, -(-(offset + size) // BLOCK)
         os.pwrite(self._held, bytes(stop - first), first)
-
-    def close(self) -> None:
-        """Close the files."""
-        os.close(self._data)
-        os.close(self._held)
 
     def _has(self, first: int, stop: int) -> bool:
         return os.pread(self._held, stop - first, first) == _HELD * (stop - first)

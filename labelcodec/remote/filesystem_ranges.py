@@ -68,7 +68,7 @@ class FilesystemRanges:
             raise RemoteError(f"{self.file}: is a folder, expected a container")
         if not isinstance(facts.get("size"), int):
             raise RemoteError(
-                f"{self.file}: its size is not known; pass `cache='file'` to download it first"
+                f"{self.file}: its file system does not know its size; download it first"
             )
         return facts["size"], _version(facts)
 

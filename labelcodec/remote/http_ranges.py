@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -142,6 +143,9 @@ class HttpClient:
         async with self._answer({"Range": span}) as answer:
             if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise _beyond_end(offset, self._file)
+            if answer.status == HTTPStatus.OK and offset == 0 and _length(answer.headers) <= size:
+                data = await answer.read()  # the whole of a small file
+                return Part(data, len(data), _version(answer.headers))
             if answer.status != HTTPStatus.PARTIAL_CONTENT:
                 raise IgnoresRanges(
                     f"{self._file}: the server ignores ranges and would send the whole file each "
@@ -149,7 +153,7 @@ class HttpClient:
                 )
             match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if match is None:
-                raise RemoteError(
+                raise IgnoresRanges(
                     f"{self._file}: the server does not say which range of how many bytes it "
                     "sends; pass `cache='file'` to download the file first"
                 )
@@ -219,6 +223,12 @@ def refuse(status: int, headers: Mapping[str, str], file: RemoteFile) -> None:
         )
     if status >= 400 and status != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         raise RemoteError(f"{file}: the server answers with status {status}; check the address")
+
+
+def _length(headers: Mapping[str, str]) -> float:
+    """Length of an answer in bytes; infinite if the server does not say."""
+    text = headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() else math.inf
 
 
 def _version(headers: Mapping[str, str]) -> str:

@@ -68,8 +68,6 @@ class RemoteSource:
     def close(self) -> None:
         """End the threads of this process."""
         self._memory().close()
-        if self._blocks is not None:
-            self._blocks.close()
 
 
 def open_remote(file: RemoteFile) -> RemoteSource | LocalCopy:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from labelcodec.remote.remote_file import RemoteFile
 
-HEAD = 60 << 10  # bytes that opening fetches first: mostly the header and the codec's tables
+HEAD = 68 << 10  # bytes that opening fetches first: mostly the header and the codec's tables
 
 
 class Ranges(Protocol):

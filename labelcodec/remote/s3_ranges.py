@@ -37,9 +37,9 @@ class S3Ranges:
 
     def _part(self, offset: int, size: int) -> tuple[bytes, int, str]:
         """Bytes of the object, its size, and its ETag."""
+        filesystem, path = self._opened()
         from fsspec.asyn import sync
 
-        filesystem, path = self._opened()
         with reporting(self.file):
             try:
                 data, total, version = sync(

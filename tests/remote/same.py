@@ -16,3 +16,8 @@ def assert_same(reader: Reader, path: Path, positions: Iterable[int] | None = No
         for position in range(len(local)) if positions is None else positions:
             assert (reader[position].labels.value == local[position].labels.value).all()
             assert bytes(reader.stored(position)[1]) == bytes(local.stored(position)[1])
+
+
+def numbers(reader: Reader, positions: Iterable[int]) -> list[int]:
+    """The numbers of the batches at these positions; a process without torch can call it."""
+    return [reader[position].number for position in positions]

@@ -104,13 +104,31 @@ def test_retry_after_is_waited_for(content, monkeypatch) -> None:
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_file_replaced_under_a_reader_is_told(path, content, tmp_path, cut) -> None:
-    """Its records are as long as the others, and would fit with their checksums."""
     other = write(tmp_path / "other.slc", batches(range(300)[::-1])).read_bytes()
     with serving(web_of(content)) as web, labelcodec.open(f"{web.url}/labels.slc") as reader:
         assert_same(reader, path, [150])
         web.files["/labels.slc"] = content[:5000] if cut else other
         with pytest.raises(MismatchError, match="was replaced while it was read"):
             reader[200]
+
+
+def test_another_version_of_the_same_bytes_is_told(path, content) -> None:
+    """Labels of another file would be taken where its records stand in the same places."""
+    with serving(web_of(content)) as web, labelcodec.open(f"{web.url}/labels.slc") as reader:
+        assert_same(reader, path, [150])
+        web.etag = lambda _: '"another"'
+        with pytest.raises(MismatchError, match="was replaced while it was read"):
+            reader[220]
+
+
+def test_a_small_file_may_come_whole(tmp_path) -> None:
+    small = write(tmp_path / "small.slc", batches(range(9)))
+    with (
+        serving(web_of(small.read_bytes(), ranges=False)) as web,
+        labelcodec.open(f"{web.url}/labels.slc") as reader,
+    ):
+        assert_same(reader, small)
+        assert len(web.requests) == 1
 
 
 def test_without_an_etag_the_size_is_compared(path, content) -> None:

@@ -7,6 +7,8 @@ import os
 import pickle
 import signal
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,12 +16,14 @@ from torch.utils.data import DataLoader
 
 import labelcodec
 from labelcodec.errors import MismatchError
+from labelcodec.pipeline.training import train
+from labelcodec.pipeline.training_recipe import load_recipe
 from labelcodec.replay.batch_order import BatchOrder
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.resident import ResidentLoader
 from labelcodec.replay.tokens import TokenDataset
 from tests.labelsets import batches, write
-from tests.remote.same import assert_same
+from tests.remote.same import assert_same, numbers
 from tests.remote.server import Web, serving
 from tests.replay import scene
 from tests.replay.test_tokens import write as write_tokens
@@ -42,10 +46,6 @@ def pool(tmp_path_factory, images):
     target = tmp_path_factory.mktemp("pool") / "pool.slc"
     content = [scene.batch(i, [3, i % 12, 4, 1], [1, 0, 3, 2]) for i in range(24)]
     return scene.write(target, content, mix="cutmix", **scene.belongs(images))
-
-
-def numbers(reader, positions) -> list[int]:
-    return [reader[position].number for position in positions]
 
 
 @pytest.mark.parametrize("cache", [None, "blocks"])
@@ -119,6 +119,20 @@ def test_a_resident_loader_serves_it(images, pool) -> None:
         for batch, expected in zip(order.counted(loader), local, strict=True):
             assert torch.equal(batch.images, expected.images)
             assert torch.equal(batch.labels.value, expected.labels.value)
+
+
+def test_a_student_is_trained_as_from_the_file(tmp_path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "cifar10-ipc10"
+    settings = replace(
+        load_recipe("cifar10"), model="convnet", epochs=1, batches_per_epoch=2, calibrated=False
+    )
+    with serving(Web({"/labels.slc": (example / "labels.slc").read_bytes()})) as web:
+        students = []
+        for name, labels in (("here", example / "labels.slc"), ("far", f"{web.url}/labels.slc")):
+            args = (labels, example / "images", settings, tmp_path / name)
+            report = train(*args, device="cpu", workers=0)
+            students.append(report.student.read_bytes())
+    assert students[0] == students[1]
 
 
 def test_labels_of_tokens(tmp_path) -> None:
