@@ -35,7 +35,7 @@ class Web:
         etag: the ETag of a content; None for none.
         latency: seconds before each answer.
         faults: the fault of each request: 'drop', 'truncate', 'garble', 'garble_first',
-            'garble_last', 'shift', a status, or None.
+            'garble_last', 'shift', 'short', a status, or None.
         headers: of busy answers.
         token: the only bearer token that is let in; None lets everyone in.
         requests: what was answered.
@@ -102,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "shift":
             start, stop = max(start - 1, 0), stop - 1
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
-        self.answer(206, content[start:stop], headers, fault)
+        end = (start + stop) // 2 if fault == "short" else stop
+        self.answer(206, content[start:end], headers, fault)
 
     def answer(
         self,

@@ -51,7 +51,9 @@ def test_announced_batches_are_fetched_once_and_in_few_requests(path, content) -
         assert_same(reader, path, order)
 
 
-@pytest.mark.parametrize("fault", ["drop", "truncate", "shift", "garble", "429", "503", "500"])
+@pytest.mark.parametrize(
+    "fault", ["drop", "truncate", "shift", "short", "garble", "429", "503", "500"]
+)
 def test_every_second_answer_is_wrong_and_no_label_is(path, content, fault) -> None:
     faults = iter([None, fault] * 10_000)
     with (
