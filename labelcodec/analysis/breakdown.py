@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,10 +151,11 @@ def stats(
     Raises:
         LabelcodecError: a file or batch cannot be read.
     """
-    if not isinstance(labels, Reader):
+    if not hasattr(labels, "component_bytes"):  # it names a label set
         with naming_foreign(_first(labels)), open_containers(labels) as reader:
             return stats(reader, progress, threads=threads)
-    reader, header, index = labels, labels.header, labels.index
+    reader = cast(Reader, labels)
+    header, index = reader.header, reader.index
     components = dict.fromkeys(COMPONENTS, 0)
     usage: dict[str, _Sum] = {}
     undecoded = reader.missing_codec()

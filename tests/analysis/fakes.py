@@ -40,6 +40,13 @@ class FakeReader:
     def index(self) -> Any:
         return SimpleNamespace(samples=np.array(self.samples, np.int64))
 
+    @property
+    def size(self) -> int:
+        return sum(path.stat().st_size for path in self.paths)
+
+    def processes(self, threads: int | None) -> int | None:
+        return threads
+
     def component_bytes(self, i: int) -> dict[str, int]:
         return self.components[i]
 
