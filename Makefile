@@ -48,3 +48,16 @@ pillow: $(VENV)/.ready
 plugin: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --no-deps examples/plugin
 	$(BIN)/python -m pytest examples/test_plugin.py
+
+# The documentation site, in an environment of its own; broken links are errors.
+site:
+	$(PYTHON) -m venv --clear $(VENV)-site
+	$(VENV)-site/bin/python -m pip install --quiet -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(VENV)-site/bin/mkdocs build --quiet
+
+# What is uploaded to the package index: a source distribution and a wheel of it, the same bytes each time.
+dist:
+	$(PYTHON) -m venv --clear $(VENV)-dist
+	$(VENV)-dist/bin/python -m pip install --quiet build twine
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(VENV)-dist/bin/python -m build --outdir dist .
+	$(VENV)-dist/bin/python -m twine check --strict dist/*

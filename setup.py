@@ -6,10 +6,14 @@ on, and the NumPy reference of each kernel runs in its place.
 
 from __future__ import annotations
 
+import gzip
+import os
+import tarfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.sdist import sdist
 
 ROOMS = (
     "entropy",
@@ -22,6 +26,33 @@ ROOMS = (
 )
 # Floating-point results are the same on every machine: no fused multiply-add.
 FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-Wno-unused-function"]
+
+
+class ReproducibleSdist(sdist):
+    """A source distribution whose bytes depend on its files alone.
+
+    They are those of SOURCE_DATE_EPOCH, belong to nobody, and stand in order of name.
+    """
+
+    def make_archive(self, base_name: str, *_: object, **__: object) -> str:
+        """Write the folder of this name, which holds the files, as a .tar.gz file."""
+        moment = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+
+        def anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+            entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname = moment, 0, 0, "", ""
+            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+            return entry
+
+        target = f"{base_name}.tar.gz"
+        root = Path(base_name).name
+        with (
+            Path(target).open("wb") as file,
+            gzip.GzipFile("", "wb", 9, file, moment) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in sorted([Path(root), *Path(root).rglob("*")]):
+                archive.add(path, recursive=False, filter=anonymous)
+        return target
 
 
 def kernels(room: str) -> Extension:
@@ -43,6 +74,7 @@ for module in modules:
     module.optional = True  # which `cythonize` does not hand on
 
 setup(
+    cmdclass={"sdist": ReproducibleSdist},
     ext_modules=modules,
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )
