@@ -4,6 +4,9 @@ import re
 import tomllib
 from pathlib import Path
 
+from labelcodec.version import __version__
+from tests.attacks.codecs import CASES
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -35,3 +38,13 @@ def test_make_installs_the_pinned_torch_first() -> None:
     pin = re.search(r"^torch==\S+", (ROOT / "constraints.txt").read_text(), re.MULTILINE).group()
     installs = re.findall(r"pip install.*", (ROOT / "Makefile").read_text())
     assert installs[0].endswith(pin)
+
+
+def test_the_citation_has_the_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_security_says_how_many_hostile_label_sets_there_are() -> None:
+    """To the hundred."""
+    (said,) = re.findall(r"holds some (\d+) hostile label sets", (ROOT / "SECURITY.md").read_text())
+    assert int(said) == round(len(CASES), -2)
