@@ -1,11 +1,13 @@
-"""Documentation site: pages out of other folders, and links that leave docs/.
+"""Documentation site: notebooks, pages out of other folders, and links that leave docs/.
 
-A line `--8<-- "path"` is replaced by a file of the repository. Links to files outside of docs/ lead
-to copies in the site, to folders nowhere: they become text.
+A notebook becomes a page with its code and what it printed. A line `--8<-- "path"` is replaced by a
+file of the repository. Links to files outside of docs/ lead to copies in the site, to folders
+nowhere: they become text.
 """
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from pathlib import Path
@@ -27,14 +29,33 @@ TITLES = re.compile(r"\A# .*\n")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the files that pages link to."""
+    """Add pages of the notebooks, and the files that pages link to."""
+    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        name = notebook.src_uri.removesuffix(".ipynb") + ".md"
+        content = as_markdown(json.loads(Path(notebook.abs_src_path or "").read_text()))
+        files.append(File.generated(config, name, content=content))
     for page in list(files.documentation_pages()):
-        _, used = expanded(Path(page.abs_src_path or "").read_text(), page.src_uri)
+        _, used = expanded(page.content_string, page.src_uri)
         for path in used:
             name = f"{COPIES}/{path}"
             if files.get_file_from_path(name) is None:
                 files.append(File.generated(config, name, abs_src_path=str(ROOT / path)))
     return files
+
+
+def as_markdown(notebook: dict[str, Any]) -> str:
+    """The cells of a notebook, each code cell with its output behind it."""
+    parts = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        for output in cell["outputs"]:
+            text = "".join(output.get("text") or output["data"]["text/plain"])
+            parts.append(f"```text\n{text.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
