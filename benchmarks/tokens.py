@@ -2,7 +2,7 @@
 
 python benchmarks/tokens.py --distillkit PATH  # writes results/tokens.json and a table of docs
 
-The labels are drawn, not a model's: every position has the 50 largest log-probabilities, float16,
+The labels are drawn, not a model's: every position has the 128 largest log-probabilities, float16,
 of tokens that follow Zipf's law within one of 400 topics, which change every 20 positions; a third
 of the positions draw from all topics. Real labels may take more or fewer bytes. DistillKit is run
 from a checkout of github.com/arcee-ai/DistillKit, with the setting that its README calls its
@@ -11,6 +11,7 @@ budget pick; it needs pydantic. The large file repeats a batch until it has 10^8
 
 from __future__ import annotations
 
+import io
 import json
 import resource
 import subprocess
@@ -27,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import zstandard
 from common import machine, markdown, save, where, write_report
 
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Sequences, Writer, stats
@@ -35,12 +37,13 @@ from labelcodec.codecs import registry
 from labelcodec.container import RecordReader, RecordWriter
 from labelcodec.sequences import token_digest
 
-VOCABULARY, K, TOPICS, SPAN = 151_936, 50, 400, 20
+VOCABULARY, K, MOST, TOPICS, SPAN = 151_936, 50, 128, 400, 20
 LENGTH, PER_BATCH = 512, 8  # positions per sequence, sequences per batch
 CODECS = (
     *("topk", "topk:step=0.125", "topk:step=0.5", "topk:step=2"),
     *("sampled:n=20", "sampled:n=50"),
 )
+OF_ALL = ("topk", "topk:step=0.5", "topk:k=20", "topk:k=20,step=0.5", "topk:k=10")  # of 128
 LARGE = 10**8  # tokens of the large file
 OPENING = """
 import sys, time
@@ -63,20 +66,20 @@ print(opened - start, read - opened, peak() - before)
 
 
 def drawn(positions: int) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 50) token ids and float16 log-probabilities, largest first."""
+    """(N, 128) token ids and float16 log-probabilities, largest first."""
     rng = np.random.default_rng(0)
     order = [rng.permutation(VOCABULARY) for _ in range(TOPICS)]
-    index = np.empty((positions, K), np.int64)
+    index = np.empty((positions, MOST), np.int64)
     for position in range(positions):
         topic = position // SPAN % TOPICS if position % 3 else int(rng.integers(TOPICS))
         tokens: dict[int, None] = {}
-        while len(tokens) < K:
-            rank = (rng.pareto(0.9, 2 * K) * 3).astype(np.int64)
+        while len(tokens) < MOST:
+            rank = (rng.pareto(0.9, 2 * MOST) * 3).astype(np.int64)
             rank = rank[rank < VOCABULARY]
             names = order[topic if rng.random() < 0.7 else 0]
             tokens |= dict.fromkeys(names[rank].tolist())
-        index[position] = [*tokens][:K]
-    falls = rng.gamma(0.6, 0.5, (positions, K))
+        index[position] = [*tokens][:MOST]
+    falls = rng.gamma(0.6, 0.5, (positions, MOST))
     falls[:, 0] = rng.exponential(0.7, positions)
     logits = -np.cumsum(falls, axis=1)
     total = np.log(np.exp(logits).sum(axis=1, keepdims=True)) + 0.02  # a tail of 2 %
@@ -99,14 +102,53 @@ def batches(index: np.ndarray, value: np.ndarray) -> list[LabelBatch]:
     return made
 
 
+def megatron(index: np.ndarray, value: np.ndarray) -> dict[str, Any]:
+    """What Megatron-LM keeps of labels: float16 values, 16 bits and one more, zstd'd torch files.
+
+    A bool of the 17th bit is what it has, so that classes from 131 072 on lose a bit here.
+    """
+    rows, size, encode, decode = LENGTH * PER_BATCH, 0, 0.0, 0.0
+    for first in range(0, len(index), rows):
+        part = slice(first, first + rows)
+        shape = (-1, PER_BATCH, index.shape[1])
+        start = time.perf_counter()
+        buffer = io.BytesIO()
+        content = {
+            "values": [torch.from_numpy(value[part].reshape(shape))],
+            "indices_low": [torch.from_numpy((index[part] & 0xFFFF).astype(np.uint16))],
+            "bit_17": [torch.from_numpy((index[part] >> 16 & 1).astype(bool))],
+        }
+        torch.save(content, buffer)
+        packed = zstandard.compress(buffer.getvalue())
+        encode += time.perf_counter() - start
+        size += len(packed)
+        start = time.perf_counter()
+        stored = torch.load(io.BytesIO(zstandard.decompress(packed)), weights_only=True)
+        stored["indices_low"][0].int() | stored["bit_17"][0].int() << 16
+        decode += time.perf_counter() - start
+    return {
+        "codec": "Megatron-LM, zstd",
+        "k": index.shape[1],
+        "bytes_per_token": size / len(index),
+        "table_bytes": 0,
+        "fit_seconds": None,
+        "encode_tokens_per_second": len(index) / encode,
+        "decode_tokens_per_second": len(index) / decode,
+        "kl": 0.0,
+        "classes_per_token": float(index.shape[1]),
+    }
+
+
 def measured(spec: str, made: list[LabelBatch], path: Path) -> dict[str, Any]:
     """Bytes per token, seconds to fit, tokens per second either way, and fidelity."""
     codec = registry.parse(spec)
+    is_top_k = codec.name == "topk"
     positions = sum(map(len, made))
     start = time.perf_counter()
     codec.fit([codec.prepare(batch.labels) for batch in made[:2]], VOCABULARY)
     fit = time.perf_counter() - start
-    header = Header(VOCABULARY, k=K, tail="zero", kind="tokens", shift=1)
+    k = made[0].labels.value.shape[1]
+    header = Header(VOCABULARY, k=k, tail="zero", kind="tokens", shift=1)
     with Writer(path, header, spec) as writer:
         writer.fit(made[:2])
         start = time.perf_counter()
@@ -120,12 +162,13 @@ def measured(spec: str, made: list[LabelBatch], path: Path) -> dict[str, Any]:
     tables = stats(path).components["side information"]
     return {
         "codec": spec,
+        "k": k,
         "bytes_per_token": (path.stat().st_size - tables) / positions,
         "table_bytes": tables,
         "fit_seconds": fit,
         "encode_tokens_per_second": positions / encode,
         "decode_tokens_per_second": positions / decode,
-        "kl": None if spec.startswith("sampled") else divergence(made, decoded),
+        "kl": divergence(made, decoded) if codec.kept(k, "zero")[0] == k and is_top_k else None,
         "classes_per_token": float(
             np.mean([(labels.value != 0).sum(1).mean() for labels in decoded])
         ),
@@ -168,6 +211,7 @@ def parquet(index: np.ndarray, value: np.ndarray, path: Path) -> dict[str, Any]:
     decode = time.perf_counter() - start
     return {
         "codec": "parquet, zstd",
+        "k": K,
         "bytes_per_token": path.stat().st_size / len(index),
         "table_bytes": 0,
         "fit_seconds": None,
@@ -206,6 +250,7 @@ def distillkit(
     ]
     return {
         "codec": "DistillKit, budget pick",
+        "k": K,
         "bytes_per_token": sum(part.shape[-1] for part in stored.values()),
         "table_bytes": 0,
         "fit_seconds": None,
@@ -262,7 +307,8 @@ def report(result: dict[str, Any]) -> str:
 
     rows = [
         [
-            f"`{row['codec']}`" if ":" in row["codec"] or row["codec"] == "topk" else row["codec"],
+            f"`{row['codec']}`" if row["codec"].startswith(("topk", "sampled")) else row["codec"],
+            row["k"],
             f"{row['bytes_per_token']:.1f}",
             f"{row['table_bytes'] / 1000:.0f}",
             f"{row['classes_per_token']:.1f}",
@@ -273,7 +319,7 @@ def report(result: dict[str, Any]) -> str:
         for row in result["rows"]
     ]
     columns = [
-        *("codec", "bytes per token", "kB of tables", "tokens kept", "KL at 1"),
+        *("codec", "source's k", "bytes per token", "kB of tables", "tokens kept", "KL at 1"),
         *("encoded per second", "decoded per second"),
     ]
     fit, of_large = result["fit"], result["large"]
@@ -297,19 +343,20 @@ def report(result: dict[str, Any]) -> str:
 @click.option("--distillkit", "checkout", type=click.Path(path_type=Path))
 def main(positions: int, checkout: Path | None) -> None:
     """Measure and write the results."""
-    index, value = drawn(positions)
+    every = drawn(positions)
+    index, value = (part[:, :K] for part in every)
     sample = slice(8192)
     fit = timed_fit(262_144, index[sample], value[sample]) | {"labels": len(index[sample])}
     with tempfile.TemporaryDirectory() as folder:
-        made = batches(index, value)
-        rows = [parquet(index, value, Path(folder) / "a.parquet")]
+        root = Path(folder)
+        made, wide = batches(index, value), batches(*every)
+        rows = [parquet(index, value, root / "a.parquet")]
         if checkout is not None:
             rows.append(distillkit(index, value, made, checkout))
-        of_large = large(made, Path(folder) / "large.slc")
-        rows += [
-            measured(spec, made, Path(folder) / f"{number}.slc")
-            for number, spec in enumerate(CODECS)
-        ]
+        rows += [measured(spec, made, root / f"{n}.slc") for n, spec in enumerate(CODECS)]
+        rows.append(megatron(*every))
+        rows += [measured(spec, wide, root / f"w{n}.slc") for n, spec in enumerate(OF_ALL)]
+        of_large = large(made, root / "large.slc")
     result = {
         "machine": machine(),
         "positions": positions,

@@ -32,6 +32,11 @@ POSITIVE = click.IntRange(min=1)
     help="Image folder to count and measure, instead of --ipc.",
 )
 @click.option(
+    "--tokens",
+    type=POSITIVE,
+    help="Labels of that many tokens of a vocabulary of --classes, instead of images.",
+)
+@click.option(
     "--image-bytes",
     type=POSITIVE,
     help="Mean size of an image file in bytes; by default that in --images, else 16 kB, as in "
@@ -86,6 +91,7 @@ def plan(
     classes: int,
     ipc: int | None,
     folder: Path | None,
+    tokens: int | None,
     image_bytes: int | None,
     keeps: tuple[float, ...],
     codecs: tuple[str, ...],
@@ -109,15 +115,25 @@ def plan(
     disk: its full labels are sre2l with --keep 1, its pruned ones of all methods lpqld, its top-k
     ones lpqld:k=K, on ImageNet-1K with --keep 0.1. docs/planning.md says more.
 
+    With --tokens the labels are a language model's. Their sizes are interpolated between files of
+    drawn labels with a vocabulary of 151 936; real ones may take more or fewer bytes.
+
     \b
     Example:
       labelcodec plan --classes 1000 --ipc 10
       labelcodec plan --classes 1000 --ipc 10 --keep 0.05 --codec topk:k=50 --codec lpqld:k=50
       labelcodec plan --classes 10450 --ipc 10 --batch-size 32 --mix none --cutout --json
+      labelcodec plan --classes 151936 --tokens 100000000
     """
     from labelcodec.analysis.plot import check_target
     from labelcodec.errors import ConfigError
     from labelcodec.planner import pareto, predict
+
+    if tokens is not None:
+        if ipc is not None or folder is not None or plot is not None or keeps:
+            raise click.UsageError("--tokens goes with --classes, --codec and --json alone")
+        _plan_tokens(classes, tokens, codecs, json_)
+        return
     from labelcodec.planner.container import NotMeasured
     from labelcodec.planner.plot import plot_predictions as draw
 
@@ -149,6 +165,31 @@ def plan(
     if plot is not None:
         draw(predictions, plot)
         console.note(f"plot written to {plot}")
+
+
+def _plan_tokens(classes: int, tokens: int, codecs: Sequence[str], json_: bool) -> None:
+    from labelcodec.planner.tokens import TOKEN_SPECS, predict_tokens
+
+    predictions = [predict_tokens(spec, classes, tokens) for spec in codecs or TOKEN_SPECS]
+    if json_:
+        console.as_json({"predicted": [item.to_json() for item in predictions]})
+        return
+    rows = [
+        [
+            item.codec,
+            console.size(item.bytes_total),
+            console.decimal(item.bytes_total / item.tokens),
+            f"{item.actual_rate:,.0f}x".replace(",", " "),
+        ]
+        for item in predictions
+    ]
+    title = f"Predicted, {console.count(tokens)} tokens of a vocabulary of {console.count(classes)}"
+    console.table(title, ["stored as", "total", "B/token", "actual rate"], rows)
+    console.paragraph(
+        "actual rate: against full float16 logits, "
+        f"{console.size(2 * classes * tokens)}; token ids, some 2 B/token, and digests are not "
+        "counted. From drawn labels: real ones may differ."
+    )
 
 
 def _planned() -> list[str]:
