@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import labelcodec
 from labelcodec import Augmentation, Header, LabelBatch, Labels
-from labelcodec.errors import DataError
+from labelcodec.errors import DataError, DumpError
+from labelcodec.formats import write_dump
 from labelcodec.kept_counts import by_count, join, pad
 from tests.codecs.content import Recipe, batch, recipes, same
 
@@ -105,6 +106,14 @@ class TestStored:
         for name in ("label index", "label values"):
             cost = stats.streams[name]
             assert cost.entropy_bytes == pytest.approx(cost.bytes, rel=0.06), name
+
+
+def test_layouts_of_images_cannot_hold_them(tmp_path):
+    own = LabelBatch(3, 0, np.arange(2), Augmentation(), three("zero"))
+    for layout in ("sre2l", "lpqld", "fkd"):
+        with pytest.raises(DumpError, match=r"batch 3: its labels keep different .* layout "):
+            write_dump([own], tmp_path / layout, layout, {})
+        assert not (tmp_path / layout).exists()
 
 
 @pytest.mark.parametrize("count", [[0, 1], [1, 4], [1], [1.0, 2.0]])

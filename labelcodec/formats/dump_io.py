@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def write_dump(
         if first is None:
             raise DumpError("there are no batches to write")
         _check_kind(layout, first)
-        return resolved.write(_chained(first, iterator), partial, types, names)
+        return resolved.write(_checked(chain([first], iterator), layout), partial, types, names)
 
 
 def _check_kind(layout: str, first: LabelBatch) -> None:
@@ -153,6 +154,12 @@ def _check_kind(layout: str, first: LabelBatch) -> None:
         raise DumpError(f"layout {layout} is for labels of {other}, these are of {own}")
 
 
-def _chained(first: LabelBatch, rest: Iterable[LabelBatch]) -> Iterable[LabelBatch]:
-    yield first
-    yield from rest
+def _checked(batches: Iterable[LabelBatch], layout: str) -> Iterator[LabelBatch]:
+    """The batches; those of images must keep the same number of classes of each label."""
+    for batch in batches:
+        if batch.sequences is None and batch.labels.count is not None:
+            raise DumpError(
+                f"batch {batch.number}: its labels keep different numbers of classes, which layout "
+                f"{layout} cannot hold"
+            )
+        yield batch
