@@ -110,7 +110,7 @@ class TestStored:
 
 def test_layouts_of_images_cannot_hold_them(tmp_path):
     own = LabelBatch(3, 0, np.arange(2), Augmentation(), three("zero"))
-    for layout in ("sre2l", "lpqld", "fkd"):
+    for layout in ("sre2l", "lpqld"):
         with pytest.raises(DumpError, match=r"batch 3: its labels keep different .* layout "):
             write_dump([own], tmp_path / layout, layout, {})
         assert not (tmp_path / layout).exists()
