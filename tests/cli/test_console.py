@@ -237,7 +237,7 @@ def test_the_module_is_the_program(tmp_path) -> None:
 def test_commands_are_listed_in_groups(capsys) -> None:
     listed = call(capsys, "--help").out
     titles = [line[:-1] for line in listed.splitlines() if line.endswith(":")]
-    assert titles[-4:] == ["Convert", "Look", "Store", "Pipeline"]
+    assert titles[-5:] == ["Convert", "Look", "Store", "Publish", "Pipeline"]
     bare = call(capsys)
     assert bare.status == 2 and "Convert:" in bare.err
 
