@@ -177,6 +177,10 @@ class Header:
             )
         if header.k is not None and not 0 < header.k <= header.classes:
             raise FormatError(f"{where}: k={header.k}, allowed are 1..{header.classes}")
+        if header.k is not None and header.tail is None:
+            raise FormatError(
+                f"{where}: top-k labels without 'tail', what the left-out classes have"
+            )
         if header.kind not in (None, "tokens"):
             raise UnsupportedError(
                 f"{where}: labels of kind {header.kind!r} are not known to this version of "

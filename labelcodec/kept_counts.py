@@ -120,7 +120,8 @@ def _value_left_out(
         return labels.floor[:, None]
     if labels.tail == "uniform":
         with np.errstate(invalid="ignore", over="ignore"):
-            kept = labels.value.sum(axis=1, dtype=np.float64, where=is_kept)
+            # one by one in order of rank (SPEC, 8.5): sums in another order end in other bits
+            kept = np.cumsum(np.where(is_kept, labels.value, 0), axis=1, dtype=np.float64)[:, -1]
             share: NDArray[Any] = ((1 - kept) / np.maximum(labels.classes - count, 1))[:, None]
             return share.astype(dtype)
     return np.full((1, 1), -np.inf if labels.space == "logits" else 0, dtype)

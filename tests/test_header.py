@@ -37,7 +37,7 @@ headers = st.builds(
     license=st.none() | st.text(max_size=9),
     note=st.none() | st.text(max_size=9),
     extra=st.dictionaries(st.sampled_from(["later", "much_later"]), plain),
-)
+).filter(lambda header: header.k is None or header.tail is not None)
 
 
 @given(headers)
@@ -70,6 +70,7 @@ def test_a_missing_key(key):
         ({"labels": {**GOOD["labels"], "k": 11}}, "k=11, allowed are 1..10"),
         ({"labels": {**GOOD["labels"], "k": 0}}, "k=0, allowed"),
         ({"labels": {**GOOD["labels"], "space": "odds"}}, "'space' is 'odds'"),
+        ({"labels": {**GOOD["labels"], "tail": None}}, "top-k labels without 'tail'"),
         ({"labels": {"space": "logits"}}, "'precision' is None"),
         ({"labels": {**GOOD["labels"], "tail": 1}}, "'tail' is 1"),
         ({"codec": {"name": "topk"}}, "'config' is missing"),

@@ -50,6 +50,26 @@ class TestPadding:
         labels = three("zero")
         assert pad(labels, np.array([3, 3])).count is None
 
+    def test_what_is_missing_is_summed_in_order_of_rank(self):
+        """Clause T-23: of what is nearly 1, the order of the additions decides the last bits."""
+        rng = np.random.default_rng(0)
+        weight = np.exp(rng.normal(scale=8, size=(50, 40)))
+        value = -np.sort(-weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+        labels = Labels(
+            47,
+            np.concatenate([value, value[:, -1:]], axis=1),
+            np.tile(np.arange(41), (50, 1)),
+            space="probabilities",
+            precision="float32",
+            tail="uniform",
+        )
+        padded = pad(labels, np.full(50, 40)).value[:, 40]
+        for row, share in zip(value.tolist(), padded.tolist(), strict=True):
+            total = 0.0
+            for probability in row:
+                total += probability
+            assert share == np.float32((1 - total) / 7)
+
     @settings(max_examples=60, deadline=None)
     @given(recipes().filter(lambda recipe: recipe.k), st.data())
     def test_groups(self, recipe, data):

@@ -146,6 +146,7 @@ def read_header(payload: bytes) -> dict[str, Any]:
     need(k is None or (type(k) is int and 1 <= k <= header["classes"]), "H-5")
     need((k is None) == (codec["name"] not in ("topk", "sampled")), "H-5")
     need(codec["config"].get("k") in (None, k), "H-5")
+    need(k is None or labels.get("tail") is not None, "H-5")
     names = header.get("class_names")
     if names is not None:
         need(len(names) == header["classes"] and {*map(type, names)} == {str}, "H-7")

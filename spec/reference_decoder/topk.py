@@ -108,8 +108,10 @@ def pad(index: Any, value: Any, labels: Arrays, header: dict[str, Any]) -> None:
         if kind[1] == "floor":
             value[row, count:] = labels["label_floor"][row]
         elif kind[1] == "uniform" and count < k:
-            share = (1 - sum(map(float, value[row, :count]))) / (classes - count)
-            value[row, count:] = share
+            kept_sum = 0.0
+            for probability in value[row, :count].tolist():  # Python's own sum compensates
+                kept_sum += probability
+            value[row, count:] = (1 - kept_sum) / (classes - count)
         else:
             value[row, count:] = 0 if kind[0] == "probabilities" else -np.inf
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from labelcodec.codecs.registry import CODECS
 from labelcodec.container import layout
 from labelcodec.entropy import coding, compiled, reference, tokens
 from spec.reference_decoder.entropy import Rans, token_of
-from tests.spec.golden import VECTORS
+from tests.spec.golden import ENTRIES, VECTORS, expected
 
 ROOT = Path(__file__).parents[2]
 SPEC = (ROOT / "spec" / "SPEC.md").read_text()
@@ -163,3 +164,34 @@ def test_annotations_tile_the_file() -> None:
             assert EXAMPLE[position : position + len(found)] == found, meaning
             position += len(found)
     assert position == len(EXAMPLE)
+
+
+def test_reading_paths_name_every_codec_and_existing_sections() -> None:
+    rows = table(section("1.1"), "codec", "sections", "streams", "notes")
+    assert {name.strip("`") for name, *_ in rows} == set(CODECS.names()) - {"fake"}
+    for _, sections, _, notes in rows:
+        for number in re.findall(r"(?<![-\d.])\d+(?:\.\d+)?", f"{sections} {notes}"):
+            assert re.search(rf"^#+ {re.escape(number)}\.? ", SPEC, re.M), number
+
+
+def test_arrays_of_the_golden_files_are_described() -> None:
+    described: dict[str, list[str]] = {}
+    for names, kinds, _, _ in tables_of_arrays():
+        described |= dict.fromkeys(re.findall(r"`([\w.]+)`", names), kinds.split(", "))
+    seen = set()
+    for entry in ENTRIES:
+        for key, array in expected(entry).items():
+            name = re.sub(r"^batch\d+\.", "", key)
+            name = re.sub(r".*\.(down|up)$", r"LAYER.\1", name)
+            kind = "str" if array.dtype.kind == "U" else array.dtype.name
+            assert kind in described[name], (entry["file"], key)
+            seen.add(name)
+    assert seen == set(described)
+
+
+def tables_of_arrays() -> list[list[str]]:
+    """Rows of both tables of section 20 that describe arrays."""
+    text, columns = section("20"), ("array", "dtype", "shape", "what it is")
+    first = table(text, *columns)
+    heading = "| " + " | ".join(columns) + " |"
+    return first + table(heading + text.split(heading)[2], *columns)
