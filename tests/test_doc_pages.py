@@ -64,6 +64,11 @@ def nothing(folder: Path) -> None:
     pass
 
 
+def golden(folder: Path) -> None:
+    """The golden files, where they are in the repository."""
+    (folder / "spec").symlink_to(DOCS.parent / "spec")
+
+
 PAGES: dict[str, Callable[[Path], None]] = {
     "index.md": shrunk,
     "start.md": nothing,
@@ -71,6 +76,7 @@ PAGES: dict[str, Callable[[Path], None]] = {
     "choosing.md": shrunk,
     "planning.md": nothing,
     "publishing.md": published,
+    "readers.md": golden,
 }
 
 

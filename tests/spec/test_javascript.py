@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -158,6 +159,21 @@ def test_hostile_containers_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(results) == len(attacks)
     for name in [*places.ATTACKS, *indices.ATTACKS]:
         assert results[name].startswith(("index", "zstd frame")), name
+
+
+@pytest.mark.parametrize("page", ["docs/readers.md", "examples/javascript/README.md"])
+def test_pages_show_how_it_is_called(page: str, tmp_path: Path) -> None:
+    (code,) = re.findall(r"```js\n(.*?)```", (FOLDER.parents[1] / page).read_text(), re.DOTALL)
+    path = VECTORS / "v1.0/container/one-batch.slc"
+    code = code.replace("./slc.js", (FOLDER / "slc.js").as_uri()).replace(
+        "\n\n",
+        f'\n\nconst blob = new Blob([(await import("node:fs")).readFileSync("{path}")]);\n',
+        1,
+    )
+    script = tmp_path / "page.mjs"
+    script.write_text(code + "console.log(JSON.stringify([k, [...index], [...value]]));\n")
+    done = subprocess.run([str(NODE), script], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [2, [2, 0, 1, 4, 1, 2], [3.5, 1, 4, 2, 2.5, 2.5]]
 
 
 def test_the_reader_is_short() -> None:
