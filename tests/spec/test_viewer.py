@@ -84,6 +84,15 @@ def labels_of(document: str) -> list[tuple[str, list[list[str]]]]:
     ]
 
 
+def test_the_documentation_site_has_all_of_the_page() -> None:
+    """The site copies what pages link to; a README would take the place of index.html there."""
+    linked = re.findall(
+        r"\(\.\./examples/javascript/([^)]*)\)", (ROOT / "docs/readers.md").read_text()
+    )
+    files = {path.name for path in (ROOT / "examples/javascript").iterdir()}
+    assert set(linked) == files - {"README.md"}
+
+
 def test_a_topk_file(address: str, tmp_path: Path) -> None:
     path = VECTORS / "v1.2/kept-counts/floor.slc"
     arrays = expected({"expected": path.with_suffix(".npz")})
