@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
+import zstandard
 
 from tests.attacks import codecs, container, file, indices, places
 from tests.attacks.labelset import LabelSet
@@ -159,6 +161,74 @@ def test_hostile_containers_are_refused(tmp_path: Path, monkeypatch: pytest.Monk
     assert len(results) == len(attacks)
     for name in [*places.ATTACKS, *indices.ATTACKS]:
         assert results[name].startswith(("index", "zstd frame")), name
+
+
+def with_prefix(prefix: bytes, side: bytes = b"\0\0") -> bytes:
+    """The file of section 11, with another side number and prefix of its batch, checksums right."""
+    data = (VECTORS / "v1.0/container/one-batch.slc").read_bytes()
+    made = file.File()
+    made.section(b"H", data[21:144])
+    made.section(b"S", side + data[155:289])
+    made.batch(7, prefix + data[303:337], samples=3)
+    made.columns[0][4] = 1  # epoch
+    return made.bytes()
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (with_prefix(b"\0\0\3\7\1"), None),
+        (with_prefix(b"\0\0\x83\0\7\1"), "more bytes than it needs"),
+        (with_prefix(b"\0\0\3\6\1"), "not as the index says"),
+        (with_prefix(b"\1\0\3\7\1"), "no side information 1"),
+        (with_prefix(b"\0\0\3\7\1", b"\1\0"), "it has another number"),
+    ],
+    ids=["as it is", "long varint", "another number", "no such side", "side misnumbered"],
+)
+def test_prefixes_of_batches(made: bytes, error: str | None, tmp_path: Path) -> None:
+    """Clauses C-13 to C-15."""
+    path = tmp_path / "batch.slc"
+    path.write_bytes(made)
+    (result,) = decoded([path])
+    assert (
+        error is None if "error" not in result else error is not None and error in result["error"]
+    )
+
+
+FRAMES = """
+import { readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { argv } from "node:process";
+import { decompress } from "ZSTD";
+for (const path of argv.slice(2)) {
+  const content = decompress(new Uint8Array(readFileSync(path)), 0, 2 ** 24);
+  console.log(createHash("sha256").update(content).digest("hex"));
+}
+"""
+
+
+def test_zstd_frames_of_all_levels(tmp_path: Path) -> None:
+    """Predefined, repeated and one-symbol tables; literals in one stream and in four."""
+    rng = np.random.default_rng(0)
+    contents = [b"", b"a", b"a" * 1000, b"ab" * 70_000, rng.bytes(150_000), rng.bytes(50) * 99]
+    for n in (5, 300, 5000, 200_000):
+        contents += [
+            np.minimum(rng.geometric(0.2, n), 255).astype(np.uint8).tobytes(),
+            np.cumsum(rng.integers(0, 9, n)).astype("<i8").tobytes()[: 4 * n],
+            " ".join(f"n{i:08d}/{i % 7}.JPEG" for i in rng.integers(0, 99, n // 16)).encode(),
+        ]
+    paths, digests = [], []
+    for content in contents:
+        for level in (-5, 1, 6, 19):
+            compressor = zstandard.ZstdCompressor(level=level, write_checksum=level == 6)
+            paths.append(tmp_path / f"{len(paths)}.zst")
+            paths[-1].write_bytes(compressor.compress(content))
+            digests.append(hashlib.sha256(content).hexdigest())
+    script = tmp_path / "frames.mjs"
+    script.write_text(FRAMES.replace("ZSTD", (FOLDER / "zstd.js").as_uri()))
+    command = [str(NODE), str(script), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.split() == digests
 
 
 @pytest.mark.parametrize("page", ["docs/readers.md", "examples/javascript/README.md"])

@@ -20,13 +20,39 @@ import pytest
 from tests.spec.golden import VECTORS, expected
 
 ROOT = Path(__file__).parents[2]
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
 
 
+DROP = """<!doctype html>
+<iframe src="/examples/javascript/index.html"></iframe>
+<script type="module">
+  const frame = document.querySelector("iframe");
+  await new Promise((done) => (frame.onload = done));
+  const file = await (await fetch("/spec/vectors/v1.0/container/one-batch.slc")).blob();
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([file], "dropped.slc"));
+  const page = frame.contentDocument;
+  const drop = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  page.getElementById("drop").dispatchEvent(drop);
+  while (!page.body.dataset.shown) await new Promise((done) => setTimeout(done, 20));
+  document.body.innerHTML = page.body.innerHTML;
+</script>
+"""
+
+
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves the repository, without a log."""
+    """Serves the repository and a page that drops a file on the viewer, without a log."""
+
+    def do_GET(self) -> None:
+        if self.path != "/drop.html":
+            return super().do_GET()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(DROP.encode())
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -44,7 +70,12 @@ def address() -> Iterator[str]:
 
 def page(address: str, path: Path, profile: Path) -> str:
     """The document once the viewer shows a file."""
-    url = f"{address}/examples/javascript/index.html?file=/{path.relative_to(ROOT)}"
+    viewer = "examples/javascript/index.html"
+    return rendered(f"{address}/{viewer}?file=/{path.relative_to(ROOT)}", profile)
+
+
+def rendered(url: str, profile: Path) -> str:
+    """The document at an address once its scripts have run."""
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
     done = subprocess.run(
         [str(BROWSER), *flags, "--virtual-time-budget=30000", "--dump-dom", url],
@@ -132,6 +163,17 @@ def test_a_dense_file_with_names_of_images(address: str, tmp_path: Path) -> None
         assert heading == f"Sample {i}: {name}"
         order = np.argsort(-arrays["batch0.label_value"][i].astype(np.float64), kind="stable")
         assert [row[0] for row in rows] == [f"class {c}" for c in order]
+
+
+def test_a_dropped_file(address: str, tmp_path: Path) -> None:
+    document = rendered(f"{address}/drop.html", tmp_path)
+    assert texts(part(document, "content"), "h2")[0] == "dropped.slc"
+    rows = [[(cells[0], float(cells[2])) for cells in table] for _, table in labels_of(document)]
+    assert rows == [  # as section 11 of the specification says
+        [("class 2", 3.5), ("class 0", 1)],
+        [("class 1", 4), ("class 4", 2)],
+        [("class 1", 2.5), ("class 2", 2.5)],
+    ]
 
 
 def test_files_that_cannot_be_shown_whole(address: str, tmp_path: Path) -> None:
