@@ -80,7 +80,8 @@ def _dense_with_k() -> LabelSet:
     """A small k in the header hides that a batch has 2^36 values, stored in no bytes."""
     made = dense()
     classes = 1 << 20
-    made.header["classes"], made.header["labels"]["k"] = classes, 1
+    made.header["classes"] = classes
+    made.header["labels"].update(k=1, tail="zero")
     made.labels = {
         "order": b"",
         "precision": b"float16",

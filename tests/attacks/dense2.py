@@ -37,7 +37,7 @@ def _coder(made: LabelSet) -> Dense2Coder:
 
 # header and numbers of samples
 
-_case("header_k", lambda made: made.header["labels"].update(k=4))
+_case("header_k", lambda made: made.header["labels"].update(k=4, tail="zero"))
 _case("header_precision", lambda made: made.header["labels"].update(precision="float32"))
 _case("header_fewer_classes", lambda made: made.header.update(classes=CLASSES - 1))
 _case("header_more_classes", lambda made: made.header.update(classes=CLASSES + 1))

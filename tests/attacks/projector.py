@@ -20,7 +20,7 @@ _case = adder(CASES, "projector", projector)
 
 # header
 
-_case("header_k", lambda made: made.header["labels"].update(k=2))
+_case("header_k", lambda made: made.header["labels"].update(k=2, tail="zero"))
 _case("header_tail", lambda made: made.header["labels"].update(tail="zero"))
 _case("header_probabilities", lambda made: made.header["labels"].update(space="probabilities"))
 _case("header_fewer_classes", lambda made: made.header.update(classes=4))

@@ -32,7 +32,7 @@ def _coder(made: LabelSet) -> VqCoder:
 for _name, _labels in {
     "space": {"space": "probabilities"},
     "tail": {"tail": "zero"},
-    "k": {"k": 4},
+    "k": {"k": 4, "tail": "zero"},
 }.items():
     _case(f"header_{_name}", lambda made, new=_labels: made.header["labels"].update(new))
 _case("header_fewer_classes", lambda made: made.header.update(classes=CLASSES - 1))
