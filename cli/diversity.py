@@ -118,7 +118,7 @@ def measure(
     from dataclasses import replace
 
     from labelcodec.analysis.plot import check_target
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.image_diversity.measurement import diversity
     from labelcodec.pipeline.image_diversity.plot import plot_diversity
     from labelcodec.pipeline.preprocessing import USUAL

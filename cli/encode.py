@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,13 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
     metavar="SLC",
     type=options.LABELS,
     help="Container whose codec and label tables to use, instead of fitting new ones.",
+)
+@click.option(
+    "--part",
+    metavar="I/N",
+    type=options.Share(),
+    help="Encode the I-th of N parts of the batches, for instance in a job array, to the shard "
+    "NAME-RANK-of-N.slc with RANK = I - 1.",
 )
 @options.dump
 @options.image_floats
@@ -63,6 +71,7 @@ def encode(
     target: Path,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
+    part: tuple[int, int] | None,
     json_: bool,
     **more: Any,
 ) -> None:
@@ -82,6 +91,11 @@ def encode(
     Labels of the codec projector are computed from the images: pass their folder with --images, and
     the encoder with --encoder and --encoder-weights.
 
+    With --part, or under torchrun, each process writes a shard beside FILE: of labels.slc,
+    labels-0-of-64.slc is part 1/64. All fit the same tables to the same sample; --tables with a
+    shard that is complete saves that. A glob of the shards is one label set, `labelcodec merge`
+    makes one file of them.
+
     Until it is complete, the output is FILE.partial. After an interrupt or an error (a damaged
     file, a full disk) it keeps the batches encoded so far, and --resume continues from there.
 
@@ -97,9 +111,15 @@ def encode(
       labelcodec encode teacher.parquet table.slc --classes 151936 --columns value=logits
       labelcodec encode labels.slc smaller.slc --codec topk:k=10
       labelcodec encode labels.slc again.slc --tables tiny.slc
+      labelcodec encode dump many.slc --part 1/2
+      torchrun --nproc-per-node 2 -m labelcodec encode dump shared.slc
     """
+    from labelcodec.parts import rank
+
     more["normalisation"] = options.normalised(mean, std)
-    with console.resumable(), console.progress("checking the dump") as progress:
+    more["part"], first = _own_part(part), rank() == 0
+    more["threads"] = _own_threads()
+    with console.resumable(), console.progress("checking the dump", shown=first) as progress:
         if _is_container(source, more["layout"]):
             report = _recode(context, source, target, more, progress)
         else:
@@ -113,21 +133,43 @@ def encode(
                 "is for labels that are computed from images",
             )
             report = run(source, target, progress=progress, **more)
-    for line in report.notes:
+    for line in report.notes if first else ():
         console.note(line)
-    if json_:
+    if json_ and first:
         from labelcodec.analysis.json_safe import json_safe
 
-        facts = {"file": str(target), "batches": report.batches, "bytes": report.bytes}
+        facts = {"file": str(report.path), "batches": report.batches, "bytes": report.bytes}
         source_facts = {"source_bytes": report.source_bytes, "notes": list(report.notes)}
         rest = {"chosen": report.chosen, "header": json_safe(report.header.to_map())}
         console.as_json({**facts, **source_facts, **rest})
+    if json_:
         return
     written = f"{console.counted(report.batches, 'batch')} in {console.size(report.bytes)}"
-    console.say(f"{target}: {written}; the source has {console.size(report.source_bytes)}")
-    render.agreement(report.header.agreement)
-    if report.chosen:
+    index, count = more["part"]
+    which = "" if count == 1 else f", part {index} of {count}"
+    of = console.size(report.source_bytes)
+    console.say(f"{report.path}: {written}{which}; the source has {of}")
+    if first:
+        render.agreement(report.header.agreement)
+    if report.chosen and first:
         render.chosen(report.chosen)
+
+
+def _own_part(part: tuple[int, int] | None) -> tuple[int, int]:
+    """The part of this process, which shares that of the command with others under torchrun."""
+    from labelcodec.parts import of_this_process
+
+    return of_this_process(part or (1, 1))
+
+
+def _own_threads() -> int | None:
+    """Processes under torchrun share the CPUs of their machine, unless the user says otherwise."""
+    from labelcodec.parts import local_world_size
+    from labelcodec.threads import VARIABLE, thread_count
+
+    shared = local_world_size()
+    is_chosen = shared == 1 or VARIABLE in os.environ
+    return None if is_chosen else max(1, thread_count() // shared)
 
 
 def _is_container(source: Path | RemoteFile, layout: str | None) -> bool:
@@ -182,6 +224,7 @@ def _materialise(
     from labelcodec.pipeline.projection.materialising import materialise
 
     images = settings.pop("images")
+    del settings["threads"]  # the encoder is on one device
     if images is None:
         raise click.UsageError("--images is required with --encoder", context)
     others = tuple(name for name in (*options.OF_DUMPS, "epochs") if name != "images")

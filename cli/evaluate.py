@@ -64,7 +64,7 @@ def _score(
     """Measure the students of runs, and print their scores."""
     import dataclasses
 
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.evaluate_runs import evaluate_runs
     from labelcodec.pipeline.threads import torch_threads
 

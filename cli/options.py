@@ -205,6 +205,24 @@ class Span(click.ParamType[tuple[int, int]]):
         return int(first), int(stop)
 
 
+class Share(click.ParamType[tuple[int, int]]):
+    """I/N, the I-th of N shares."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Two numbers, of which the first is in 1..N."""
+        first, _, count = str(value).partition("/")
+        digits = all(
+            part.isascii() and part.isdecimal() and len(part) < 10 for part in (first, count)
+        )
+        if not digits or not 1 <= int(first) <= int(count):
+            self.fail(f"{value!r} is not I/N with I from 1 to N, such as 1/4.", param, ctx)
+        return int(first), int(count)
+
+
 layout = click.option(
     "--layout",
     type=LayoutName(),

@@ -154,7 +154,7 @@ def recover(
     """
     from dataclasses import asdict, replace
 
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.preprocessing import USUAL
     from labelcodec.pipeline.recovery.recovering import recover as run
     from labelcodec.pipeline.threads import torch_threads

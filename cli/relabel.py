@@ -69,7 +69,7 @@ def relabel(
         --image-size 32 --epochs 10
     """
     from labelcodec.images import list_images
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.relabelling import relabel as run
     from labelcodec.pipeline.threads import torch_threads
 

@@ -70,7 +70,7 @@ def squeeze(
     """
     from dataclasses import replace
 
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.preprocessing import USUAL
     from labelcodec.pipeline.squeezing import squeeze as run
     from labelcodec.pipeline.threads import torch_threads

@@ -12,24 +12,6 @@ from . import console, options
 from .render_study import plan_table, summary_table
 
 
-class Share(click.ParamType[tuple[int, int]]):
-    """I/N, the I-th of N shares."""
-
-    name = "I/N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Two numbers, of which the first is in 1..N."""
-        first, _, count = str(value).partition("/")
-        digits = all(
-            part.isascii() and part.isdecimal() and len(part) < 10 for part in (first, count)
-        )
-        if not digits or not 1 <= int(first) <= int(count):
-            self.fail(f"{value!r} is not I/N with I from 1 to N, such as 1/4.", param, ctx)
-        return int(first), int(count)
-
-
 @click.command()
 @click.argument("study", metavar="STUDY")
 @click.argument("out", metavar="OUT", type=options.PATH)
@@ -48,7 +30,7 @@ class Share(click.ParamType[tuple[int, int]]):
 @click.option(
     "--only",
     metavar="I/N",
-    type=Share(),
+    type=options.Share(),
     help="Compute the I-th of N shares of the cells, for instance in a job array.",
 )
 @click.option(
@@ -102,7 +84,7 @@ def study(
       torchrun --nproc-per-node 2 -m labelcodec study mine.toml out
     """
     from labelcodec.analysis.plot import check_target
-    from labelcodec.pipeline.distributed import rank, world_size
+    from labelcodec.parts import rank, world_size
     from labelcodec.pipeline.study.planning import plan_study
     from labelcodec.pipeline.study.results import summarised
     from labelcodec.pipeline.study.running import run_study

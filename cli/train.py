@@ -111,7 +111,7 @@ def train(
     import dataclasses
     from functools import reduce
 
-    from labelcodec.pipeline.distributed import rank
+    from labelcodec.parts import rank
     from labelcodec.pipeline.run_folder import CHECKPOINT
     from labelcodec.pipeline.threads import torch_threads
     from labelcodec.pipeline.training import train as run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from labelcodec.augmentation.sampler_order import GENERATOR as SAMPLER
@@ -14,6 +14,7 @@ from labelcodec.batch import MAX_CLASSES, Precision, Space, Tail
 from labelcodec.binding.agreement import Agreement, agreement_of
 from labelcodec.binding.pixels import PixelSample, sample_of
 from labelcodec.errors import ConfigError, CorruptError, FormatError, UnsupportedError
+from labelcodec.parts import WHOLE, Part
 from labelcodec.version import __version__
 from labelcodec.wording import counted
 
@@ -248,6 +249,36 @@ def epochs_range_of(header: Header) -> tuple[int, int] | None:
         return None
     first, stop = values
     return (first, stop) if 0 <= first < stop else None
+
+
+def part_of(header: Header) -> Part | None:
+    """Which part of a source a shard holds, (I, N) with I from 1; None if it is not said."""
+    values = (header.source or {}).get("part")
+    if not isinstance(values, list) or [type(value) for value in values] != [int, int]:
+        return None
+    index, count = values
+    return (index, count) if 1 <= index <= count else None
+
+
+def of_part(header: Header, part: Part, batches: range, total: int) -> Header:
+    """The header of the shard that holds a part of the batches of a source.
+
+    Args:
+        header: header of the whole label set.
+        part: (I, N); of one part, the header stays as it is.
+        batches: positions of its batches among all of the source.
+        total: number of batches of the source.
+
+    Returns:
+        The header with the part, and with the share of the source's bytes that its batches are:
+        those of all shards add up to the source's.
+    """
+    if part == WHOLE:
+        return header
+    source = dict(header.source or {})
+    if type(size := source.get("bytes")) is int:
+        source["bytes"] = size * batches.stop // total - size * batches.start // total
+    return replace(header, source={**source, "part": list(part)})
 
 
 def _recipes(

@@ -6,10 +6,13 @@ import glob
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from labelcodec.container.paths import missing_shards
 from labelcodec.remote import Cache, Location, LocationLike, RemoteFile, as_location
 from labelcodec.remote.location import is_in_filesystem
+
+NAMED = 8  # missing shards that are named
 
 
 def files_of(
@@ -22,7 +25,7 @@ def files_of(
     Raises:
         FileNotFoundError: no file matches a glob pattern, or the list is empty.
     """
-    if isinstance(paths, Sequence) and not isinstance(paths, str) and not is_in_filesystem(paths):
+    if _is_list(paths):
         if not paths:
             raise FileNotFoundError("an empty list of containers")
         return [as_location(path, storage_options, cache) for path in paths]
@@ -36,6 +39,34 @@ def files_of(
     if not matches:
         raise FileNotFoundError(f"no file matches {text!r}")
     return list(map(Path, matches))
+
+
+def names_several(paths: LocationLike | Sequence[LocationLike]) -> bool:
+    """Whether a caller names a list or a pattern, and not a single file."""
+    return _is_list(paths) or glob.has_magic(str(paths))
+
+
+def missing_of(files: Sequence[Location]) -> str:
+    """The shards that are missing between files of a label set, by the names of the files.
+
+    Returns:
+        Words such as '2 of 64 shards are missing: labels-3-of-64.slc, labels-9-of-64.slc'; '' if
+        none is, or the names do not tell.
+    """
+    missing = missing_shards([file.name for file in files])
+    if not missing:
+        return ""
+    world, count = len(missing) + len(files), len(missing)
+    more = f" and {count - NAMED} more" if count > NAMED else ""
+    verb = "is" if count == 1 else "are"
+    return f"{count} of {world} shards {verb} missing: {', '.join(missing[:NAMED])}{more}"
+
+
+def _is_list(
+    paths: LocationLike | Sequence[LocationLike],
+) -> TypeGuard[Sequence[LocationLike]]:
+    is_sequence = isinstance(paths, Sequence) and not isinstance(paths, str)
+    return is_sequence and not is_in_filesystem(paths)
 
 
 def _matching(file: RemoteFile) -> list[Location]:

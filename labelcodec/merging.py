@@ -6,8 +6,10 @@ import os
 from collections.abc import Sequence
 
 from labelcodec.container import merge as merge_records
+from labelcodec.errors import MismatchError
+from labelcodec.label_files import missing_of
 from labelcodec.reader import Reader
-from labelcodec.remote import LocationLike
+from labelcodec.remote import LocationLike, as_location
 
 
 def merge(
@@ -23,9 +25,14 @@ def merge(
         force: replace an existing container.
 
     Raises:
-        MismatchError: the shards are not of one label set, two of them hold the same batch, or
-            `out` exists.
+        MismatchError: the shards are not of one label set, two of them hold the same batch, by
+            the files' names a shard is missing, or `out` exists.
         CorruptError: a shard is damaged.
     """
+    if missing := missing_of([as_location(path) for path in paths]):
+        raise MismatchError(
+            f"{out}: {missing}; nothing would tell that its labels are incomplete: make those "
+            "shards first. Those that are there can be read together as they are"
+        )
     with Reader(paths) as reader:
         merge_records(reader.shards, out, header=reader.header.to_map(), force=force)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import operator
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Self, SupportsIndex, TypeVar, overload
 
 from labelcodec.batch import LabelBatch
-from labelcodec.binding.agreement import Agreement
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder, component_bytes
 from labelcodec.codecs.components import FRAMING, SIDE_INFORMATION
 from labelcodec.container import RecordReader, Shards
 from labelcodec.container.layout import SIDE_INFORMATION as SIDE_TAG
 from labelcodec.entropy.coding import Usage
-from labelcodec.errors import LabelcodecError, NeedsImagesError, UnsupportedError
-from labelcodec.header import OWN, Header, check_recipe_images, epochs_range_of
+from labelcodec.errors import LabelcodecError, LabelcodecWarning, NeedsImagesError, UnsupportedError
+from labelcodec.header import OWN, Header, check_recipe_images
 from labelcodec.image_names import unpack_names
-from labelcodec.label_files import files_of
+from labelcodec.joined_header import joined
+from labelcodec.label_files import files_of, missing_of, names_several
 from labelcodec.loading import LOADING
 from labelcodec.positions import Position
 from labelcodec.remote import Cache, Location, LocationLike, RemoteFile
@@ -49,7 +49,8 @@ class Reader:
     Raises:
         FormatError: a file is not a container, is damaged (CorruptError) or too new
             (VersionError).
-        MismatchError: the shards' headers differ, or two shards hold the same batch.
+        MismatchError: the shards' headers differ, two shards hold the same batch, or they are parts
+            of different sources.
 
     Attributes:
         header: properties of the whole set.
@@ -63,7 +64,7 @@ class Reader:
     def _start(self, shards: Shards) -> None:
         self.shards = shards
         self.index = shards.index
-        self.header = _joined([_header(shard) for shard in shards.readers])
+        self.header = joined([_header(shard) for shard in shards.readers], self.paths)
         self._where = str(shards.readers[0].path)
         check_recipe_images(self.header, int(self.index.samples.sum()), self._where)
         self._coders: dict[tuple[int, int], BatchCoder] = {}
@@ -350,31 +351,20 @@ def open(
         RemoteError: a file elsewhere cannot be reached.
         MissingExtraError: a package for files elsewhere is not installed.
         LabelcodecError: as in `Reader`.
+
+    Warns:
+        LabelcodecWarning: by the names `NAME-RANK-of-WORLD.slc` of a list or of what a pattern
+            matches, shards of the set are missing.
     """
-    return Reader(files_of(paths, storage_options, cache))
+    files = files_of(paths, storage_options, cache)
+    if names_several(paths) and (missing := missing_of(files)):
+        warnings.warn(
+            f"{files[0]}: {missing}; only the labels of the others are read",
+            LabelcodecWarning,
+            stacklevel=2,
+        )
+    return Reader(files)
 
 
 def _header(shard: RecordReader) -> Header:
     return Header.from_map(shard.header, str(shard.path))
-
-
-def _joined(headers: Sequence[Header]) -> Header:
-    """The first header, with the counts and sizes of all shards added up and no source digests."""
-    first, source = headers[0], headers[0].source
-    if len(headers) == 1:
-        return first
-    agreements = [header.agreement for header in headers if header.agreement is not None]
-    if agreements:
-        first = replace(first, agreement=sum(agreements, Agreement(0, 0)))
-    if source is None:
-        return first
-    common = {key: value for key, value in source.items() if not key.endswith("_sha256")}
-    if common.pop("epochs_range", None) is not None:
-        ranges = [epochs_range_of(header) for header in headers]
-        read = [each for each in ranges if each is not None]
-        if len(read) == len(headers):
-            common["epochs_range"] = [min(first for first, _ in read), max(end for _, end in read)]
-    sizes = [(header.source or {}).get("bytes") for header in headers]
-    if all(type(size) is int for size in sizes):
-        common["bytes"] = sum(sizes)
-    return replace(first, source=common)

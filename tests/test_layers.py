@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = (
     {"errors", "version", "mapdiff", "positions", "progress", "wording"},
-    {"extras", "loading", "threads"},
+    {"extras", "loading", "parts", "threads"},
     {"lazy", "workers"},
     {"plugins", "files", "entropy", "torch_file"},
     {"streams", "checks", "remote"},
@@ -21,9 +21,9 @@ LAYERS = (
     {"kept_counts"},
     {"images"},
     {"binding", "readable_images"},
-    {"validation", "header", "container", "label_space", "tail_mass", "label_files"},
+    {"validation", "header", "container", "label_space", "tail_mass"},
     {"codecs"},
-    {"image_names"},
+    {"image_names", "joined_header", "label_files"},
     {"reader"},
     {"writer", "folder_check"},
     {"annotation"},
@@ -56,8 +56,8 @@ NUMPY_ONLY = {
         "tail_mass",
     ),
     *("analysis", "header", "image_names", "mapdiff", "planner", "plugins", "progress", "reader"),
-    *("streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
-    *("annotation", "folder_check", "images", "readable_images", "torch_file"),
+    *("parts", "streams", "threads", "transcode", "validation", "workers", "writer", "label_space"),
+    *("annotation", "folder_check", "images", "joined_header", "readable_images", "torch_file"),
 }
 ON_TORCH = (
     "tensors",

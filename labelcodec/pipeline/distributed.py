@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch.distributed as dist
 import torch.distributed.nn  # before any group exists: default arguments would keep it alive
 
 from labelcodec.errors import ConfigError
+from labelcodec.parts import local_rank, rank, world_size
 from labelcodec.replay.checked_device import checked_device
 from labelcodec.replay.loading import worker_deaths
 
@@ -79,16 +79,6 @@ def check_shared(batches: int, world: int) -> None:
         raise ConfigError(f"more processes ({world}) than batches ({batches}); start fewer")
 
 
-def rank() -> int:
-    """Rank of this process under torchrun; 0 without it."""
-    return _environment_number("RANK", 0)
-
-
-def world_size() -> int:
-    """Number of processes under torchrun; 1 without it."""
-    return _environment_number("WORLD_SIZE", 1)
-
-
 @contextmanager
 def process(device: str | None = None) -> Iterator[Process]:
     """Join the process group that torchrun's environment describes; without one, run alone.
@@ -141,14 +131,6 @@ def is_loss(error: BaseException) -> bool:
 def _device(name: str | None) -> torch.device:
     device = checked_device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", _environment_number("LOCAL_RANK", 0))
+        device = torch.device("cuda", local_rank())
         torch.cuda.set_device(device)
     return device
-
-
-def _environment_number(name: str, default: int) -> int:
-    """An integer from torchrun's environment variables."""
-    text = os.environ.get(name, str(default))
-    if not text.isdecimal():
-        raise ConfigError(f"the environment's {name} is {text!r}, not a number")
-    return int(text)

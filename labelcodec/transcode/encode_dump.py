@@ -20,9 +20,10 @@ from labelcodec.formats.fingerprint import dump_fingerprint
 from labelcodec.formats.registry import layout_named
 from labelcodec.header import Header
 from labelcodec.images import ImageListing, list_images
+from labelcodec.parts import Part
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
-from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.transcode.encode_batches import EncodeReport, shard_target, write
 from labelcodec.transcode.reused_tables import codec_of
 
 
@@ -32,6 +33,7 @@ def encode(
     *,
     codec: str | None = None,
     tables: PathLike | None = None,
+    part: Part | None = None,
     layout: str | None = None,
     images: PathLike | ImageListing | None = None,
     image_order: PathLike | None = None,
@@ -62,7 +64,11 @@ def encode(
         target: path of the container to write.
         codec: a codec spec; by default the labels are stored losslessly, bit for bit.
         tables: a container whose codec and label tables are used, instead of `codec` and tables
-            that are fitted to these labels.
+            that are fitted to these labels. Those of another shard of the set are taken as they
+            are.
+        part: (I, N): encode the I-th of N parts of the batches, from 1, to a shard beside
+            `target`, `NAME-RANK-of-N.slc` with RANK = I - 1. The shards of all parts are one label
+            set, whose labels are the same whatever N.
         layout: as in `open_dump`.
         images: as in `open_dump`.
         image_order: as in `open_dump`.
@@ -100,7 +106,8 @@ def encode(
     lose them. Without an encoded batch, no partial file is left.
     """
     facts = Facts(image_size, interpolation, normalisation, teacher, license, note)
-    source, target = Path(source), Path(target)
+    source = Path(source)
+    target, part = shard_target(Path(target), part)
     refuse_existing(target, force or resume)
     if real_path(source) in real_path(target).parents:
         raise DumpError(f"{target}: lies inside the dump, which is only read; write elsewhere")
@@ -135,6 +142,7 @@ def encode(
         names=info.names,
         loader_seed=loader_seed,
         tables=reused,
+        part=part,
         threads=threads,
         allow_nonfinite=allow_nonfinite,
         force=force,

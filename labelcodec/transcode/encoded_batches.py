@@ -29,6 +29,26 @@ class Batches(Protocol):
         """Batch i."""
 
 
+@dataclass(frozen=True)
+class PartOf:
+    """Consecutive batches of a source.
+
+    Attributes:
+        source: the batches.
+        positions: those that belong to the part.
+    """
+
+    source: Batches
+    positions: range
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def read(self, i: int) -> LabelBatch:
+        """Batch i of the part."""
+        return self.source.read(self.positions[i])
+
+
 @dataclass(frozen=True, eq=False)
 class Encoded:
     """An encoded batch.

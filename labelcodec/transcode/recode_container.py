@@ -15,11 +15,12 @@ from labelcodec.batch import LabelBatch, Precision
 from labelcodec.codecs import registry
 from labelcodec.errors import MismatchError
 from labelcodec.header import CREATOR, Header
+from labelcodec.parts import Part
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.remote import LocationLike
-from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.transcode.encode_batches import EncodeReport, shard_target, write
 from labelcodec.transcode.origin import origin_of
 from labelcodec.transcode.reused_tables import required_codec
 from labelcodec.version import __version__
@@ -31,6 +32,7 @@ def recode(
     codec: str | None = None,
     *,
     tables: PathLike | None = None,
+    part: Part | None = None,
     threads: int | None = None,
     allow_nonfinite: bool = False,
     force: bool = False,
@@ -44,7 +46,11 @@ def recode(
         target: path of the container to write.
         codec: a codec spec; one of `codec` and `tables` is needed.
         tables: a container whose codec and label tables are used, instead of `codec` and tables
-            that are fitted to these labels.
+            that are fitted to these labels. Those of another shard of the set are taken as they
+            are.
+        part: (I, N): encode the I-th of N parts of the batches, from 1, to a shard beside
+            `target`, `NAME-RANK-of-N.slc` with RANK = I - 1. The shards of all parts are one label
+            set, whose labels are the same whatever N.
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
             The bytes do not depend on it.
         allow_nonfinite: store NaN and infinite values with topk, which rejects them by default.
@@ -59,7 +65,7 @@ def recode(
         LabelcodecError: the source or the codec spec is invalid, or `target` may not be written.
         OSError: a file cannot be read or written.
     """
-    target = Path(target)
+    target, part = shard_target(Path(target), part)
     parsed, reused = required_codec(codec, tables)
     with open_containers(source) as reader:
         check_target(target, reader)
@@ -73,6 +79,7 @@ def recode(
             lengths=reader.index.samples.tolist(),
             names=reader.names,
             tables=reused,
+            part=part,
             threads=threads,
             allow_nonfinite=allow_nonfinite,
             force=force,

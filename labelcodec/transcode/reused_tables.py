@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -16,15 +17,19 @@ from labelcodec.codecs.transform.fit.rd_eval import Reference
 from labelcodec.codecs.transform.fit.sample import Sample
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.container import RecordReader
+from labelcodec.container.paths import shard_name
 from labelcodec.errors import ConfigError, CorruptError, MismatchError
 from labelcodec.header import Header
 from labelcodec.image_names import pack_names
+from labelcodec.mapdiff import difference
 from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.wording import counted
+from labelcodec.writer import MAY_DIFFER
 
 OF_LABELS = "reached"  # part that tells of the labels the tables were fitted to
 MEASURED = ("transform", "vq")  # codecs that have it
 OF_IMAGES = "means"  # part with a row for each image
+_OF_SHARDS = MAY_DIFFER | {"source.part", "creator", "version"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +40,7 @@ class ReusedTables:
         path: the file.
         header: its header.
         codec: its codec.
+        side: its side information, as it is stored.
         parts: the label tables by name.
         names: its image names as they are stored, if it has them.
     """
@@ -42,6 +48,7 @@ class ReusedTables:
     path: Location
     header: Header
     codec: Codec
+    side: bytes
     parts: Mapping[str, bytes]
     names: bytes | None
 
@@ -76,6 +83,30 @@ class ReusedTables:
             return self.codec.from_parts(parts, header.classes), notes
         except CorruptError as error:
             raise CorruptError(f"{self.path}: {error}") from None
+
+    def of_shard(self, target: Path, header: Header) -> bytes | None:
+        """The side information for another shard of the same label set.
+
+        Args:
+            target: the shard to write.
+            header: its header.
+
+        Returns:
+            The side information, which all shards of a set share; None if by its name the file is
+            none of the shards beside the target.
+
+        Raises:
+            MismatchError: it is named as one, and has labels of another source or other settings.
+        """
+        own = shard_name(target.name)
+        if own is None or not own.is_beside(shard_name(self.path.name)):
+            return None
+        if what := difference(self.header.to_map(), header.to_map(), _OF_SHARDS):
+            raise MismatchError(
+                f"{self.path}: is named as a shard beside {target.name}, and is of another source "
+                f"or of other settings: {what}"
+            )
+        return self.side
 
     def _same_images(self, header: Header, names: Sequence[str] | None) -> bool:
         """Whether both label sets are of the same images, in the same order, as far as they say."""
@@ -134,9 +165,10 @@ def read_tables(path: LocationLike) -> ReusedTables:
         entry = registry.CODECS.find(header.codec)
         if entry is not None and entry.labeller is not None:
             raise MismatchError(f"{path}: its tables compute labels from images, and encode none")
-        parts = side_info.unpack(records.side(0), str(path))["labels"]
+        side = records.side(0)
+        parts = side_info.unpack(side, str(path))["labels"]
         codec = registry.from_config(header.codec, header.config, str(path))
-        return ReusedTables(path, header, codec, parts, records.names())
+        return ReusedTables(path, header, codec, side, parts, records.names())
 
 
 def codec_of(

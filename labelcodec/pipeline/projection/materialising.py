@@ -11,6 +11,7 @@ from torch import nn
 
 from labelcodec.batch import LabelBatch
 from labelcodec.images import ImageListing
+from labelcodec.parts import Part
 from labelcodec.pipeline.distributed import process
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike
@@ -18,7 +19,7 @@ from labelcodec.reader import open as open_labels
 from labelcodec.remote import LocationLike
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
-from labelcodec.transcode.encode_batches import EncodeReport, write
+from labelcodec.transcode.encode_batches import EncodeReport, shard_target, write
 from labelcodec.transcode.recode_container import check_target, recoded_header, rounded
 from labelcodec.transcode.reused_tables import required_codec
 
@@ -31,6 +32,7 @@ def materialise(
     encoder: nn.Module | str,
     *,
     tables: Path | str | None = None,
+    part: Part | None = None,
     encoder_weights: Path | str | None = None,
     autocast: str | None = None,
     device: str | None = None,
@@ -52,6 +54,7 @@ def materialise(
         images: the images that the labels were made from, see `list_images`.
         encoder: the encoder that they were made with, as in `train`.
         tables: as in `recode`.
+        part: as in `recode`.
         encoder_weights: file of its weights; None for one that includes them.
         autocast: 'float16' or 'bfloat16' for mixed precision; None for float32.
         device: 'cpu', 'cuda', ...; default: a GPU if there is one.
@@ -65,7 +68,7 @@ def materialise(
         MismatchError: another encoder or other images than those of the labels, or the target
             exists.
     """
-    target = Path(target)
+    target, part = shard_target(Path(target), part)
     parsed, reused = required_codec(codec, tables)
     with process(device) as this_process, open_labels(source) as reader:
         check_target(target, reader)
@@ -81,6 +84,7 @@ def materialise(
             lengths=reader.index.samples.tolist(),
             names=reader.names,
             tables=reused,
+            part=part,
             threads=1,  # the encoder is on one device
             force=force,
             resume=resume,

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from labelcodec.errors import ConfigError
-from labelcodec.pipeline.distributed import rank, world_size
+from labelcodec.parts import WHOLE, Part, check_part, of_this_process, share
 
 T = TypeVar("T")
 GROUP = ("RANK", "WORLD_SIZE")
 
 
-def share_of(items: Sequence[T], only: tuple[int, int] | None) -> list[T]:
+def share_of(items: Sequence[T], only: Part | None) -> list[T]:
     """This process's share: consecutive items, which have most of their stages in common.
 
     Args:
@@ -25,11 +24,10 @@ def share_of(items: Sequence[T], only: tuple[int, int] | None) -> list[T]:
     Raises:
         ConfigError: I is not in 1..N.
     """
-    index, count = (1, 1) if only is None else only
-    if not 1 <= index <= count:
-        raise ConfigError(f"`only` is {index}/{count}, allowed are 1/{count}..{count}/{count}")
-    index, count = (index - 1) * world_size() + rank(), count * world_size()
-    return list(items[index * len(items) // count : (index + 1) * len(items) // count])
+    part = WHOLE if only is None else only
+    check_part(part, "only")
+    positions = share(len(items), of_this_process(part))
+    return list(items[positions.start : positions.stop])
 
 
 @contextmanager
