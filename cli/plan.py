@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEEPS = (1.0, 0.1, 0.025)
 ALWAYS_PREDICTABLE = ("sre2l", "dense")
 PEERS = ("sre2l", "lpqld:k=50", "lpqld:k=10")
+MACHINES, CORES = (1, 8, 64), 16  # that hours are stated for
 POSITIVE = click.IntRange(min=1)
 
 
@@ -110,6 +111,9 @@ def plan(
     F is the bytes of the augmentation. The theoretical rate counts numbers, C for a full label and
     2k for a top-k label, as arXiv 2604.18135 does; the actual rate counts all bytes, against full
     float16 labels in SRe2L's layout.
+
+    Core-hours are the CPU time to encode SRe2L's files of these labels; the parts of
+    `encode --part` divide it among machines.
 
     On disk, files take whole blocks of 4 KiB. The paper's storage and actual rates are those on
     disk: its full labels are sre2l with --keep 1, its pruned ones of all methods lpqld, its top-k
@@ -254,7 +258,7 @@ def _show(
     )
     columns = ["  stored as", "total", "B/label", "actual rate", "theoretical rate"]
     columns += ["MiB on disk", "rate on disk"]
-    columns += ["TV at tau 4", "labels", "F", "side info", "framing"]
+    columns += ["TV at tau 4", "labels", "F", "side info", "framing", "core-hours"]
     for keep in dict.fromkeys(item.keep for item in predictions):
         rows = [_row(item, id(item) in optimal) for item in predictions if item.keep == keep]
         console.table(f"Predicted, {keep:g} of the epochs kept", columns, rows)
@@ -268,6 +272,8 @@ def _show(
         "TV: mean total variation to the full labels; F: augmentation; side info: tables stored "
         "once; framing: all else"
     )
+    for line in _hours(predictions):
+        console.paragraph(line)
     if optimal:
         console.paragraph("*: Pareto-optimal in bytes, labels and TV")
     if unmeasured:
@@ -295,6 +301,34 @@ def _show(
         console.note(f"{', '.join(unknown)}: TV unknown; rows they might dominate have no *")
 
 
+def _hours(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """What the column of core-hours says, and for how many machines, of the slowest row."""
+    timed = [(item.core_hours, item) for item in predictions if item.core_hours]
+    if not timed:
+        return
+    yield (
+        "core-hours: CPU time to encode SRe2L's files of these labels, as measured on one core "
+        "(docs/planning.md)"
+    )
+    hours, slowest = max(timed, key=lambda pair: pair[0])
+    spread = ", ".join(
+        f"{_duration(hours / (count * CORES))} on {console.counted(count, 'machine')}"
+        for count in MACHINES
+    )
+    rate = console.size(slowest.source_bytes / hours * CORES / 3600)
+    yield (
+        f"{slowest.codec}, {slowest.keep:g} of the epochs: {console.size(slowest.source_bytes)} of "
+        f"files take {spread} of {CORES} cores (`encode --part I/N`), if each reads {rate} a second"
+    )
+
+
+def _duration(hours: float) -> str:
+    """Hours in a unit that suits them: '2.4 h', '8.1 min', '12 s'."""
+    if hours >= 1:
+        return f"{hours:.1f} h"
+    return f"{hours * 60:.1f} min" if hours * 60 >= 1 else f"{hours * 3600:.0f} s"
+
+
 def _row(item: Prediction, optimal: bool) -> list[str]:
     from labelcodec.planner.prediction import AUGMENTATION, LABELS
 
@@ -309,4 +343,5 @@ def _row(item: Prediction, optimal: bool) -> list[str]:
         f"{item.disk_rate:.1f}x",
         console.decimal(item.tv4, 3),
         *map(console.size, (*parts, item.bytes_total - named)),
+        console.decimal(item.core_hours, 2),
     ]

@@ -51,6 +51,9 @@ class LabelCost:
             measured.
         checked_beyond: whether the rules were checked, on synthetic labels, for more classes than
             the reference has.
+        seconds: CPU seconds to read and encode a gigabyte (10^9 bytes) of full labels as SRe2L
+            stores them, of benchmarks/results/encode_cost.json, whose slowest row of the codec it
+            is; None where none was measured.
     """
 
     index: float
@@ -58,3 +61,4 @@ class LabelCost:
     side: float
     tv4: float | None
     checked_beyond: bool = False
+    seconds: float | None = None

@@ -47,6 +47,9 @@ class Prediction:
         basis: basis of the prediction: `DUMP`, the code that writes a peer's files; `MEASURED`,
             measured files; `BEYOND`, measured files, extrapolated beyond the verified class
             counts; `SYNTHETIC`, likewise, but verified on synthetic labels.
+        source_bytes: size of SRe2L's dump of these labels, which `encode` reads.
+        core_hours: CPU time to encode that dump, in hours; None of a dump, and where the codec's
+            speed was not measured.
     """
 
     codec: str
@@ -61,6 +64,8 @@ class Prediction:
     disk_rate: float
     tv4: float | None
     basis: str
+    source_bytes: int = 0
+    core_hours: float | None = None
 
     @property
     def bytes_total(self) -> int:
@@ -95,7 +100,8 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
         NotMeasured: the codec has no cost function.
     """
     kept = kept_batches(setting, keep)
-    basis = DUMP
+    basis, seconds = DUMP, None
+    source = sum(dump_components("sre2l", None, setting, kept).values())
     if spec.partition(":")[0] in PEERS:
         layout, k = parse_peer(spec, setting.classes)
         components = dump_components(layout, k, setting, kept)
@@ -104,6 +110,7 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
     else:
         cost = label_cost(spec, setting, kept.labels)
         components, tv4 = container_components(cost, setting, kept), cost.tv4
+        seconds = cost.seconds
         on_disk = whole_blocks(sum(components.values()))
         k, _ = registry.parse(spec).kept(None, None)
         low, high = CHECKED_CLASSES
@@ -126,6 +133,8 @@ def predict(spec: str, setting: Setting, keep: float) -> Prediction:
         disk_rate=disk_bytes("sre2l", None, setting, every) / on_disk,
         tv4=tv4,
         basis=basis,
+        source_bytes=source,
+        core_hours=None if seconds is None else seconds * source / 1e9 / 3600,
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from labelcodec.errors import ConfigError
 from labelcodec.planner import Prediction, Setting, pareto, predict
 from labelcodec.planner.plot import plot_predictions as plot
 
+ROOT = Path(__file__).parents[2]
 SETTING = Setting(1000, 10_000)
 
 
@@ -127,3 +129,23 @@ def test_missing_matplotlib_says_how_to_get_it(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ConfigError, match=r"pip install 'labelcodec\[plot\]'"):
         plot([one(1, 1, 0.5)], tmp_path / "plan.png")
+
+
+def test_core_hours_are_those_of_the_slowest_measured() -> None:
+    """1285G of ImageNet-21K-P's labels at IPC 20, in the paper's units of 10^6 KiB."""
+    result = json.loads((ROOT / "benchmarks/results/encode_cost.json").read_text())
+    slowest: dict[str, float] = {}
+    for rows in result["sets"].values():
+        for spec, row in rows.items():
+            name = spec.partition(":")[0]
+            slowest[name] = max(slowest.get(name, 0), row["seconds_per_gigabyte"])
+    setting = Setting(10_450, 209_000, batch_size=32, mix=None, cutout=True)
+    for spec in ("dense", "dense2", "topk:k=50", "transform:bytes=30"):
+        item = predict(spec, setting, 1)
+        assert item.source_bytes == pytest.approx(1285e6 * 1024, rel=0.01)
+        hours = item.source_bytes / 1e9 * slowest[spec.partition(":")[0]] / 3600
+        assert item.core_hours == pytest.approx(hours, rel=0.01)
+    assert predict("sre2l", setting, 1).core_hours is None
+    assert predict("vq:bytes=16", SETTING, 0.1).core_hours is None
+    tenth, all_ = (predict("dense", setting, keep).core_hours for keep in (0.1, 1))
+    assert tenth == pytest.approx(all_ / 10, rel=0.01)

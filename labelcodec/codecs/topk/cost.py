@@ -67,7 +67,8 @@ def cost(codec: TopK, setting: LabelSetting, labels: int) -> LabelCost:
     floor = setting.value_bytes if codec.tail in ("floor", "mass") else 0
     side = measured.SIDE + measured.SIDE_PER_CLASS * classes
     tv4 = tv4_of_largest(k, classes, step) if codec.tail == "zero" else None
-    return LabelCost(share * _ideal(k, classes), value * k + floor, side, tv4)
+    index = share * _ideal(k, classes)
+    return LabelCost(index, value * k + floor, side, tv4, seconds=measured.SECONDS)
 
 
 def _ideal(k: int, classes: int) -> float:

@@ -33,7 +33,7 @@ from labelcodec.codecs.fitting_sample import FIT_BYTES
 from labelcodec.codecs.transform import Transform
 from labelcodec.codecs.transform.fit.image_means_fit import LABELS_PER_IMAGE
 from labelcodec.codecs.transform.fit.sample import HELD
-from labelcodec.codecs.transform.measured import MEANS, NO_MEANS, TransformRow
+from labelcodec.codecs.transform.measured import MEANS, NO_MEANS, SECONDS, TransformRow
 from labelcodec.errors import ConfigError
 
 # Powers of the ratio of classes, below 1000: for the number of axes and bytes, and for KL.
@@ -78,7 +78,9 @@ def cost(codec: Transform, setting: LabelSetting, labels: int) -> LabelCost:
             measured.
     """
     spent = spent_on(codec, setting, labels)
-    return LabelCost(spent.peaks, spent.values, spent.side, spent.tv4, checked_beyond=True)
+    return LabelCost(
+        spent.peaks, spent.values, spent.side, spent.tv4, checked_beyond=True, seconds=SECONDS
+    )
 
 
 def spent_on(codec: Transform, setting: LabelSetting, labels: int) -> Spent:
