@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,7 +14,7 @@ from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image,
 from labelcodec.binding.names import matched
 from labelcodec.checks import check_normalisation
 from labelcodec.container import RecordReader
-from labelcodec.container.paths import shards_beside
+from labelcodec.container.paths import shard_pattern, shards_beside
 from labelcodec.container.rewriting import rewrite_header
 from labelcodec.errors import ConfigError, LabelcodecWarning, MismatchError
 from labelcodec.folder_check import measured_of
@@ -217,11 +216,11 @@ def _check_whole_sets(paths: Sequence[Path]) -> None:
             continue
         world, siblings = shards
         others = [sibling for sibling in siblings if sibling.resolve() not in present]
-        pattern = re.sub(r"\d+(-of-\d+\.slc)$", r"*\1", path.name)
         if others:
             raise MismatchError(
                 f"{path}: is one of {world} shards of a label set, as is {others[0].name}; a set "
-                f"whose headers differ cannot be opened: pass all shards, as '{pattern}'"
+                f"whose headers differ cannot be opened: pass all shards, as "
+                f"'{shard_pattern(path).name}'"
             )
         if len(siblings) < world:
             warnings.warn(

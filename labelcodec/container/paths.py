@@ -61,6 +61,12 @@ def shards_beside(path: Path) -> tuple[int, list[Path]] | None:
     return own.world, [entry for entry in entries if own.is_beside(shard_name(entry.name))]
 
 
+def shard_pattern(path: Path) -> Path:
+    """The pattern that all shards of a set match, by the name of one; `path` if it is no shard."""
+    name = shard_name(path.name)
+    return path if name is None else path.with_name(f"{name.stem}-*-of-{name.world}.slc")
+
+
 def missing_shards(names: Iterable[str]) -> list[str]:
     """Names of the shards that a label set lacks, as far as the names of its files say it.
 

@@ -12,6 +12,7 @@ from labelcodec.binding.agreement import measure, sampled, warnings_of
 from labelcodec.binding.class_map import folder_notes
 from labelcodec.binding.folder import ClassMapLike, class_names, class_of_image, folder_fields
 from labelcodec.codecs import registry
+from labelcodec.container.paths import shard_pattern
 from labelcodec.errors import ConfigError, DumpError
 from labelcodec.files.atomic import refuse_existing
 from labelcodec.files.regular import real_path
@@ -157,7 +158,11 @@ def encode(
             "`classes` if the teacher has another number"
         )
     notes += [*folder_notes]
-    notes += _missing_of_tokens(source, info) if info.kind else _missing(header, target, info)
+    notes += (
+        _missing_of_tokens(source, info)
+        if info.kind
+        else _missing(header, shard_pattern(target), info)
+    )
     return replace(report, notes=(*notes, *report.notes))
 
 
@@ -241,8 +246,9 @@ def _missing_of_tokens(source: Path, info: DumpInfo) -> Iterator[str]:
         )
 
 
-def _missing(header: Header, target: Path, info: DumpInfo) -> Iterator[str]:
-    """What the file does not say and training from it needs."""
+def _missing(header: Header, files: Path, info: DumpInfo) -> Iterator[str]:
+    """What the file, or the files of a pattern, do not say and training from them needs."""
+    target = f"'{files}'" if "*" in files.name else str(files)
     if header.content is None and info.names is None:
         yield (
             "the labels are not bound to images: any folder with as many will be taken for "

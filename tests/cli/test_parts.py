@@ -32,6 +32,7 @@ def test_parts_are_merged_to_what_one_run_writes(tmp_path, capsys, dump, whole):
         outcome = call(capsys, "encode", dump, target, "--part", part)
         assert outcome.status == 0, outcome.err
         assert f"part {part[0]} of 3; the source" in outcome.out
+        assert f"`labelcodec annotate '{tmp_path / 'labels-*-of-3.slc'}'`" in outcome.err
     missing = call(capsys, "inspect", tmp_path / "labels-*-of-3.slc")
     assert missing.status == 0
     assert "1 of 3 shards is missing: labels-2-of-3.slc" in missing.err

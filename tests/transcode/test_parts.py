@@ -15,9 +15,12 @@ from labelcodec import Augmentation, Header, LabelBatch, Labels, Writer
 from labelcodec.codecs.topk.codec import TopK
 from labelcodec.container import RecordReader
 from labelcodec.errors import ConfigError, LabelcodecWarning, MismatchError
+from labelcodec.transcode.decode_container import decode
 from labelcodec.transcode.encode_dump import encode
 from labelcodec.transcode.recode_container import recode
-from tests.formats.builders import LPQLD, edit, epoch_dump, flat_dump, left, loader_order
+from tests.formats.builders import LPQLD, edit, epoch_dump, fkd_dump, flat_dump, left, loader_order
+from tests.formats.token_sources import CLASSES, columns
+from tests.formats.token_sources import folder as token_folder
 
 FULL = replace(LPQLD, k=None)  # of 12 classes, so that tables are fitted in a moment
 
@@ -122,6 +125,34 @@ def test_a_container_in_parts(tmp_path, full, spec, count):
         report = recode(full, tmp_path / "labels.slc", spec, part=(part, count))
         assert report.path == shards(tmp_path, count)[part - 1]
     labelcodec.merge(shards(tmp_path, count), tmp_path / "all.slc")
+    assert (tmp_path / "all.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
+
+
+def token_table(root):
+    """A table of the tokens' arrays, of a few rows a group."""
+    token_folder(columns(), root.with_name("arrays"))
+    encode(root.with_name("arrays"), root.with_name("arrays.slc"), classes=CLASSES)
+    decode(root.with_name("arrays.slc"), root, layout="parquet")
+    return root
+
+
+SOURCES = {
+    "image names": (lambda root: fkd_dump(root, "MS"), {"label_type": "MS"}),
+    "tokens": (lambda root: token_folder(columns(), root), {"classes": CLASSES}),
+    "parquet": (token_table, {"classes": CLASSES}),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_other_sources_in_parts(tmp_path, name, monkeypatch):
+    monkeypatch.setattr("labelcodec.formats.token_plan.POSITIONS", 4)
+    build, options = SOURCES[name]
+    root = build(tmp_path / "dump")
+    whole = encode(root, tmp_path / "whole.slc", **options)
+    assert whole.batches >= 3
+    for part in (3, 1, 2):
+        encode(root, tmp_path / "labels.slc", part=(part, 3), **options)
+    labelcodec.merge(shards(tmp_path, 3), tmp_path / "all.slc")
     assert (tmp_path / "all.slc").read_bytes() == (tmp_path / "whole.slc").read_bytes()
 
 
