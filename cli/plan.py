@@ -21,6 +21,7 @@ ALWAYS_PREDICTABLE = ("sre2l", "dense")
 PEERS = ("sre2l", "lpqld:k=50", "lpqld:k=10")
 MACHINES, CORES = (1, 8, 64), 16  # that hours are stated for
 POSITIVE = click.IntRange(min=1)
+WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machines take
 
 
 @click.command()
@@ -311,6 +312,8 @@ def _hours(predictions: Sequence[Prediction]) -> Iterator[str]:
         "(docs/planning.md)"
     )
     hours, slowest = max(timed, key=lambda pair: pair[0])
+    if hours < WORTH_DIVIDING:
+        return
     spread = ", ".join(
         f"{_duration(hours / (count * CORES))} on {console.counted(count, 'machine')}"
         for count in MACHINES
