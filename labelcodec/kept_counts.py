@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
+from labelcodec.errors import DataError
 
 
 def pad(labels: Labels, count: NDArray[np.int64]) -> Labels:
@@ -27,11 +28,20 @@ def pad(labels: Labels, count: NDArray[np.int64]) -> Labels:
     Returns:
         The labels with padding in place of the rest; `count` is None if all keep k classes.
 
+    Raises:
+        DataError: full labels, or numbers that are not one in 1..k for each label.
+
     Example:
         >>> labels = pad(Labels(50_000, logits, index, tail="zero"), np.array([20, 3, 11]))
     """
-    assert labels.index is not None
+    if labels.index is None:
+        raise DataError("full labels keep all classes, they have no numbers of kept ones")
     k = labels.index.shape[1]
+    count = np.asarray(count)
+    if count.shape != (len(labels),) or count.dtype.kind not in "iu":
+        raise DataError(f"numbers of kept classes: expected {len(labels)} integers")
+    if (count < 1).any() or (count > k).any():
+        raise DataError(f"numbers of kept classes must lie in 1..{k}")
     if (count == k).all():
         return replace(labels, count=None)
     is_kept = np.arange(k) < count[:, None]

@@ -70,7 +70,25 @@ def mean_floor(value: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.floa
     return floor
 
 
+def narrowed_floor(
+    dropped: NDArray[Any], floor: NDArray[Any], left_out: int
+) -> NDArray[np.float64]:
+    """(B,) logit of the classes left out after more were dropped; their mass stays.
+
+    Args:
+        dropped: (B, d) logits of the classes that are no longer kept, 1 and more.
+        floor: (B,) logit of each class that was left out before.
+        left_out: number of those, 0 and more.
+    """
+    with np.errstate(divide="ignore"):
+        before = floor.astype(np.float64) + np.log(left_out)
+    parts = np.concatenate([dropped, before[:, None]], axis=1)
+    narrowed: NDArray[np.float64] = _log_sum(parts) - np.log(left_out + dropped.shape[1])
+    return narrowed
+
+
 def _log_sum(value: NDArray[Any]) -> NDArray[np.float64]:
     most = value.max(axis=1).astype(np.float64)
-    shares = np.exp(value - most[:, None])
-    return np.asarray(most + np.log(shares.sum(axis=1)), np.float64)
+    with np.errstate(divide="ignore"):  # of labels without any mass
+        shares = np.exp(value - np.where(np.isneginf(most), 0, most)[:, None])
+        return np.asarray(most + np.log(shares.sum(axis=1)), np.float64)

@@ -70,6 +70,14 @@ class TestPadding:
                 total += probability
             assert share == np.float32((1 - total) / 7)
 
+    def test_numbers_that_cannot_be(self):
+        labels = three("zero")
+        for count in ([3], [0, 3], [3, 4], [3.0, 1.0]):
+            with pytest.raises(DataError, match="numbers of kept classes"):
+                pad(labels, count)
+        with pytest.raises(DataError, match="full labels keep all classes"):
+            pad(Labels(3, np.zeros((2, 3), np.float16)), np.array([1, 2]))
+
     @settings(max_examples=60, deadline=None)
     @given(recipes().filter(lambda recipe: recipe.k), st.data())
     def test_groups(self, recipe, data):
@@ -111,6 +119,16 @@ class TestStored:
         """What is left out has no probability, and is not drawn."""
         labels = self.recoded(tmp_path, three("zero"), "sampled:n=6")
         assert labels.dense()[1].tolist() == [0, 1, 0, 0, 0, 0]
+
+    def test_a_writer_draws_from_them(self, tmp_path):
+        """Fewer draws than a label keeps classes."""
+        header = Header(6, tail="zero", k=3, precision="float32")
+        own = LabelBatch(0, 0, np.arange(2), Augmentation(), three("zero"))
+        with labelcodec.Writer(tmp_path / "a.slc", header, "sampled:n=2") as writer:
+            writer.add(own)
+        with labelcodec.open(tmp_path / "a.slc") as reader:
+            assert reader[0].labels.count is None
+            assert reader[0].labels.dense()[1].tolist() == [0, 1, 0, 0, 0, 0]
 
     def test_padding_is_not_nonfinite(self, tmp_path):
         self.recoded(tmp_path, three("zero"), "topk")

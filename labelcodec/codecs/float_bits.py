@@ -98,3 +98,12 @@ def check_type(labels: Labels) -> None:
         )
     if labels.precision == "bfloat16" and (labels.value.view(np.uint32) & 0xFFFF).any():
         raise DataError("label values have more bits than bfloat16 holds")
+
+
+def rounded(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
+    """Round values to `precision`; bfloat16 values are returned in float32."""
+    if precision != "bfloat16":
+        return value.astype(precision, copy=False)
+    bits = value.astype(np.float32).view(np.uint32)
+    nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)  # round half to even
+    return np.where(np.isnan(value), value, nearest.view(np.float32))

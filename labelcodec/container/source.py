@@ -53,6 +53,7 @@ class LocalFile:
         path: the file.
         hold: whether it stays open, which is faster; else each read opens it.
         origin: the file elsewhere that it is a copy of, and its identity.
+        is_own_copy: whether this library made the copy, which is removed if it is damaged.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -63,9 +64,13 @@ class LocalFile:
     head = b""
 
     def __init__(
-        self, path: Path, hold: bool = True, origin: tuple[RemoteFile, Identity] | None = None
+        self,
+        path: Path,
+        hold: bool = True,
+        origin: tuple[RemoteFile, Identity] | None = None,
+        is_own_copy: bool = False,
     ) -> None:
-        self._path = path
+        self._path, self._is_own_copy = path, is_own_copy
         self._fd: int | None = None
         fd = _opened(path)
         self._on_disk = _on_disk(fd)
@@ -95,7 +100,9 @@ class LocalFile:
         """Nothing: the system reads ahead."""
 
     def forget(self, offset: int, size: int) -> bool:
-        """False: the bytes are what they are."""
+        """False: the bytes are what they are. A copy of ours is removed: the next is made anew."""
+        if self._is_own_copy:
+            self._path.unlink(missing_ok=True)
         return False
 
     def close(self) -> None:
@@ -122,12 +129,13 @@ def open_source(location: Location, hold: bool) -> Source:
     """
     if isinstance(location, Path):
         return LocalFile(location, hold)
-    from labelcodec.remote.local_copy import LocalCopy
+    from labelcodec.remote.local_copy import LocalCopy, cache_folder
     from labelcodec.remote.opening import open_remote
 
     opened = open_remote(location)
     if isinstance(opened, LocalCopy):
-        return LocalFile(opened.path, hold, (opened.origin, opened.identity))
+        is_ours = cache_folder() in opened.path.parents
+        return LocalFile(opened.path, hold, (opened.origin, opened.identity), is_ours)
     return opened
 
 

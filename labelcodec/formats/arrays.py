@@ -19,7 +19,7 @@ from labelcodec.errors import DumpError, MismatchError
 from labelcodec.formats.array_writer import write_arrays
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
-from labelcodec.formats.token_labels import LabelKind, Positions, space_of
+from labelcodec.formats.token_labels import LabelKind, Positions, kept_values, space_of
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
 from labelcodec.formats.verl_names import names_in
 from labelcodec.images.array_files import read_arrays
@@ -148,8 +148,8 @@ def open_arrays(root: Path, files: Sequence[Path], options: OpenOptions) -> Toke
         _fail(root, "has the mass of a tail, but its labels leave no class out")
     plan = plan_batches(_lengths(arrays, positions, row, root), classes, k)
     source = ArraySource(root, arrays, row)
-    looked_at = source.positions(0, min(positions, LOOKED_AT)).value
-    space = space_of(looked_at, options.label_type, k is None, str(root))
+    looked_at = source.positions(0, min(positions, LOOKED_AT))
+    space = space_of(kept_values(looked_at), options.label_type, k is None, str(root))
     tail: Tail | None = None if k is None else "zero"
     if TAIL in arrays:
         tail = "floor" if space == "logits" else "uniform"

@@ -135,12 +135,19 @@ def to_labels(columns: Positions, kind: LabelKind, where: Where) -> Labels:
     tail = None if columns.tail is None else _mass(columns.tail, where)
     floor = None
     if tail is not None and kind.space == "logits":
-        left_out = kind.classes - (index.shape[1] if count is None else count)
-        floor = floor_of(value, tail, left_out).astype(value.dtype)
+        floor = _floor(value, tail, kind.classes, count, where)
     elif tail is not None:
         _check_rest(value, tail, where)
     labels = Labels(kind.classes, value, index, kind.space, kind.tail, kind.precision, floor)
     return labels if count is None else pad(labels, count)
+
+
+def kept_values(columns: Positions) -> NDArray[Any]:
+    """(n, k) values; 0 behind those that positions keep, whatever the source has there."""
+    if columns.count is None:
+        return columns.value
+    is_kept = np.arange(columns.value.shape[1]) < columns.count[:, None]
+    return np.where(is_kept, columns.value, 0)
 
 
 def to_tokens(tokens: NDArray[Any], classes: int, where: Where) -> NDArray[np.int32]:
@@ -198,8 +205,26 @@ def short_precisions(value: NDArray[Any]) -> set[Precision]:
     return fitting
 
 
+def _floor(
+    value: NDArray[Any],
+    tail: NDArray[Any],
+    classes: int,
+    count: NDArray[np.int64] | None,
+    where: Where,
+) -> NDArray[Any]:
+    """(n,) logit of the classes left out; where there are none, the smallest logit."""
+    kept = np.full(len(value), value.shape[1]) if count is None else count
+    is_whole = kept == classes
+    if (bad := _first(is_whole & (tail > TOLERANCE))) is not None:
+        raise DumpError(f"{where(bad)}: has a tail of {tail[bad]:.6g}, but leaves no class out")
+    floor = floor_of(value, tail, np.where(is_whole, 1, classes - kept))
+    smallest = np.where(np.isneginf(value), np.inf, value).min(axis=1)
+    return np.where(is_whole, smallest, floor).astype(value.dtype)
+
+
 def _kept(columns: Positions) -> NDArray[Any]:
-    return np.full(*columns.value.shape) if columns.count is None else columns.count
+    samples, k = columns.value.shape
+    return np.full(samples, k) if columns.count is None else columns.count
 
 
 def _counts(count: NDArray[Any], k: int, where: Where) -> NDArray[np.int64]:
@@ -226,7 +251,9 @@ def _classes(index: NDArray[Any], classes: int, where: Where) -> NDArray[np.int6
 
 def _mass(tail: NDArray[Any], where: Where) -> NDArray[Any]:
     if (bad := _first(~((tail >= 0) & (tail < 1)))) is not None:
-        raise DumpError(f"{where(bad)}: has a tail of {tail[bad]}, expected a mass in 0..1")
+        raise DumpError(
+            f"{where(bad)}: has a tail of {tail[bad]}, expected a mass of 0 and more, below 1"
+        )
     return tail
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
+from labelcodec.kept_counts import kept_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def whole_sequences(batches: Iterable[LabelBatch]) -> Iterator[Whole]:
         batches: batches of kind 'tokens', in order.
 
     Raises:
-        DumpError: the labels hold all classes.
+        DumpError: the labels hold all classes, probabilities, or a tail.
     """
     pending: list[Whole] = []
     last: tuple[int, int] | None = None  # number of the sequence, and its end so far
@@ -49,9 +50,12 @@ def whole_sequences(batches: Iterable[LabelBatch]) -> Iterator[Whole]:
                 "these labels hold all classes: encode them with codec topk first, or write layout "
                 "arrays"
             )
-        count = labels.count
-        if count is None:
-            count = np.full(len(labels), labels.index.shape[1], np.int64)
+        if labels.space != "logits" or labels.tail != "zero":
+            raise DumpError(
+                f"batch {batch.number}: has {labels.space} with tail {labels.tail}, and the layout "
+                "holds log-probabilities alone; pass `layout=parquet` or `layout=arrays`"
+            )
+        count = kept_of(labels)
         for begin, start, length in zip(
             sequences.first.tolist(),
             sequences.start.tolist(),

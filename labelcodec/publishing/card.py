@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.publishing.private import check_private
-from labelcodec.reader import PathLike
+from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.remote import Location
 
+_REPO = re.compile(r"[\w.\-]+/[\w.\-]+")
 TAGS = ("labelcodec", "soft-labels", "knowledge-distillation")
 TASKS = {"images": "image-classification", "tokens": "text-generation"}
 SIZES = [(10**power, f"{10 ** (power % 3)}{'KMBT'[power // 3 - 1]}") for power in range(3, 13)]
@@ -117,10 +120,10 @@ def card(
         DataError: the header names a path, user or host of this machine.
         LabelcodecError: a file is damaged.
     """
-    if repo is not None and (repo.count("/") != 1 or not all(repo.split("/"))):
+    if repo is not None and not _REPO.fullmatch(repo):
         raise ConfigError(f"`repo={repo}` is not of the form owner/name")
     with open_labels(labels) as reader:
-        check_private(reader.header.to_map(), str(reader.paths[0]))
+        _check_private(reader)
         files = [_card_file(path) for path in reader.paths]
         return Card(
             title=title or (repo or files[0].name.removesuffix(".slc")).rpartition("/")[2],
@@ -132,6 +135,17 @@ def card(
             sources=tuple(sources),
             fidelity=fidelity,
         )
+
+
+def _check_private(reader: Reader) -> None:
+    """Check the header, and the names of images and sequences."""
+    where = str(reader.paths[0])
+    check_private(reader.header.to_map(), where)
+    check_private({"names of images": reader.names or ()}, where)
+    if reader.header.kind == "tokens":
+        for batch in reader:
+            names = batch.sequences.names if batch.sequences is not None else None
+            check_private({"names of sequences": names or ()}, where)
 
 
 def _card_file(path: Location) -> CardFile:
@@ -179,11 +193,8 @@ def _summary(card: Card) -> str:
     if stats.undecoded is None:
         codec = spec_of(from_config(header.codec, header.config, card.files[0].name))
     per_label = "" if stats.bytes_per_label is None else f", {stats.bytes_per_label:.2f} per {unit}"
-    rate = (
-        ""
-        if stats.actual_rate is None
-        else (f", {stats.actual_rate:.1f} times fewer than the same labels as full float16 logits")
-    )
+    form = "full float16 logits" if stats.kind == "tokens" else "full logits in SRe2L's files"
+    rate = "" if stats.actual_rate is None else f", {stats.actual_rate:.1f} times fewer than {form}"
     return (
         f"A teacher's soft labels of {of}: {stats.labels:,} {unit}s of {stats.classes:,} classes "
         f"in {stats.bytes_total:,} bytes{per_label}{rate}. Codec `{codec}`, in the "
@@ -194,9 +205,9 @@ def _summary(card: Card) -> str:
 
 def _loading(card: Card) -> str:
     names = [file.name for file in card.files]
-    first = names[0] if len(names) == 1 else "*.slc"
+    first = names[0] if len(names) == 1 else f"{_common_start(names)}*.slc"
     where = first if card.repo is None else f"hf://datasets/{card.repo}/{first}"
-    install = "labelcodec" if card.repo is None else "labelcodec[remote]"
+    install = "labelcodec[torch]" if card.repo is None else "labelcodec[remote,torch]"
     if card.breakdown.kind == "tokens":
         use = (
             "from labelcodec.replay import TokenDataset\n\n"
@@ -210,9 +221,15 @@ def _loading(card: Card) -> str:
     return (
         f"```\npip install '{install}'\n```\n\n```python\nimport labelcodec\n\n"
         f'with labelcodec.open("{where}") as labels:\n'
-        f"    logits = labels[0].labels.dense()  # float32, (samples, classes)\n```\n\n"
+        f"    logits = labels[0].labels.rows(slice(4)).dense()  # float32, (4, classes)\n```\n\n"
         f"For training in PyTorch:\n\n```python\n{use}\n```"
     )
+
+
+def _common_start(names: Sequence[str]) -> str:
+    """The letters that all names begin with."""
+    columns = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    return "".join(letters[0] for letters in columns)
 
 
 def _files(card: Card) -> str:
@@ -288,7 +305,7 @@ def _words(facts: Mapping[str, Any] | None) -> str | None:
     """A free-form map in one line."""
     if not facts:
         return None
-    return ", ".join(f"{key}: {json.dumps(value)}" for key, value in facts.items())
+    return ", ".join(f"{key}: {json.dumps(value, default=str)}" for key, value in facts.items())
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,8 +10,19 @@ from typing import Any
 
 from labelcodec.errors import DataError
 
-# A slash or backslash that begins a path, not one inside a name, a URL or a fraction.
-_PATH = re.compile(r"(?<![\w/:.\-])(?:/[\w.\-+@ ]+){2,}|(?<!\w)[A-Za-z]:\\\w|(?<!\w)~/\w|file://")
+_PATH = re.compile(
+    r"""
+    (?<![\w/.\-])/(?:[\w.\-+@]+/)+[\w.\-+@]  # /a/b, not inside a name, a fraction or a URL
+    | (?<![\w/.\-])/(?:home|Users|root|scratch|mnt|media|data|tmp|var|opt|srv)\b
+    | (?<!\w)[A-Za-z]:[\\/]\w  # of Windows
+    | \\\\\w+\\\w  # of a file server
+    | (?<!\w)~\w*/\w
+    | (?<!\w)\.\./
+    | \bfile:/
+    """,
+    re.VERBOSE,
+)
+_PASSWORD = re.compile(r"://[^/\s:@]+:[^/\s@]+@")
 USUAL = {"root", "user", "admin", "localhost", "ubuntu", "runner", "nobody"}  # name nobody
 SHORTEST = 4  # letters of a name that is looked for
 
@@ -37,6 +48,8 @@ def check_private(texts: Mapping[str, Any], where: str) -> None:
 
 def _private(text: str) -> str | None:
     """What a text should not hold; None if there is nothing."""
+    if _PASSWORD.search(text):
+        return "the password of an address on a machine"
     if _PATH.search(text):
         return "a path of a machine"
     names = {"the user": _user(), "the host": socket.gethostname()}
@@ -59,6 +72,7 @@ def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, value
     elif isinstance(value, Mapping):
         for name, item in value.items():
+            yield f"{key}.{name}" if key else str(name), str(name)
             yield from _strings(item, f"{key}.{name}" if key else str(name))
     elif isinstance(value, (list, tuple)):
         for item in value:

@@ -96,9 +96,12 @@ def without_softmax(labels: Labels) -> int | None:
 
     That is a label with NaN or +inf, or of -inf alone. -inf for some classes is probability 0.
     """
-    if labels.compact is not None or all_finite(labels.value):
+    has_floor = labels.floor is not None and not all_finite(labels.floor)
+    if labels.compact is not None or (all_finite(labels.value) and not has_floor):
         return None
     bad = ~np.isfinite(labels.value.max(axis=1))  # the maximum of a row with NaN is NaN
+    if labels.floor is not None:
+        bad |= np.isnan(labels.floor) | np.isposinf(labels.floor)
     return int(bad.argmax()) if bad.any() else None
 
 

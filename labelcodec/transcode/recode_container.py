@@ -6,13 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from labelcodec.batch import LabelBatch, Precision
+from labelcodec.batch import LabelBatch
 from labelcodec.codecs import registry
+from labelcodec.codecs.float_bits import rounded
 from labelcodec.errors import MismatchError
 from labelcodec.header import CREATOR, Header
 from labelcodec.parts import Part
@@ -130,12 +127,3 @@ class _Decoded:
         value = rounded(labels.value, labels.precision)
         floor = None if labels.floor is None else rounded(labels.floor, labels.precision)
         return replace(batch, labels=replace(labels, value=value, floor=floor))
-
-
-def rounded(value: NDArray[Any], precision: Precision) -> NDArray[Any]:
-    """Round values to `precision`; bfloat16 values are returned in float32."""
-    if precision != "bfloat16":
-        return value.astype(precision, copy=False)
-    bits = value.astype(np.float32).view(np.uint32)
-    nearest = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)  # round half to even
-    return np.where(np.isnan(value), value, nearest.view(np.float32))

@@ -110,6 +110,33 @@ def test_positions_of_different_k(tmp_path, monkeypatch, from_start):
     assert (copy["value"][~is_kept] == -np.inf).all()
 
 
+@pytest.mark.parametrize("behind", [-1, -np.inf, np.nan, 5])
+def test_probabilities_are_told_whatever_stands_behind_them(tmp_path, behind):
+    count = np.full(21, 4)
+    count[::2] = 2
+    shares = np.random.default_rng(0).dirichlet(np.ones(5), 21)[:, :4].astype(np.float32)
+    shares[count == 2, 2:] = behind
+    source = folder(columns(count=count, value=shares), tmp_path / "source")
+    with pytest.raises(DumpError, match="pass `label_type=probabilities`"):
+        encode(source, tmp_path / "a.slc", classes=CLASSES)
+
+
+def test_a_tail_where_no_class_is_left_out(tmp_path):
+    """Its mass must be 0; the floor is a number all the same."""
+    count = np.array([3, 6, 3], np.int64)
+    index = np.argsort(np.random.default_rng(0).random((3, 6)), axis=1)
+    value = np.log(np.tile(np.float32([0.5, 0.2, 0.1, 0.1, 0.06, 0.04]), (3, 1)))
+    arrays = {"index": index, "value": value, "count": count, "tail": np.float32([0.2, 0, 0.2])}
+    encode(folder(arrays, tmp_path / "source"), tmp_path / "a.slc", classes=6)
+    with labelcodec.open(tmp_path / "a.slc") as reader:
+        labels = reader[0].labels
+    assert np.isfinite(labels.floor).all()
+    assert np.exp(labels.dense().astype(float)).sum(axis=1) == pytest.approx([1, 1, 1], rel=1e-4)
+    np.save(tmp_path / "source/tail.npy", np.float32([0.2, 0.1, 0.2]))
+    with pytest.raises(DumpError, match=r"position 1: has a tail of 0\.1, but leaves no class out"):
+        encode(tmp_path / "source", tmp_path / "b.slc", classes=6)
+
+
 @pytest.mark.parametrize("bad", [0, 5])
 def test_numbers_of_kept_classes_that_cannot_be(tmp_path, bad):
     count = np.full(21, 4)

@@ -6,8 +6,10 @@ import getpass
 import hashlib
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -61,6 +63,7 @@ def test_text():
         "drawn from seed 0, not stored",
     ):
         assert part in text
+    assert "8.9 times fewer than full logits in SRe2L's files" in text
     assert "Distance to the source" not in text
     assert str(EXAMPLE.parent) not in text
 
@@ -71,7 +74,7 @@ def test_the_code_of_a_card_runs(tmp_path, monkeypatch):
     code = str(card(tmp_path / "labels.slc")).split("```python\n")[1].partition("```")[0]
     names: dict = {}
     exec(code, names)
-    assert names["logits"].shape == (20, 10)
+    assert names["logits"].shape == (4, 10)
 
 
 def test_fidelity_and_shards(tmp_path):
@@ -81,7 +84,7 @@ def test_fidelity_and_shards(tmp_path):
     labelcodec.recode(shards, tmp_path / "few.slc", "topk:k=3")
     distance = fidelity_of(tmp_path / "few.slc", tmp_path / "few.slc")
     made = card(shards, repo="org/name", fidelity=distance)
-    assert "hf://datasets/org/name/*.slc" in str(made)
+    assert "hf://datasets/org/name/part-*.slc" in str(made)
     assert [file.name for file in made.files] == ["part-0.slc", "part-1.slc"]
     assert "| 4 | 0 | 0 |" in str(made) and "the same in 100.00 %" in str(made)
 
@@ -94,7 +97,7 @@ def test_size_categories(labels, name):
     assert _size_category(labels) == name
 
 
-@pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "org/"])
+@pytest.mark.parametrize("repo", ["name", "a/b/c", "/name", "org/", "a b/c"])
 def test_names_of_repositories(repo):
     with pytest.raises(ConfigError, match="is not of the form owner/name"):
         card(EXAMPLE, repo=repo)
@@ -122,6 +125,14 @@ class TestPrivate:
             "file://x",
             "by Jane.Doe",
             "on gpu-box-7",
+            "ckpt:/home/alice/x",
+            "C:/Users/alice/x",
+            "file:/home/alice",
+            r"\\server\alice\x",
+            "~alice/run",
+            "../../alice/run",
+            "on /scratch",
+            "https://user:secret@host/x",
         ],
     )
     def test_refused(self, saying, monkeypatch, note):
@@ -138,6 +149,8 @@ class TestPrivate:
             "timm/resnet18 and org/name",
             "janet on a gpu-box",
             "root",
+            "train /val /test",
+            "ratio 3 / 4 / 5",
         ],
     )
     def test_allowed(self, saying, monkeypatch, note):
@@ -150,6 +163,29 @@ class TestPrivate:
         labelcodec.annotate(tmp_path / "a.slc", teacher="/models/x/y.pt", force=True)
         with pytest.raises(DataError, match=r"teacher\.name names a path"):
             card(tmp_path / "a.slc")
+
+
+def test_names_in_the_file(tmp_path):
+    """Not only the header is uploaded."""
+    header = labelcodec.Header(classes=3, images=2)
+    own = labelcodec.LabelBatch(
+        0,
+        0,
+        np.arange(2),
+        labelcodec.Augmentation(),
+        labelcodec.Labels(3, np.zeros((2, 3), np.float16)),
+    )
+    names = ["/home/jane/a.png", "/home/jane/b.png"]
+    with labelcodec.Writer(tmp_path / "a.slc", header, "dense", names=names) as writer:
+        writer.add(own)
+    with pytest.raises(DataError, match="names of images names a path"):
+        card(tmp_path / "a.slc")
+    sequences = labelcodec.Sequences(np.array([2]), np.array([0]), names=("/home/jane/a.txt",))
+    of_tokens = labelcodec.Header(classes=3, kind="tokens", shift=1)
+    with labelcodec.Writer(tmp_path / "b.slc", of_tokens, "dense") as writer:
+        writer.add(replace(own, image_index=np.zeros(2, np.int64), sequences=sequences))
+    with pytest.raises(DataError, match="names of sequences names a path"):
+        card(tmp_path / "b.slc")
 
 
 def test_the_folder(tmp_path):

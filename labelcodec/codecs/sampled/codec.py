@@ -90,6 +90,7 @@ class Sampled(Codec):
             tail="zero",
             precision="float32",
             floor=None,
+            count=None,
         )
 
     def fit(

@@ -25,7 +25,7 @@ from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from labelcodec.kept_counts import by_count, join
-from labelcodec.tail_mass import mean_floor
+from labelcodec.tail_mass import mean_floor, narrowed_floor
 from labelcodec.wording import counted
 
 FLOOR_STEP = 1 / 64  # of the logit that stands for the mass of the classes left out
@@ -41,7 +41,8 @@ class TopK(Codec):
         step: quantisation step in logits, 1e-6..1e6; None keeps values bit for bit.
         tail: what stands for the dropped classes of full labels: 'zero', 'uniform' (probabilities),
             'floor' (their smallest logit), or 'mass' (the logit that gives all of them the mass
-            they have at temperature 1). A top-k source keeps its own tail.
+            they have at temperature 1). A top-k source keeps its own tail; with 'mass', its floor
+            is computed anew where classes are dropped.
 
     Raises:
         ConfigError: a value out of range.
@@ -114,8 +115,7 @@ class TopK(Codec):
         if labels.index is None:
             labels = self._select(labels)
         elif self.k is not None and self.k != labels.k:
-            order = np.argsort(-labels.value, axis=1, kind="stable")
-            labels = _by_rank(labels, labels.index, order[:, : self.k])
+            labels = self._narrow(labels, self.k)
         if labels.value.size > MAX_CELLS:
             raise DataError(f"{labels.value.size} kept values, at most {MAX_CELLS} fit a batch")
         return labels if self.step is None else self._round(labels, self.step)
@@ -147,10 +147,28 @@ class TopK(Codec):
         if self.tail == "floor" or index.shape[1] == labels.classes:
             smallest: NDArray[Any] = labels.value.min(axis=1)
             return smallest
-        # coarse numbers take fewer bytes; the mass changes by less than a hundredth, or by less
-        # than rounding the kept values changes theirs
+        return self._coarse(mean_floor(labels.value, index), labels)
+
+    def _coarse(self, floor: NDArray[np.float64], labels: Labels) -> NDArray[Any]:
+        """Floors as numbers that take few bytes, in the precision of the labels.
+
+        Their mass changes by less than a hundredth, or by less than rounding the kept values
+        changes theirs.
+        """
         grid = max(FLOOR_STEP, (self.step or 0) / 4)
-        return (np.rint(mean_floor(labels.value, index) / grid) * grid).astype(labels.value.dtype)
+        coarse = np.rint(floor / grid) * grid
+        return float_bits.rounded(coarse, labels.precision).astype(labels.value.dtype)
+
+    def _narrow(self, labels: Labels, k: int) -> Labels:
+        """The k largest classes of top-k labels; among equal values those that stand first."""
+        assert labels.index is not None
+        order = np.argsort(-labels.value, axis=1, kind="stable")
+        floor = labels.floor
+        if self.tail == "mass" and floor is not None and k < labels.value.shape[1]:
+            dropped = np.take_along_axis(labels.value, order[:, k:], axis=1)
+            left_out = labels.classes - labels.value.shape[1]
+            floor = self._coarse(narrowed_floor(dropped, floor, left_out), labels)
+        return replace(_by_rank(labels, labels.index, order[:, :k]), floor=floor)
 
     def _round(self, labels: Labels, step: float) -> Labels:
         """Round values to multiples of the step, ranked by value and then by class."""

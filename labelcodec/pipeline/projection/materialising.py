@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import nn
 
 from labelcodec.batch import LabelBatch
+from labelcodec.codecs.float_bits import rounded
 from labelcodec.images import ImageListing
 from labelcodec.parts import Part
 from labelcodec.pipeline.distributed import process
@@ -20,7 +21,7 @@ from labelcodec.remote import LocationLike
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.labelling import labeller_for
 from labelcodec.transcode.encode_batches import EncodeReport, shard_target, write
-from labelcodec.transcode.recode_container import check_target, recoded_header, rounded
+from labelcodec.transcode.recode_container import check_target, recoded_header
 from labelcodec.transcode.reused_tables import required_codec
 
 
