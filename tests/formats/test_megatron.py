@@ -188,6 +188,15 @@ def test_other_layouts(tmp_path):
     assert not (tmp_path / "copy").exists()
 
 
+def test_probabilities_and_tails_are_refused(tmp_path):
+    """Their columns hold log-probabilities."""
+    encode(DATA / "whole", tmp_path / "a.slc", classes=CLASSES)
+    labelcodec.recode(tmp_path / "a.slc", tmp_path / "drawn.slc", "sampled:n=6")
+    with pytest.raises(DumpError, match="probabilities with tail zero, and the layout holds log-"):
+        decode(tmp_path / "drawn.slc", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
 def _cut(whole):
     rows = slice(0, 5)
     own = whole.sequences

@@ -181,6 +181,25 @@ def test_damaged_blocks_are_fetched_again(path, content, tmp_path) -> None:
             assert_same(reader, path)
 
 
+def test_a_damaged_copy_is_made_anew(path, content, tmp_path) -> None:
+    """The reader that meets the damage says so; the next one has a new copy."""
+    with serving(web_of(content)) as web:
+        url = f"{web.url}/labels.slc"
+        with labelcodec.open(url, cache="file") as reader:
+            assert_same(reader, path)
+        (copy,) = (tmp_path / "cache").glob("*/labels.slc")
+        damaged = bytearray(content)
+        damaged[len(content) // 2 : len(content) // 2 + 64] = bytes(64)
+        copy.write_bytes(damaged)
+        with (
+            labelcodec.open(url, cache="file") as reader,
+            pytest.raises(labelcodec.LabelcodecError, match="damaged"),
+        ):
+            assert_same(reader, path)
+        with labelcodec.open(url, cache="file") as reader:
+            assert_same(reader, path)
+
+
 def test_blocks_of_a_file_without_versions_are_not_kept(content) -> None:
     with (
         serving(web_of(content, etag=None)) as web,

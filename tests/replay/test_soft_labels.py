@@ -99,3 +99,13 @@ def test_labels_without_a_softmax(row, good, dtype) -> None:
     assert without_softmax(labels) == (None if good else 1)
     softmax = to_tensors(labels).probabilities(4.0)
     assert bool(softmax.isfinite().all()) == good
+
+
+@pytest.mark.parametrize("floor", [np.nan, np.inf, -np.inf])
+def test_floors_without_a_softmax(floor) -> None:
+    """-inf is a floor of classes without probability."""
+    value, index = np.float32([[2, 1], [2, 1]]), np.array([[0, 1], [2, 0]])
+    labels = Labels(
+        4, value, index, tail="floor", precision="float32", floor=np.float32([0, floor])
+    )
+    assert without_softmax(labels) == (None if floor == -np.inf else 1)
