@@ -227,7 +227,7 @@ def test_interrupted_encode_says_how_to_go_on(capsys, workplace, monkeypatch, ke
             raise KeyboardInterrupt
 
     @contextmanager
-    def progress(what: str):
+    def progress(what: str, shown: bool = True):
         yield interrupted
 
     if kept:  # a batch is written before progress is told
