@@ -250,6 +250,13 @@ def _file(path: Path, arrays: Mapping[str, StoredArray], of_value: str, of_index
         lengths = kept.sum(axis=1, dtype=np.int64)
         if not lengths.all():
             _fail(path, f"sequence {int(lengths.argmin())}: its {MASK} leaves no position")
+        runs = kept[:, 0] + (kept[:, 1:] & ~kept[:, :-1]).sum(axis=1)
+        if (runs > 1).any():
+            _fail(
+                path,
+                f"sequence {int(runs.argmax())}: its {MASK} has padding between its positions; a "
+                "label would be of another token than the one behind it",
+            )
     return _File(path, value, index, tokens, mask, lengths)
 
 

@@ -144,7 +144,7 @@ def test_files_are_read_by_their_numbers(tmp_path):
 
 def test_other_padding_is_read_but_not_written(tmp_path):
     arrays = batch(SPANS)
-    arrays["attention_mask"][1, 4] = 0
+    arrays["teacher_topk_logps"][0, 11] = 5
     source = save(arrays, tmp_path / "a.pt")
     report = encode(source, tmp_path / "a.slc", classes=CLASSES)
     assert "its padding is not uniform: `decode` does not write it back" in report.notes
@@ -193,6 +193,7 @@ BAD = {
     "tokens": (edited("input_ids", lambda array: array[:3]), r"input_ids has shape \(3, 12\)"),
     "mask": (edited("attention_mask", lambda a: a[..., None]), "attention_mask has shape"),
     "empty": (edited("attention_mask", at(2, 0)), "sequence 2: its attention_mask leaves no"),
+    "hole": (edited("attention_mask", at((1, 4), 0)), "sequence 1: its attention_mask has padding"),
     "NaN": (edited(VALUE, at((0, 4, 1), np.nan)), "sequence 0, position 1: has NaN"),
     "class": (edited(INDEX, at((3, 4, 1), 300)), "sequence 3, position 2: has class 300, outside"),
     "negative": (edited(INDEX, at((3, 4, 1), -1)), "position 2: has class -1, outside"),
