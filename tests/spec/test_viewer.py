@@ -75,15 +75,21 @@ def page(address: str, path: Path, profile: Path) -> str:
 
 
 def rendered(url: str, profile: Path) -> str:
-    """The document at an address once its scripts have run."""
+    """The document at an address once its scripts have run.
+
+    The browser's clock runs ahead of a busy machine: what is not ready is asked for again.
+    """
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-    done = subprocess.run(
-        [str(BROWSER), *flags, "--virtual-time-budget=30000", "--dump-dom", url],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    for _ in range(8):
+        done = subprocess.run(
+            [str(BROWSER), *flags, "--virtual-time-budget=30000", "--dump-dom", url],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        if "data-shown" in done.stdout or "<article" in done.stdout:
+            break
     return done.stdout
 
 
