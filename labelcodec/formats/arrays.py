@@ -18,7 +18,7 @@ from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError, MismatchError
 from labelcodec.formats.array_writer import write_arrays
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
-from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, kept_values, space_of
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
 from labelcodec.formats.verl_names import names_in
@@ -269,24 +269,15 @@ def _info(
         notes.append(
             "the mass of the tail is kept as precisely as the values; it comes back rounded"
         )
-    return DumpInfo(
+    return token_info(
         "arrays",
-        kind.classes,
-        images=len(plan.end),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=sum(file.stat().st_size for file in files),
-        files=len(files),
-        types={"columns": dtypes | ({} if source.row is None else {"row": source.row})},
-        image_order="",
-        space=kind.space,
-        tail=kind.tail,
-        k=kind.k,
-        precision=kind.precision,
-        kind="tokens",
-        shift=1 if options.shift is None else options.shift,
+        kind,
+        plan,
+        files,
+        1 if options.shift is None else options.shift,
         has_digests=TOKENS in arrays,
-        notes=tuple(notes),
+        types={"columns": dtypes | ({} if source.row is None else {"row": source.row})},
+        notes=notes,
     )
 
 

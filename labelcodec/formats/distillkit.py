@@ -21,7 +21,7 @@ from labelcodec.errors import ConfigError, DumpError
 from labelcodec.formats.distillkit_config import CONFIG, Curve, Legacy, read_config
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.table import TableSource
-from labelcodec.formats.token_dump import TokenDump, unused_of_tokens
+from labelcodec.formats.token_dump import TokenDump, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind
 from labelcodec.formats.token_plan import TokenPlan, plan_batches
 
@@ -162,22 +162,4 @@ def _info(
     others = [name for name in table.schema.names if name not in names]
     if others:
         notes.append(f"columns that are not kept: {', '.join(others)}")
-    return DumpInfo(
-        "distillkit",
-        kind.classes,
-        images=len(plan.end),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=sum(file.stat().st_size for file in table.files),
-        files=len(table.files),
-        types={},
-        image_order="",
-        space=kind.space,
-        tail=kind.tail,
-        k=kind.k,
-        precision=kind.precision,
-        kind="tokens",
-        shift=1,
-        has_digests=True,
-        notes=tuple(notes),
-    )
+    return token_info("distillkit", kind, plan, table.files, 1, has_digests=True, notes=notes)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
-from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
+from labelcodec.formats.interface import Layout, OpenOptions
 from labelcodec.formats.megatron_structure import Structure, structure_of
 from labelcodec.formats.megatron_tar import NAME, Member, Microbatch, list_members, read_member
 from labelcodec.formats.megatron_writer import write_megatron
-from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, concatenate
 from labelcodec.formats.token_plan import plan_batches
 
@@ -197,21 +197,13 @@ def open_megatron(root: Path, files: Sequence[Path], classes: int) -> TokenDump:
     plan = plan_batches(lengths, classes, k)
     ranked = np.empty(len(order), np.int64)
     ranked[np.lexsort(np.array(order).T[::-1])] = np.arange(len(order))
-    info = DumpInfo(
+    info = token_info(
         "megatron",
-        classes,
-        images=len(lengths),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=sum(file.stat().st_size for file in files),
-        files=len(files),
+        kind,
+        plan,
+        files,
+        1,
         types={"megatron": structure.to_types()},
-        image_order="",
-        tail="zero",
-        k=k,
-        precision=kind.precision,
-        kind="tokens",
-        shift=1,
         notes=(
             "sequences are numbered in the order of the samples, from the first iteration that is "
             "there; the files hold no tokens",

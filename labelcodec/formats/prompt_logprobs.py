@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import open_regular
-from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
-from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.interface import Layout, OpenOptions
+from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions
 from labelcodec.formats.token_plan import plan_batches
 from labelcodec.wording import counted
@@ -186,23 +186,7 @@ def open_lines(path: Path, classes: int) -> TokenDump:
     kind = LabelKind(classes, k, "logits", "zero", "float32")
     plan = plan_batches(lengths, classes, k)
     source = LineSource(path, offsets, numbers, plan.end, k, True in has_tokens)
-    info = DumpInfo(
-        "vllm",
-        classes,
-        images=len(lengths),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=begin,
-        files=1,
-        types={},
-        image_order="",
-        tail="zero",
-        k=k,
-        precision="float32",
-        kind="tokens",
-        shift=1,
-        has_digests=True in has_tokens,
-    )
+    info = token_info("vllm", kind, plan, [path], 1, has_digests=True in has_tokens)
     return TokenDump(info, kind, plan, source)
 
 

@@ -14,7 +14,7 @@ from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError
 from labelcodec.formats.distillkit_config import CONFIG
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
-from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_families import TokenColumns, find_token_columns
 from labelcodec.formats.token_labels import (
     LabelKind,
@@ -200,22 +200,13 @@ def _info(
     notes = [f"columns read: {', '.join(columns.names())}"]
     if others:
         notes.append(f"columns that are not kept: {', '.join(others)}")
-    return DumpInfo(
+    return token_info(
         "parquet",
-        kind.classes,
-        images=len(plan.end),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=sum(file.stat().st_size for file in table.files),
-        files=len(table.files),
-        types={"columns": {n: a.dtype.name for n, a in arrays.items() if a is not None}},
-        image_order="",
-        space=kind.space,
-        tail=kind.tail,
-        k=kind.k,
-        precision=kind.precision,
-        kind="tokens",
-        shift=columns.shift if options.shift is None else options.shift,
+        kind,
+        plan,
+        table.files,
+        columns.shift if options.shift is None else options.shift,
         has_digests=columns.tokens is not None,
-        notes=tuple(notes),
+        types={"columns": {n: a.dtype.name for n, a in arrays.items() if a is not None}},
+        notes=notes,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -105,6 +105,50 @@ class TokenDump:
             where = partial(self._source.where, number)
             self._digest = number, token_digest(to_tokens(tokens, self._kind.classes, where))
         return self._digest[1]
+
+
+def token_info(
+    layout: str,
+    kind: LabelKind,
+    plan: TokenPlan,
+    files: Sequence[Path],
+    shift: int,
+    *,
+    has_digests: bool = False,
+    types: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> DumpInfo:
+    """Metadata of a source of token-level labels; arguments are as in `DumpInfo`.
+
+    Args:
+        layout: name of the layout.
+        kind: what its labels are.
+        plan: its batches.
+        files: its files.
+        shift: 1 if a label is of the token behind its position, 0 if of its own.
+        has_digests: whether token ids are known, of which sequences have digests.
+        types: kinds and dtypes of its parts.
+        notes: remarks for the user.
+    """
+    return DumpInfo(
+        layout,
+        kind.classes,
+        images=len(plan.end),
+        batches=len(plan),
+        samples=plan.positions,
+        bytes=sum(file.stat().st_size for file in files),
+        files=len(files),
+        types=types or {},
+        image_order="",
+        space=kind.space,
+        tail=kind.tail,
+        k=kind.k,
+        precision=kind.precision,
+        kind="tokens",
+        shift=shift,
+        has_digests=has_digests,
+        notes=tuple(notes),
+    )
 
 
 def unused_of_tokens(options: Mapping[str, Any], *others: str) -> dict[str, str]:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from labelcodec.batch import LabelBatch, Precision
 from labelcodec.errors import DumpError, MismatchError, UnsafeError
 from labelcodec.formats.foreign import refuse_foreign
-from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
-from labelcodec.formats.token_dump import TokenDump, classes_given, unused_of_tokens
+from labelcodec.formats.interface import Layout, OpenOptions
+from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, concatenate, space_of
 from labelcodec.formats.token_plan import plan_batches
 from labelcodec.formats.verl_names import MASK, TOKENS, names_in
@@ -189,23 +189,14 @@ def open_verl(root: Path, paths: Sequence[Path], options: OpenOptions) -> TokenD
     known = [padding for padding in paddings if padding is not None]
     types = {"verl": [padding.to_types() for padding in known]} if len(known) == len(files) else {}
     notes = () if types else ("its padding is not uniform: `decode` does not write it back",)
-    info = DumpInfo(
+    info = token_info(
         "verl",
-        classes,
-        images=len(lengths),
-        batches=len(plan),
-        samples=plan.positions,
-        bytes=sum(path.stat().st_size for path in paths),
-        files=len(paths),
-        types=types,
-        image_order="",
-        space=space,
-        tail="zero",
-        k=k,
-        precision=precision,
-        kind="tokens",
-        shift=1 if options.shift is None else options.shift,
+        kind,
+        plan,
+        paths,
+        1 if options.shift is None else options.shift,
         has_digests=files[0].tokens is not None,
+        types=types,
         notes=notes,
     )
     return TokenDump(info, kind, plan, source)
