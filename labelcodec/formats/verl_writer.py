@@ -105,8 +105,8 @@ def padding_of(
     """
     sequences, length, k = value.shape
     left, token = np.zeros(sequences, np.int64), None
-    for row in range(sequences) if mask is not None else ():
-        kept = mask.values(row)  # type: ignore[union-attr]
+    masks = () if mask is None else (mask.values(row) for row in range(sequences))
+    for row, kept in enumerate(masks):
         is_kept = kept != 0
         places = np.flatnonzero(is_kept)
         left[row] = places[0]

@@ -90,10 +90,10 @@ def open_on_hub(file: RemoteFile) -> LocalCopy | HttpRanges:
             reached.
     """
     hub = _Hub(file)
-    found = retried(hub.resolved, file)
-    if isinstance(found, LocalCopy):
-        return found
-    commit, size = found
+    resolved = retried(hub.resolved, file)
+    if isinstance(resolved, LocalCopy):
+        return resolved
+    commit, size = resolved
     if file.cache == "file" or (size is not None and size <= SMALL):
         return retried(lambda: hub.downloaded(commit), file)
     return hub.ranges(commit)
