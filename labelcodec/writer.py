@@ -17,6 +17,7 @@ from labelcodec.batch import LabelBatch
 from labelcodec.binding.agreement import Agreement
 from labelcodec.codecs import registry
 from labelcodec.codecs.batch_coder import BatchCoder, check_batch
+from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.fitting_sample import label_bytes, sample_limit, sampled_batches
 from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.container import RecordWriter
@@ -201,7 +202,7 @@ class Writer:
             DataError: its parts are inconsistent, the codec cannot store its labels, or the number
                 of classes, k or dtype differs from the header.
         """
-        prepared = prepare(batch, self.codec, self.allow_nonfinite)
+        prepared = prepare(batch, self.codec, self.allow_nonfinite, self.header.shift)
         check_batch(self.header, prepared)
         return prepared
 
@@ -214,7 +215,7 @@ class Writer:
         if self._coder is None:
             self._buffer(batch)
         else:  # checked against the header by encode: that draws seeded batches, so only once
-            prepared = prepare(batch, self.codec, self.allow_nonfinite)
+            prepared = prepare(batch, self.codec, self.allow_nonfinite, self.header.shift)
             self.add_encoded(self._coder.encode(prepared), prepared)
 
     def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:
@@ -320,20 +321,25 @@ def with_codec(header: Header, codec: Codec) -> Header:
     )
 
 
-def prepare(batch: LabelBatch, codec: Codec, allow_nonfinite: bool) -> LabelBatch:
+def prepare(
+    batch: LabelBatch, codec: Codec, allow_nonfinite: bool, shift: int | None = None
+) -> LabelBatch:
     """Validate a batch and convert its labels to the form that a codec stores.
 
     Args:
         batch: a batch as the caller made it.
         codec: the codec.
         allow_nonfinite: store NaN and infinities that the codec would refuse.
+        shift: of token sequences, as in the header.
 
     Raises:
         DataError: its parts are inconsistent, or the codec cannot store its labels.
     """
     validate(batch)
     try:
-        return replace(batch, labels=codec.prepare(batch.labels.expanded(), allow_nonfinite))
+        context = BatchContext.of(batch, shift)
+        labels = codec.prepare(batch.labels.expanded(), allow_nonfinite, context)
+        return replace(batch, labels=labels)
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
 

@@ -18,7 +18,7 @@ class Plain(Codec):
 
     name, lossy, fit_labels = "x-plain", False, 1
 
-    def prepare(self, labels, allow_nonfinite=False):
+    def prepare(self, labels, allow_nonfinite=False, context=None):
         return labels
 
     def fit(self, samples, classes, expected=None, contexts=()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,12 +13,14 @@ from labelcodec.augmentation.parts import PARTS
 from labelcodec.batch import MAX_SAMPLES, LabelBatch, Labels
 from labelcodec.codecs import registry, side_info, stored
 from labelcodec.codecs.batch_context import BatchContext
-from labelcodec.codecs.components import SEEDED, join, split
+from labelcodec.codecs.components import SEEDED, Stream, join, split
 from labelcodec.codecs.interface import Codec, Coder
 from labelcodec.codecs.seeded import check_seeded, redraw
 from labelcodec.entropy.coding import Usage
 from labelcodec.errors import CorruptError, DataError, LabelcodecError
 from labelcodec.header import Header
+from labelcodec.sequences.stream import TOKENS
+from labelcodec.sequences.token_ids import pack_tokens, unpack_tokens
 from labelcodec.wording import counted
 
 MAX_VALUES = 1 << 23  # label values of a batch
@@ -64,7 +66,7 @@ class BatchCoder:
         stored_samples = samples if header.recipe is None else ()
         tables = _fitted_parts(stored_samples)
         if labels is None:
-            contexts = [BatchContext(b.image_index, b.augmentation) for b in samples]
+            contexts = [BatchContext.of(batch, header.shift) for batch in samples]
             labels = codec.fit((b.labels for b in samples), header.classes, expected, contexts)
         return cls(header, codec, tables, labels)
 
@@ -117,10 +119,11 @@ class BatchCoder:
             DataError: it does not belong to this header, or has what no stream can hold.
         """
         check_batch(self.header, batch)
-        context = BatchContext(batch.image_index, batch.augmentation)
+        context = BatchContext.of(batch, self.header.shift)
         streams = self.labels.encode(batch.labels, context)
         if self.header.recipe is None:
             streams |= stored.encode(batch, self.tables, self.header.image_order)
+        streams |= self._token_stream(batch)
         return join(streams)
 
     def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
@@ -159,7 +162,18 @@ class BatchCoder:
         labels = self.labels.decode(streams, samples, self._blank, context)
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
+        if sequences is not None and TOKENS in streams:
+            predicting = sequences.predicting(header.shift or 0)
+            tokens = unpack_tokens(streams[TOKENS], predicting, labels.index)
+            sequences = replace(sequences, tokens=tokens)
         return LabelBatch(number, epoch, index, augmentation, labels, sequences)
+
+    def _token_stream(self, batch: LabelBatch) -> dict[Stream, bytes]:
+        sequences = batch.sequences
+        if sequences is None or sequences.tokens is None:
+            return {}
+        predicting = sequences.predicting(self.header.shift or 0)
+        return {TOKENS: pack_tokens(sequences.tokens, predicting, batch.labels.index)}
 
     @cached_property
     def _blank(self) -> Labels:

@@ -52,12 +52,18 @@ class Codec(Protocol):
         """Space and precision of the stored labels, given those of the source; these by default."""
         return space, precision
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = False,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """The labels as they will be stored and given back.
 
         Args:
             labels: dense or top-k labels of a batch.
             allow_nonfinite: take NaN and infinities that the codec would refuse.
+            context: what else is known of the batch.
 
         Raises:
             DataError: labels that the codec cannot store.

@@ -55,6 +55,33 @@ class Sequences:
         """(S,) int64 sample at which each sequence begins."""
         return np.cumsum(self.length) - self.length
 
+    def targets(self, shift: int) -> NDArray[np.int64] | None:
+        """(B,) token that the label of each position is of; None without token ids.
+
+        It is -1 for the last positions of a sequence, whose labels are of tokens behind it.
+
+        Args:
+            shift: 1 if the label of a position is of the token behind it, 0 if of its own.
+        """
+        if self.tokens is None:
+            return None
+        targets = np.full(len(self.tokens), -1, np.int64)
+        targets[: len(targets) - shift] = self.tokens[shift:]
+        if shift:
+            targets[np.cumsum(self.length) - 1] = -1
+        return targets
+
+    def predicting(self, shift: int) -> NDArray[np.int64]:
+        """(B,) sample whose label is of the token at each position, -1 where there is none.
+
+        Args:
+            shift: as in `targets`.
+        """
+        predicting = np.arange(int(self.length.sum())) - shift
+        if shift:
+            predicting[self.first] = -1
+        return predicting
+
 
 def token_digest(tokens: NDArray[Any]) -> NDArray[np.uint8]:
     """(32,) uint8 SHA-256 of a sequence's token ids, each as a little-endian int32.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from labelcodec.augmentation.flip import decode_flip, encode_flip
 from labelcodec.entropy import packing, varint
 from labelcodec.errors import CorruptError, DataError
-from labelcodec.sequences.data import DIGEST, MAX_TOKEN, Sequences
+from labelcodec.sequences.data import DIGEST, Sequences
 from labelcodec.streams import Stream
 from labelcodec.wording import counted
 
@@ -24,7 +24,7 @@ MAX_NAME_BYTES = 1 << 24  # names of a batch, decompressed
 
 
 def encode_sequences(sequences: Sequences, image_index: NDArray[np.int64]) -> dict[Stream, bytes]:
-    """The streams of a batch's sequences.
+    """The streams of a batch's sequences, without their token ids.
 
     Args:
         sequences: of the batch.
@@ -48,8 +48,6 @@ def encode_sequences(sequences: Sequences, image_index: NDArray[np.int64]) -> di
     if sequences.names is not None:
         content.append(_packed_names(sequences.names))
     streams = {SEQUENCES: b"".join(content)}
-    if sequences.tokens is not None:
-        streams[TOKENS] = packing.pack_floats(sequences.tokens.astype(np.uint32))
     if sequences.mask is not None:
         streams[LOSS_MASK] = encode_flip(sequences.mask)
     return streams
@@ -58,7 +56,7 @@ def encode_sequences(sequences: Sequences, image_index: NDArray[np.int64]) -> di
 def decode_sequences(
     streams: Mapping[Stream, memoryview], samples: int
 ) -> tuple[NDArray[np.int64], Sequences]:
-    """The number of the sequence of each sample, (B,), and the sequences.
+    """The number of the sequence of each sample, (B,), and the sequences without token ids.
 
     Args:
         streams: the batch's streams, of which `SEQUENCES` is there.
@@ -98,20 +96,10 @@ def decode_sequences(
         start,
         digest,
         names,
-        _tokens(streams, samples),
-        decode_flip(streams[LOSS_MASK], samples) if LOSS_MASK in streams else None,
-        columns[3] if has & WITH_PROMPTS else None,
+        mask=decode_flip(streams[LOSS_MASK], samples) if LOSS_MASK in streams else None,
+        prompt=columns[3] if has & WITH_PROMPTS else None,
     )
     return np.repeat(number, length), sequences
-
-
-def _tokens(streams: Mapping[Stream, memoryview], samples: int) -> NDArray[np.int32] | None:
-    if TOKENS not in streams:
-        return None
-    tokens = packing.unpack_floats(streams[TOKENS], np.uint32, samples)
-    if tokens.max() > MAX_TOKEN:
-        raise CorruptError(f"a token id above {MAX_TOKEN}")
-    return tokens.astype(np.int32)
 
 
 def _packed_names(names: tuple[str, ...]) -> bytes:

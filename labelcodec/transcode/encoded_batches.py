@@ -92,7 +92,7 @@ def encoded(
 def _encode_one(
     source: Batches, coder: BatchCoder, codec: Codec, allow_nonfinite: bool, i: int
 ) -> Encoded:
-    batch = prepare(source.read(i), codec, allow_nonfinite)
+    batch = prepare(source.read(i), codec, allow_nonfinite, coder.header.shift)
     payload = coder.encode(batch)
     nonfinite = float_bits.nonfinite_labels(batch.labels)
     return Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)

@@ -134,7 +134,7 @@ class ReusedTables:
         fitted = RDReport.from_bytes(self.parts[OF_LABELS]).quality["kl1"]
         total, count = 0.0, 0
         for batch in batches:
-            context = BatchContext(batch.image_index, batch.augmentation)
+            context = BatchContext.of(batch, self.header.shift)
             streams = coder.encode(batch.labels, context)
             views = {stream: memoryview(data) for stream, data in streams.items()}
             none = np.zeros((len(batch), 0), np.float32)

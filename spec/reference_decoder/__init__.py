@@ -23,7 +23,7 @@ from .primitives import Arrays, Invalid, inflate, need, unpack_map
 from .projector import projector_tables, read_projector
 from .recipe import draw, read_recipe
 from .sampled import read_sampled, sampled_tables
-from .sequences import read_sequences
+from .sequences import read_sequences, read_tokens
 from .streams import (
     crop_tables,
     read_crop,
@@ -116,7 +116,10 @@ def _read(file: Container) -> tuple[dict[str, Any], list[str] | None, list[Array
             need((drawn["epoch"], len(drawn["image_index"])) == (epoch, samples), "R-21")
             batch |= drawn
         more = (batch,) if predicts else ()  # what coefficients are predicted from
-        batches.append(batch | read_labels(streams, samples, header, tables["labels"], *more))
+        batch |= read_labels(streams, samples, header, tables["labels"], *more)
+        if 13 in streams:
+            batch["tokens"] = read_tokens(streams[13], header.get("shift") or 0, batch)
+        batches.append(batch)
     return header, read_names(file.section(b"n")), batches
 
 

@@ -122,7 +122,7 @@ OPTIONAL = {
 QUALITIES = {"tv1", "tv2", "tv4", "kl1", "kl2", "kl4"}
 CONFIG = {
     "dense": set(),
-    "sampled": {"n", "seed"},
+    "sampled": {"n", "seed", "keep"},
     "dense2": {"rank"},
     "projector": {"rank", "head", "precision"},
     "topk": {"k", "step", "tail"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,4 +31,22 @@ def single(path: Path) -> Content:
     return store(path, Header(12), "sampled:n=1", [batch])
 
 
-CASES = (dense, top_k, single)
+def kept(path: Path) -> Content:
+    """Three kept classes and twelve draws: in places all of the probability is kept."""
+    value = logits(333, 24, 40).astype(np.float16)
+    value[5] = -100
+    value[5, [3, 17]] = 0
+    batches = [dense_batch(value[:16]), dense_batch(value[16:], number=1)]
+    return store(path, Header(40), "sampled:n=12,keep=3", batches)
+
+
+def texts(path: Path) -> Content:
+    """The text's own token kept beside draws from top-6 labels with a floor."""
+    header = Header(sequences.CLASSES, k=6, tail="floor", kind="tokens", shift=1)
+    batch = sequences.batch(4, (5, 1, 9))
+    floor = batch.labels.value.min(axis=1) - np.float16(1)
+    batch = replace(batch, labels=replace(batch.labels, tail="floor", floor=floor))
+    return store(path, header, "sampled:n=20,keep=1", [batch])
+
+
+CASES = (dense, top_k, single, kept, texts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +65,19 @@ def spread(path: Path) -> Content:
     return store(path, header, "dense", [first, second])
 
 
-CASES = (top_k, spread)
+def ranked(path: Path) -> Content:
+    """Token ids by their rank in the labels: most are among the classes, some are not."""
+    batches = []
+    for number, lengths in ((0, (40, 3)), (1, (1, 1, 50))):
+        plain = batch(number, lengths)
+        assert plain.labels.index is not None and plain.sequences is not None
+        rng = np.random.default_rng(320 + number)
+        tokens = plain.labels.index[np.arange(-1, len(plain) - 1), rng.integers(0, 3, len(plain))]
+        tokens[rng.random(len(plain)) < 0.2] = CLASSES - 1
+        own = replace(plain.sequences, tokens=tokens.astype(np.int32), digest=None)
+        batches.append(replace(plain, sequences=own))
+    header = Header(CLASSES, k=6, tail="zero", kind="tokens", shift=1)
+    return store(path, header, "topk", batches)
+
+
+CASES = (top_k, spread, ranked)

@@ -33,7 +33,7 @@ DENSE = Recipe(samples=8)
 RANK = 3  # of the transform codec's set
 DENSE2_RANK = 2
 VQ_CODES = 3
-DRAWS = 6  # of the sampled codec's set
+DRAWS, KEPT = 6, 2  # of the sampled codec's sets
 LABELS = Recipe(samples=32)  # vq needs as many
 
 
@@ -109,6 +109,10 @@ def floors() -> LabelSet:
 
 def sampled() -> LabelSet:
     return valid(DENSE, f"sampled:n={DRAWS}")
+
+
+def sampled_kept() -> LabelSet:
+    return valid(DENSE, f"sampled:n={DRAWS},keep={KEPT}")
 
 
 def transform() -> LabelSet:

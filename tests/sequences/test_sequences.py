@@ -69,6 +69,8 @@ def batches(draw: st.DrawFn):
 def test_streams_give_the_sequences_again(batch) -> None:
     data = memoryview(join(encode_sequences(batch.sequences, batch.image_index)))
     index, sequences = decode_sequences(split(data), len(batch))
+    assert sequences.tokens is None
+    sequences = replace(sequences, tokens=batch.sequences.tokens)
     assert_equal(replace(batch, image_index=index, sequences=sequences), batch)
 
 
@@ -90,7 +92,6 @@ def test_damaged_streams_are_refused_or_consistent(batch, seed, changes) -> None
     except CorruptError:
         return
     assert len(index) == sequences.length.sum() == len(batch)
-    assert sequences.tokens is None or len(sequences.tokens) == len(batch)
 
 
 def test_a_file_of_sequences(tmp_path) -> None:

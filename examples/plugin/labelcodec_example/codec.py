@@ -22,7 +22,7 @@ class Dense8(Codec):
 
     name, lossy, fit_labels = "x-dense8", True, 1
 
-    def prepare(self, labels, allow_nonfinite=False):
+    def prepare(self, labels, allow_nonfinite=False, context=None):
         """The labels as `Dense8Coder.decode` gives them back."""
         if not np.isfinite(labels.value).all():
             raise DataError("x-dense8 needs finite logits; use the dense codec")

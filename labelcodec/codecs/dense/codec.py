@@ -53,7 +53,12 @@ class Dense(Codec):
             raise DataError(TOPK_SOURCE)
         return k, tail
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = True) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = True,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """The labels unchanged, after validation; NaN and infinities are kept.
 
         Raises:

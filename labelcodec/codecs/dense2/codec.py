@@ -49,7 +49,12 @@ class Dense2(Codec):
         if self.rank is not None and not 0 <= self.rank <= MAX_RANK:
             raise ConfigError(f"dense2: rank={self.rank}, allowed are 0..{MAX_RANK}")
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = True) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = True,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """The labels unchanged, after validation; NaN and infinities are kept.
 
         Raises:

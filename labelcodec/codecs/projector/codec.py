@@ -59,7 +59,12 @@ class Projector(Codec):
                 f"projector: precision={self.precision!r}, allowed are {', '.join(FORMS)}"
             )
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> NoReturn:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = False,
+        context: BatchContext | None = None,
+    ) -> NoReturn:
         """Refuse: labels cannot be stored.
 
         Raises:

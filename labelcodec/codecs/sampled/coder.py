@@ -14,7 +14,7 @@ from labelcodec.codecs import class_order
 from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.components import LABEL_INDEX, LABEL_VALUES, Stream
 from labelcodec.codecs.interface import Coder
-from labelcodec.codecs.sampled.arrangement import to_arrays, to_lists
+from labelcodec.codecs.sampled.arrangement import UNIT, Drawn, from_arrays, to_arrays
 from labelcodec.entropy import coding, tables, varint
 from labelcodec.entropy.coding import Usage
 from labelcodec.entropy.format import ALPHABET
@@ -22,11 +22,17 @@ from labelcodec.entropy.tables import TableSet
 from labelcodec.entropy.tokens import bucket
 from labelcodec.errors import CorruptError, DataError
 
-FORM = 0
+FORM, FORM_KEPT = 0, 1  # of stream 9, without and with kept classes
 TABLES = ("sizes", "gaps", "counts")
-CONTEXTS = {"sizes": 1, "gaps": 32, "counts": 16}
+KEPT_TABLES = ("kept", "rests", "masses")
+CONTEXTS = {"sizes": 1, "gaps": 32, "counts": 16, "kept": 32, "rests": 16, "masses": 33}
 Integers = NDArray[np.int64]
 Coded = tuple[Integers, Integers]  # values and their contexts
+
+
+def table_names(keep: int) -> tuple[str, ...]:
+    """Names of the tables of a codec that keeps `keep` classes of each label."""
+    return TABLES + KEPT_TABLES if keep else TABLES
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,19 +41,20 @@ class SampledCoder(Coder):
 
     Attributes:
         draws: n, draws per label.
+        keep: K, kept classes of each label.
         classes: C.
         order: (C,) int64 class at each position of the class order.
-        sizes: frequency tables of the number of classes per label.
-        gaps: frequency tables of the gaps between their positions.
-        counts: frequency tables of how often each was drawn.
+        tables: frequency tables by name: of the number of drawn classes per label (`sizes`), of
+            the gaps between their positions (`gaps`) and of how often each was drawn (`counts`);
+            of the gaps between kept classes (`kept`), of the probability that is left to the
+            drawn ones (`rests`) and of that of each kept one (`masses`).
     """
 
     draws: int
+    keep: int
     classes: int
     order: Integers
-    sizes: TableSet
-    gaps: TableSet
-    counts: TableSet
+    tables: Mapping[str, TableSet]
 
     @cached_property
     def position(self) -> Integers:
@@ -56,36 +63,53 @@ class SampledCoder(Coder):
 
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to named parts of the side information."""
-        fitted = {name: tables.to_bytes(getattr(self, name)) for name in TABLES}
+        fitted = {name: tables.to_bytes(table) for name, table in self.tables.items()}
         return {"order": class_order.to_bytes(self.order), **fitted}
 
-    def drawn_of(self, labels: Labels) -> tuple[Integers, Integers, Integers]:
-        """Rows, classes and counts of prepared labels.
+    def drawn_of(self, labels: Labels) -> Drawn:
+        """Kept and drawn classes of prepared labels.
 
         Raises:
             DataError: values that are no shares of n draws.
         """
         assert labels.index is not None
-        count = np.rint(labels.value.astype(np.float64) * self.draws).astype(np.int64)
-        if (count.sum(axis=1) != self.draws).any():
+        drawn, fits = from_arrays(labels.index, labels.value, self.draws)
+        if not fits.all():
             raise DataError(f"sampled: labels that are not shares of {self.draws} draws")
-        return to_lists(labels.index, count)
+        return drawn
 
-    def integers(self, rows: Integers, classes: Integers, counts: Integers) -> dict[str, Coded]:
+    def integers(self, drawn: Drawn) -> dict[str, Coded]:
         """What the streams hold: table -> values and their contexts."""
-        place = self.position[classes]
-        order = np.lexsort((place, rows))
-        rows, place, counts = rows[order], place[order], counts[order]
-        sizes = np.bincount(rows)
-        first = np.concatenate([[True], rows[1:] != rows[:-1]])
-        gaps = np.where(first, place, place - np.concatenate([[0], place[:-1]]) - 1)
-        is_last = np.concatenate([rows[1:] != rows[:-1], [True]])
-        contexts = _gap_contexts(sizes), _count_contexts(sizes)
-        return {
-            "sizes": (sizes - 1, np.zeros_like(sizes)),
-            "gaps": (gaps, contexts[0]),
-            "counts": (counts[~is_last] - 1, contexts[1]),
+        place = self.position[drawn.classes]
+        order = np.lexsort((place, drawn.rows))
+        place, counts, sizes = place[order], drawn.counts[order], drawn.sizes
+        is_last = _is_last(sizes)
+        coded = {
+            "sizes": (sizes - self._least_size, np.zeros_like(sizes)),
+            "gaps": (_gaps(place, sizes), _gap_contexts(sizes)),
+            "counts": (counts[~is_last] - 1, _count_contexts(sizes)),
         }
+        if not self.keep:
+            return coded
+        place = self.position[drawn.kept]
+        by_place = np.argsort(place, axis=1)
+        place = np.take_along_axis(place, by_place, axis=1)
+        mass = np.take_along_axis(drawn.mass, by_place, axis=1)[:, :-1]
+        widths = np.full(len(sizes), self.keep)
+        return coded | {
+            "kept": (_gaps(place.ravel(), widths), _gap_contexts(widths)),
+            "rests": (drawn.rest[sizes > 0] - 1, _size_contexts(sizes[sizes > 0])),
+            "masses": (mass.ravel(), self._mass_contexts(drawn.rest)),
+        }
+
+    @property
+    def _least_size(self) -> int:
+        """The fewest classes that are drawn for a label."""
+        return 0 if self.keep else 1
+
+    def _mass_contexts(self, rest: Integers) -> Integers:
+        """Context of the probability of each kept class: by that of all of a label's."""
+        return np.repeat(bucket(np.maximum(UNIT - rest, 1)), self.keep - 1)
 
     def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
         """Encode the labels of a batch.
@@ -94,12 +118,17 @@ class SampledCoder(Coder):
             labels: labels returned by `Sampled.prepare`.
             context: ignored.
         """
-        integers = self.integers(*self.drawn_of(labels))
-        sizes, gaps, counts = (
-            coding.encode_values(*integers[name], getattr(self, name)) for name in TABLES
-        )
-        index = bytes([FORM]) + varint.encode(len(sizes)) + sizes + gaps
-        return {LABEL_INDEX: index, LABEL_VALUES: counts}
+        integers = self.integers(self.drawn_of(labels))
+        part = {
+            name: coding.encode_values(*coded, self.tables[name])
+            for name, coded in integers.items()
+        }
+        if not self.keep:
+            index = bytes([FORM]) + _framed(part["sizes"]) + part["gaps"]
+            return {LABEL_INDEX: index, LABEL_VALUES: part["counts"]}
+        kept = bytes([FORM_KEPT]) + _framed(part["sizes"]) + _framed(part["kept"])
+        values = _framed(part["rests"]) + _framed(part["masses"]) + part["counts"]
+        return {LABEL_INDEX: kept + part["gaps"], LABEL_VALUES: values}
 
     def decode(
         self,
@@ -114,49 +143,113 @@ class SampledCoder(Coder):
         if (blank.space, blank.tail, blank.precision) != ("probabilities", "zero", "float32"):
             raise CorruptError("sampled labels that are not float32 probabilities with tail zero")
         data = streams[LABEL_INDEX]
-        if not data or data[0] != FORM:
+        if not data or data[0] != (FORM_KEPT if self.keep else FORM):
             raise CorruptError("sampled labels of unknown form")
-        length, begin = varint.decode(data, 1)
-        if length > len(data) - begin:
-            raise CorruptError("the sizes of sampled labels are longer than their stream")
-        none = np.zeros(samples, np.int64)
-        sizes = 1 + coding.decode_values(
-            data[begin : begin + length], none, self.sizes, "sizes of labels"
-        )
+        part, rest = _unframed(data[1:])
+        sizes = self._least_size + self._values("sizes", part, np.zeros(samples, np.int64))
         if int(sizes.max()) > min(self.draws, self.classes):
             raise CorruptError(f"a label of {sizes.max()} classes from {self.draws} draws")
-        gaps = coding.decode_values(
-            data[begin + length :], _gap_contexts(sizes), self.gaps, "drawn classes"
-        )
-        place = _sums_within(gaps + 1, sizes) - 1
-        if place.max() >= self.classes:
-            raise CorruptError(f"a drawn class outside 0..{self.classes - 1}")
-        counts = self._counts(streams[LABEL_VALUES], sizes)
+        values = streams[LABEL_VALUES]
+        kept, mass = np.zeros((2, samples, 0), np.int64)
+        if self.keep:
+            part, rest = _unframed(rest)
+            widths = np.full(samples, self.keep)
+            kept = self._classes("kept", part, widths).reshape(samples, self.keep)
+            mass, values = self._masses(values, sizes)
+        classes = self._classes("gaps", rest, sizes)
         rows = np.repeat(np.arange(samples), sizes)
-        index, count = to_arrays(rows, self.order[place], counts, samples, self.draws)
-        value = (count / self.draws).astype(np.float32)
+        drawn = Drawn(kept, mass, rows, classes, self._counts(values, sizes))
+        if self.keep and np.isin(rows * self.classes + classes, _keys(kept, self.classes)).any():
+            raise CorruptError("a class that is kept and drawn")
+        index, value = to_arrays(drawn, self.draws)
         return Labels(self.classes, value, index, "probabilities", "zero", "float32")
+
+    def _values(self, table: str, data: memoryview, contexts: Integers) -> Integers:
+        """Integers of a coded part."""
+        return coding.decode_values(data, contexts, self.tables[table], f"{table} of labels")
+
+    def _classes(self, table: str, data: memoryview, sizes: Integers) -> Integers:
+        """Classes of all labels, by gaps between their positions in the class order."""
+        gaps = self._values(table, data, _gap_contexts(sizes))
+        place = _sums_within(gaps + 1, sizes) - 1
+        if len(place) and place.max() >= self.classes:
+            raise CorruptError(f"a class outside 0..{self.classes - 1}")
+        return self.order[place]
+
+    def _masses(self, data: memoryview, sizes: Integers) -> tuple[Integers, memoryview]:
+        """(B, K) probabilities of the kept classes by position, and the rest of the stream."""
+        part, data = _unframed(data)
+        rest = np.zeros(len(sizes), np.int64)
+        rest[sizes > 0] = 1 + self._values("rests", part, _size_contexts(sizes[sizes > 0]))
+        if rest.max() > UNIT:
+            raise CorruptError(f"a probability of {rest.max()} / {UNIT}")
+        part, data = _unframed(data)
+        coded = self._values("masses", part, self._mass_contexts(rest))
+        mass = coded.reshape(len(sizes), self.keep - 1)
+        last = UNIT - rest - mass.sum(axis=1)
+        if last.min() < 0:
+            raise CorruptError("probabilities of kept classes that are more than 1")
+        return np.concatenate([mass, last[:, None]], axis=1), data
 
     def _counts(self, data: memoryview, sizes: Integers) -> Integers:
         """How often each class was drawn; the last of each label is what is left of n."""
-        coded = 1 + coding.decode_values(data, _count_contexts(sizes), self.counts, "draws")
-        counts = np.zeros(int(sizes.sum()), np.int64)
-        last = np.cumsum(sizes) - 1
-        is_coded = np.ones(len(counts), bool)
-        is_coded[last] = False
-        counts[is_coded] = coded
-        counts[last] = self.draws - np.add.reduceat(counts, last - sizes + 1)
-        if counts.min() < 1:
+        coded = 1 + self._values("counts", data, _count_contexts(sizes))
+        is_last = _is_last(sizes)
+        counts = np.zeros(len(is_last), np.int64)
+        counts[~is_last] = coded
+        rows = np.repeat(np.arange(len(sizes)), sizes)
+        sums = np.bincount(rows, counts, len(sizes)).astype(np.int64)
+        counts[is_last] = self.draws - sums[sizes > 0]
+        if len(counts) and counts.min() < 1:
             raise CorruptError(f"counts that do not sum to {self.draws} draws")
         return counts
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """As `Coder.usage`."""
-        integers = self.integers(*self.drawn_of(labels))
-        symbols = coding.tokenise(*integers["counts"])
-        contexts = CONTEXTS["counts"]
-        used = coding.usage(symbols, contexts, ALPHABET, sizes[LABEL_VALUES])
+        integers = self.integers(self.drawn_of(labels))
+        names = [name for name in ("rests", "masses", "counts") if name in integers]
+        symbols = [coding.tokenise(*integers[name]) for name in names]
+        used = Usage(
+            tuple(
+                part.counts(CONTEXTS[name], ALPHABET)
+                for name, part in zip(names, symbols, strict=True)
+            ),
+            float(sum(part.widths.sum(dtype=int) for part in symbols)),
+            sizes[LABEL_VALUES],
+        )
         return {LABEL_VALUES.component: used}
+
+
+def _framed(data: bytes) -> bytes:
+    return varint.encode(len(data)) + data
+
+
+def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:
+    """A part behind its length, and what follows it."""
+    length, begin = varint.decode(data, 0)
+    if length > len(data) - begin:
+        raise CorruptError("a part of sampled labels is longer than its stream")
+    return data[begin : begin + length], data[begin + length :]
+
+
+def _keys(kept: Integers, classes: int) -> Integers:
+    keys: Integers = (np.arange(len(kept))[:, None] * classes + kept).ravel()
+    return keys
+
+
+def _is_last(sizes: Integers) -> NDArray[np.bool_]:
+    """(m,) whether each class is the last of its label."""
+    is_last = np.zeros(int(sizes.sum()), bool)
+    is_last[np.cumsum(sizes)[sizes > 0] - 1] = True
+    return is_last
+
+
+def _gaps(place: Integers, sizes: Integers) -> Integers:
+    """(m,) gaps between rising positions: the first of each label is its position."""
+    gaps = np.diff(place, prepend=0) - 1
+    first = (np.cumsum(sizes) - sizes)[sizes > 0]
+    gaps[first] = place[first]
+    return gaps
 
 
 def _gap_contexts(sizes: Integers) -> Integers:
@@ -171,6 +264,7 @@ def _gap_contexts(sizes: Integers) -> Integers:
 
 def _count_contexts(sizes: Integers) -> Integers:
     """Context of each count but the last of a label: by the number of its classes."""
+    sizes = sizes[sizes > 0]
     contexts: Integers = np.repeat(_size_contexts(sizes), sizes - 1)
     return contexts
 
@@ -184,6 +278,6 @@ def _size_contexts(sizes: Integers) -> Integers:
 def _sums_within(numbers: Integers, sizes: Integers) -> Integers:
     """Running sums that begin anew with each label."""
     sums = np.cumsum(numbers)
-    first = np.cumsum(sizes) - sizes
-    within: Integers = sums - np.repeat(sums[first] - numbers[first], sizes)
+    before = np.concatenate([[0], sums])[np.cumsum(sizes) - sizes]
+    within: Integers = sums - np.repeat(before, sizes)
     return within

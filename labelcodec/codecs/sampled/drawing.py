@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
+from labelcodec.codecs.sampled.arrangement import UNIT, Drawn, Integers
+from labelcodec.kept_counts import pad_classes
 
 AT_ONCE = 1 << 22  # probabilities of full labels in memory at a time, 8 bytes each
 EDGE = 2.0**-20  # draws keep this distance from the ends of 1 / n
+Floats = NDArray[np.float64]
 
 
-def drawn_counts(
-    labels: Labels, draws: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """How often each class is drawn for each label.
+def draw(
+    labels: Labels, draws: int, seed: int, keep: int = 0, targets: Integers | None = None
+) -> Drawn:
+    """Keep some classes of each label, and draw from the others.
 
     Sampling is systematic: with one random number u per label, draw j takes the class at
-    (j + u) / n of the cumulative distribution. A class of probability p is drawn n p times on
-    average, as if the draws were independent, but never more than 1 away from it.
+    (j + u) / n of the cumulative distribution of the classes that are not kept. One that has a
+    share p of it is drawn n p times on average, as if the draws were independent, but never more
+    than 1 away from it.
 
     Args:
         labels: full or top-k labels of a batch. What a top-k label leaves out is drawn from evenly,
             with the probability that its tail gives it.
         draws: n, draws per label.
         seed: 0 and more; the draws depend on it and on the labels alone.
-
-    Returns:
-        Rows, classes and counts of the drawn classes, (m,) each; sorted by row, then class.
+        keep: K, classes that each label keeps: its target, where the label gives that any
+            probability, then the most probable ones.
+        targets: (B,) class that each label is to keep, -1 for none; None for no label.
     """
     source = _source(labels, seed)
     offset = EDGE + (1 - 2 * EDGE) * source.random(len(labels))
     points = (np.arange(draws) + offset[:, None]) / draws
-    if labels.index is None:
-        taken = _full_draws(labels, points)
-    else:
-        taken = _top_k_draws(labels, points, source)
-    rows = np.repeat(np.arange(len(labels)), draws)
-    keys, counts = np.unique(rows * labels.classes + taken.ravel(), return_counts=True)
-    return keys // labels.classes, keys % labels.classes, counts
+    if targets is not None and keep and labels.index is not None:
+        labels = _with_targets(labels, targets)
+    kept, mass = np.zeros((2, len(labels), keep), np.int64)
+    taken = np.empty(points.shape, np.int64)
+    at_once = len(labels) if labels.index is not None else max(1, AT_ONCE // labels.classes)
+    for first in range(0, len(labels), at_once):
+        part = slice(first, first + at_once)
+        own = labels.rows(np.arange(len(labels))[part])
+        weights = _Weights.of(own)
+        if keep:
+            target = None if targets is None else targets[part]
+            columns, mass[part] = weights.keep(own, keep, target)
+            kept[part] = _classes_at(own, columns)
+        taken[part] = weights.at(points[part])
+    if labels.index is not None:
+        taken = _named(labels, taken, source)
+    has_draws = mass.sum(axis=1) < UNIT
+    keys = np.flatnonzero(has_draws)[:, None] * labels.classes + taken[has_draws]
+    keys, counts = np.unique(keys, return_counts=True)
+    return Drawn(kept, mass, keys // labels.classes, keys % labels.classes, counts)
 
 
 def _source(labels: Labels, seed: int) -> np.random.Generator:
@@ -53,62 +71,143 @@ def _source(labels: Labels, seed: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _full_draws(labels: Labels, points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(B, n) classes at these points of each label's cumulative distribution."""
-    taken = np.empty(points.shape, np.int64)
-    rows = max(1, AT_ONCE // labels.classes)
-    for first in range(0, len(points), rows):
-        weight = _weights(labels.value[first : first + rows], labels.space)
-        _look_up(weight, points[first : first + rows], taken[first : first + rows])
-    return taken
+@dataclass(eq=False)
+class _Weights:
+    """Numbers in proportion to the probabilities of labels.
+
+    Attributes:
+        column: (B, w) of the classes; of top-k labels, the last is all that they leave out.
+        classes: number of the columns that are single classes.
+    """
+
+    column: Floats
+    classes: int
+
+    @classmethod
+    def of(cls, labels: Labels) -> _Weights:
+        numbers = labels.value.astype(np.float64)
+        if labels.space == "probabilities":
+            weight = np.maximum(numbers, 0)
+        else:
+            weight = np.exp(numbers - numbers.max(axis=1, keepdims=True))
+        if labels.index is None:
+            return cls(weight, labels.classes)
+        tail = _tail_weight(labels, weight)
+        return cls(np.concatenate([weight, tail[:, None]], axis=1), weight.shape[1])
+
+    def keep(
+        self, labels: Labels, keep: int, targets: Integers | None
+    ) -> tuple[Integers, Integers]:
+        """(B, K) columns of the classes to keep, and their probability in 1 / 65536.
+
+        Their weights become 0, so that they are not drawn.
+        """
+        single = self.column[:, : self.classes]
+        total = self.column.sum(axis=1, keepdims=True)
+        rank = single.copy()
+        if targets is not None:
+            rows, columns = _columns_of(labels, targets)
+            positive = single[rows, columns] > 0
+            rank[rows[positive], columns[positive]] = np.inf
+        columns = _largest(rank, keep)
+        share = np.take_along_axis(single, columns, axis=1) / total
+        np.put_along_axis(self.column, columns, 0.0, axis=1)
+        mass = np.where(share > 0, np.maximum(np.rint(share * UNIT), 1), 0).astype(np.int64)
+        rest = UNIT - mass.sum(axis=1)
+        nothing_else = self.column.sum(axis=1) == 0
+        change = np.where((rest < 0) | nothing_else, rest, 0)
+        mass[np.arange(len(mass)), mass.argmax(axis=1)] += change
+        return columns, mass
+
+    def at(self, points: Floats) -> Integers:
+        """(B, n) columns at points 0..1 of each label's cumulative distribution."""
+        taken = np.empty(points.shape, np.int64)
+        cumulative = np.cumsum(self.column, axis=1)
+        last = self.column.shape[1] - 1
+        for row, (sums, at) in enumerate(zip(cumulative, points, strict=True)):
+            taken[row] = np.minimum(np.searchsorted(sums, at * sums[-1], side="right"), last)
+        return taken
 
 
-def _top_k_draws(
-    labels: Labels, points: NDArray[np.float64], source: np.random.Generator
-) -> NDArray[np.int64]:
-    """(B, n) classes, those in the tail drawn evenly from the classes that are left out."""
+def _largest(rank: Floats, count: int) -> Integers:
+    """(B, count) columns of the largest numbers of each row; of equal ones the first."""
+    least = np.partition(rank, -count, axis=1)[:, -count, None]
+    rows, columns = np.nonzero(rank >= least)
+    order = np.lexsort((columns, -rank[rows, columns], rows))
+    first = np.searchsorted(rows, np.arange(len(rank)))
+    largest: Integers = columns[order][first[:, None] + np.arange(count)]
+    return largest
+
+
+def _tail_weight(labels: Labels, weight: Floats) -> Floats:
+    """(B,) weight of all classes that top-k labels leave out."""
+    omitted = labels.classes - labels.value.shape[1]
+    if labels.tail == "uniform" and omitted:
+        left: Floats = np.maximum(1 - weight.sum(axis=1), 0)
+        return left
+    if labels.floor is not None and labels.space == "logits":
+        largest = labels.value.astype(np.float64).max(axis=1)
+        return np.asarray(omitted * np.exp(labels.floor.astype(np.float64) - largest))
+    return np.zeros(len(weight))
+
+
+def _with_targets(labels: Labels, targets: Integers) -> Labels:
+    """Top-k labels with one column more: the target, or a class that is left out.
+
+    Its value is the one that the tail gives it, so the distribution stays.
+    """
     assert labels.index is not None
-    value, omitted = labels.value, labels.classes - labels.index.shape[1]
-    weight = _weights(value, labels.space)
-    tail = np.zeros(len(weight))
-    if labels.tail == "floor" and labels.floor is not None:
-        largest = value.astype(np.float64).max(axis=1)
-        if labels.space == "logits":
-            tail = omitted * np.exp(labels.floor.astype(np.float64) - largest)
-    elif labels.tail == "uniform":
-        tail = np.maximum(1 - weight.sum(axis=1), 0) if omitted else tail
-    slots = np.empty(points.shape, np.int64)
-    _look_up(np.concatenate([weight, tail[:, None]], axis=1), points, slots)
-    in_tail = slots == labels.index.shape[1]
-    taken = np.take_along_axis(labels.index, np.where(in_tail, 0, slots), axis=1)
+    k = labels.index.shape[1]
+    if k == labels.classes:
+        return labels
+    missing = (targets >= 0) & (targets < labels.classes)
+    missing &= (labels.index != targets[:, None]).all(axis=1)
+    index = np.concatenate([labels.index, np.where(missing, targets, 0)[:, None]], axis=1)
+    index = pad_classes(index, k + missing)
+    value = labels.value.astype(np.float64)
+    if labels.tail == "uniform":
+        own = np.maximum(1 - value.sum(axis=1), 0) / (labels.classes - k)
+    elif labels.floor is not None:
+        own = labels.floor.astype(np.float64)
+    else:
+        own = np.full(len(value), -np.inf if labels.space == "logits" else 0.0)
+    return replace(labels, value=np.concatenate([value, own[:, None]], axis=1), index=index)
+
+
+def _columns_of(labels: Labels, targets: Integers) -> tuple[Integers, Integers]:
+    """Rows and columns of the labels' targets, where they have them."""
+    if labels.index is not None:
+        rows, columns = np.nonzero(labels.index == targets[:, None])
+        return rows, columns
+    rows = np.flatnonzero((targets >= 0) & (targets < labels.classes))
+    return rows, targets[rows]
+
+
+def _classes_at(labels: Labels, columns: Integers) -> Integers:
+    """Classes of these columns of each label."""
+    if labels.index is None:
+        return columns
+    return np.take_along_axis(labels.index, columns, axis=1)
+
+
+def _named(labels: Labels, taken: Integers, source: np.random.Generator) -> Integers:
+    """(B, n) classes of drawn columns of top-k labels.
+
+    Draws from the tail are classes that are left out, evenly.
+    """
+    assert labels.index is not None
+    k = labels.index.shape[1]
+    in_tail = taken == k
+    classes = _classes_at(labels, np.where(in_tail, 0, taken))
     if in_tail.any():
         rows = np.nonzero(in_tail)[0]
-        nth = (source.random(len(rows)) * omitted).astype(np.int64)
-        taken[in_tail] = _nth_omitted(np.sort(labels.index, axis=1)[rows], nth)
-    return taken
+        nth = (source.random(len(rows)) * (labels.classes - k)).astype(np.int64)
+        classes[in_tail] = _nth_omitted(np.sort(labels.index, axis=1)[rows], nth)
+    return classes
 
 
-def _nth_omitted(kept: NDArray[np.int64], nth: NDArray[np.int64]) -> NDArray[np.int64]:
+def _nth_omitted(kept: Integers, nth: Integers) -> Integers:
     """(m,) class that is the n-th, from 0, of those not in the sorted rows of `kept`, (m, k)."""
     before = kept - np.arange(kept.shape[1])  # omitted classes below each kept one
-    nth_omitted: NDArray[np.int64] = nth + (before <= nth[:, None]).sum(axis=1)
+    nth_omitted: Integers = nth + (before <= nth[:, None]).sum(axis=1)
     return nth_omitted
-
-
-def _weights(value: NDArray[np.floating], space: str) -> NDArray[np.float64]:
-    """Probabilities, or for logits numbers in proportion to them."""
-    numbers = value.astype(np.float64)
-    if space == "probabilities":
-        return np.maximum(numbers, 0)
-    weights: NDArray[np.float64] = np.exp(numbers - numbers.max(axis=1, keepdims=True))
-    return weights
-
-
-def _look_up(
-    weight: NDArray[np.float64], points: NDArray[np.float64], taken: NDArray[np.int64]
-) -> None:
-    """Write the column of `weight` that each point 0..1 of its cumulative distribution is in."""
-    cumulative = np.cumsum(weight, axis=1)
-    last = weight.shape[1] - 1
-    for row, (sums, at) in enumerate(zip(cumulative, points, strict=True)):
-        taken[row] = np.minimum(np.searchsorted(sums, at * sums[-1], side="right"), last)

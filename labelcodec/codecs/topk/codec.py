@@ -90,12 +90,18 @@ class TopK(Codec):
         """The tail of labels that were full."""
         return "floor" if self.tail == "mass" else self.tail
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = False,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """Select and quantise labels: the result is exactly what a reader will return.
 
         Args:
             labels: full or top-k labels.
             allow_nonfinite: accept NaN and infinite values.
+            context: ignored.
 
         Raises:
             ConfigError: full labels and no k.

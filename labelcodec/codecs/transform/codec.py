@@ -103,7 +103,12 @@ class Transform(Codec):
             raise DataError("the transform codec needs full labels, these are top-k: use topk")
         return k, tail
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = False,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """The labels unchanged, after validation; the loss arises in the coder.
 
         Raises:

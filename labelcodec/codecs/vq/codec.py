@@ -109,7 +109,12 @@ class Vq(Codec):
         """The bounds on total variation and KL divergence that are set."""
         return bounds_of(self)
 
-    def prepare(self, labels: Labels, allow_nonfinite: bool = False) -> Labels:
+    def prepare(
+        self,
+        labels: Labels,
+        allow_nonfinite: bool = False,
+        context: BatchContext | None = None,
+    ) -> Labels:
         """The labels unchanged, after validation; the loss arises in the coder.
 
         Raises:

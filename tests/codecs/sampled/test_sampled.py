@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import labelcodec
-from labelcodec import Augmentation, Header, LabelBatch, Labels, Writer
+from labelcodec import Augmentation, Header, LabelBatch, Labels, Sequences, Writer
+from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.sampled import drawing
-from labelcodec.codecs.sampled.arrangement import to_arrays, to_lists
+from labelcodec.codecs.sampled.arrangement import UNIT, Drawn, from_arrays, to_arrays
 from labelcodec.codecs.sampled.codec import Sampled
 from labelcodec.errors import ConfigError, CorruptError, DataError
 
@@ -53,12 +54,13 @@ def shares(labels: Labels) -> np.ndarray:
 @given(
     st.integers(0, 99),
     st.integers(1, 20),
-    st.sampled_from([(1, 1), (1, 9), (7, 7), (20, 40), (40, 40), (64, 5000)]),
+    st.sampled_from([(1, 0, 1), (1, 0, 9), (7, 0, 7), (20, 0, 40), (40, 0, 40), (64, 0, 5000)])
+    | st.sampled_from([(1, 1, 2), (1, 5, 9), (7, 2, 9), (20, 3, 40), (1, 39, 40), (50, 4, 5000)]),
     st.sampled_from([0.1, 2.0, 20.0]),
 )
 def test_labels_come_back_as_they_were_drawn(seed, rows, sizes, spread) -> None:
-    draws, classes = sizes
-    codec = Sampled(draws, seed)
+    draws, keep, classes = sizes
+    codec = Sampled(draws, seed, keep)
     prepared = codec.prepare(full(seed, rows, classes, spread))
     coder = codec.fit([prepared], classes)
     streams = coder.encode(prepared)
@@ -68,11 +70,16 @@ def test_labels_come_back_as_they_were_drawn(seed, rows, sizes, spread) -> None:
     assert np.array_equal(decoded.index, prepared.index)
     assert np.array_equal(decoded.value, prepared.value)
     assert (np.sort(decoded.index, axis=1)[:, 1:] != np.sort(decoded.index, axis=1)[:, :-1]).all()
-    counts = np.rint(decoded.value * draws).astype(int)
-    assert (counts.sum(axis=1) == draws).all()
-    assert (np.diff(counts, axis=1) <= 0).all()
+    assert np.allclose(decoded.value.sum(axis=1), 1, atol=1e-6)
+    mass = np.rint(decoded.value[:, :keep].astype(float) * UNIT)
+    assert np.array_equal(mass / UNIT, decoded.value[:, :keep])
+    rest = UNIT - mass.sum(axis=1)
+    counts = np.rint(decoded.value[:, keep:] * draws * UNIT / np.maximum(rest, 1)[:, None])
+    assert (counts.sum(axis=1) == np.where(rest > 0, draws, 0)).all()
+    assert (np.diff(counts, axis=1) <= 0).all() and (np.diff(mass, axis=1) <= 0).all()
     used = coder.usage(prepared, {stream: len(data) for stream, data in streams.items()})
     assert list(used) == ["label values"]
+    assert len(used["label values"].tables) == (3 if keep else 1)
 
 
 @pytest.mark.parametrize("tail", [None, "zero", "floor", "uniform"])
@@ -90,6 +97,71 @@ def test_shares_are_unbiased_and_close(tail) -> None:
         sums += share
     error = np.abs(sums / 400 - expected).max()
     assert error < 0.02  # 6 standard deviations at the most
+
+
+@pytest.mark.parametrize("tail", [None, "zero", "floor", "uniform"])
+def test_kept_classes_have_their_probability_and_the_others_are_unbiased(tail) -> None:
+    labels = full(3, rows=4, classes=30)
+    labels = labels if tail is None else top(labels, 8, tail)
+    expected = probabilities(labels)
+    expected /= expected.sum(axis=1, keepdims=True)
+    targets = np.array([-1, 29, 11, int(np.argmin(expected[3]))])
+    context = BatchContext(np.arange(4), Augmentation(), targets)
+    sums = np.zeros_like(expected)
+    for seed in range(400):
+        drawn = Sampled(10, seed, 3).prepare(labels, context=context)
+        share = shares(drawn)
+        for own, most, target, row in zip(expected, share, targets, drawn.index, strict=True):
+            kept = row[:3].tolist()
+            assert np.abs(most[kept] - own[kept]).max() < 2 / UNIT
+            if target >= 0 and own[target] > 0:
+                assert target in kept
+                kept.remove(target)
+            assert np.isin(kept, np.argsort(-own, kind="stable")[:3]).all()
+        sums += share
+    assert np.abs(sums / 400 - expected).max() < 0.02
+
+
+def test_what_is_kept_of_certain_and_of_impossible_classes() -> None:
+    value = np.full((2, 9), -1e4, np.float32)
+    value[0, 4], value[1, [2, 5]] = 0, [0, -0.7]
+    labels = Labels(9, value, precision="float32")
+    context = BatchContext(np.arange(2), Augmentation(), np.array([7, 5]))
+    drawn = Sampled(4, keep=2).prepare(labels, context=context)
+    assert drawn.index[0, 0] == 4 and drawn.value[0].tolist() == [1, 0, 0, 0, 0, 0]
+    assert drawn.index[1, :2].tolist() == [2, 5] and drawn.value[1, 2:].tolist() == [0] * 4
+    assert np.allclose(drawn.value[1, :2], [0.668, 0.332], atol=1e-3)
+    assert drawn.value[1].sum() == 1
+    again = Sampled(4, keep=2).prepare(drawn, context=context)
+    assert np.array_equal(again.value, drawn.value)
+
+
+def test_keeping_ties_goes_by_class() -> None:
+    labels = Labels(9, np.zeros((3, 9), np.float16))
+    assert (Sampled(2, keep=3).prepare(labels).index[:, :3] == [0, 1, 2]).all()
+
+
+def test_the_texts_own_token_is_kept(tmp_path) -> None:
+    labels = full(8, rows=12, classes=100)
+    tokens = np.random.default_rng(8).integers(100, size=12).astype(np.int32)
+    length = np.array([7, 5])
+    sequences = Sequences(length, np.zeros(2, np.int64), tokens=tokens)
+    batch = LabelBatch(0, 0, np.repeat([0, 1], length), Augmentation(), labels, sequences)
+    for shift in (0, 1):
+        path = tmp_path / f"{shift}.slc"
+        with Writer(path, Header(100, kind="tokens", shift=shift), "sampled:n=20,keep=1") as writer:
+            writer.add(batch)
+        with labelcodec.open(path) as reader:
+            own = reader[0].labels
+            assert np.array_equal(reader[0].sequences.tokens, tokens)
+        targets = tokens if shift == 0 else np.append(tokens[1:], -1)
+        is_known = np.ones(12, bool)
+        if shift:
+            is_known[[6, 11]] = False
+        assert (own.index[is_known, 0] == targets[is_known]).all()
+        most = labels.value.argmax(axis=1)
+        assert (own.index[~is_known, 0] == most[~is_known]).all()
+        assert labelcodec.verify(path).sound
 
 
 def test_cross_entropy_is_that_of_the_label_where_top_k_is_biased() -> None:
@@ -121,22 +193,27 @@ def test_few_rows_at_a_time_change_nothing(monkeypatch) -> None:
     assert np.array_equal(Sampled(9).prepare(full()).index, expected.index)
 
 
-@given(st.integers(0, 99), st.integers(1, 6), st.integers(1, 9))
-def test_lists_and_arrays(seed, samples, width) -> None:
+@given(st.integers(0, 99), st.integers(1, 6), st.integers(1, 9), st.integers(0, 3))
+def test_drawn_classes_and_arrays(seed, samples, draws, keep) -> None:
     rng = np.random.default_rng(seed)
-    count = np.zeros((samples, 12), np.int64)
-    for row in count:
-        size = rng.integers(1, min(width, 12) + 1)
-        row[rng.permutation(12)[:size]] = rng.integers(1, 5, size)
+    kept = np.array([rng.permutation(20)[:keep] for _ in range(samples)]).reshape(samples, keep)
+    mass = rng.integers(1, 20_000, (samples, keep))
+    count = np.zeros((samples, 20), np.int64)
+    for row, own in zip(count, kept, strict=True):
+        others = np.setdiff1d(np.arange(20), own)
+        np.add.at(row, rng.choice(others[: rng.integers(1, 9)], draws), 1)
     rows, classes = np.nonzero(count)
-    index, counts = to_arrays(rows, classes, count[rows, classes], samples, width)
-    again = np.zeros_like(count)
-    listed = to_lists(index, counts)
-    again[listed[0], listed[1]] = listed[2]
-    assert np.array_equal(again, count)
-    for row, own in zip(index, counts, strict=True):
-        missing = [c for c in range(12 + width) if c not in row[own > 0]]
-        assert row[own == 0].tolist() == missing[: int((own == 0).sum())]
+    index, value = to_arrays(Drawn(kept, mass, rows, classes, count[rows, classes]), draws)
+    again, fits = from_arrays(index, value, draws)
+    assert fits.all()
+    expected = np.zeros_like(count)
+    expected[again.rows, again.classes] = again.counts
+    assert np.array_equal(expected, count)
+    for i in range(samples):
+        own = dict(zip(again.kept[i].tolist(), again.mass[i].tolist(), strict=True))
+        assert own == dict(zip(kept[i].tolist(), mass[i].tolist(), strict=True))
+        missing = [c for c in range(40) if c not in index[i, value[i] > 0]]
+        assert index[i, value[i] == 0].tolist() == missing[: int((value[i] == 0).sum())]
 
 
 def test_the_nth_omitted_class() -> None:
@@ -167,7 +244,10 @@ def test_a_file(tmp_path) -> None:
     assert labelcodec.stats(path).components["label index"] > 0
 
 
-@pytest.mark.parametrize("arguments", [{"n": 0}, {"n": 4097}, {"seed": -1}, {"seed": 1 << 32}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"n": 0}, {"n": 4097}, {"seed": -1}, {"seed": 1 << 32}, {"keep": -1}, {"keep": 65}],
+)
 def test_impossible_settings(arguments) -> None:
     with pytest.raises(ConfigError, match="allowed are"):
         Sampled(**arguments)
@@ -185,6 +265,8 @@ def test_labels_that_cannot_be_drawn_from() -> None:
         Sampled(5).prepare(nothing)
     with pytest.raises(DataError, match="n=41 draws of 40 classes"):
         Sampled(41).prepare(labels)
+    with pytest.raises(DataError, match="n=38 draws and keep=3 of 40 classes"):
+        Sampled(38, keep=3).prepare(labels)
     with pytest.raises(DataError, match="at most 2097152 fit"):
         Sampled(4096).prepare(full(rows=600, classes=5000))
     coder = Sampled(5).fit([Sampled(5).prepare(labels)], 40)
@@ -192,12 +274,13 @@ def test_labels_that_cannot_be_drawn_from() -> None:
         coder.encode(Sampled(7).prepare(labels))
 
 
-@settings(deadline=None, max_examples=300)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
-def test_damaged_streams_are_refused_or_consistent(seed, changes) -> None:
+@settings(deadline=None, max_examples=400)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.sampled_from([0, 1, 3]))
+def test_damaged_streams_are_refused_or_consistent(seed, changes, keep) -> None:
     rng = np.random.default_rng(seed)
-    prepared = Sampled(9).prepare(full(1, rows=6))
-    coder = Sampled(9).fit([prepared], 40)
+    codec = Sampled(9, keep=keep)
+    prepared = codec.prepare(full(1, rows=6))
+    coder = codec.fit([prepared], 40)
     streams = {stream: bytearray(data) for stream, data in coder.encode(prepared).items()}
     for _ in range(changes):
         damaged = streams[list(streams)[rng.integers(2)]]
@@ -210,15 +293,17 @@ def test_damaged_streams_are_refused_or_consistent(seed, changes) -> None:
         decoded = coder.decode(views, 6, replace(BLANK, classes=40))
     except CorruptError:
         return
-    counts = np.rint(decoded.value * 9)
-    assert (counts.sum(axis=1) == 9).all()
+    assert np.allclose(decoded.value.sum(axis=1), 1, atol=1e-6)
     assert ((decoded.index >= 0) & (decoded.index < 40)).all()
+    assert (np.diff(np.sort(decoded.index, axis=1), axis=1) > 0).all()
+    assert all(coder.encode(decoded))
 
 
 def test_tables_that_do_not_do() -> None:
-    parts = Sampled(5).fit([Sampled(5).prepare(full())], 40).to_parts()
+    codec = Sampled(5, keep=2)
+    parts = codec.fit([codec.prepare(full())], 40).to_parts()
     for name in parts:
         with pytest.raises(CorruptError, match="lack"):
-            Sampled(5).from_parts({k: v for k, v in parts.items() if k != name}, 40)
+            codec.from_parts({k: v for k, v in parts.items() if k != name}, 40)
     with pytest.raises(CorruptError, match="wrong number of contexts"):
-        Sampled(5).from_parts({**parts, "gaps": parts["counts"]}, 40)
+        codec.from_parts({**parts, "gaps": parts["counts"]}, 40)
