@@ -41,7 +41,7 @@ VOCABULARY, K, MOST, TOPICS, SPAN = 151_936, 50, 128, 400, 20
 LENGTH, PER_BATCH = 512, 8  # positions per sequence, sequences per batch
 CODECS = (
     *("topk", "topk:step=0.125", "topk:step=0.5", "topk:step=2"),
-    *("sampled:n=20", "sampled:n=50"),
+    *("sampled:n=20", "sampled:n=50", "sampled:n=50,keep=1"),
 )
 OF_ALL = ("topk", "topk:step=0.5", "topk:k=20", "topk:k=20,step=0.5", "topk:k=10")  # of 128
 LARGE = 10**8  # tokens of the large file

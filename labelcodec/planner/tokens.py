@@ -23,6 +23,7 @@ STEPS: Mapping[float, float] = {0.125: 92.8, 0.5: 80.6, 2.0: 68.8}
 DRAWS: Mapping[int, float] = {20: 17.2, 50: 23.0}
 TABLES = 0.33e6  # bytes, once per file
 MASS = 1.5  # bytes of a tail's mass
+KEPT = 3.8  # bytes of a kept class of a sampled label
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def predict_tokens(spec: str, classes: int, tokens: int) -> TokenPrediction:
 
 def _bytes_per_token(codec: Codec, spec: str, classes: int) -> float:
     if isinstance(codec, Sampled):
-        return _between(DRAWS, codec.n)
+        return _between(DRAWS, codec.n) + KEPT * codec.keep
     if not isinstance(codec, TopK):
         raise NotMeasured(f"{spec}: not measured for tokens, there is no prediction")
     if codec.k is None or codec.k > classes:
