@@ -1,15 +1,15 @@
 """A class order in which correlated classes are neighbours (SPEC, section 8.1).
 
 The order is that of the leaves of a clustering tree: average linkage, by the correlation of the
-classes' labels, with branches flipped so that neighbours match. More than `LARGE` classes are first
-halved along their main direction until each part is small, which takes near-linear time. Only the
-result is stored, so the method may change at any time. Inner products come from a random projection
-of the labels, which bounds the memory for any number of labels.
+classes' labels, with branches flipped so that neighbours match. Up to `EXACT` classes all
+correlations are computed; beyond, a random projection of the labels gives them nearly. More than
+`LARGE` classes are first halved along their main direction until each part is small, which takes
+near-linear time. Only the result is stored, so the method may change at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from labelcodec.entropy import packing
 from labelcodec.errors import CorruptError
 
+EXACT = 2048  # classes up to which correlations are computed exactly
 SKETCH_CELLS = 1 << 18  # projected dimensions times classes
 END = 4  # leaves at an end that decide which way a merge is turned
 LARGE = 4096  # classes beyond which they are halved first
 PART = 512  # classes of a part that is not halved
 DIMENSIONS = 64  # of the projection of sets
 POWER_STEPS = 8  # of the iteration that finds a main direction
+Alike = Callable[[list[int], list[int]], float]  # how alike two ends of leaves are
 
 
 def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int64]:
@@ -33,6 +35,36 @@ def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int
         features: batches of (B, C) float32, one row per label.
         classes: C.
     """
+    correlation = (_correlation if classes <= EXACT else _sketched)(features, classes)
+    if correlation is None or classes < 3:
+        return np.arange(classes)
+    return np.array(_leaves(correlation))
+
+
+def _correlation(
+    features: Iterable[NDArray[np.float32]], classes: int
+) -> NDArray[np.float32] | None:
+    """(C, C) correlation of the classes; None of fewer than two labels."""
+    products = np.zeros((classes, classes), np.float32)
+    total, rows = np.zeros(classes), 0
+    origin = np.zeros(classes, np.float32)
+    for batch in features:
+        if not rows and len(batch):
+            origin = batch.mean(axis=0)  # near the mean of all, so that sums of squares are precise
+        centred = batch - origin
+        products += centred.T @ centred
+        total += centred.sum(axis=0, dtype=float)
+        rows += len(batch)
+    if rows < 2:
+        return None
+    products -= np.outer(total, total / rows).astype(np.float32)
+    scale = (1 / np.sqrt(np.maximum(products.diagonal(), 1e-12))).astype(np.float32)
+    correlation: NDArray[np.float32] = products * scale * scale[:, None]
+    return correlation
+
+
+def _sketched(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.float32] | None:
+    """As `_correlation`, about that, by a random projection of the labels."""
     dimensions = int(np.clip(SKETCH_CELLS // classes, 32, 512))
     signs = np.random.default_rng(0)
     sketch = np.zeros((dimensions, classes), np.float32)
@@ -44,10 +76,10 @@ def fit(features: Iterable[NDArray[np.float32]], classes: int) -> NDArray[np.int
         total += batch.sum(axis=0, dtype=float)
         ones += projection.sum(axis=1)
         rows += len(batch)
-    if rows < 2 or classes < 3:
-        return np.arange(classes)
-    vectors = (sketch - np.outer(ones, total / rows)).T.astype(np.float32)
-    return np.array(_ordered(_unit(vectors), np.arange(classes)))
+    if rows < 2:
+        return None
+    vectors = _unit((sketch - np.outer(ones, total / rows)).T.astype(np.float32))
+    return vectors @ vectors.T
 
 
 def fit_sets(sets: Iterable[NDArray[np.int64]], classes: int) -> NDArray[np.int64]:
@@ -122,10 +154,14 @@ def _ordered(vectors: NDArray[np.float32], names: NDArray[np.int64]) -> list[int
     parts = [np.arange(len(vectors))]
     if len(vectors) > LARGE:
         parts = _halved(vectors, parts[0])
+
+    def alike(left: list[int], right: list[int]) -> float:
+        return float(vectors[left].sum(axis=0) @ vectors[right].sum(axis=0))
+
     leaves: list[int] = []
     for part in parts:
-        own = part[_leaves(vectors[part])].tolist() if len(part) > 1 else part.tolist()
-        leaves = _turned(leaves, own, vectors, keep_left=True) if leaves else own
+        own = part[_leaves(vectors[part] @ vectors[part].T)].tolist()
+        leaves = _turned(leaves, own, alike, keep_left=True) if leaves else own
     ordered: list[int] = names[leaves].tolist()
     return ordered
 
@@ -145,50 +181,46 @@ def _halved(vectors: NDArray[np.float32], members: NDArray[np.int64]) -> list[ND
     return _halved(vectors, along[:middle]) + _halved(vectors, along[middle:])
 
 
-def _leaves(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+def _leaves(correlation: NDArray[np.float32]) -> list[int]:
     """Leaf order of average linkage by the nearest-neighbour chain.
 
-    The mean inner product between two clusters is the inner product of their mean vectors, so
-    no similarity matrix is needed.
+    Args:
+        correlation: (n, n) similarities, one class or more.
     """
-    mean, size = vectors.copy(), np.ones(len(vectors), np.float32)
-    gone = np.zeros(len(vectors), np.float32)
-    leaves: list[list[int]] = [[i] for i in range(len(vectors))]
+    similar = correlation.copy()
+    np.fill_diagonal(similar, -np.inf)
+    size = np.ones(len(similar), np.float32)
+    leaves: list[list[int]] = [[i] for i in range(len(similar))]
+
+    def alike(left: list[int], right: list[int]) -> float:
+        return float(correlation[np.ix_(left, right)].sum())
+
     chain: list[int] = []
-    for _ in range(len(vectors) - 1):
+    for _ in range(len(similar) - 1):
         if not chain:
-            chain = [int(np.argmin(gone < 0))]
+            chain = [next(i for i, own in enumerate(leaves) if own)]
         while True:
-            similar = mean @ mean[chain[-1]] + gone
-            similar[chain[-1]] = -np.inf
-            if len(chain) > 1:
-                similar[chain[-2]] += 1e-6  # a tie goes back, so that the chain ends
-            nearest = int(similar.argmax())
-            if len(chain) > 1 and nearest == chain[-2]:
-                break
+            row = similar[chain[-1]]
+            nearest = int(row.argmax())
+            if len(chain) > 1 and row[chain[-2]] >= row[nearest] - 1e-6:
+                break  # a tie goes back, so that the chain ends
             chain.append(nearest)
         a, b = chain.pop(), chain.pop()
-        leaves[a] = _turned(leaves[a], leaves[b], vectors)
-        leaves[b] = []
-        mean[a] = (mean[a] * size[a] + mean[b] * size[b]) / (size[a] + size[b])
+        leaves[a], leaves[b] = _turned(leaves[a], leaves[b], alike), []
+        merged = (similar[a] * size[a] + similar[b] * size[b]) / (size[a] + size[b])
+        merged[[a, b]] = -np.inf
+        similar[a] = similar[:, a] = merged
+        similar[b] = similar[:, b] = -np.inf
         size[a] += size[b]
-        gone[b] = -np.inf
-    return np.array(leaves[a])
+    return next(own for own in leaves if own)
 
 
-def _turned(
-    a: list[int], b: list[int], vectors: NDArray[np.float32], keep_left: bool = False
-) -> list[int]:
+def _turned(a: list[int], b: list[int], alike: Alike, keep_left: bool = False) -> list[int]:
     """Both lists joined at the ends that are most alike; with `keep_left` `a` is not turned."""
-
-    def fit(pair: tuple[list[int], list[int]]) -> float:
-        left, right = pair
-        return float(vectors[left[-END:]].sum(axis=0) @ vectors[right[:END]].sum(axis=0))
-
     turned = [(a, b), (a, b[::-1])]
     if not keep_left:
         turned += [(a[::-1], b), (a[::-1], b[::-1])]
-    left, right = max(turned, key=fit)
+    left, right = max(turned, key=lambda pair: alike(pair[0][-END:], pair[1][:END]))
     return left + right
 
 

@@ -56,12 +56,12 @@ def test_case(name, tmp_path):
         with backend(twin):
             tracemalloc.start()
             try:
-                start = time.monotonic()
+                start = time.process_time()
                 with pytest.raises(error) as caught:
                     read_everything(path)
                 assert type(caught.value) is error
                 assert str(path) in str(caught.value)
-                assert time.monotonic() - start < SECONDS
+                assert time.process_time() - start < SECONDS
                 assert tracemalloc.get_traced_memory()[1] < memory
             finally:
                 tracemalloc.stop()
@@ -95,7 +95,7 @@ def test_a_dear_batch(tmp_path):
     path = tmp_path / "slow.slc"
     slow().write(path)
     assert path.stat().st_size < 3000
-    start = time.monotonic()
+    start = time.process_time()
     with labelcodec.open(path) as reader:
         assert (reader[0].labels.index == range(4096)).all()
-    assert time.monotonic() - start < 2 * SECONDS
+    assert time.process_time() - start < 2 * SECONDS

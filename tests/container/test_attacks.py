@@ -26,7 +26,7 @@ def test_reader(name: str, tmp_path: Path) -> None:
     path.write_bytes(attack())
     tracemalloc.start()
     try:
-        start = time.monotonic()
+        start = time.process_time()
         if error is None:
             _verify(path)
         else:
@@ -34,7 +34,7 @@ def test_reader(name: str, tmp_path: Path) -> None:
                 _verify(path)
             assert type(caught.value) is error
             assert str(path) in str(caught.value)
-        assert time.monotonic() - start < SECONDS
+        assert time.process_time() - start < SECONDS
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
