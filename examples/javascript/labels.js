@@ -36,10 +36,11 @@ function roundedBits(values, Bits) {
 /** Class order (T-1, T-2): the class at each position. */
 function readOrder(part, classes) {
   const cursor = new Cursor(part, "class order");
-  const order = part.length ? cursor.integers(classes, 0, classes - 1, "class") : [...Array(classes).keys()];
+  const listed = part[0] === 1 && cursor.u8() ? cursor.count(1, classes, "classes") : part.length && classes;
+  const order = new Set(listed ? cursor.integers(listed, 0, classes - 1, "class") : []);
   cursor.end();
-  cursor.check(new Set(order).size === classes, "a class stands there twice");
-  return order;
+  cursor.check(order.size === listed, "a class stands there twice");
+  return [...new Set([...order, ...Array(classes).keys()])]; // the classes that are not listed rise
 }
 
 /** Tables of codec dense (7.2). */

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.entropy import packing
+from labelcodec.entropy import packing, varint
 from labelcodec.errors import CorruptError
 
 EXACT = 2048  # classes up to which correlations are computed exactly
@@ -25,6 +25,7 @@ LARGE = 4096  # classes beyond which they are halved first
 PART = 512  # classes of a part that is not halved
 DIMENSIONS = 64  # of the projection of sets
 POWER_STEPS = 8  # of the iteration that finds a main direction
+SHORT = 1  # first byte of an order in part; that of packed integers from 0 on is 0
 Alike = Callable[[list[int], list[int]], float]  # how alike two ends of leaves are
 
 
@@ -225,8 +226,18 @@ def _turned(a: list[int], b: list[int], alike: Alike, keep_left: bool = False) -
 
 
 def to_bytes(order: NDArray[np.int64]) -> bytes:
-    """Empty for the identity, else the order as packed integers."""
-    return b"" if np.array_equal(order, np.arange(len(order))) else packing.pack_ints(order)
+    """Empty for the identity, else the order as packed integers (SPEC, T-1).
+
+    Of many classes only those are listed that stand before the rest, which rises: in few labels
+    most classes of a vocabulary do not occur.
+    """
+    falls = np.flatnonzero(np.diff(order) < 0)
+    if not len(falls):
+        return b""
+    listed = int(falls[-1]) + 1
+    if len(order) <= LARGE or listed > len(order) // 2:
+        return packing.pack_ints(order)
+    return bytes([SHORT]) + varint.encode(listed) + packing.pack_ints(order[:listed])
 
 
 def from_bytes(data: bytes, classes: int) -> NDArray[np.int64]:
@@ -237,10 +248,23 @@ def from_bytes(data: bytes, classes: int) -> NDArray[np.int64]:
     """
     if not data:
         return np.arange(classes)
-    order, rest = packing.unpack_ints(memoryview(data), classes)
+    if data[0] == SHORT:
+        order, rest = _listed_first(memoryview(data), classes)
+    else:
+        order, rest = packing.unpack_ints(memoryview(data), classes)
     if len(rest) or not np.array_equal(np.sort(order), np.arange(classes)):
         raise CorruptError(f"the class order is not a permutation of 0..{classes - 1}")
     return order
+
+
+def _listed_first(data: memoryview, classes: int) -> tuple[NDArray[np.int64], memoryview]:
+    """An order that begins with listed classes, and what follows it."""
+    count, position = varint.decode(data, 1)
+    if not 0 < count <= classes:
+        raise CorruptError(f"the class order lists {count} of {classes} classes")
+    listed, rest = packing.unpack_ints(data[position:], count)
+    others = np.setdiff1d(np.arange(classes), listed, assume_unique=True)
+    return np.concatenate([listed, others]), rest
 
 
 def inverse(order: NDArray[Any]) -> NDArray[np.int64]:

@@ -26,7 +26,16 @@ def read_order(data: bytes, classes: int) -> Row:
     """Class at each position [T-1, T-2]."""
     if not data:
         return list(range(classes))
-    order: Row = whole_integers(data, classes).tolist()
+    if data[0] == 1:
+        source = Bytes(data[1:])
+        count = source.varint()
+        need(1 <= count <= classes, "T-1")
+        listed = integers(source, count)
+        source.close()
+        first = set(listed)
+        order: Row = listed + [label for label in range(classes) if label not in first]
+    else:
+        order = whole_integers(data, classes).tolist()
     need(sorted(order) == list(range(classes)), "T-2")
     return order
 

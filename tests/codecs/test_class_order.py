@@ -47,13 +47,37 @@ def test_identity_takes_no_bytes():
 
 @pytest.mark.parametrize("order", [[0, 1, 1], [1, 2, 3], [0, 1], [0, 1 << 40, 1], [-1, 0, 1]])
 def test_not_a_permutation(order):
-    with pytest.raises(CorruptError, match=r"permutation|too short"):
+    with pytest.raises(CorruptError, match=r"permutation|too short|width"):
         class_order.from_bytes(packing.pack_ints(np.array(order)), 3)
 
 
 def test_bytes_left_over():
     with pytest.raises(CorruptError, match="permutation"):
         class_order.from_bytes(packing.pack_ints(np.array([2, 1, 0])) + b"\0", 3)
+
+
+@given(st.integers(2, 60), st.integers(0, 60), st.integers(0, 99))
+def test_what_rises_at_the_end_is_not_listed(classes, listed, seed):
+    rng = np.random.default_rng(seed)
+    first = rng.permutation(classes)[:listed]
+    order = np.concatenate([first, np.setdiff1d(np.arange(classes), first)])
+    with mock.patch.object(class_order, "LARGE", 1):
+        data = class_order.to_bytes(order)
+    assert np.array_equal(class_order.from_bytes(data, classes), order)
+    if 0 < listed <= classes // 2 and not np.array_equal(order, np.arange(classes)):
+        assert data[0] == class_order.SHORT
+        assert len(data) <= 4 + (listed * 6 + 7) // 8
+    assert class_order.to_bytes(order)[:1] in (b"", b"\0")  # few classes are all listed
+
+
+@pytest.mark.parametrize(
+    ("count", "listed"),
+    [(0, [1]), (4, [1, 2, 0, 2]), (2, [1, 1]), (2, [1, 3]), (2, [-1, 1]), (2, [1])],
+)
+def test_lists_that_are_no_beginning_of_an_order(count, listed):
+    data = bytes([class_order.SHORT, count]) + packing.pack_ints(np.array(listed))
+    with pytest.raises(CorruptError, match=r"permutation|too short|lists"):
+        class_order.from_bytes(data, 3)
 
 
 def sets_of(rng: np.random.Generator, rows: int, classes: int, k: int) -> np.ndarray:
