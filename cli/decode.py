@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="FILE", type=options.LABELS)
-@click.argument("target", metavar="DIR", type=options.PATH)
+@click.argument("target", metavar="TARGET", type=options.PATH)
 @click.option(
     "--layout",
     type=options.LayoutName(),
@@ -27,15 +27,17 @@ if TYPE_CHECKING:
 def decode(
     source: Path | RemoteFile, target: Path, layout: str | None, force: bool, json_: bool
 ) -> None:
-    """Write the labels of FILE, a path or a URL, as a dump into DIR.
+    """Write the labels of FILE, a path or a URL, as a dump into TARGET, a folder.
 
     In the layout of the source dump, every tensor gets its original dtype and shape, and with a
-    lossless codec its original values. DIR appears once it is complete. With --force, an existing
-    DIR is replaced if it holds nothing but a dump.
+    lossless codec its original values. Labels of tokens may be written as a file: TARGET is then
+    an .npz, .safetensors or .parquet file. TARGET appears once it is complete. With --force, an
+    existing file is replaced, or a folder that holds nothing but a dump.
 
     \b
     Example:
       labelcodec decode labels.slc copy
+      labelcodec decode tokens.slc tokens.npz
       labelcodec decode hf://datasets/OWNER/NAME/labels.slc other
     """
     from labelcodec.transcode import decode as run

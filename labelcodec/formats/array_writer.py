@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Any
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch
 from labelcodec.errors import DumpError
+from labelcodec.extras import needing_extra
 from labelcodec.files.os_errors import naming
 from labelcodec.formats.written_columns import columns_of, dtype_of_column, source_types
 from labelcodec.kept_counts import kept_of
@@ -120,6 +122,26 @@ def write_arrays(batches: Iterable[LabelBatch], root: Path, types: Mapping[str, 
         for array in files.values():
             array.finish(row)
         return len(files)
+
+
+def joined_arrays(root: Path, suffix: str) -> Path:
+    """Put a folder of .npy files together in one file.
+
+    Args:
+        root: the folder, in which the file is, too.
+        suffix: '.npz', which is not compressed, or '.safetensors'.
+    """
+    files, target = sorted(root.iterdir()), root / f"arrays{suffix}"
+    with naming(target):
+        if suffix == ".npz":
+            with ZipFile(target, "x") as archive:
+                for path in files:
+                    archive.write(path, path.name)
+        else:
+            with needing_extra("writing a .safetensors file"):
+                from safetensors.numpy import save_file
+            save_file({path.stem: np.load(path, mmap_mode="r") for path in files}, target)
+    return target
 
 
 def _append_many(array: GrowingArray, number: int, times: int) -> None:

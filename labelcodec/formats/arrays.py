@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Tail
 from labelcodec.errors import DumpError, MismatchError
-from labelcodec.formats.array_writer import write_arrays
+from labelcodec.formats.array_writer import joined_arrays, write_arrays
 from labelcodec.formats.interface import DumpInfo, Layout, OpenOptions
 from labelcodec.formats.token_dump import TokenDump, classes_given, token_info, unused_of_tokens
 from labelcodec.formats.token_labels import LabelKind, Positions, kept_values, space_of
@@ -70,8 +70,12 @@ class Arrays(Layout):
         types: Mapping[str, Any],
         names: Sequence[str] | None,
     ) -> int:
-        """As `Layout.write`; always a folder of .npy files."""
+        """As `Layout.write`: .npy files."""
         return write_arrays(batches, root, types)
+
+    def join(self, root: Path, suffix: str) -> Path:
+        """As `Layout.join`."""
+        return joined_arrays(root, suffix)
 
 
 @dataclass(frozen=True, eq=False)

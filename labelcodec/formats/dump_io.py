@@ -14,7 +14,8 @@ from labelcodec.files.atomic_dir import atomic_folder
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.interface import Dump, OpenOptions
 from labelcodec.formats.option_check import check_options
-from labelcodec.formats.registry import LAYOUTS, check_source, detect, layout_named
+from labelcodec.formats.registry import LAYOUTS, check_source, detect, is_file_of, layout_named
+from labelcodec.formats.single_file import write_file
 from labelcodec.formats.typespec import check_typespecs
 from labelcodec.images import ImageListing, list_images
 
@@ -104,7 +105,7 @@ def open_dump(
 
 def write_dump(
     batches: Iterable[LabelBatch],
-    directory: Path | str,
+    target: Path | str,
     layout: str,
     types: Mapping[str, Any],
     names: Sequence[str] | None = None,
@@ -113,18 +114,19 @@ def write_dump(
 ) -> int:
     """Write batches as a dump that the original code of its layout can load.
 
-    The write is atomic: files go to a temporary sibling of `directory`, which is renamed at the
-    end, so that `directory` is either complete or absent.
+    The write is atomic: files go to a temporary sibling of `target`, which is renamed at the
+    end, so that `target` is either complete or absent.
 
     Args:
         batches: the batches in (epoch, batch) order.
-        directory: the target; must be absent or empty, unless `force` is set.
+        target: a directory, absent or empty unless `force` is set; or a file, if the layout writes
+            such: .npz and .safetensors of 'arrays', .parquet of 'parquet', those of 'verl'.
         layout: name of a registered layout: 'sre2l', 'lpld', 'lpqld', 'hald', 'fkd', 'tinyvit',
             'arrays', 'parquet', 'megatron', 'verl' or one from an installed plug-in.
         types: `DumpInfo.types` of the source dump. If the source has the same layout, every
             tensor gets its original dtype; otherwise the dtype that `layout` usually has.
         names: `DumpInfo.names`; fkd and tinyvit only.
-        force: replace a directory that holds nothing but a dump.
+        force: replace a file, or a directory that holds nothing but a dump.
 
     Returns:
         Number of files written, side files included.
@@ -132,17 +134,24 @@ def write_dump(
     Raises:
         DumpError: the directory is not empty or may not be replaced, the layout cannot represent
             the labels, or there are no batches.
-        MismatchError: another process is writing to `directory`.
+        MismatchError: another process is writing to `target`, or it is a file and `force` is not
+            set.
     """
-    resolved, target = layout_named(layout), Path(directory)
+    resolved, target = layout_named(layout), Path(target)
     check_typespecs(types)
-    with atomic_folder(target, force) as partial:
+
+    def write(folder: Path) -> int:
         iterator = iter(batches)
         first = next(iterator, None)
         if first is None:
             raise DumpError("there are no batches to write")
         _check_kind(layout, first)
-        return resolved.write(_checked(chain([first], iterator), layout), partial, types, names)
+        return resolved.write(_checked(chain([first], iterator), layout), folder, types, names)
+
+    if is_file_of(layout, target) and not target.is_dir():
+        return write_file(write, resolved.join, target, force)
+    with atomic_folder(target, force) as partial:
+        return write(partial)
 
 
 def _check_kind(layout: str, first: LabelBatch) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import LabelBatch, Precision, Space, Tail
 from labelcodec.formats.image_order import KnownOrder
+from labelcodec.formats.single_file import only_file
 from labelcodec.images import ImageListing
 
 
@@ -133,6 +134,18 @@ class Layout(Protocol):
     @property
     def looks_like(self) -> str:
         """Description of its files for error messages: 'epoch_N/batch_N.tar (SRe2L)'."""
+
+    def join(self, root: Path, suffix: str) -> Path:
+        """Put the files that `write` wrote together in one, for a target that is a file.
+
+        Args:
+            root: the directory, in which the file is, too.
+            suffix: that of the target, one of the registry entry's.
+
+        Raises:
+            DumpError: they cannot be one file.
+        """
+        return only_file(root, suffix)
 
     def detect(self, root: Path, names: Mapping[str, bool]) -> bool:
         """Whether a directory looks like a dump of this layout. Opens no file.

@@ -25,7 +25,7 @@ class LayoutEntry:
         layout: 'package.module:Class', a `Layout` with a constructor without arguments; imported on
             first use.
         kind: 'tokens' if its labels are of token sequences; None for images.
-        files: suffixes of single files that are a dump of this layout.
+        files: suffixes of single files that are a dump of this layout, read and written.
     """
 
     name: str
@@ -79,7 +79,7 @@ def is_dump(path: Location) -> TypeGuard[Path]:
     """Whether a path is to be opened as a dump: a folder, or a file with a suffix of a layout."""
     if not isinstance(path, Path):
         return False
-    return path.is_dir() or (path.is_file() and _of_file(path) is not None)
+    return path.is_dir() or (path.is_file() and layout_of_file(path) is not None)
 
 
 def check_source(root: Path, layout: Layout) -> None:
@@ -95,10 +95,15 @@ def check_source(root: Path, layout: Layout) -> None:
         raise DumpError(f"{root}: layout {layout.name} reads {', '.join(entry.files)} and folders")
 
 
-def _of_file(path: Path) -> LayoutEntry | None:
-    """The layout whose single files have the suffix of this one."""
-    suffix = path.suffix.lower()
-    return next((entry for entry in LAYOUTS.entries() if suffix in entry.files), None)
+def layout_of_file(path: Path) -> str | None:
+    """Name of the first layout whose single files have the suffix of this one."""
+    return next((name for name in LAYOUTS.names() if is_file_of(name, path)), None)
+
+
+def is_file_of(layout: str, path: Path) -> bool:
+    """Whether single files of a layout have the suffix of this one."""
+    entry = LAYOUTS.find(layout)
+    return entry is not None and path.suffix.lower() in entry.files
 
 
 def detect(root: Path) -> Layout:
@@ -107,8 +112,8 @@ def detect(root: Path) -> Layout:
     Raises:
         DumpError: it is missing or empty, or matches no layout or more than one.
     """
-    if root.is_file() and (entry := _of_file(root)) is not None:
-        return layout_named(entry.name)
+    if root.is_file() and (name := layout_of_file(root)) is not None:
+        return layout_named(name)
     refuse_foreign(root)
     check_directory(root)
     layouts = [layout_named(entry.name) for entry in LAYOUTS.entries()]

@@ -12,6 +12,7 @@ from labelcodec.codecs import registry
 from labelcodec.errors import DumpError
 from labelcodec.files.regular import real_path
 from labelcodec.formats import write_dump
+from labelcodec.formats.registry import is_file_of, layout_of_file
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.reader import PathLike, Reader
@@ -46,9 +47,12 @@ def decode(
 
     Args:
         source: the container, here or elsewhere.
-        target: folder of the dump; must be absent or empty, unless `force` is set.
-        layout: layout to write; by default that of the dump the container was made from.
-        force: replace a folder that holds nothing but a dump, once the new one is complete.
+        target: folder of the dump, absent or empty unless `force` is set. Labels of tokens may be
+            written as a file, .npz, .safetensors or .parquet.
+        layout: layout to write; by default that of the dump the container was made from, or that
+            of such a file.
+        force: replace a file, or a folder that holds nothing but a dump, once the new one is
+            complete.
         progress: called with (batches done, total batches).
 
     Raises:
@@ -60,7 +64,7 @@ def decode(
     with Reader([source]) as reader:
         reader.check_labels_held()
         origin = origin_of(reader.header, str(source))
-        target_layout = layout or _own_layout(reader.header, origin)
+        target_layout = layout or _own_layout(reader.header, origin, target)
         if target_layout is None:
             raise DumpError(f"{source}: it was not made from a dump; say which `layout` to write")
         if isinstance(source, Path) and real_path(target) in real_path(source).parents:
@@ -76,10 +80,17 @@ def decode(
         return DecodeReport(files, is_lossy(reader.header, str(source)), target_layout)
 
 
-def _own_layout(header: Header, origin: Mapping[str, Any]) -> str | None:
-    """The layout of the source dump; LPQLD's if labels of images were reduced to top-k."""
-    reduced = header.kind is None and header.k is not None and origin.get("k") is None
-    return "lpqld" if reduced and "layout" in origin else origin.get("layout")
+def _own_layout(header: Header, origin: Mapping[str, Any], target: Path) -> str | None:
+    """The layout of the source dump.
+
+    It is LPQLD's if labels of images were reduced to top-k, and that of the target if this is a
+    file of another layout.
+    """
+    own: str | None = origin.get("layout")
+    if header.kind is None:
+        reduced = header.k is not None and origin.get("k") is None
+        return "lpqld" if reduced and own else own
+    return own if own and is_file_of(own, target) else layout_of_file(target) or own
 
 
 def is_lossy(header: Header, where: str) -> bool:

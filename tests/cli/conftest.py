@@ -69,6 +69,7 @@ def workplace(tmp_path, monkeypatch, encoded) -> Path:
             with labelcodec.Writer(f"shard-{i}.slc", reader.header, "dense") as writer:
                 writer.add(batch)
     np.savez("logits.npz", **columns())
+    labelcodec.encode("logits.npz", "tokens.slc", classes=151_936)
     row = {name: [columns()[name].tolist()] for name in ("index", "value")}
     pq.write_table(pa.table({"token_ids": row["index"], "logits": row["value"]}), "teacher.parquet")
     return tmp_path
