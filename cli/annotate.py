@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from . import console, options, render
+from . import console, image_options, options, render, value_types
 
 
 @click.command()
 @click.argument("labels", metavar="FILE...", nargs=-1, required=True)
 @click.option(
     "--images",
-    type=options.PATH,
+    type=value_types.PATH,
     help="Images that the labels refer to: a folder or another source.",
 )
-@options.facts
-@options.image_floats
+@image_options.facts
+@image_options.image_floats
 @click.option("--force", is_flag=True, help="Replace what FILE says already.")
 @options.as_json
 def annotate(
@@ -47,7 +47,10 @@ def annotate(
     from labelcodec.analysis.json_safe import json_safe
     from labelcodec.annotation import annotate as run
 
-    options_of_library: dict[str, Any] = {**more, "normalisation": options.normalised(mean, std)}
+    options_of_library: dict[str, Any] = {
+        **more,
+        "normalisation": image_options.normalised(mean, std),
+    }
     report = run(labels[0] if len(labels) == 1 else labels, **options_of_library)
     for line in report.notes:
         console.note(line)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from . import card_options, console, options
+from . import card_options, console, options, value_types
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=options.PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=value_types.PATH, nargs=-1, required=True)
 @click.option("--repo", metavar="OWNER/NAME", help="Where it will be on the Hugging Face Hub.")
 @card_options.described
 @options.as_json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options
+from . import console, value_types
 
 if TYPE_CHECKING:
     from labelcodec.publishing import Card
@@ -26,7 +26,7 @@ _OPTIONS = (
     click.option(
         "--against",
         metavar="SOURCE",
-        type=options.PATH,
+        type=value_types.PATH,
         help="Dump or container with the reference labels, to measure fidelity.",
     ),
 )

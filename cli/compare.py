@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options, render
+from . import console, dump_options, options, render, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 
 @click.command()
-@click.argument("first", metavar="A", type=options.LABELS)
-@click.argument("second", metavar="B", type=options.LABELS)
-@options.dump
+@click.argument("first", metavar="A", type=value_types.LABELS)
+@click.argument("second", metavar="B", type=value_types.LABELS)
+@dump_options.dump
 @options.threads
 @options.as_json
 @click.pass_context

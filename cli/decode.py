@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options
+from . import console, options, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 
 @click.command()
-@click.argument("source", metavar="FILE", type=options.LABELS)
-@click.argument("target", metavar="TARGET", type=options.PATH)
+@click.argument("source", metavar="FILE", type=value_types.LABELS)
+@click.argument("target", metavar="TARGET", type=value_types.PATH)
 @click.option(
     "--layout",
-    type=options.LayoutName(),
+    type=value_types.LayoutName(),
     help="Layout to write: sre2l, lpld, lpqld, hald, fkd, arrays, parquet or one of a plug-in; "
     "default: the source's, or lpqld for full labels that were reduced to top-k.",
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options, render_demo
+from . import console, options, render_demo, value_types
 
 if TYPE_CHECKING:
     from labelcodec.progress import Progress
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--out", metavar="DIR", type=options.PATH, help="New folder in which all files are kept."
+    "--out", metavar="DIR", type=value_types.PATH, help="New folder in which all files are kept."
 )
 @click.option(
-    "--plot", metavar="PNG", type=options.PATH, help="Plot accuracy against size to this file."
+    "--plot", metavar="PNG", type=value_types.PATH, help="Plot accuracy against size to this file."
 )
 @options.threads
 @options.as_json

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from . import console, options, render
+from . import console, image_options, render, value_types
 from .labelling import IMAGENET
 
 # Parameters of either form of `evaluate`; the others belong to both.
@@ -31,7 +31,7 @@ _OPTIONS = (
         help="With --diversity: the model whose features are compared, named as --teacher is.",
     ),
     click.option(
-        "--weights", type=options.PATH, help="With --diversity: file of that model's weights."
+        "--weights", type=value_types.PATH, help="With --diversity: file of that model's weights."
     ),
     click.option(
         "--classes",
@@ -47,10 +47,10 @@ _OPTIONS = (
     ),
     click.option(
         "--interpolation",
-        type=options.interpolation,
+        type=image_options.interpolation,
         help="With --diversity: interpolation of images that are resized.",
     ),
-    options.normalisation(", with --diversity; by default the model's own, or ImageNet's"),
+    image_options.normalisation(", with --diversity; by default the model's own, or ImageNet's"),
     click.option(
         "--bandwidth",
         type=float,
@@ -60,7 +60,7 @@ _OPTIONS = (
     click.option(
         "--plot",
         metavar="PNG",
-        type=options.PATH,
+        type=value_types.PATH,
         help="With --diversity: also plot the result to this file.",
     ),
 )
@@ -125,7 +125,7 @@ def measure(
     from labelcodec.pipeline.threads import torch_threads
 
     first = rank() == 0
-    normalisation = options.normalised(mean, std)
+    normalisation = image_options.normalised(mean, std)
     if plot is not None:
         check_target(plot)
     with torch_threads(), console.progress("evaluate", shown=first) as progress:

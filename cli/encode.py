@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options, render
+from . import console, dump_options, image_options, options, render, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
@@ -20,31 +20,31 @@ OF_ENCODER = ("encoder", "encoder_weights", "encoder_autocast", "device")
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE", type=options.LABELS)
-@click.argument("target", metavar="FILE", type=options.PATH)
+@click.argument("source", metavar="SOURCE", type=value_types.LABELS)
+@click.argument("target", metavar="FILE", type=value_types.PATH)
 @click.option("--codec", help="Codec of the labels, see `labelcodec codecs`; lossless by default.")
 @click.option(
     "--tables",
     metavar="SLC",
-    type=options.LABELS,
+    type=value_types.LABELS,
     help="Container whose codec and label tables to use, instead of fitting new ones.",
 )
 @click.option(
     "--part",
     metavar="I/N",
-    type=options.Share(),
+    type=value_types.Share(),
     help="Encode the I-th of N parts of the batches, for instance in a job array, to the shard "
     "NAME-RANK-of-N.slc with RANK = I - 1.",
 )
-@options.dump
-@options.image_floats
+@dump_options.dump
+@image_options.image_floats
 @click.option(
     "--epochs",
     metavar="T",
     type=click.IntRange(min=1),
     help="Number of epochs the student trains for; needed for rates that include pruning.",
 )
-@options.facts
+@image_options.facts
 @options.encoder
 @options.encoder_weights
 @options.encoder_autocast
@@ -116,7 +116,7 @@ def encode(
     """
     from labelcodec.parts import rank
 
-    more["normalisation"] = options.normalised(mean, std)
+    more["normalisation"] = image_options.normalised(mean, std)
     more["part"], first = _own_part(part), rank() == 0
     more["threads"] = _own_threads()
     with console.resumable(), console.progress("checking the dump", shown=first) as progress:
@@ -206,9 +206,11 @@ def _recode(
             reader.check_labels_held()
     settings |= chosen
     _refuse(context, settings, OF_ENCODER, "goes with --encoder")
-    _refuse(context, settings, (*options.OF_DUMPS, "epochs"), f"is for dumps, {source} is a file")
+    _refuse(
+        context, settings, (*dump_options.OF_DUMPS, "epochs"), f"is for dumps, {source} is a file"
+    )
     also = f"is for dumps, {source} is a file; see `labelcodec annotate`"
-    _refuse(context, settings, options.OF_FACTS, also)
+    _refuse(context, settings, image_options.OF_FACTS, also)
     return recode(source, target, progress=progress, **settings)
 
 
@@ -227,8 +229,10 @@ def _materialise(
     del settings["threads"]  # the encoder is on one device
     if images is None:
         raise click.UsageError("--images is required with --encoder", context)
-    others = tuple(name for name in (*options.OF_DUMPS, "epochs") if name != "images")
-    _refuse(context, settings, (*others, *options.OF_FACTS), f"is for dumps, {source} is a file")
+    others = tuple(name for name in (*dump_options.OF_DUMPS, "epochs") if name != "images")
+    _refuse(
+        context, settings, (*others, *image_options.OF_FACTS), f"is for dumps, {source} is a file"
+    )
     if settings.pop("allow_nonfinite"):
         raise click.UsageError("--allow-nonfinite does not go with --encoder", context)
     return materialise(

@@ -7,23 +7,23 @@ from typing import Any
 
 import click
 
-from . import console, options, render
+from . import console, image_options, options, render, value_types
 from .diversity import OF_DIVERSITY, OF_STUDENTS, check_form, diversity_options, measure
 
 
 @click.command()
-@click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("runs", metavar="RUN...", type=options.PATH, nargs=-1)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
+@click.argument("runs", metavar="RUN...", type=value_types.PATH, nargs=-1)
 @click.option(
     "--teacher",
     help="Model that the students' top classes are compared with: convnet, resnet20, resnet56, "
     "torchvision/NAME, timm/NAME, module:callable, or a model file.",
 )
-@click.option("--teacher-weights", type=options.PATH, help="File of the teacher's weights.")
+@click.option("--teacher-weights", type=value_types.PATH, help="File of the teacher's weights.")
 @options.weights_key
-@options.class_map
+@image_options.class_map
 @diversity_options
-@options.image_floats
+@image_options.image_floats
 @options.no_resize
 @options.workers
 @options.threads

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options, render
+from . import console, options, render, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
@@ -16,7 +16,7 @@ SAMPLES = 128  # shown on a page
 
 
 @click.command()
-@click.argument("file", type=options.LABELS)
+@click.argument("file", type=value_types.LABELS)
 @click.option(
     "--batch",
     metavar="N",
@@ -26,7 +26,7 @@ SAMPLES = 128  # shown on a page
 @click.option(
     "--html",
     metavar="PAGE",
-    type=options.PATH,
+    type=value_types.PATH,
     help="Write a page of the batch, by default the first; an existing page is replaced.",
 )
 @options.as_json

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import image_options, options, value_types
 
 if TYPE_CHECKING:
     from labelcodec.images import ImageListing
@@ -18,7 +18,7 @@ IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 _OPTIONS = (
     click.option(
         "--weights",
-        type=options.PATH,
+        type=value_types.PATH,
         multiple=True,
         help="File of the teacher's weights: .safetensors, or a state dict or checkpoint saved by "
         "torch.save; of several teachers one for each.",
@@ -33,7 +33,7 @@ _OPTIONS = (
     options.weights_key,
     options.teacher_classes,
     options.logits_output,
-    options.class_map,
+    image_options.class_map,
     click.option(
         "--epochs",
         metavar="T",
@@ -98,10 +98,10 @@ _OPTIONS = (
     ),
     click.option(
         "--interpolation",
-        type=options.interpolation,
+        type=image_options.interpolation,
         help="Interpolation of resized crops; by default the teacher's own, or else bilinear.",
     ),
-    options.normalisation("; by default the teacher's own, or else ImageNet's"),
+    image_options.normalisation("; by default the teacher's own, or else ImageNet's"),
     options.autocast,
     options.skip_bad,
 )
@@ -144,7 +144,7 @@ def settings(values: dict[str, Any]) -> dict[str, Any]:
     own = {name: values.pop(name) for name in NAMES}
     operations, magnitude = own.pop("randaugment")
     no_crop, mix = own.pop("no_crop"), own.pop("mix")
-    normalisation = options.normalised(own.pop("mean"), own.pop("std"))
+    normalisation = image_options.normalised(own.pop("mean"), own.pop("std"))
     return {
         **own,
         "weights": own["weights"] or None,

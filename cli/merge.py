@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options
+from . import console, options, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 
 @click.command()
-@click.argument("out", type=options.PATH)
-@click.argument("files", metavar="FILE...", type=options.LABELS, nargs=-1, required=True)
+@click.argument("out", type=value_types.PATH)
+@click.argument("files", metavar="FILE...", type=value_types.LABELS, nargs=-1, required=True)
 @options.force
 @options.as_json
 def merge(out: Path, files: tuple[Path | RemoteFile, ...], force: bool, json_: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
-from . import console, options, render
+from . import console, options, render, value_types
 
 if TYPE_CHECKING:
     from labelcodec.planner import Prediction, Setting
@@ -30,7 +30,7 @@ WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machine
 @click.option(
     "--images",
     "folder",
-    type=options.PATH,
+    type=value_types.PATH,
     help="Image folder to count and measure, instead of --ipc.",
 )
 @click.option(
@@ -86,7 +86,7 @@ WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machine
     help="RandAugment operations per sample.",
 )
 @click.option(
-    "--plot", metavar="PNG", type=options.PATH, help="Also plot the predictions to this file."
+    "--plot", metavar="PNG", type=value_types.PATH, help="Also plot the predictions to this file."
 )
 @options.as_json
 def plan(

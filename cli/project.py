@@ -8,12 +8,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from . import console, labelling, options, render
+from . import console, labelling, options, render, value_types
 
 
 @click.command()
-@click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("target", metavar="FILE", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
+@click.argument("target", metavar="FILE", type=value_types.PATH)
 @click.option(
     "--labels", metavar="SLC", help="Container whose labels to replace; or a quoted glob of shards."
 )

@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from . import card_options, console, options
+from . import card_options, console, options, value_types
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=options.PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=value_types.PATH, nargs=-1, required=True)
 @click.argument("repo", metavar="OWNER/NAME")
 @card_options.described
 @click.option(
-    "--dry-run", metavar="FOLDER", type=options.PATH, help="Write a folder, and upload nothing."
+    "--dry-run", metavar="FOLDER", type=value_types.PATH, help="Write a folder, and upload nothing."
 )
 @click.option("--private", is_flag=True, help="Make a new repository private.")
 @click.option("--force", is_flag=True, help="Replace files that are there, in a new commit.")

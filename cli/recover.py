@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from . import console, options
+from . import console, image_options, options, value_types
 from .labelling import IMAGENET
 
 AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command()
-@click.argument("paths", metavar="[STATS] OUT", type=options.PATH, nargs=-1, required=True)
+@click.argument("paths", metavar="[STATS] OUT", type=value_types.PATH, nargs=-1, required=True)
 @options.recipe("recover")
 @options.teacher_with_norms
 @options.weights
@@ -86,23 +86,27 @@ AT_LEAST_1 = click.IntRange(min=1)
     show_default=True,
     help="Initial images: noise, patches of real images as RDED chooses them, or real images.",
 )
-@click.option("--images", type=options.PATH, help="Folder of real images, for --init.")
+@click.option("--images", type=value_types.PATH, help="Folder of real images, for --init.")
 @click.option(
     "--classes",
     type=AT_LEAST_1,
     help="Number of classes of the teacher, if neither STATS nor a class map says it.",
 )
-@options.class_map
+@image_options.class_map
 @click.option(
     "--class-range",
-    type=options.Span(),
+    type=value_types.Span(),
     help="Recover only the classes from A to B - 1, counted from 0.",
 )
 @options.image_size("that of STATS, or else its own, or 224")
 @click.option(
-    "--interpolation", type=options.interpolation, help="Interpolation of real images of --images."
+    "--interpolation",
+    type=image_options.interpolation,
+    help="Interpolation of real images of --images.",
 )
-@options.normalisation("; by default those of STATS, or else the teacher's own, or ImageNet's")
+@image_options.normalisation(
+    "; by default those of STATS, or else the teacher's own, or ImageNet's"
+)
 @options.autocast
 @click.option("--png", is_flag=True, help="Write PNG files, without loss, in place of JPEG.")
 @click.option(
@@ -113,7 +117,10 @@ AT_LEAST_1 = click.IntRange(min=1)
     help="Quality of JPEG files.",
 )
 @click.option(
-    "--preview", metavar="PNG", type=options.PATH, help="Also write a contact sheet to this file."
+    "--preview",
+    metavar="PNG",
+    type=value_types.PATH,
+    help="Also write a contact sheet to this file.",
 )
 @options.seed("Seed of the initial images, crops, flips and shifts.")
 @options.threads
@@ -172,7 +179,7 @@ def recover(
             paths[-1],
             teacher,
             scale=None if no_crop else scale,
-            normalisation=options.normalised(mean, std),
+            normalisation=image_options.normalised(mean, std),
             usual=replace(USUAL, normalisation=IMAGENET),
             preview=preview,
             progress=progress,

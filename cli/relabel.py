@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from . import console, labelling, options, render
+from . import console, image_options, labelling, options, render, value_types
 
 
 @click.command()
-@click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("target", metavar="FILE", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
+@click.argument("target", metavar="FILE", type=value_types.PATH)
 @options.recipe("relabel")
 @labelling.by_teacher(required=True)
 @click.option(
@@ -32,7 +32,7 @@ from . import console, labelling, options, render
 @options.workers
 @options.threads
 @options.device
-@options.image_floats
+@image_options.image_floats
 @options.force
 @options.resume
 @options.as_json

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from . import console, options, render
+from . import console, options, render, value_types
 
 
 @click.command()
-@click.argument("file", type=options.PATH)
+@click.argument("file", type=value_types.PATH)
 @click.option(
     "--out",
-    type=options.PATH,
+    type=value_types.PATH,
     help="Write the repaired container to this file and leave FILE unchanged.",
 )
 @options.force

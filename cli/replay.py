@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from . import console, options, replay_options
+from . import console, image_options, options, replay_options, value_types
 
 PICTURE, PAGES = ".png", (".html", ".htm")
 UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation changes no picture
@@ -15,7 +15,7 @@ UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation chan
 
 @click.command()
 @click.argument("labels", metavar="FILE", nargs=1)
-@click.argument("images", metavar="IMAGES", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
 @click.option(
     "--batch",
     metavar="N",
@@ -35,15 +35,15 @@ UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation chan
 @click.option(
     "--out",
     metavar="PNG|HTML",
-    type=options.PATH,
+    type=value_types.PATH,
     required=True,
     help="Picture or page to write, by its name: .png or .html.",
 )
 @replay_options.image_size
 @replay_options.interpolation
-@options.class_map
+@image_options.class_map
 @options.allow_changed_images
-@options.image_floats
+@image_options.image_floats
 @options.encoder
 @options.encoder_weights
 @options.encoder_autocast

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from . import image_options
 
 image_size = click.option(
     "--image-size",
@@ -14,6 +14,6 @@ image_size = click.option(
 )
 interpolation = click.option(
     "--interpolation",
-    type=options.interpolation,
+    type=image_options.interpolation,
     help="Interpolation of resized crops, if the labels do not record it; bilinear by default.",
 )

@@ -7,20 +7,20 @@ from typing import Any
 
 import click
 
-from . import console, options
+from . import console, image_options, options, value_types
 from .labelling import IMAGENET
 
 
 @click.command()
-@click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("target", metavar="STATS", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
+@click.argument("target", metavar="STATS", type=value_types.PATH)
 @options.recipe("squeeze")
 @options.teacher_with_norms
 @options.weights
 @options.weights_key
 @options.logits_output
 @options.teacher_classes
-@options.class_map
+@image_options.class_map
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -37,14 +37,16 @@ from .labelling import IMAGENET
 @options.image_size("its own, or 224")
 @options.crop_scale
 @options.no_crop("Resize whole images instead of random crops.")
-@click.option("--interpolation", type=options.interpolation, help="Interpolation of resized crops.")
-@options.normalisation("; by default the teacher's own, or ImageNet's")
+@click.option(
+    "--interpolation", type=image_options.interpolation, help="Interpolation of resized crops."
+)
+@image_options.normalisation("; by default the teacher's own, or ImageNet's")
 @options.seed("Seed of the image order and the augmentation.")
 @options.workers
 @options.threads
 @options.device
 @options.skip_bad
-@options.image_floats
+@image_options.image_floats
 @options.force
 @options.resume
 @options.as_json
@@ -85,7 +87,7 @@ def squeeze(
             images,
             target,
             teacher,
-            normalisation=options.normalised(mean, std),
+            normalisation=image_options.normalised(mean, std),
             usual=replace(USUAL, normalisation=IMAGENET),
             scale=None if more.pop("no_crop") else scale,
             progress=progress,

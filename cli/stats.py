@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options, render
+from . import console, dump_options, options, render, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 
 @click.command()
-@click.argument("paths", metavar="FILE|DUMP...", type=options.LABELS, nargs=-1, required=True)
+@click.argument("paths", metavar="FILE|DUMP...", type=value_types.LABELS, nargs=-1, required=True)
 @click.option(
     "--against",
     metavar="SOURCE",
-    type=options.LABELS,
+    type=value_types.LABELS,
     help="Dump or container with the reference labels, to measure fidelity.",
 )
 @click.option(
-    "--plot", metavar="PNG", type=options.PATH, help="Also plot the containers to this file."
+    "--plot", metavar="PNG", type=value_types.PATH, help="Also plot the containers to this file."
 )
-@options.dump
+@dump_options.dump
 @options.threads
 @options.as_json
 def stats(

@@ -8,21 +8,21 @@ from typing import Any
 
 import click
 
-from . import console, options
+from . import console, options, value_types
 from .render_study import plan_table, summary_table
 
 
 @click.command()
 @click.argument("study", metavar="STUDY")
-@click.argument("out", metavar="OUT", type=options.PATH)
-@click.option("--images", type=options.PATH, help="Image folder of the training images.")
-@click.option("--test", type=options.PATH, help="Image folder that students are scored on.")
+@click.argument("out", metavar="OUT", type=value_types.PATH)
+@click.option("--images", type=value_types.PATH, help="Image folder of the training images.")
+@click.option("--test", type=value_types.PATH, help="Image folder that students are scored on.")
 @click.option(
     "--teacher",
     help="Teacher model: convnet, resnet20, resnet56, torchvision/NAME, timm/NAME, "
     "module:callable, or a model file.",
 )
-@click.option("--weights", type=options.PATH, help="File of the teacher's weights.")
+@click.option("--weights", type=value_types.PATH, help="File of the teacher's weights.")
 @options.changes(
     "Change a setting for all cells, such as recover.iterations=100, or go through a list of "
     "values, such as seed=[0,1]; repeatable."
@@ -30,19 +30,19 @@ from .render_study import plan_table, summary_table
 @click.option(
     "--only",
     metavar="I/N",
-    type=options.Share(),
+    type=value_types.Share(),
     help="Compute the I-th of N shares of the cells, for instance in a job array.",
 )
 @click.option(
     "--merge",
     metavar="DIR",
-    type=options.PATH,
+    type=value_types.PATH,
     multiple=True,
     help="Take over the results of cells from the folder of another run; repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Print cells and stages, and compute nothing.")
 @click.option(
-    "--plot", metavar="PNG", type=options.PATH, help="Also plot the results to this file."
+    "--plot", metavar="PNG", type=value_types.PATH, help="Also plot the results to this file."
 )
 @options.workers
 @options.threads

@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from . import console, options, render, replay_options
+from . import console, image_options, options, render, replay_options, value_types
 
 
 @click.command()
 @click.argument("labels", metavar="FILE", nargs=1)
-@click.argument("images", metavar="IMAGES", type=options.PATH)
-@click.argument("out", metavar="OUT", type=options.PATH)
+@click.argument("images", metavar="IMAGES", type=value_types.PATH)
+@click.argument("out", metavar="OUT", type=value_types.PATH)
 @click.option(
     "--recipe",
     default="lpqld-in1k",
@@ -23,7 +23,7 @@ from . import console, options, render, replay_options
 @options.changes(
     "Change a setting of the recipe, such as epochs=10 or temperature.last=1; repeatable."
 )
-@click.option("--validate", type=options.PATH, help="Image folder to measure accuracy on.")
+@click.option("--validate", type=value_types.PATH, help="Image folder to measure accuracy on.")
 @click.option(
     "--validate-every",
     metavar="EPOCHS",
@@ -33,13 +33,13 @@ from . import console, options, render, replay_options
     help="Number of epochs between measurements; the last epoch is always measured.",
 )
 @options.no_resize
-@click.option("--cache", type=options.PATH, help="File in which to cache decoded images.")
+@click.option("--cache", type=value_types.PATH, help="File in which to cache decoded images.")
 @replay_options.image_size
 @replay_options.interpolation
-@options.normalisation()
-@options.class_map
+@image_options.normalisation()
+@image_options.class_map
 @options.allow_changed_images
-@options.image_floats
+@image_options.image_floats
 @options.encoder
 @options.encoder_weights
 @options.encoder_autocast
@@ -132,7 +132,7 @@ def train(
             settings,
             out,
             image_size=size,
-            normalisation=options.normalised(mean, std),
+            normalisation=image_options.normalised(mean, std),
             resize=not no_resize,
             progress=bar,
             note=console.note,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options
+from . import console, options, value_types
 
 if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 
 @click.command()
-@click.argument("file", type=options.LABELS)
+@click.argument("file", type=value_types.LABELS)
 @click.option(
     "--sample",
     metavar="N",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import labelcodec
-from cli import options
+from cli import dump_options
 from labelcodec import losses
 from labelcodec.formats import LAYOUTS
 from labelcodec.images import SOURCES
@@ -75,7 +75,7 @@ def test_tokens_are_stored_and_trained_on_as_their_page_says(tmp_path, monkeypat
 def test_every_layout_and_option_is_listed() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(LAYOUTS.names())
     listed = set(re.findall(r"^\| `--([a-z-]+)", PAGE, re.MULTILINE))
-    assert listed == {name.replace("_", "-") for name in options.OF_DUMPS}
+    assert listed == {name.replace("_", "-") for name in dump_options.OF_DUMPS}
 
 
 def test_every_kind_of_image_source_is_listed() -> None:

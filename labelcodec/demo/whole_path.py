@@ -21,7 +21,7 @@ from labelcodec.pipeline import training_recipe as recipes
 from labelcodec.pipeline.distributed import process
 from labelcodec.pipeline.evaluation import EvaluationImages, score_model
 from labelcodec.pipeline.models import build
-from labelcodec.pipeline.relabelling import relabel_listing
+from labelcodec.pipeline.relabelling_run import relabel_listing
 from labelcodec.pipeline.teacher import load_teacher
 from labelcodec.progress import Progress
 from labelcodec.reader import open as open_containers

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from labelcodec.pipeline.projection.materialising import materialise
     from labelcodec.pipeline.projection.projecting import ProjectReport, project
     from labelcodec.pipeline.recovery.recovering import RecoverReport, recover
-    from labelcodec.pipeline.relabelling import RelabelReport, relabel
+    from labelcodec.pipeline.relabelling import relabel
+    from labelcodec.pipeline.relabelling_run import RelabelReport
     from labelcodec.pipeline.squeezing import SqueezeReport, squeeze
     from labelcodec.pipeline.stage_recipe import recipe_names, stage_settings
     from labelcodec.pipeline.study.running import StudyReport, run_study

@@ -19,8 +19,8 @@ from labelcodec.codecs.topk.codec import TopK
 from labelcodec.codecs.transform.codec import Transform
 from labelcodec.images import list_images
 from labelcodec.pipeline.distributed import Process
-from labelcodec.pipeline.relabelling import RelabelReport
-from labelcodec.pipeline.relabelling import relabel_listing as run
+from labelcodec.pipeline.relabelling_run import RelabelReport
+from labelcodec.pipeline.relabelling_run import relabel_listing as run
 from labelcodec.pipeline.teacher import Teacher, load_teacher
 from labelcodec.pipeline.training_recipe import TrainingRecipe, from_map
 

@@ -31,7 +31,7 @@ from labelcodec.pipeline.projection.projecting import (
 )
 from labelcodec.pipeline.projection.targets import TaughtTargets
 from labelcodec.pipeline.pruning import kept_batches
-from labelcodec.pipeline.relabelling import relabel_header
+from labelcodec.pipeline.relabelling_run import relabel_header
 from labelcodec.pipeline.seeded_batches import SeededBatches
 from labelcodec.progress import Progress
 
