@@ -143,15 +143,11 @@ def _lengths(table: TableRows, name: str) -> NDArray[np.int64]:
 
     table.rewind()
     lengths = [
-        row_lengths(batch, name, partial(_where, table, first))
+        row_lengths(batch, name, table.naming(first))
         for first, batch in table.read(0, table.rows, [name])
     ]
     table.rewind()
     return np.concatenate(lengths)
-
-
-def _where(table: TableRows, first: int, row: int) -> str:
-    return table.where(first + row)
 
 
 def _info(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from labelcodec.batch import LabelBatch
+from labelcodec.batch import LabelBatch, Precision
 from labelcodec.errors import DumpError
 from labelcodec.formats.interface import Layout, OpenOptions
 from labelcodec.formats.megatron_structure import Structure, structure_of
@@ -174,7 +174,7 @@ def open_megatron(root: Path, files: Sequence[Path], classes: int) -> TokenDump:
             raise DumpError(f"{file}: is of another run than {files[0]}: _meta.json differs")
         meta = own
         members += of_file
-    shapes, lengths, order, dtypes = [], [], [], set[str]()
+    shapes, lengths, order, dtypes = [], [], [], set[Precision]()
     structure = Structure(_text(meta, files[0]))
     for member in members:
         batches = read_member(member)
@@ -193,7 +193,7 @@ def open_megatron(root: Path, files: Sequence[Path], classes: int) -> TokenDump:
     if k > classes:
         raise DumpError(f"{root}: holds k={k} classes of a vocabulary of {classes}")
     (dtype,) = dtypes
-    kind = LabelKind(classes, k, "logits", "zero", dtype)  # type: ignore[arg-type]
+    kind = LabelKind(classes, k, "logits", "zero", dtype)
     plan = plan_batches(lengths, classes, k)
     ranked = np.empty(len(order), np.int64)
     ranked[np.lexsort(np.array(order).T[::-1])] = np.arange(len(order))

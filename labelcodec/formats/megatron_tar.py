@@ -13,12 +13,13 @@ import re
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from labelcodec.batch import Precision
 from labelcodec.errors import DumpError
 from labelcodec.files.os_errors import naming
 from labelcodec.files.regular import open_regular
@@ -29,7 +30,7 @@ META, SUFFIX = "_meta.json", ".pt.zst"
 NAME = re.compile(r"cp([0-9]{1,9})_dp([0-9]{1,9})__([0-9]{1,18})\.tar")
 SENTINEL = (1 << 17) - 1  # class that stands for none
 LARGEST_SENTINEL = -1000.0  # value that stands for none; older writers took a smaller one
-DTYPES = ("float16", "bfloat16", "float32")
+DTYPES = get_args(Precision)
 MAX_META = 1 << 20  # bytes
 MAX_PAYLOAD = 1 << 32  # bytes of an iteration
 _MEMBER = re.compile(r"([0-9]{1,18})\.pt\.zst")
@@ -69,13 +70,13 @@ class Microbatch:
         value: (B, L, K) float16 or float32 log-probabilities.
         index: (B, L, K) int64 classes.
         count: (B, L) int64 number of kept classes; the others are behind these.
-        dtype: torch's name of the dtype of the values.
+        dtype: of the values, as stored.
     """
 
     value: NDArray[Any]
     index: NDArray[np.int64]
     count: NDArray[np.int64]
-    dtype: str
+    dtype: Precision
 
 
 def list_members(file: Path) -> tuple[list[Member], bytes | None]:

@@ -172,7 +172,7 @@ def _scanned(table: TableRows, columns: TokenColumns) -> tuple[NDArray[np.int64]
     lengths, k, possible = [], 1, set[Precision](("bfloat16", "float16"))
     table.rewind()
     for first, batch in table.read(0, table.rows, [columns.value]):
-        lengths.append(row_lengths(batch, columns.value, partial(_where_row, table, first)))
+        lengths.append(row_lengths(batch, columns.value, table.naming(first)))
         k = max(k, widest(batch, columns.value, partial(_where, table, first)))
         if possible:
             possible &= short_precisions(values_of(batch, columns.value, table.where(first)))
@@ -180,10 +180,6 @@ def _scanned(table: TableRows, columns: TokenColumns) -> tuple[NDArray[np.int64]
     # bfloat16 first: its values have the fewest bits
     precision: Precision = next(iter(sorted(possible)), "float32")
     return np.concatenate(lengths), k, precision
-
-
-def _where_row(table: TableRows, first: int, row: int) -> str:
-    return table.where(first + row)
 
 
 def _info(

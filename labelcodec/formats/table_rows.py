@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,10 @@ class TableRows:
         block = self.blocks[self.block_of(row)]
         first = min(other.first for other in self.blocks if other.file == block.file)
         return f"{block.file}: row {row - first}"
+
+    def naming(self, first: int) -> Callable[[int], str]:
+        """Names rows in messages, which are counted from row `first`."""
+        return lambda row: self.where(first + row)
 
     def read(self, start: int, stop: int, columns: Sequence[str]) -> Iterator[tuple[int, Any]]:
         """Record batches of the rows from `start` to `stop` - 1, each with its first row.
