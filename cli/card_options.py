@@ -12,6 +12,7 @@ from . import console, value_types
 
 if TYPE_CHECKING:
     from labelcodec.publishing import Card
+    from labelcodec.remote import RemoteFile
 
 _OPTIONS = (
     click.option("--title", help="Heading; by default the name of the repository or file."),
@@ -26,7 +27,7 @@ _OPTIONS = (
     click.option(
         "--against",
         metavar="SOURCE",
-        type=value_types.PATH,
+        type=value_types.LABELS,
         help="Dump or container with the reference labels, to measure fidelity.",
     ),
 )
@@ -39,16 +40,17 @@ def described(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def made_card(files: tuple[Path, ...], repo: str | None, against: Path | None, **said: Any) -> Card:
+def made_card(
+    files: tuple[Path, ...], repo: str | None, against: Path | RemoteFile | None, **said: Any
+) -> Card:
     """The card of a label set, with its distance to a source if one is named."""
     from labelcodec.analysis.open_any import fidelity_of
     from labelcodec.publishing import card
 
+    labels = files[0] if len(files) == 1 else files  # the one may be a pattern
     fidelity = None
     if against is not None:
         with console.progress("compare") as progress:
-            fidelity = fidelity_of(against, files[0], progress)
-    paths = list(map(str, files))
+            fidelity = fidelity_of(against, labels, progress)
     with console.progress("card") as progress:
-        labels = paths[0] if len(paths) == 1 else paths  # which may be a pattern
         return card(labels, repo=repo, fidelity=fidelity, progress=progress, **said)

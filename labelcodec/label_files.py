@@ -25,7 +25,7 @@ def files_of(
     Raises:
         FileNotFoundError: no file matches a glob pattern, or the list is empty.
     """
-    if _is_list(paths):
+    if is_list(paths):
         if not paths:
             raise FileNotFoundError("an empty list of containers")
         return [as_location(path, storage_options, cache) for path in paths]
@@ -41,9 +41,22 @@ def files_of(
     return list(map(Path, matches))
 
 
+def is_list(
+    paths: LocationLike | Sequence[LocationLike],
+) -> TypeGuard[Sequence[LocationLike]]:
+    """Whether a caller names a list of files; a file system with a path is none."""
+    is_sequence = isinstance(paths, Sequence) and not isinstance(paths, str)
+    return is_sequence and not is_in_filesystem(paths)
+
+
+def first_of(paths: LocationLike | Sequence[LocationLike]) -> Location:
+    """The path, pattern or URL of a label set, or the first of a list; '' of an empty one."""
+    return as_location(next(iter(paths), "") if is_list(paths) else paths)
+
+
 def names_several(paths: LocationLike | Sequence[LocationLike]) -> bool:
     """Whether a caller names a list or a pattern, and not a single file."""
-    return _is_list(paths) or glob.has_magic(str(paths))
+    return is_list(paths) or glob.has_magic(str(paths))
 
 
 def missing_of(files: Sequence[Location]) -> str:
@@ -60,13 +73,6 @@ def missing_of(files: Sequence[Location]) -> str:
     more = f" and {count - NAMED} more" if count > NAMED else ""
     verb = "is" if count == 1 else "are"
     return f"{count} of {world} shards {verb} missing: {', '.join(missing[:NAMED])}{more}"
-
-
-def _is_list(
-    paths: LocationLike | Sequence[LocationLike],
-) -> TypeGuard[Sequence[LocationLike]]:
-    is_sequence = isinstance(paths, Sequence) and not isinstance(paths, str)
-    return is_sequence and not is_in_filesystem(paths)
 
 
 def _matching(file: RemoteFile) -> list[Location]:

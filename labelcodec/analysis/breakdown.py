@@ -16,10 +16,11 @@ from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.entropy.coding import Usage
 from labelcodec.formats.foreign import naming_foreign
 from labelcodec.header import Header
+from labelcodec.label_files import first_of
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
 from labelcodec.reader import open as open_containers
-from labelcodec.remote import Location, LocationLike, as_location
+from labelcodec.remote import LocationLike
 from labelcodec.tail_mass import left_out_mass
 from labelcodec.workers import ordered_map
 
@@ -152,7 +153,7 @@ def stats(
         LabelcodecError: a file or batch cannot be read.
     """
     if not hasattr(labels, "component_bytes"):  # it names a label set
-        with naming_foreign(_first(labels)), open_containers(labels) as reader:
+        with naming_foreign(first_of(labels)), open_containers(labels) as reader:
             return stats(reader, progress, threads=threads)
     reader = cast(Reader, labels)
     header, index = reader.header, reader.index
@@ -198,12 +199,6 @@ def stats(
 def _says_mass(header: Header, undecoded: str | None, count: int) -> bool:
     """Whether the mass of what labels leave out is known."""
     return header.tail in ("floor", "uniform") and undecoded is None and count > 0
-
-
-def _first(labels: LocationLike | Sequence[LocationLike]) -> Location:
-    """The path or URL of a label set, or the first of several."""
-    several = isinstance(labels, Sequence) and not isinstance(labels, (str, tuple))
-    return as_location(next(iter(labels), "") if several else labels)
 
 
 class _Measured(NamedTuple):

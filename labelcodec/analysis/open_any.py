@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,11 +23,14 @@ from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, is_dump, layout_named
 from labelcodec.formats.typespec import dtype_of
 from labelcodec.header import epochs_range_of
+from labelcodec.label_files import first_of, is_list
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
 from labelcodec.reader import open as open_containers
 from labelcodec.remote import Location, LocationLike, as_location
 from labelcodec.wording import counted
+
+Named = Location | list[Location]  # a dump; or a container, a pattern, or a list of shards
 
 
 @dataclass(frozen=True)
@@ -44,20 +47,20 @@ class _DumpSet:
 
 
 @contextmanager
-def open_any(path: Location, **dump: Any) -> Iterator[LabelSet]:
+def open_any(labels: Named, **dump: Any) -> Iterator[LabelSet]:
     """Open a directory, or a file that a layout reads, as a dump; any other path as a container.
 
     Args:
-        path: path of the dump, or path or URL of the container.
+        labels: path of the dump; or path, pattern or URL of the container, or a list of shards.
         dump: options for dumps, see `open_dump`; ignored for a container.
 
     Raises:
-        LabelcodecError: `path` is neither a dump nor a container.
+        LabelcodecError: `labels` are neither a dump nor a container.
     """
-    if is_dump(path):
-        yield _DumpSet(open_dump(path, **dump))
+    if is_dump(labels):
+        yield _DumpSet(open_dump(labels, **dump))
         return
-    with naming_foreign(path), open_containers(path) as reader:
+    with naming_foreign(first_of(labels)), open_containers(labels) as reader:
         reader.check_labels_held()
         yield reader
 
@@ -106,7 +109,7 @@ def _recorded(reader: Reader) -> dict[str, Any]:
 
 
 @contextmanager
-def open_pair(a: Location, b: Location, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
+def open_pair(a: Named, b: Named, **dump: Any) -> Iterator[tuple[LabelSet, LabelSet]]:
     """Open two label sets as `open_any` does; each gets the options that apply to it.
 
     If one is a dump and the other a container, what the container records of its dump stands in
@@ -123,8 +126,8 @@ def open_pair(a: Location, b: Location, **dump: Any) -> Iterator[tuple[LabelSet,
         assert isinstance(root, Path)
         applicable = _applicable(root, options)
         if unused := options.keys() - applicable.keys():
-            raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
-        with naming_foreign(container), open_containers(container) as reader:
+            raise ConfigError(f"`{min(unused)}` applies neither to {_shown(a)} nor to {_shown(b)}")
+        with naming_foreign(first_of(container)), open_containers(container) as reader:
             reader.check_labels_held()
             known = {name: value for name, value in _recorded(reader).items() if value is not None}
             recorded = _applicable(root, known)
@@ -135,27 +138,30 @@ def open_pair(a: Location, b: Location, **dump: Any) -> Iterator[tuple[LabelSet,
         return
     left_options, right_options = _applicable(a, options), _applicable(b, options)
     if unused := options.keys() - left_options.keys() - right_options.keys():
-        raise ConfigError(f"`{min(unused)}` applies neither to {a} nor to {b}")
+        raise ConfigError(f"`{min(unused)}` applies neither to {_shown(a)} nor to {_shown(b)}")
     with open_any(a, **left_options) as first, open_any(b, **right_options) as second:
         yield first, second
 
 
-def _applicable(path: Location, dump: dict[str, Any]) -> dict[str, Any]:
-    if not is_dump(path):
+def _applicable(labels: Named, dump: dict[str, Any]) -> dict[str, Any]:
+    if not is_dump(labels):
         return {}
-    layout = layout_named(dump["layout"]) if "layout" in dump else detect(path)
-    unused = unused_options(path, layout, dump)
+    layout = layout_named(dump["layout"]) if "layout" in dump else detect(labels)
+    unused = unused_options(labels, layout, dump)
     return {option: value for option, value in dump.items() if option not in unused}
 
 
 def fidelity_of(
-    source: Location, stored: Location, progress: Progress | None = None, **dump: Any
+    source: LocationLike | Sequence[LocationLike],
+    stored: LocationLike | Sequence[LocationLike],
+    progress: Progress | None = None,
+    **dump: Any,
 ) -> Fidelity:
-    """Measure the fidelity of stored labels; source and stored are dumps or containers.
+    """Measure the fidelity of stored labels; source and stored are as in `compare`.
 
     Args:
-        source: path of the reference labels.
-        stored: path of the labels to measure.
+        source: the reference labels.
+        stored: the labels to measure.
         progress: called with (batches done, total batches).
         dump: options for dumps, see `open_pair`.
 
@@ -163,18 +169,20 @@ def fidelity_of(
         LabelcodecError: one of them cannot be read.
         MismatchError: they do not label the same samples.
     """
+    source, stored = _named(source), _named(stored)
     with open_pair(source, stored, **dump) as (reference, measured):
         comparison = _compared(source, stored, reference, measured, progress)
     if comparison.fidelity is None:
         raise MismatchError(
-            f"{stored} does not label the samples of {source}: {comparison.difference}"
+            f"{_shown(stored)} does not label the samples of {_shown(source)}: "
+            f"{comparison.difference}"
         )
     return comparison.fidelity
 
 
 def compare(
-    left: LocationLike,
-    right: LocationLike,
+    left: LocationLike | Sequence[LocationLike],
+    right: LocationLike | Sequence[LocationLike],
     *,
     progress: Progress | None = None,
     threads: int | None = None,
@@ -183,8 +191,9 @@ def compare(
     """Compare two label sets: are they identical, and if not, how far apart are the labels?
 
     Args:
-        left: path of the reference, a dump, or a container here or elsewhere; P in the distances.
-        right: path of the labels to measure, likewise; Q in the distances.
+        left: the reference, P in the distances: path of a dump, or any argument of
+            `labelcodec.open`.
+        right: the labels to measure, Q in the distances, likewise.
         progress: called with (batches done, total batches).
         threads: most processes at a time, by default as `labelcodec.threads.thread_count` says.
         dump: options for dumps, see `open_dump`; each set gets the options that apply to it.
@@ -193,15 +202,15 @@ def compare(
         ConfigError: an option applies to neither of them.
         LabelcodecError: one of them cannot be read.
     """
-    left, right = as_location(left), as_location(right)
+    left, right = _named(left), _named(right)
     with open_pair(left, right, **dump) as (first, second):
         comparison = _compared(left, right, first, second, progress, threads)
         return replace(comparison, rounded=_is_rounded(first) or _is_rounded(second))
 
 
 def _compared(
-    left: Location,
-    right: Location,
+    left: Named,
+    right: Named,
     first: LabelSet,
     second: LabelSet,
     progress: Progress | None,
@@ -215,7 +224,7 @@ def _compared(
     )
 
 
-def _part_of_dump(root: Location, dump: LabelSet, container: LabelSet) -> str | None:
+def _part_of_dump(root: Named, dump: LabelSet, container: LabelSet) -> str | None:
     """How to read only the epochs of a dump that a container holds; None if it holds all."""
     if not isinstance(dump, _DumpSet) or not isinstance(container, Reader):
         return None
@@ -229,6 +238,18 @@ def _part_of_dump(root: Location, dump: LabelSet, container: LabelSet) -> str | 
         f"{container.paths[0]} holds epochs {start} to {stop - 1} of the dump, which "
         f"`epochs_range={start}:{stop}` reads"
     )
+
+
+def _named(labels: LocationLike | Sequence[LocationLike]) -> Named:
+    """Where labels are that a caller named; a list of one is that one, such as a dump."""
+    if not is_list(labels) or len(labels) == 1:
+        return first_of(labels)
+    return [as_location(path) for path in labels]
+
+
+def _shown(labels: Named) -> str:
+    """Labels in messages: a list by its first file."""
+    return f"{labels[0]} and {len(labels) - 1} more" if isinstance(labels, list) else str(labels)
 
 
 def _is_rounded(labels: LabelSet) -> bool:

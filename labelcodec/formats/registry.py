@@ -13,7 +13,6 @@ from labelcodec.formats.directory import check_directory, folder_of_dump
 from labelcodec.formats.foreign import name_folder, refuse_foreign
 from labelcodec.formats.interface import Layout
 from labelcodec.plugins import Registry, imported
-from labelcodec.remote import Location
 
 
 @dataclass(frozen=True)
@@ -75,11 +74,11 @@ def layout_named(name: str) -> Layout:
     return layout
 
 
-def is_dump(path: Location) -> TypeGuard[Path]:
-    """Whether a path is to be opened as a dump: a folder, or a file with a suffix of a layout."""
-    if not isinstance(path, Path):
+def is_dump(labels: object) -> TypeGuard[Path]:
+    """Whether labels are to be opened as a dump: a folder, or a file with a suffix of a layout."""
+    if not isinstance(labels, Path):
         return False
-    return path.is_dir() or (path.is_file() and layout_of_file(path) is not None)
+    return labels.is_dir() or (labels.is_file() and layout_of_file(labels) is not None)
 
 
 def check_source(root: Path, layout: Layout) -> None:

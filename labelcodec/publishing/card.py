@@ -23,6 +23,7 @@ from labelcodec.reader import PathLike, Reader
 from labelcodec.reader import open as open_labels
 from labelcodec.remote import Location
 
+README = "README.md"  # name of the card in a repository
 _REPO = re.compile(r"[\w.\-]+/[\w.\-]+")
 TAGS = ("labelcodec", "soft-labels", "knowledge-distillation")
 TASKS = {"images": "image-classification", "tokens": "text-generation"}
@@ -116,7 +117,7 @@ def card(
 
     Raises:
         ConfigError: `repo` is not of the form owner/name.
-        MismatchError: a file is not on this machine.
+        MismatchError: a file is not on this machine, or has the name of the card or of another one.
         DataError: the header names a path, user or host of this machine.
         LabelcodecError: a file is damaged.
     """
@@ -124,6 +125,7 @@ def card(
         raise ConfigError(f"`repo={repo}` is not of the form owner/name")
     with open_labels(labels) as reader:
         _check_private(reader)
+        _check_names(reader.paths)
         files = [_card_file(path) for path in reader.paths]
         return Card(
             title=title or (repo or files[0].name.removesuffix(".slc")).rpartition("/")[2],
@@ -146,6 +148,15 @@ def _check_private(reader: Reader) -> None:
         for batch in reader:
             names = batch.sequences.names if batch.sequences is not None else None
             check_private({"names of sequences": names or ()}, where)
+
+
+def _check_names(paths: Sequence[Location]) -> None:
+    """Check that all files can be in one folder with their card, also where case does not count."""
+    taken = {README.lower(): "the card"}
+    for path in paths:
+        owner = taken.setdefault(path.name.lower(), str(path))
+        if owner != str(path):
+            raise MismatchError(f"{path}: has the name of {owner} in the repository; rename it")
 
 
 def _card_file(path: Location) -> CardFile:

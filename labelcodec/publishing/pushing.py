@@ -10,9 +10,8 @@ from typing import Any, NoReturn
 
 from labelcodec.errors import MismatchError, RemoteError
 from labelcodec.extras import needing_extra
-from labelcodec.publishing.card import Card
+from labelcodec.publishing.card import README, Card
 
-README = "README.md"
 _FORBIDDEN = (401, 403)
 
 

@@ -19,6 +19,7 @@ LocationLike = (
 Identity = tuple[int, int | str]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(?:::[A-Za-z][A-Za-z0-9+.-]+)*://")
+_ONE_SLASH = re.compile(r"(?P<protocol>[A-Za-z][A-Za-z0-9+.-]+:)/(?!/)(?P<rest>.+)", re.DOTALL)
 _LOCAL = re.compile(r"(?:file|local)://(?P<path>.*)", re.DOTALL)
 
 
@@ -41,7 +42,8 @@ def as_location(
         cache: as in `RemoteFile`.
 
     Raises:
-        ConfigError: options for a file of this machine or of an opened file system, or a text file.
+        ConfigError: options for a file of this machine or of an opened file system, a text file, or
+            a URL with one slash.
         TypeError: it is none of these.
     """
     location = _as_remote(labels)
@@ -60,7 +62,16 @@ def as_location(
 def _local_path(labels: LocationLike) -> str:
     text = os.fspath(labels)
     match = _LOCAL.fullmatch(text)
-    return match["path"] if match else text
+    if match is not None:
+        return match["path"]
+    url = _ONE_SLASH.fullmatch(text)
+    if url is not None and not os.path.exists(url["protocol"]):
+        raise ConfigError(
+            f"{text}: no such file, and a URL has two slashes: pass "
+            f"{url['protocol']}//{url['rest']}"
+            f"{'' if isinstance(labels, str) else ' as a str, a Path keeps one'}"
+        )
+    return text
 
 
 def _as_remote(labels: LocationLike) -> RemoteFile | None:

@@ -64,6 +64,26 @@ def test_the_container_s_order_and_label_type_stand_in_for_options(dump, tmp_pat
     assert same(hald, tmp_path / "hald.slc")
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_shards_on_either_side(dump, tmp_path, listed) -> None:
+    root, container = dump
+    for part in (1, 2):
+        encode(root, tmp_path / "part.slc", loader_seed=7, part=(part, 2))
+    shards = sorted(tmp_path.glob("part-*.slc"))
+    labels = shards if listed else str(tmp_path / "part-*.slc")
+    assert compare(labels, container).identical and compare([container], labels).identical
+    assert compare(root, labels).identical and compare(labels, [root]).identical
+    assert fidelity_of(root, labels).kl[1] == 0
+    if listed:
+        epoch = tmp_path / "epoch.slc"
+        encode(root, epoch, loader_seed=7, epochs_range=(0, 1))
+        said = r"epoch\.slc does not label the samples of .*part-0-of-2\.slc and 1 more: "
+        with pytest.raises(MismatchError, match=said):
+            fidelity_of(shards, epoch)
+        with pytest.raises(ConfigError, match=r"to .*part-0-of-2\.slc and 1 more"):
+            compare(shards, container, loader_seed=7)
+
+
 def test_an_order_that_the_dump_has_is_compared(dump) -> None:
     root, container = dump
     lists = [order[::-1] for order in loader_order(40, 3, seed=7)]

@@ -15,7 +15,7 @@ import yaml
 
 import labelcodec
 from labelcodec.analysis.open_any import fidelity_of
-from labelcodec.errors import ConfigError, DataError
+from labelcodec.errors import ConfigError, DataError, MismatchError
 from labelcodec.publishing import card, write_folder
 from labelcodec.publishing.card import _size_category
 from tests.cli.call import call
@@ -87,6 +87,30 @@ def test_fidelity_and_shards(tmp_path):
     assert "hf://datasets/org/name/part-*.slc" in str(made)
     assert [file.name for file in made.files] == ["part-0.slc", "part-1.slc"]
     assert "| 4 | 0 | 0 |" in str(made) and "the same in 100.00 %" in str(made)
+
+
+def test_shards_are_measured_together(tmp_path, capsys):
+    for number in range(2):
+        write(tmp_path / f"part-{number}.slc", batches(range(number, 4, 2)))
+    shards = sorted(tmp_path.glob("part-*.slc"))
+    labelcodec.merge(shards, tmp_path / "all.slc")
+    made = call(capsys, "card", *shards, "--against", tmp_path / "all.slc")
+    assert made.status == 0 and "the same in 100.00 %" in made.out, made.err
+
+
+@pytest.mark.parametrize("name", ["README.md", "readme.MD"])
+def test_a_file_with_the_name_of_the_card(tmp_path, name):
+    shutil.copy(EXAMPLE, tmp_path / name)
+    with pytest.raises(MismatchError, match=f"{name}: has the name of the card in the rep"):
+        card(tmp_path / name, repo="org/name")
+
+
+def test_files_with_the_same_name(tmp_path):
+    for number, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / "part.slc", batches(range(number, 4, 2)))
+    with pytest.raises(MismatchError, match=r"b.part\.slc: has the name of .*a.part\.slc in"):
+        card([tmp_path / "a/part.slc", tmp_path / "b/part.slc"])
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,8 @@ def test_the_hub_by_its_environment(capsys, labels, monkeypatch, tmp_path) -> No
         (["repair", "URL/labels.slc"], "reads no addresses"),
         (["encode", "URL/labels.slc", "a.slc"], "--codec or --tables is required"),
         (["encode", "URL/labels.slc", "a.slc", "--layout", "lpld"], "required to re-encode"),
+        (["inspect", "https:/example.org/a.slc"], "pass https://example.org/a.slc"),
+        (["stats", "hf:/datasets/org/name/labels.slc"], "pass hf://datasets/org/name/labels.slc"),
         (["inspect", "nothing://x"], "nothing://x: cannot be opened"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -23,6 +24,16 @@ def memory(content):
     filesystem.pipe_file("/set/labels.slc", content)
     yield filesystem
     filesystem.store.clear()
+
+
+def test_a_url_with_one_slash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"s3:/a/b\.slc: no such file, and .* s3://a/b\.slc$"):
+        as_location("s3:/a/b.slc")
+    with pytest.raises(ConfigError, match=r"pass https://a/b\.slc as a str, a Path keeps one"):
+        as_location(Path("https://a/b.slc"))
+    Path("s3:").mkdir()
+    assert as_location("s3:/b.slc") == Path("s3:/b.slc")
 
 
 def test_every_way_to_name_a_file(memory, path, content) -> None:
