@@ -30,10 +30,11 @@ def compare(
 ) -> None:
     """Compare two label sets and measure how far apart they are.
 
-    A and B are dumps or containers, also by URL, shards by a quoted pattern; the options on dumps
-    apply to those that are dumps. The exit status is 0 if the sets are identical, 1 if not. If not, their softmax
-    distributions are compared at several temperatures: KL is KL(A || B) in nats, infinite where B
-    omits a class that has nonzero probability in A; TV, the total variation, is between 0 and 1.
+    A and B are dumps or containers, also by URL, shards by a quoted pattern; the options on
+    dumps apply to those that are dumps. The exit status is 0 if the sets are identical, 1 if
+    not. If not, their softmax distributions are compared at several temperatures: KL is KL(A ||
+    B) in nats, infinite where B omits a class that has nonzero probability in A; TV, the total
+    variation, is between 0 and 1.
 
     \b
     Example:
