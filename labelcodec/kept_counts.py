@@ -75,6 +75,21 @@ def kept_of(labels: Labels) -> NDArray[np.int64]:
     return np.full(len(labels), labels.value.shape[1], np.int64)
 
 
+def kept_unpadded(labels: Labels) -> NDArray[np.int64]:
+    """(B,) number of classes of each top-k label but for those that only fill its columns up.
+
+    Of labels without `count` these are classes of probability 0 behind the others, the smallest
+    ones that a label lacks, as the codec `sampled` has them where a class was drawn twice.
+    """
+    kept = kept_of(labels)
+    if labels.count is not None or labels.space != "probabilities" or labels.index is None:
+        return kept
+    positive = np.count_nonzero(labels.value, axis=1)
+    is_filled = (pad_classes(labels.index, positive) == labels.index).all(axis=1)
+    unpadded: NDArray[np.int64] = np.where(is_filled, positive, kept)
+    return unpadded
+
+
 def by_count(labels: Labels) -> list[tuple[NDArray[np.int64], Labels]]:
     """Groups of labels that keep the same number of classes, by that number.
 

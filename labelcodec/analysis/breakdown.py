@@ -16,6 +16,7 @@ from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.entropy.coding import Usage
 from labelcodec.formats.foreign import naming_foreign
 from labelcodec.header import Header
+from labelcodec.kept_counts import kept_unpadded
 from labelcodec.label_files import first_of
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
@@ -161,7 +162,7 @@ def stats(
     usage: dict[str, _Sum] = {}
     undecoded = reader.missing_codec()
     measure = partial(_measured, reader, undecoded is None)
-    nonfinite = sequences = 0
+    nonfinite = sequences = kept = 0
     left_out = 0.0
     for i, measured in enumerate(
         ordered_map(measure, range(len(reader)), reader.processes(threads))
@@ -170,6 +171,7 @@ def stats(
         nonfinite += measured.nonfinite
         sequences += measured.sequences
         left_out += measured.left_out
+        kept += measured.kept
         for name, use in measured.usage.items():
             usage[name] = usage.get(name, _Sum()).plus(use, reader.side(i))
         if progress is not None:
@@ -185,7 +187,7 @@ def stats(
         streams={name: total.cost() for name, total in usage.items()},
         source_bytes=_source_bytes(header),
         raw_bytes=raw_bytes(header, index.samples),
-        theoretical_rate=theoretical_rate(header, count),
+        theoretical_rate=theoretical_rate(header, count, kept if undecoded is None else None),
         pruning_factor=pruning_factor(header, count),
         chosen=reader.chosen() if undecoded is None else (),
         nonfinite_labels=nonfinite if undecoded is None else None,
@@ -210,6 +212,7 @@ class _Measured(NamedTuple):
         nonfinite: number of labels with NaN or infinities.
         sequences: number of token sequences that begin in it.
         left_out: sum over labels of the probability of the classes that they leave out.
+        kept: sum over top-k labels of the number of classes that they keep.
     """
 
     sizes: Mapping[str, int]
@@ -217,6 +220,7 @@ class _Measured(NamedTuple):
     nonfinite: int = 0
     sequences: int = 0
     left_out: float = 0.0
+    kept: int = 0
 
 
 def _measured(reader: Reader, decodes: bool, i: int) -> _Measured:
@@ -227,7 +231,8 @@ def _measured(reader: Reader, decodes: bool, i: int) -> _Measured:
     begun = 0 if batch.sequences is None else int((batch.sequences.start == 0).sum())
     is_known = batch.labels.tail in ("floor", "uniform")
     left_out = float(left_out_mass(batch.labels).sum()) if is_known else 0.0
-    return _Measured(sizes, usage, nonfinite_labels(batch.labels), begun, left_out)
+    kept = 0 if batch.labels.index is None else int(kept_unpadded(batch.labels).sum())
+    return _Measured(sizes, usage, nonfinite_labels(batch.labels), begun, left_out, kept)
 
 
 def _source_bytes(header: Header) -> int | None:

@@ -57,11 +57,18 @@ def pruning_factor(header: Header, labels: int) -> float | None:
     return header.epochs * header.images / labels
 
 
-def theoretical_rate(header: Header, labels: int) -> float:
+def theoretical_rate(header: Header, labels: int, kept: int | None = None) -> float:
     """The compression rate as defined in arXiv 2604.18135: logit values only, times pruning.
 
     A full label counts as C numbers and a top-k label as 2k (values and classes). Augmentation,
     serialization and entropy coding are not counted.
+
+    Args:
+        header: number of classes, k, epochs and images.
+        labels: number of labels.
+        kept: number of classes that all top-k labels keep together; None if each keeps k.
     """
-    stored = header.classes if header.k is None else 2 * header.k
+    stored: float = header.classes
+    if header.k is not None:
+        stored = 2 * (header.k if kept is None or not labels else kept / labels)
     return header.classes / stored * (pruning_factor(header, labels) or 1.0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import labelcodec
 from labelcodec import Augmentation, Header, LabelBatch, Labels, Sequences
 from labelcodec.analysis.open_any import fidelity_of
+from labelcodec.kept_counts import pad
 from tests.cli.call import call
 
 CLASSES, LENGTHS = 60, (9, 14)
@@ -55,6 +58,27 @@ def test_mass_of_kept_classes(full, tmp_path, codec):
         assert stats.kept_mass == pytest.approx(expected, abs=2e-3)
     else:
         assert stats.kept_mass is None
+
+
+def test_the_theoretical_rate_counts_the_classes_that_are_kept(full, tmp_path):
+    """Not the columns of labels that keep fewer, or drew a class twice."""
+    labelcodec.recode(full, tmp_path / "drawn.slc", "sampled:n=12")
+    labelcodec.recode(full, tmp_path / "top.slc", "topk:k=7")
+    numbers = np.arange(23) % 6 + 2
+    with (
+        labelcodec.open(tmp_path / "top.slc") as top,
+        labelcodec.Writer(tmp_path / "ragged.slc", top.header, "topk") as writer,
+    ):
+        for batch in top:
+            begin = 17 * batch.number
+            labels = pad(batch.labels, numbers[begin : begin + len(batch)])
+            writer.add(replace(batch, labels=labels))
+    with labelcodec.open(tmp_path / "drawn.slc") as reader:
+        drawn = sum(np.count_nonzero(batch.labels.value) for batch in reader)
+    assert drawn < 12 * 23
+    for name, kept in (("top", 7 * 23), ("ragged", numbers.sum()), ("drawn", drawn)):
+        rate = labelcodec.stats(tmp_path / f"{name}.slc").theoretical_rate
+        assert rate == pytest.approx(CLASSES / (2 * kept / 23))
 
 
 def test_commands(full, tmp_path, capsys):
