@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import runpy
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,6 @@ import labelcodec
 from labelcodec.images import list_images
 from labelcodec.pipeline import TrainingCallback, TrainingRecipe, train
 from labelcodec.replay import ReplayDataset
-from labelcodec_cli.main import COMMANDS
 
 SET = Path(__file__).parents[1] / "examples" / "cifar10-ipc10"
 
@@ -43,15 +40,6 @@ def test_the_distilled_set_takes_what_its_page_says() -> None:
     labels = (SET / "labels.slc").stat().st_size
     assert f"Images take {images / 1000:.0f} kB, labels {labels / 1000:.0f} kB" in text
     assert images + labels < 2_000_000
-
-
-def test_commands_of_the_page_are_real_commands() -> None:
-    blocks = re.findall(r"```\n(.*?)```", (SET / "README.md").read_text(), re.DOTALL)
-    lines = [line for block in blocks for line in block.replace("\\\n", "").splitlines()]
-    assert len(lines) == 4
-    for line in lines:
-        _, name, *args = shlex.split(line)
-        COMMANDS[name].make_context(name, args)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """A bare PyTorch loop on recorded batches.
 
-python examples/loops/pytorch_loop.py labels.slc images student.pt
+python examples/loops/pytorch_loop.py labels.slc images student.pt 20
+
+The last number is that of epochs.
 
 Started again, it goes on where it was stopped: from the batch after the last one that it saved.
 """
@@ -63,4 +65,4 @@ def save(checkpoint: Path, parts: dict[str, nn.Module]) -> None:
 
 
 if __name__ == "__main__":
-    train(sys.argv[1], sys.argv[2], Path(sys.argv[3]), epochs=20)
+    train(sys.argv[1], sys.argv[2], Path(sys.argv[3]), epochs=int(sys.argv[4]))
