@@ -167,7 +167,7 @@ def main(work: Path, iterations: int, sets: tuple[str, ...]) -> None:
         f"for {FULL_EPOCHS} epochs. Similarity within a class and MMD² to the training set are of\n"
         "ResNet-56's features.\n\n"
         + markdown(columns, rows)
-        + f"\n\nMeasured by `python benchmarks/distillation.py` on {where(used)}."
+        + f"\n\nMeasured by `python benchmarks/distillation.py --work DIR` on {where(used)}."
     )
     write_report("distillation", text)
     click.echo(text)

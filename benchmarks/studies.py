@@ -75,7 +75,8 @@ def main(work: Path, names: tuple[str, ...]) -> None:
         text = (
             markdown(["cell", "labels, kB", "actual rate", "top-1, %"], rows)
             + f"\n\nMean and standard error of three seeds, {len(report.results)} students.\n"
-            f"Measured by `python benchmarks/studies.py --study {name}` on\n{where(machine())}."
+            f"Measured by `python benchmarks/studies.py --work DIR --study {name}` on\n"
+            f"{where(machine())}."
         )
         write_report(f"study {name}", text)
         click.echo(text)
