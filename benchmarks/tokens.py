@@ -65,17 +65,17 @@ print(opened - start, read - opened, peak() - before)
 """
 
 
-def drawn(positions: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn(positions: int, classes: int = VOCABULARY) -> tuple[np.ndarray, np.ndarray]:
     """(N, 128) token ids and float16 log-probabilities, largest first."""
     rng = np.random.default_rng(0)
-    order = [rng.permutation(VOCABULARY) for _ in range(TOPICS)]
+    order = [rng.permutation(classes) for _ in range(TOPICS)]
     index = np.empty((positions, MOST), np.int64)
     for position in range(positions):
         topic = position // SPAN % TOPICS if position % 3 else int(rng.integers(TOPICS))
         tokens: dict[int, None] = {}
         while len(tokens) < MOST:
             rank = (rng.pareto(0.9, 2 * MOST) * 3).astype(np.int64)
-            rank = rank[rank < VOCABULARY]
+            rank = rank[rank < classes]
             names = order[topic if rng.random() < 0.7 else 0]
             tokens |= dict.fromkeys(names[rank].tolist())
         index[position] = [*tokens][:MOST]
@@ -86,7 +86,7 @@ def drawn(positions: int) -> tuple[np.ndarray, np.ndarray]:
     return index, (logits - total).astype(np.float16)
 
 
-def batches(index: np.ndarray, value: np.ndarray) -> list[LabelBatch]:
+def batches(index: np.ndarray, value: np.ndarray, classes: int = VOCABULARY) -> list[LabelBatch]:
     """Batches of sequences, without token ids."""
     size = LENGTH * PER_BATCH
     made = []
@@ -96,7 +96,7 @@ def batches(index: np.ndarray, value: np.ndarray) -> list[LabelBatch]:
         length = np.full(count, LENGTH)
         digest = np.stack([token_digest(np.arange(i, i + LENGTH)) for i in range(count)])
         sequences = Sequences(length, np.zeros(count, np.int64), digest)
-        labels = Labels(VOCABULARY, value[rows], index[rows], "logits", "zero", "float16")
+        labels = Labels(classes, value[rows], index[rows], "logits", "zero", "float16")
         numbers = np.repeat(number * PER_BATCH + np.arange(count), LENGTH)
         made.append(LabelBatch(number, 0, numbers, Augmentation(), labels, sequences))
     return made
@@ -143,12 +143,12 @@ def measured(spec: str, made: list[LabelBatch], path: Path) -> dict[str, Any]:
     """Bytes per token, seconds to fit, tokens per second either way, and fidelity."""
     codec = registry.parse(spec)
     is_top_k = codec.name == "topk"
-    positions = sum(map(len, made))
+    positions, classes = sum(map(len, made)), made[0].labels.classes
     start = time.perf_counter()
-    codec.fit([codec.prepare(batch.labels) for batch in made[:2]], VOCABULARY)
+    codec.fit([codec.prepare(batch.labels) for batch in made[:2]], classes)
     fit = time.perf_counter() - start
     k = made[0].labels.value.shape[1]
-    header = Header(VOCABULARY, k=k, tail="zero", kind="tokens", shift=1)
+    header = Header(classes, k=k, tail="zero", kind="tokens", shift=1)
     with Writer(path, header, spec) as writer:
         writer.fit(made[:2])
         start = time.perf_counter()

@@ -22,6 +22,7 @@ from labelcodec.wording import noun_for
 
 from .progress_lines import ProgressLines
 from .tables import table_lines
+from .value_types import REMOTE_CACHE
 
 if TYPE_CHECKING:
     from labelcodec.progress import Progress
@@ -109,6 +110,11 @@ def _of_address(error: OSError) -> str:
     return ""
 
 
+# Library parameters of files elsewhere, which commands take from the environment.
+ENVIRONMENT = {
+    "`cache='file'`": f"{REMOTE_CACHE}=file",
+    "`storage_options`": "the environment variable FSSPEC_PROTOCOL, such as FSSPEC_HTTPS",
+}
 # Library parameters whose flags have another name or belong to several commands.
 OTHER_FLAGS = {
     "normalisation": "--mean and --std",
@@ -128,9 +134,11 @@ def flags(command: click.Command) -> dict[str, str]:
 
 
 def with_flags(message: str, flag_of: Mapping[str, str]) -> str:
-    """Replace `parameter` and `parameter=VALUE` in a library message by the flags."""
+    """Replace `parameter` and `parameter=VALUE` in a library message by flags and variables."""
 
     def spelled(match: re.Match[str]) -> str:
+        if match[0] in ENVIRONMENT:
+            return ENVIRONMENT[match[0]]
         name, value = match["name"], match["value"]
         if name not in flag_of:
             return match[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 PATH = click.Path(path_type=Path)
+REMOTE_CACHE = "LABELCODEC_REMOTE_CACHE"  # environment variable: file or blocks
 
 
 class LabelsName(click.ParamType["Path | RemoteFile"]):
@@ -26,7 +29,12 @@ class LabelsName(click.ParamType["Path | RemoteFile"]):
         from labelcodec.remote import RemoteFile, as_location
 
         location = as_location(value)
-        return location if isinstance(location, RemoteFile) else PATH.convert(value, param, ctx)
+        if not isinstance(location, RemoteFile):
+            return PATH.convert(value, param, ctx)
+        cache: Any = os.environ.get(REMOTE_CACHE) or None
+        if cache not in (None, "file", "blocks"):
+            self.fail(f"{REMOTE_CACHE} is file or blocks, not {cache!r}", param, ctx)
+        return replace(location, cache=cache)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str

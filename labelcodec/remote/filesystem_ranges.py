@@ -118,7 +118,7 @@ def reporting(file: RemoteFile) -> Iterator[None]:
         kind = type(error).__name__
         if isinstance(error, PermissionError) or "credentials" in kind.lower():
             raise RemoteError(
-                f"{file}: access is refused: pass the credentials in `storage_options`, or "
-                f"set them in the environment ({error})"
+                f"{file}: access is refused: set the credentials of its store in the environment, "
+                f"or pass them in `storage_options` ({error})"
             ) from None
         raise Transient(f"{kind}: {error}") from None

@@ -30,7 +30,18 @@ _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 
 class IgnoresRanges(RemoteError):
-    """The server sends whole files only."""
+    """The server sends whole files only.
+
+    Attributes:
+        size: of the file, in bytes; -1 if the server does not say.
+        version: of the file; '' if the server does not say.
+    """
+
+    def __init__(self, message: str, headers: Mapping[str, str]) -> None:
+        super().__init__(message)
+        size = _length(headers)
+        self.size = -1 if math.isinf(size) else int(size)
+        self.version = _version(headers)
 
 
 class Part(NamedTuple):
@@ -149,13 +160,16 @@ class HttpClient:
             if answer.status != HTTPStatus.PARTIAL_CONTENT:
                 raise IgnoresRanges(
                     f"{self._file}: the server ignores ranges and would send the whole file each "
-                    "time; pass `cache='file'` to download it once, or download it yourself"
+                    "time; open it with `cache='file'`, which downloads it once, or download it "
+                    "yourself",
+                    answer.headers,
                 )
             match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
             if match is None:
                 raise IgnoresRanges(
                     f"{self._file}: the server does not say which range of how many bytes it "
-                    "sends; pass `cache='file'` to download the file first"
+                    "sends; open it with `cache='file'`, which downloads it first",
+                    {},
                 )
             first, last, total = (int(match[name]) for name in ("first", "last", "size"))
             if first != offset or last != min(offset + size, total) - 1:

@@ -236,8 +236,7 @@ class _Hub:
     def _refused(self) -> NoReturn:
         raise RemoteError(
             f"{self._file}: there is no such repository, or it is private or gated: log in with "
-            "`hf auth login`, set HF_TOKEN, or pass {'token': …} as `storage_options`, and accept "
-            "its terms on its page if it has some"
+            "`hf auth login` or set HF_TOKEN, and accept its terms on its page if it has some"
         ) from None
 
 

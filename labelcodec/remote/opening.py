@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import IO
 
-from labelcodec.errors import RemoteError
+from labelcodec.errors import MismatchError, RemoteError
 from labelcodec.remote.block_cache import BlockCache
 from labelcodec.remote.file_object import FileObjectRanges
 from labelcodec.remote.filesystem_ranges import FilesystemRanges
@@ -39,7 +38,7 @@ class RemoteSource:
             if not ranges.version:
                 raise RemoteError(
                     f"{ranges.file}: the server does not tell its versions apart, so that blocks "
-                    "may not be kept; pass `cache='file'`, or none"
+                    "may not be kept; open it with `cache='file'`, or with none"
                 )
             path = path_of_copy(ranges.file, ranges.size, ranges.version)
             self._blocks = BlockCache(path, ranges.size, ranges.fetch)
@@ -93,10 +92,10 @@ def open_remote(file: RemoteFile) -> RemoteSource | LocalCopy:
         return RemoteSource(opened, file.cache == "blocks")
     try:
         ranges = _ranges(file)
-    except IgnoresRanges:
+    except IgnoresRanges as whole:
         if file.cache != "file":
             raise
-        return _downloaded_at_once(file)
+        return _downloaded_at_once(file, whole.size, whole.version)
     if file.cache == "file":
         return _downloaded(ranges)
     return RemoteSource(ranges, file.cache == "blocks")
@@ -128,21 +127,29 @@ def _downloaded(ranges: Ranges) -> LocalCopy:
     return LocalCopy(path, ranges.file, (ranges.size, ranges.version))
 
 
-def _downloaded_at_once(file: RemoteFile) -> LocalCopy:
-    """A copy of a file on a web server that ignores ranges, downloaded anew each time."""
+def _downloaded_at_once(file: RemoteFile, size: int, version: str) -> LocalCopy:
+    """A copy of a file on a web server that ignores ranges; one of this version is taken as it is.
+
+    Args:
+        file: the file.
+        size: its size; -1 if the server does not say.
+        version: its version; '' if the server does not say: then it is downloaded anew each time.
+
+    Raises:
+        MismatchError: it was replaced in the meantime.
+    """
     client = HttpClient(file, file.url, {})
-    version = ""
+    path = path_of_copy(file, size, version)
 
     def fill(copy: IO[bytes]) -> None:
-        nonlocal version
-
         def attempt() -> str:
             copy.seek(0)
             copy.truncate()
             return client.download(copy.write)
 
-        version = retried(attempt, file)
+        if retried(attempt, file) != version:
+            raise MismatchError(f"{file}: was replaced while it was downloaded; open it again")
 
-    path = stored(path_of_copy(file, 0, ""), fill)
-    size = path.stat().st_size
-    return LocalCopy(path, replace(file), (size, version))
+    if not (version and path.exists() and size in (-1, path.stat().st_size)):
+        stored(path, fill)
+    return LocalCopy(path, file, (path.stat().st_size, version))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +148,16 @@ def test_options_that_contradict_each_other(capsys, schoolroom):
             capsys, "project", "images", "x.slc", *ENCODER, "--labels", "y.slc", option, *values
         )
         assert surplus.status == 2 and f"{option} is for --teacher" in surplus.err
+
+
+def test_parts_are_merged_to_what_one_run_writes(capsys, projected):
+    args = ("encode", "tiny.slc", "top.slc", "--codec", "topk:k=2", *ENCODER, "--images", "images")
+    whole = call(capsys, *args, "--json").json()
+    parts = [call(capsys, *args, "--part", part, "--json").json() for part in ("2/3", "1/3", "3/3")]
+    assert sum(part["batches"] for part in parts) == whole["batches"] == 10
+    shards = [f"top-{rank}-of-3.slc" for rank in range(3)]
+    assert sorted(part["file"] for part in parts) == shards
+    assert call(capsys, "merge", "all.slc", *shards).status == 0
+    assert Path("all.slc").read_bytes() == Path("top.slc").read_bytes()
+    again = call(capsys, *args, "--part", "2/3")
+    assert again.status == 1 and "top-1-of-3.slc: exists already" in again.err

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -66,6 +69,35 @@ def test_the_hub_by_its_environment(capsys, labels, monkeypatch, tmp_path) -> No
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
         done = call(capsys, "verify", "hf://datasets/org/name/labels.slc")
         assert (done.status, "sound, 2 batches" in done.out) == (0, True)
+
+
+def test_the_cache_by_the_environment(capsys, labels, monkeypatch, tmp_path) -> None:
+    with serving(Web({"/labels.slc": labels.read_bytes()}, ranges=False)) as web:
+        url = f"{web.url}/labels.slc"
+        refused = call(capsys, "verify", url)
+        assert "open it with LABELCODEC_REMOTE_CACHE=file, which downloads it" in refused.err
+        monkeypatch.setenv("LABELCODEC_REMOTE_CACHE", "file")
+        assert call(capsys, "verify", url).status == 0
+        assert call(capsys, "verify", url).status == 0
+        assert len(list((tmp_path / "cache").rglob("*.slc"))) == 1
+        whole = [request for request in web.requests if request.range is None]
+        assert len(whole) == 1  # the copy of this version is found again
+        monkeypatch.setenv("LABELCODEC_REMOTE_CACHE", "disk")
+        wrong = call(capsys, "verify", url)
+        assert wrong.status == 2 and "is file or blocks, not 'disk'" in wrong.err
+        assert call(capsys, "verify", labels).status == 0
+
+
+def test_credentials_by_the_environment(labels) -> None:
+    """fsspec reads its variables when it is imported."""
+    with serving(Web({"/labels.slc": labels.read_bytes()}, token="t")) as web:
+        command = [sys.executable, "-m", "labelcodec", "verify", f"{web.url}/labels.slc"]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "password in the environment variable FSSPEC_PROTOCOL, such as" in refused.stderr
+        options = json.dumps({"headers": {"Authorization": "Bearer t"}})
+        environment = {**os.environ, "FSSPEC_HTTPS": options}
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert (refused.returncode, done.returncode) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -161,6 +165,13 @@ def test_s3(s3, path, content, tmp_path) -> None:
         client.put_object(Bucket="labels", Key="set/labels.slc", Body=other)
         with pytest.raises(MismatchError, match="was replaced"):
             reader[220]
+    done = subprocess.run(
+        [sys.executable, "-m", "labelcodec", "inspect", "s3://labels/set/labels.slc"],
+        env={**os.environ, "FSSPEC_S3": json.dumps(options)},  # as a command is told
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     with pytest.raises(FileNotFoundError, match="no such file"):
         labelcodec.open("s3://labels/none.slc", storage_options=options)
     client.put_object(Bucket="labels", Key="empty", Body=b"")

@@ -155,6 +155,29 @@ def test_a_server_without_ranges_is_told_and_its_file_downloaded(path, content) 
         assert len(web.requests) == 3
 
 
+def test_the_copy_of_a_server_without_ranges_is_of_one_version(path, content, tmp_path) -> None:
+    other = write(tmp_path / "other.slc", batches(range(280)))
+    etag = lambda content: f'"{len(content)}"'  # noqa: E731
+    with serving(web_of(content, ranges=False, etag=etag)) as web:
+        url = f"{web.url}/labels.slc"
+
+        def requests_of_opening(file) -> int:
+            before = len(web.requests)
+            with labelcodec.open(url, cache="file") as reader:
+                assert_same(reader, file)
+            return len(web.requests) - before
+
+        assert [requests_of_opening(path) for _ in range(2)] == [2, 1]
+        web.files["/labels.slc"] = other.read_bytes()
+        assert [requests_of_opening(other) for _ in range(2)] == [2, 1]
+        versions = iter(['"1"', '"2"'])
+        web.etag = lambda _: next(versions)
+        with pytest.raises(MismatchError, match="was replaced while it was downloaded; open it"):
+            labelcodec.open(url, cache="file")
+        web.etag = None
+        assert [requests_of_opening(other) for _ in range(2)] == [2, 2]
+
+
 @pytest.mark.parametrize("cache", ["file", "blocks"])
 def test_what_was_read_stays_on_disk_until_the_file_is_another(path, content, cache) -> None:
     with serving(web_of(content)) as web:
@@ -203,7 +226,7 @@ def test_a_damaged_copy_is_made_anew(path, content, tmp_path) -> None:
 def test_blocks_of_a_file_without_versions_are_not_kept(content) -> None:
     with (
         serving(web_of(content, etag=None)) as web,
-        pytest.raises(RemoteError, match=r"may not be kept; pass `cache='file'`"),
+        pytest.raises(RemoteError, match=r"may not be kept; open it with `cache='file'`"),
     ):
         labelcodec.open(f"{web.url}/labels.slc", cache="blocks")
 
