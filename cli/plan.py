@@ -173,7 +173,7 @@ def plan(
 
 
 def _plan_tokens(classes: int, tokens: int, codecs: Sequence[str], json_: bool) -> None:
-    from labelcodec.planner.tokens import TOKEN_SPECS, predict_tokens
+    from labelcodec.planner.tokens import TOKEN_SPECS, VOCABULARY, predict_tokens
 
     predictions = [predict_tokens(spec, classes, tokens) for spec in codecs or TOKEN_SPECS]
     if json_:
@@ -193,7 +193,9 @@ def _plan_tokens(classes: int, tokens: int, codecs: Sequence[str], json_: bool) 
     console.paragraph(
         "actual rate: against full float16 logits, "
         f"{console.size(2 * classes * tokens)}; token ids, some 2 B/token, and digests are not "
-        "counted. From drawn labels: real ones may differ."
+        f"counted. Drawn labels of a vocabulary of {console.count(VOCABULARY)} took these bytes per "
+        "token, which hardly depend on its size; the tables are those of --classes. Real labels may "
+        "differ."
     )
 
 

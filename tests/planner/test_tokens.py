@@ -57,6 +57,19 @@ def test_tables_weigh_on_few_tokens():
     assert per_token("sampled:n=50", 1000) > 300 + per_token("sampled:n=50")
 
 
+def test_vocabularies_of_other_sizes_take_as_many_bytes():
+    rows = json.loads((RESULT.parent / "vocabularies.json").read_text())["rows"]
+    assert min(row["classes"] for row in rows) < VOCABULARY < max(row["classes"] for row in rows)
+    for row in rows:
+        spec = row["codec"].replace("topk", "topk:k=50").replace("50:step", "50,step")
+        tables = predict_tokens(spec, row["classes"], 1).bytes_total
+        assert tables == pytest.approx(row["table_bytes"], rel=0.15)
+        assert per_token(spec) == pytest.approx(row["bytes_per_token"], rel=0.12)
+    for codec in {row["codec"] for row in rows}:
+        sizes = [row["bytes_per_token"] for row in rows if row["codec"] == codec]
+        assert max(sizes) < 1.1 * min(sizes)
+
+
 def test_refusals():
     with pytest.raises(NotMeasured, match="transform"):
         predict_tokens("transform:bytes=30", VOCABULARY, 10)
