@@ -105,7 +105,9 @@ def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
 
 def _of_address(error: OSError) -> str:
     """A remark on the address of a file elsewhere, which a path has lost a slash of."""
-    if isinstance(error, FileNotFoundError) and re.match(r"[a-z][a-z0-9]+:/", str(error.filename)):
+    if isinstance(error, FileNotFoundError) and re.match(
+        r"[a-z][a-z0-9]+:/(?!/)", str(error.filename)
+    ):
         return "; this command reads no addresses: download the file and pass its path"
     return ""
 

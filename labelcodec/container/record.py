@@ -32,6 +32,9 @@ def pack(tag: bytes, *parts: bytes | bytearray | memoryview) -> bytes:
     return b"".join((layout.FRAME.pack(tag, length, crc), *parts))
 
 
+_ARCHIVES = (b"\x1f\x8b", b"PK", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")  # how they begin
+
+
 def preamble() -> bytes:
     """The 12-byte preamble of files that this library writes."""
     return layout.PREAMBLE.pack(layout.MAGIC, layout.MAJOR, layout.MINOR)
@@ -49,9 +52,7 @@ def check_preamble(data: bytes, path: Location) -> tuple[int, int]:
         VersionError: its major version is newer than this library.
     """
     if len(data) < layout.PREAMBLE.size or not data.startswith(layout.MAGIC):
-        hint = ""
-        if not isinstance(path, Path) and data.lstrip().startswith(b"<"):
-            hint = "; it looks like a web page: pass the address of the file itself"
+        hint = "" if isinstance(path, Path) else _hint_elsewhere(data)
         raise FormatError(
             f"{path}: not a labelcodec container: it starts with {data[:8]!r}, "
             f"expected {layout.MAGIC!r} and a version{hint}"
@@ -65,6 +66,15 @@ def check_preamble(data: bytes, path: Location) -> tuple[int, int]:
     if major < 1:
         raise FormatError(f"{path}: byte 8: found major version {major}, which never existed")
     return major, minor
+
+
+def _hint_elsewhere(data: bytes) -> str:
+    """What a file elsewhere is that is no container; of files of this machine, formats/ says it."""
+    if data.lstrip().startswith(b"<"):
+        return "; it looks like a web page: pass the address of the file itself"
+    if data.startswith(_ARCHIVES):
+        return "; it looks like an archive: download and unpack it, and pass the folder of the dump"
+    return ""
 
 
 def open_file(path: Path) -> int:

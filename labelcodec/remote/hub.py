@@ -19,7 +19,8 @@ from labelcodec.remote.retrying import Transient, retried
 
 SMALL = 32 << 20  # bytes; files up to here are downloaded into the Hub's cache
 _ADDRESS = re.compile(
-    r"hf://(?:(?P<kind>datasets|spaces|models)/)?(?P<repository>[^/@]+/[^/@]+)"
+    r"hf://(?:(?P<kind>datasets|spaces|models)/|(?!datasets/|spaces/|models/))"
+    r"(?P<repository>[^/@]+/[^/@]+)"
     r"(?:@(?P<revision>refs/[^/]+/[^/]+|[^/]+))?/(?P<path>.+)"
 )
 _OPTIONS = {"token", "endpoint"}

@@ -120,6 +120,19 @@ def test_errors_are_one_line(capsys, url, arguments, said) -> None:
     assert said in done.err
 
 
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08", b"PK\x03\x04", b"BZh9"])
+def test_an_archive_elsewhere(capsys, content) -> None:
+    with serving(Web({"/dump.tar.gz": content + bytes(500)})) as web:
+        done = call(capsys, "encode", f"{web.url}/dump.tar.gz", "a.slc", "--codec", "dense")
+    assert done.status == 1 and done.err.count("\n") == 1
+    assert "an archive: download and unpack it, and pass the folder" in done.err
+
+
+def test_what_a_command_reads_is_not_said_to_be_unread(capsys, url) -> None:
+    for address in (f"{url}s", f"{url.rpartition('/')[0]}/*.slc"):
+        assert "reads no addresses" not in call(capsys, "inspect", address).err
+
+
 def test_a_missing_extra_is_named(capsys, url, monkeypatch) -> None:
     for package in ("fsspec", "aiohttp"):
         with monkeypatch.context() as patch:

@@ -133,6 +133,7 @@ def test_the_token_stays_with_the_hub(stub, path) -> None:
         ("hf://datasets/org/name@gone/labels.slc", RemoteError, "no such revision"),
         ("hf://datasets/org/name/none.slc", FileNotFoundError, "no such file in the repository"),
         ("hf://datasets/org/none/labels.slc", RemoteError, "no such repository"),
+        ("hf://datasets/org/name", ConfigError, "expected hf://datasets/OWNER/NAME/FILE"),
         ("hf://datasets/labels.slc", ConfigError, "expected hf://datasets/OWNER/NAME/FILE"),
     ],
 )
