@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import card_options, console, options, value_types
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=value_types.PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=value_types.LABELS, nargs=-1, required=True)
 @click.option("--repo", metavar="OWNER/NAME", help="Where it will be on the Hugging Face Hub.")
 @card_options.described
 @options.as_json
-def card(files: tuple[Path, ...], repo: str | None, json_: bool, **said: Any) -> None:
+def card(files: tuple[Path | RemoteFile, ...], repo: str | None, json_: bool, **said: Any) -> None:
     """Print a card for FILE: Markdown with the metadata that the Hugging Face Hub shows.
 
     It says how to load the labels, what every byte is spent on, how the labels were made and which

@@ -41,7 +41,10 @@ def described(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def made_card(
-    files: tuple[Path, ...], repo: str | None, against: Path | RemoteFile | None, **said: Any
+    files: tuple[Path | RemoteFile, ...],
+    repo: str | None,
+    against: Path | RemoteFile | None,
+    **said: Any,
 ) -> Card:
     """The card of a label set, with its distance to a source if one is named."""
     from labelcodec.analysis.open_any import fidelity_of

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import card_options, console, options, value_types
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("files", metavar="FILE...", type=value_types.PATH, nargs=-1, required=True)
+@click.argument("files", metavar="FILE...", type=value_types.LABELS, nargs=-1, required=True)
 @click.argument("repo", metavar="OWNER/NAME")
 @card_options.described
 @click.option(
@@ -21,7 +24,7 @@ from . import card_options, console, options, value_types
 @click.option("--force", is_flag=True, help="Replace files that are there, in a new commit.")
 @options.as_json
 def push(
-    files: tuple[Path, ...],
+    files: tuple[Path | RemoteFile, ...],
     repo: str,
     dry_run: Path | None,
     private: bool,

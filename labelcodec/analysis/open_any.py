@@ -22,7 +22,7 @@ from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.option_check import unused_options
 from labelcodec.formats.registry import detect, is_dump, layout_named
 from labelcodec.formats.typespec import dtype_of
-from labelcodec.header import epochs_range_of
+from labelcodec.header import epochs_range_of, part_of
 from labelcodec.label_files import first_of, is_list
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
@@ -225,9 +225,12 @@ def _compared(
 
 
 def _part_of_dump(root: Named, dump: LabelSet, container: LabelSet) -> str | None:
-    """How to read only the epochs of a dump that a container holds; None if it holds all."""
+    """How to read only what a container holds of a dump; None if it holds all."""
     if not isinstance(dump, _DumpSet) or not isinstance(container, Reader):
         return None
+    part = part_of(container.header)
+    if part is not None:
+        return f"{container.paths[0]} is part {part[0]} of {part[1]}; compare all of them together"
     if not 0 < len(container) < len(dump) or not _applicable(root, {"epochs_range": (0, 1)}):
         return None
     types = (container.header.source or {}).get("types")

@@ -19,9 +19,9 @@ from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.header import Header
 from labelcodec.progress import Progress
 from labelcodec.publishing.private import check_private
-from labelcodec.reader import PathLike, Reader
+from labelcodec.reader import Reader
 from labelcodec.reader import open as open_labels
-from labelcodec.remote import Location
+from labelcodec.remote import Location, LocationLike
 
 README = "README.md"  # name of the card in a repository
 _REPO = re.compile(r"[\w.\-]+/[\w.\-]+")
@@ -95,7 +95,7 @@ class Card:
 
 
 def card(
-    labels: PathLike | Sequence[PathLike],
+    labels: LocationLike | Sequence[LocationLike],
     *,
     repo: str | None = None,
     title: str | None = None,

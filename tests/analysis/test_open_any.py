@@ -74,6 +74,8 @@ def test_shards_on_either_side(dump, tmp_path, listed) -> None:
     assert compare(labels, container).identical and compare([container], labels).identical
     assert compare(root, labels).identical and compare(labels, [root]).identical
     assert fidelity_of(root, labels).kl[1] == 0
+    said = compare(root, shards[0]).difference
+    assert said is not None and "part-0-of-2.slc is part 1 of 2; compare all of them" in said
     if listed:
         epoch = tmp_path / "epoch.slc"
         encode(root, epoch, loader_seed=7, epochs_range=(0, 1))

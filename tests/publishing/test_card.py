@@ -20,6 +20,7 @@ from labelcodec.publishing import card, write_folder
 from labelcodec.publishing.card import _size_category
 from tests.cli.call import call
 from tests.labelsets import batches, write
+from tests.remote.server import Web, serving
 
 EXAMPLE = Path(__file__).parents[2] / "examples/cifar10-ipc10/labels.slc"
 TOKENS = Path(__file__).parents[2] / "spec/vectors/v1.2/sequences/top-k.slc"
@@ -103,6 +104,14 @@ def test_a_file_with_the_name_of_the_card(tmp_path, name):
     shutil.copy(EXAMPLE, tmp_path / name)
     with pytest.raises(MismatchError, match=f"{name}: has the name of the card in the rep"):
         card(tmp_path / name, repo="org/name")
+
+
+def test_a_file_elsewhere(capsys):
+    for command in (["card"], ["push", "org/name"]):
+        name, *repo = command
+        with serving(Web({"/labels.slc": EXAMPLE.read_bytes()})) as web:
+            refused = call(capsys, name, f"{web.url}/labels.slc", *repo)
+        assert refused.status == 1 and "is not on this machine; a card is of" in refused.err
 
 
 def test_files_with_the_same_name(tmp_path):
