@@ -6,7 +6,9 @@
     project("labels.slc", "tiny.slc", "distilled", "torchvision/resnet18", encoder_weights="r.pth")
     train("labels.slc", "distilled", "cifar10", "run", validate="validation")
     evaluate("validation", "run").top1
-    run_study(load_study("ablation-cifar10", {"data.train": "images", ...}), "out")
+    folders = {"data.train": "images", "data.test": "validation"}
+    study = load_study("ablation-cifar10", {"teacher.weights": "resnet20.safetensors", **folders})
+    run_study(study, "out")
     diversity("images", features="resnet56", weights="w.safetensors", image_size=32)
 
 Each function takes plain arguments: folders, a model or its name, a recipe or its name, and an

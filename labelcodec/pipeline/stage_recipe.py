@@ -35,7 +35,8 @@ def stage_settings(name: str, stage: str) -> Mapping[str, Any]:
 
     Example:
         >>> settings = stage_settings("lpqld-in1k", "recover")
-        >>> recover("stats.safetensors", "images", "torchvision/resnet18", **settings)
+        >>> recover("stats.safetensors", "images", "torchvision/resnet18", weights="resnet18.pth",
+        ...         **settings)
 
     Args:
         name: as in `recipe_tables`.
