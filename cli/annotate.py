@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import console, image_options, options, render, value_types
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("labels", metavar="FILE...", nargs=-1, required=True)
+@click.argument("labels", metavar="FILE...", type=value_types.LABELS, nargs=-1, required=True)
 @click.option(
     "--images",
     type=value_types.PATH,
@@ -22,7 +25,7 @@ from . import console, image_options, options, render, value_types
 @click.option("--force", is_flag=True, help="Replace what FILE says already.")
 @options.as_json
 def annotate(
-    labels: tuple[str, ...],
+    labels: tuple[Path | RemoteFile, ...],
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     json_: bool,
@@ -59,7 +62,7 @@ def annotate(
         console.as_json({"files": files, "header": json_safe(report.header.to_map())})
         return
     if not report.files:
-        console.say(f"{', '.join(labels)}: said all this already")
+        console.say(f"{', '.join(map(str, labels))}: said all this already")
     for file in map(Path, report.files):
         console.say(f"{file}: annotated")
     if more["images"] is not None:

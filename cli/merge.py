@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 def merge(out: Path, files: tuple[Path | RemoteFile, ...], force: bool, json_: bool) -> None:
     """Merge several containers, paths or URLs, into one container OUT.
 
-    Labels are copied, not encoded again.
+    Labels are copied, not encoded again. A FILE may be a quoted pattern, here or elsewhere.
 
     \b
     Example:
       labelcodec merge all.slc shard-0.slc shard-1.slc
+      labelcodec merge every.slc "shard-*.slc"
     """
     from labelcodec.merging import merge as run
 
-    run(files, out, force=force)
+    merged = run(files, out, force=force)
     size = out.stat().st_size
     if json_:
-        console.as_json({"file": str(out), "bytes": size, "merged": len(files)})
+        console.as_json({"file": str(out), "bytes": size, "merged": len(merged)})
     else:
-        count = console.counted(len(files), "container")
+        count = console.counted(len(merged), "container")
         console.say(f"{out}: {count} in {console.size(size)}")

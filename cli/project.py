@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from . import console, labelling, options, render, value_types
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
 @click.argument("images", metavar="IMAGES", type=value_types.PATH)
 @click.argument("target", metavar="FILE", type=value_types.PATH)
 @click.option(
-    "--labels", metavar="SLC", help="Container whose labels to replace; or a quoted glob of shards."
+    "--labels",
+    metavar="SLC",
+    type=value_types.LABELS,
+    help="Container whose labels to replace; or a quoted glob of shards.",
 )
 @click.option(
     "--encoder",
@@ -93,7 +99,7 @@ def project(
     /,
     images: Path,
     target: Path,
-    labels: str | None,
+    labels: Path | RemoteFile | None,
     teacher: tuple[str, ...],
     json_: bool,
     **more: Any,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import console, image_options, options, replay_options, value_types
+
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
 
 PICTURE, PAGES = ".png", (".html", ".htm")
 UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation changes no picture
 
 
 @click.command()
-@click.argument("labels", metavar="FILE", nargs=1)
+@click.argument("labels", metavar="FILE", type=value_types.LABELS)
 @click.argument("images", metavar="IMAGES", type=value_types.PATH)
 @click.option(
     "--batch",
@@ -50,7 +53,7 @@ UNSEEN = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0]}  # normalisation chan
 @options.force
 @options.as_json
 def replay(
-    labels: str,
+    labels: Path | RemoteFile,
     images: Path,
     batch: int,
     samples: int,

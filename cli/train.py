@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import console, image_options, options, render, replay_options, value_types
 
+if TYPE_CHECKING:
+    from labelcodec.remote import RemoteFile
+
 
 @click.command()
-@click.argument("labels", metavar="FILE", nargs=1)
+@click.argument("labels", metavar="FILE", type=value_types.LABELS)
 @click.argument("images", metavar="IMAGES", type=value_types.PATH)
 @click.argument("out", metavar="OUT", type=value_types.PATH)
 @click.option(
@@ -56,7 +59,7 @@ from . import console, image_options, options, render, replay_options, value_typ
 @options.resume
 @options.as_json
 def train(
-    labels: str,
+    labels: Path | RemoteFile,
     images: Path,
     out: Path,
     recipe: str,

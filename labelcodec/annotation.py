@@ -22,7 +22,7 @@ from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
 from labelcodec.label_files import files_of
 from labelcodec.reader import PathLike, Reader
-from labelcodec.remote import Location
+from labelcodec.remote import Location, LocationLike
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class AnnotationReport:
 
 
 def annotate(
-    labels: PathLike | Sequence[PathLike],
+    labels: LocationLike | Sequence[LocationLike],
     *,
     images: PathLike | ImageListing | None = None,
     class_map: ClassMapLike | None = None,

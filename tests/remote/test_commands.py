@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,6 +87,32 @@ def test_the_cache_by_the_environment(capsys, labels, monkeypatch, tmp_path) -> 
         wrong = call(capsys, "verify", url)
         assert wrong.status == 2 and "is file or blocks, not 'disk'" in wrong.err
         assert call(capsys, "verify", labels).status == 0
+
+
+@pytest.mark.parametrize("command", ["train", "replay"])
+def test_commands_of_training_keep_what_they_read(capsys, monkeypatch, tmp_path, command) -> None:
+    folder = Path(__file__).parents[2] / "examples/cifar10-ipc10"
+    made = {"train": ("run", "--set", "model=convnet", "--set", "epochs=1"), "replay": ()}[command]
+    few = ("--set", "batches_per_epoch=2") if command == "train" else ("--out", "sheet.png")
+    monkeypatch.setenv("LABELCODEC_REMOTE_CACHE", "blocks")
+    with serving(Web({"/labels.slc": (folder / "labels.slc").read_bytes()})) as web:
+        done = call(capsys, command, f"{web.url}/labels.slc", folder / "images", *made, *few)
+    assert done.status == 0, done.err
+    assert list((tmp_path / "cache").rglob("*.blocks"))
+
+
+def test_merge_of_a_pattern(capsys, labels) -> None:
+    for part in ("1/2", "2/2"):
+        assert call(capsys, "encode", FIXTURE, "set.slc", "--part", part).status == 0
+    content = {f"/{path.name}": path.read_bytes() for path in Path().glob("set-*.slc")}
+    listing = "".join(f'<a href="{name[1:]}">shard</a>' for name in content).encode()
+    with serving(Web({"/": listing, **content})) as web:
+        merged = call(capsys, "merge", "all.slc", f"{web.url}/set-*.slc", "--json").json()
+    assert merged["merged"] == 2
+    assert call(capsys, "merge", "here.slc", "set-*.slc").status == 0
+    assert Path("here.slc").read_bytes() == Path("all.slc").read_bytes()
+    missing = call(capsys, "merge", "none.slc", "nothing-*.slc")
+    assert missing.status == 1 and "no file matches 'nothing-*.slc'" in missing.err
 
 
 def test_credentials_by_the_environment(labels) -> None:

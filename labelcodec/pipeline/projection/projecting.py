@@ -35,8 +35,8 @@ from labelcodec.pipeline.projection.labelling import Adapted, ProjectorLabeller
 from labelcodec.pipeline.projection.targets import RecordedTargets, Targets
 from labelcodec.pipeline.projection.text_embeddings import text_embeddings
 from labelcodec.progress import Progress
-from labelcodec.reader import PathLike
 from labelcodec.reader import open as open_labels
+from labelcodec.remote import LocationLike
 from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.transcode.recode_container import recoded_header
 from labelcodec.wording import counted
@@ -81,7 +81,7 @@ class BatchList:
 
 
 def project(
-    source: PathLike,
+    source: LocationLike | Sequence[LocationLike],
     target: Path | str,
     images: Path | str | ImageListing,
     encoder: nn.Module | str,
@@ -109,7 +109,7 @@ def project(
         ...         encoder_weights="resnet18.pth")
 
     Args:
-        source: a container with a seeded augmentation, of any codec; a glob of shards.
+        source: a container with a seeded augmentation, of any codec, as in `labelcodec.open`.
         target: the container to write.
         images: the images that the labels were made from, see `list_images`.
         encoder: a trained network: a name as in `models.build`, or a module. It is needed again to
