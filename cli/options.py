@@ -31,7 +31,7 @@ force = click.option("--force", is_flag=True, help="Replace existing output.")
 workers = click.option(
     "--workers",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1024),
     default=0,
     help="Number of processes that load images; 0 loads them in the main process.",
 )
@@ -81,7 +81,7 @@ resume = click.option("--resume", is_flag=True, help="Continue an interrupted ru
 threads = click.option(
     "--threads",
     metavar="N",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 4096),
     expose_value=False,
     callback=_set_threads,
     help="Number of threads or processes; by default LABELCODEC_THREADS, or the number of CPUs "

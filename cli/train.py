@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--workers",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 1024),
     help="Number of processes that load images; 0 loads them in the main process. By default all "
     "images are decoded once and stay in memory, on a GPU if they fit.",
 )

@@ -11,24 +11,38 @@ from labelcodec.errors import ConfigError
 VARIABLE = "LABELCODEC_THREADS"
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
+MOST_WORKERS, MOST_THREADS = 1024, 4096
 
 
 def thread_count(threads: int | None = None) -> int:
     """Number of threads to use: `threads`, else LABELCODEC_THREADS, else the usable CPUs.
 
     Raises:
-        ConfigError: `threads` or the variable is not a whole number of 1 or more.
+        ConfigError: `threads` or the variable is not a whole number from 1 to 4096.
     """
+    bounds = f"a whole number from 1 to {MOST_THREADS} is needed"
     if threads is not None:
-        if threads < 1:
-            raise ConfigError(f"`threads` is {threads}: a whole number of 1 or more is needed")
+        if not 1 <= threads <= MOST_THREADS:
+            raise ConfigError(f"`threads` is {threads}: {bounds}")
         return threads
     text = os.environ.get(VARIABLE)
     if not text:
         return usable_cpus()
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6) or int(text) < 1:
-        raise ConfigError(f"{VARIABLE}={text[:20]}: a whole number of 1 or more is needed")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 6
+    if not (is_number and 1 <= int(text) <= MOST_THREADS):
+        raise ConfigError(f"{VARIABLE}={text[:20]}: {bounds}")
     return int(text)
+
+
+def worker_count(workers: int, batches: int) -> int:
+    """Number of processes that load so many batches: `workers`, and no more than batches.
+
+    Raises:
+        ConfigError: `workers` is negative, or more than a machine can start.
+    """
+    if not 0 <= workers <= MOST_WORKERS:
+        raise ConfigError(f"`workers` is {workers}: a number from 0 to {MOST_WORKERS} is needed")
+    return min(workers, batches)
 
 
 def usable_cpus() -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from labelcodec import threads
 from labelcodec.errors import ConfigError
-from labelcodec.threads import thread_count, usable_cpus
+from labelcodec.threads import MOST_WORKERS, thread_count, usable_cpus, worker_count
 
 
 def test_an_argument_goes_before_the_variable(monkeypatch):
@@ -18,11 +18,28 @@ def test_an_argument_goes_before_the_variable(monkeypatch):
     assert thread_count() == usable_cpus()
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²", "٣", "9" * 5000])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "²", "٣", "4097", "9" * 5000])
 def test_a_variable_that_is_no_number(monkeypatch, text):
     monkeypatch.setenv("LABELCODEC_THREADS", text)
     with pytest.raises(ConfigError, match="whole number"):
         thread_count()
+
+
+@pytest.mark.parametrize("count", [0, -1, 4097, 10**30])
+def test_a_number_of_threads_that_no_machine_starts(count):
+    with pytest.raises(ConfigError, match=f"`threads` is {count}: a whole number from 1 to 4096"):
+        thread_count(count)
+
+
+def test_no_more_processes_than_batches():
+    assert worker_count(0, 5) == 0 and worker_count(2, 5) == 2
+    assert worker_count(MOST_WORKERS, 5) == 5 and worker_count(2, 0) == 0
+
+
+@pytest.mark.parametrize("workers", [-1, MOST_WORKERS + 1, 10**9, 10**30])
+def test_a_number_of_processes_that_no_machine_starts(workers):
+    with pytest.raises(ConfigError, match=f"`workers` is {workers}: a number from 0 to 1024"):
+        worker_count(workers, 5)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")

@@ -18,6 +18,7 @@ from labelcodec.replay.image_source import ImageCache
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.replay_batch import ReplayBatch
 from labelcodec.replay.resident import ResidentLoader, place_of
+from labelcodec.threads import worker_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +61,15 @@ class BatchLoading:
                 progress=self.progress,
                 note=self.note,
             )
+        processes = worker_count(self.workers or 0, len(self.dataset))
         return DataLoader(
             self.dataset,
             batch_size=None,
             sampler=self.order,
-            num_workers=self.workers or 0,
+            num_workers=processes,
             worker_init_fn=start_worker,
             pin_memory=self.process.device.type == "cuda",
-            persistent_workers=bool(self.workers),
+            persistent_workers=processes > 0,
             generator=torch.Generator(),  # keeps the global generator for the student
         )
 

@@ -26,6 +26,7 @@ from labelcodec.progress import Progress
 from labelcodec.replay.image_source import ImageFiles
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
+from labelcodec.threads import worker_count
 
 CROP_SHARE = 224 / 256  # centre crop's share of the shorter side
 
@@ -172,7 +173,8 @@ def score_model(
         MismatchError: an image cannot be read, or a model does not take the images or has another
             number of classes.
     """
-    loader = DataLoader(images, batch_size, num_workers=workers, worker_init_fn=start_worker)
+    processes = worker_count(workers, -(-len(images) // batch_size))
+    loader = DataLoader(images, batch_size, num_workers=processes, worker_init_fn=start_worker)
     model.eval()
     count, top1_hits, top5_hits, loss, agreed = 0, 0, 0, 0.0, 0
     for levels, hard in iterate_loader(loader):

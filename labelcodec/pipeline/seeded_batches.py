@@ -14,6 +14,7 @@ from labelcodec.images import ImageListing
 from labelcodec.pipeline.teacher import Teacher
 from labelcodec.replay.image_source import ImageFiles
 from labelcodec.replay.loading import iterate_loader, load_batch, start_worker
+from labelcodec.threads import worker_count
 
 
 class SeededBatches(Dataset[tuple[int, torch.Tensor]]):
@@ -55,7 +56,7 @@ def label_batches(
         batches,
         batch_size=None,
         sampler=list(numbers),
-        num_workers=workers,
+        num_workers=worker_count(workers, len(numbers)),
         worker_init_fn=start_worker,
     )
     for number, images in iterate_loader(loader):

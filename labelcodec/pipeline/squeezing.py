@@ -40,6 +40,7 @@ from labelcodec.pipeline.teacher import Teacher, load_teacher
 from labelcodec.progress import Progress, named
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
+from labelcodec.threads import worker_count
 from labelcodec.wording import counted
 
 SAVE_EVERY = 60.0  # seconds between the files that an interrupted run goes on from
@@ -253,7 +254,7 @@ class _Run:
             SeededBatches(self.listing, self.spec, self.interpolation),
             batch_size=None,
             sampler=own[done:],
-            num_workers=workers,
+            num_workers=worker_count(workers, len(own) - done),
             worker_init_fn=start_worker,
         )
         saved = time.monotonic()

@@ -28,7 +28,7 @@ def torch_threads() -> Iterator[None]:
     the user's sets torch's threads itself: only the commands call this.
 
     Raises:
-        ConfigError: LABELCODEC_THREADS is not a whole number of 1 or more.
+        ConfigError: LABELCODEC_THREADS is not a whole number from 1 to 4096.
     """
     before = torch.get_num_threads()
     if os.environ.get(threads.VARIABLE):

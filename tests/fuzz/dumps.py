@@ -9,11 +9,12 @@ Nothing but a DumpError may come out, within two seconds of CPU time, without a 
 from __future__ import annotations
 
 import argparse
-import mmap
+import contextlib
+import itertools
 import multiprocessing
+import os
 import resource
 import signal
-import struct
 import sys
 import time
 import traceback
@@ -92,11 +93,13 @@ class Suite:
         make: kind and content of a case, from seed and number.
         use: uses the content; returns what came of it.
         seconds: CPU seconds that one case may take.
+        room: bytes of address space that one case may take, over its size.
     """
 
     make: Callable[[int, int], tuple[str, Any]]
     use: Callable[[Any], str]
     seconds: float
+    room: int = MEMORY
 
 
 def run(
@@ -106,61 +109,63 @@ def run(
     make: Callable[[int, int], tuple[str, Any]] | None = None,
     use: Callable[[Any], str] | None = None,
     seconds: float | None = None,
+    room: int = MEMORY,
 ) -> Report:
     """Use `cases` hostile inputs, by default files, `per_child` in one process."""
-    suite = Suite(make or case, use or _read, seconds or SECONDS)
+    suite = Suite(make or case, use or _read, seconds or SECONDS, room)
     report, start = Report(seconds=suite.seconds), 0
-    position = mmap.mmap(-1, 8)
     context = multiprocessing.get_context("fork")
     while start < cases:
         stop = min(start + per_child, cases)
         ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=_child, args=(suite, seed, start, stop, position, theirs))
+        child = context.Process(target=_child, args=(suite, seed, start, stop, theirs))
         child.start()
         theirs.close()
-        done = _receive(ours, report)
+        start += _receive(ours, report, 20 * suite.seconds)
+        with contextlib.suppress(ProcessLookupError):  # it has ended, or never will
+            os.killpg(child.pid, signal.SIGKILL)
         child.join()
-        start += done
-        if child.exitcode:
-            number = struct.unpack("<q", position[:8])[0]
-            report.crashes.append(f"seed {seed}, case {number}: exit status {child.exitcode}")
-            report.cases += number + 1 - start
-            start = number + 1
+        if start < stop:
+            report.crashes.append(f"seed {seed}, case {start}: exit status {child.exitcode}")
+            report.cases += 1
+            start += 1
     return report
 
 
-def _receive(connection: Connection, report: Report) -> int:
-    try:
-        part: Report = connection.recv()
-    except EOFError:
-        return 0
-    report.cases += part.cases
-    report.outcomes += part.outcomes
-    report.slowest = max(report.slowest, part.slowest)
-    report.grown = max(report.grown, part.grown)
-    for name in ("hangs", "too_large", "others"):
-        getattr(report, name).extend(getattr(part, name))
-    return part.cases
+def _receive(connection: Connection, report: Report, seconds: float) -> int:
+    """Add the reports of a child's cases, until it ends or is silent; how many there were."""
+    for number in itertools.count():
+        try:
+            part: Report | None = connection.recv() if connection.poll(seconds) else None
+        except EOFError:
+            part = None
+        if part is None:
+            return number
+        report.cases += part.cases
+        report.outcomes += part.outcomes
+        report.slowest = max(report.slowest, part.slowest)
+        report.grown = max(report.grown, part.grown)
+        for name in ("hangs", "too_large", "others"):
+            getattr(report, name).extend(getattr(part, name))
+    raise AssertionError
 
 
-def _child(
-    suite: Suite, seed: int, start: int, stop: int, position: Any, connection: Connection
-) -> None:
-    report, before = Report(), _resident()
+def _child(suite: Suite, seed: int, start: int, stop: int, connection: Connection) -> None:
+    os.setpgid(0, 0)  # its own children end with it
+    before = _resident()
     signal.signal(signal.SIGPROF, _alarm)
     signal.signal(signal.SIGALRM, _alarm)
     warnings.simplefilter("ignore")
     for number in range(start, stop):
-        position[:8] = struct.pack("<q", number)
+        report = Report(cases=1)
         kind, data = suite.make(seed, number)
         name = f"seed {seed}, case {number} ({kind})"
         report.outcomes[kind, _try(suite, data, name, report)] += 1
-        report.cases += 1
-    report.grown = _resident() - before
-    connection.send(report)
+        report.grown = _resident() - before
+        connection.send(report)
 
 
-class OvertimeError(Exception):
+class OvertimeError(BaseException):
     """A case takes too long; of no type that the library could catch."""
 
 
@@ -174,7 +179,7 @@ def _resident() -> int:
 
 def _try(suite: Suite, data: Any, name: str, report: Report) -> str:
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (taken + len(data) + MEMORY, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (taken + len(data) + suite.room, resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_PROF, suite.seconds)
     signal.setitimer(signal.ITIMER_REAL, 10 * suite.seconds)  # where it waits for something
     start = time.process_time()

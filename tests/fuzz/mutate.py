@@ -10,6 +10,7 @@ but a LabelcodecError may come out, no warning, in bounded time and memory.
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 import resource
 import sys
@@ -114,10 +115,10 @@ def mutants(
     """Name, bytes and whether they differ from the original, of each mutant in turn."""
     rng = random.Random(seed)
     originals = [path.read_bytes() for path in paths]
-    parts = [_Parts.of(path) for path in paths]
+    parts = [_parts(path) for path in paths]
     for number in range(mutations):
         at = number % len(paths)
-        data = parts[at].mutant(rng) if fix_crc else _mutated(originals[at], rng)
+        data = parts[at].mutant(rng) if fix_crc else mutated(originals[at], rng)
         yield f"{paths[at].name}, seed {seed}, mutant {number}", data, data != originals[at]
 
 
@@ -179,7 +180,12 @@ def _labels(reader: labelcodec.Reader, i: int) -> object:
     return labels if labels.compact is None else labels.dense()
 
 
-def _mutated(data: bytes, rng: random.Random) -> bytes:
+def mutant(path: Path, rng: random.Random) -> bytes:
+    """A valid container changed inside, with right checksums, index and trailer."""
+    return _parts(path).mutant(rng)
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
     """One to four changes: a bit, a byte, a run, a splice, a cut, a repetition."""
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
@@ -245,6 +251,11 @@ class _Parts:
         return file.bytes()
 
 
+@functools.cache
+def _parts(path: Path) -> _Parts:
+    return _Parts.of(path)
+
+
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:
@@ -262,12 +273,12 @@ def _mutated_batch(
     if kind < 0.1:
         samples = rng.choice((1, samples + 1, max(samples - 1, 1), 2 * samples, 1 << 16, 1 << 20))
     elif kind < 0.3:
-        data = _mutated(data, rng)
+        data = mutated(data, rng)
     else:
         try:
             parts = {n: bytes(part) for n, part in split(memoryview(data)).items()}
         except LabelcodecError:  # changed before
-            return number, samples, index, epoch, _mutated(data, rng)
+            return number, samples, index, epoch, mutated(data, rng)
         chosen = rng.choice(list(parts) or [LABEL_VALUES])  # projector's batches are empty
         parts[chosen] = _mutated_frame(parts.get(chosen, b""), rng)
         data = join(parts)
@@ -275,15 +286,15 @@ def _mutated_batch(
 
 
 def _mutated_frame(part: bytes, rng: random.Random) -> bytes:
-    """As `_mutated`; the content of a zstd frame may be changed instead of its bytes."""
+    """As `mutated`; the content of a zstd frame may be changed instead of its bytes."""
     at = part.find(b"\x28\xb5\x2f\xfd")
     if at < 0 or rng.random() < 0.3:
-        return _mutated(part, rng)
+        return mutated(part, rng)
     try:
         content = zstandard.decompress(part[at:])
     except zstandard.ZstdError:
-        return _mutated(part, rng)
-    return part[:at] + zstandard.compress(_mutated(content, rng))
+        return mutated(part, rng)
+    return part[:at] + zstandard.compress(mutated(content, rng))
 
 
 def _mutated_section(tag: bytes, payload: bytes, rng: random.Random) -> bytes:
@@ -294,15 +305,15 @@ def _mutated_section(tag: bytes, payload: bytes, rng: random.Random) -> bytes:
             _change(header, rng)
             return bytes(msgpack.packb(header))
         except (ValueError, AttributeError, msgpack.UnpackException):  # changed before
-            return _mutated(payload, rng)
+            return mutated(payload, rng)
     if tag == b"S" and rng.random() < 0.9:
         try:
             parts = {name: dict(group) for name, group in side_info.unpack(payload[2:], "").items()}
         except LabelcodecError:
-            return _mutated(payload, rng)
+            return mutated(payload, rng)
         group = parts[rng.choice(list(parts))]
         name = rng.choice(list(group))
-        group[name] = _mutated(group[name], rng)
+        group[name] = mutated(group[name], rng)
         return payload[:2] + side_info.pack(parts)
     return payload[:2] + _mutated_frame(payload[2:], rng)
 

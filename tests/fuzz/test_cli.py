@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
+import numpy as np
 import pytest
 
 from tests.fuzz import cli
-from tests.fuzz.cli import CliCase
+from tests.fuzz.cli_cases import AWAY, FIFO, LOOP, CliCase, cli_case
+from tests.fuzz.cli_world import LINES
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 def test_every_outcome_is_a_status_and_a_message() -> None:
-    report = cli.fuzz(150, seed=3)
+    report = cli.fuzz(150, seed=3, per_child=75)
     assert report.failures == [], "\n".join(report.lines())
+    assert report.cases == 150
     statuses = {status for _, status in report.outcomes}
     assert {"status 0", "status 1", "status 2"} <= statuses
 
 
-@pytest.mark.parametrize("args", [("encode", "loop", "new.slc"), ("encode", "dump0", "loop")])
-def test_a_link_to_itself(args) -> None:
-    assert cli.use(CliCase(args, 0)) == "status 1"
+@pytest.mark.parametrize("line", LINES)
+def test_lines_succeed_before_they_are_changed(line) -> None:
+    assert cli.use(CliCase(tuple(shlex.split(line)), {})) == "status 0"
+
+
+def test_a_case_can_be_made_again() -> None:
+    assert cli_case(5, 7) == cli_case(5, 7) != cli_case(5, 8)
+
+
+@pytest.mark.parametrize("kind", [LOOP, FIFO, AWAY])
+def test_what_is_no_file_is_refused(kind) -> None:
+    files = {"labels.slc": kind}
+    assert cli.use(CliCase(("verify", "labels.slc"), files)) == "status 1"
 
 
 def test_an_internal_error_fails(monkeypatch) -> None:
@@ -30,4 +44,20 @@ def test_an_internal_error_fails(monkeypatch) -> None:
 
     monkeypatch.setattr("labelcodec.codecs.registry.describe", broken)
     with pytest.raises(AssertionError, match="please report it"):
-        cli.use(CliCase(("codecs",), 0))
+        cli.use(CliCase(("codecs",), {}))
+
+
+def test_much_memory_fails(monkeypatch) -> None:
+    def large() -> list[object]:
+        np.ones(300 << 20, np.uint8)
+        return []
+
+    monkeypatch.setattr("labelcodec.codecs.registry.describe", large)
+    with pytest.raises(AssertionError, match="grown by"):
+        cli.use(CliCase(("codecs",), {}))
+
+
+def test_a_run_that_goes_on_is_interrupted(monkeypatch) -> None:
+    monkeypatch.setattr(cli, "LONG", -1.0)
+    line = next(line for line in LINES if line.startswith("squeeze"))
+    assert cli.use(CliCase(tuple(shlex.split(line)), {})) == "status 130"

@@ -47,6 +47,9 @@ def test_crashes_hangs_memory_and_other_errors_are_noticed(monkeypatch) -> None:
             return str(len(bytearray(1 << 30)))
         if number == 4:
             raise ValueError("other")
+        if number == 5:  # as compiled code that never returns
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPROF, signal.SIGALRM})
+            signal.pause()
         return "read"
 
     monkeypatch.setattr(dumps, "SECONDS", 0.2)
@@ -54,6 +57,7 @@ def test_crashes_hangs_memory_and_other_errors_are_noticed(monkeypatch) -> None:
     monkeypatch.setattr(dumps, "_read", bad)
     report = dumps.run(6)
     failures = report.crashes, report.hangs, report.too_large, report.others
-    assert [len(found) for found in failures] == [1, 1, 1, 1]
-    assert "case 1" in report.crashes[0] and "ValueError: other" in report.others[0]
+    assert [len(found) for found in failures] == [2, 1, 1, 1]
+    assert "case 1" in report.crashes[0] and "case 5" in report.crashes[1]
+    assert "ValueError: other" in report.others[0]
     assert report.cases == 6

@@ -19,6 +19,7 @@ from labelcodec.pipeline.model_output import logits_of
 from labelcodec.progress import Progress
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
+from labelcodec.threads import worker_count
 from labelcodec.wording import counted
 
 
@@ -64,7 +65,8 @@ def image_features(
             `penultimate`.
         DataError: features are NaN, infinite, or all zero.
     """
-    loader = DataLoader(images, batch_size, num_workers=workers, worker_init_fn=start_worker)
+    processes = worker_count(workers, -(-len(images) // batch_size))
+    loader = DataLoader(images, batch_size, num_workers=processes, worker_init_fn=start_worker)
     values, layer, done = np.empty((0, 0), np.float32), "", 0
     for levels, _ in iterate_loader(loader):
         inputs = normalise(levels.to(device), normalisation)

@@ -20,6 +20,7 @@ from labelcodec.replay.dataset import ReplayDataset
 from labelcodec.replay.loading import iterate_loader, start_worker
 from labelcodec.replay.normalisation import normalise
 from labelcodec.replay.soft_labels import SoftLabels, to_tensors
+from labelcodec.threads import worker_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ class RecordedTargets(Targets):
             self._dataset,
             batch_size=None,
             sampler=list(positions),
-            num_workers=self._workers,
+            num_workers=worker_count(self._workers, len(positions)),
             worker_init_fn=start_worker,
         )
         for batch in iterate_loader(loader):
@@ -139,7 +140,7 @@ class TaughtTargets(Targets):
             self._drawn,
             batch_size=None,
             sampler=[self._numbers[position] for position in positions],
-            num_workers=self._workers,
+            num_workers=worker_count(self._workers, len(positions)),
             worker_init_fn=start_worker,
         )
         recipe = self._drawn.recipe
