@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Mapping, Set
 from pathlib import Path
 from types import MappingProxyType
@@ -81,8 +82,24 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MismatchError(f"{path}: no checkpoint to resume from")
     try:
-        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        state = dict(_interned(torch.load(path, map_location="cpu", weights_only=True)))
         state["run"] = dict(state["run"])
     except Exception as error:
         raise MismatchError(f"{path}: not a checkpoint ({type(error).__name__})") from None
     return state
+
+
+def _interned(value: Any) -> Any:
+    """The same value, in place; equal strings are one object, as those of a program are.
+
+    Pickle stores an object that it meets again as a reference: else a resumed run's checkpoint
+    would have other bytes.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, dict):
+        for key in list(value):
+            value[_interned(key)] = _interned(value.pop(key))
+    elif isinstance(value, list):
+        value[:] = map(_interned, value)
+    return value

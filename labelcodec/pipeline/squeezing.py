@@ -257,23 +257,32 @@ class _Run:
             num_workers=worker_count(workers, len(own) - done),
             worker_init_fn=start_worker,
         )
-        saved = time.monotonic()
-        for number, levels in iterate_loader(loader):
-            index, _ = draw(self.spec, number)
-            of_image = torch.from_numpy(self.own_class[index]).to(this_process.device)
-            with inputs.collected(partial(self._add, moments, of_image)):
-                images = levels.to(this_process.device)
-                inputs_of_batch = normalise(images, self.teacher.normalisation)
-                forward_teacher(
-                    self.teacher.model, inputs_of_batch, self.teacher.classes, who,
-                    self.teacher.output,
-                )  # fmt: skip
-            done += 1
-            if progress is not None:
-                progress(done, len(own))
-            if time.monotonic() - saved > SAVE_EVERY:
+        is_whole, saved = True, time.monotonic()
+        try:
+            for number, levels in iterate_loader(loader):
+                is_whole = False  # some layers have added this batch, others not
+                index, _ = draw(self.spec, number)
+                of_image = torch.from_numpy(self.own_class[index]).to(this_process.device)
+                with inputs.collected(partial(self._add, moments, of_image)):
+                    images = levels.to(this_process.device)
+                    inputs_of_batch = normalise(images, self.teacher.normalisation)
+                    forward_teacher(
+                        self.teacher.model, inputs_of_batch, self.teacher.classes, who,
+                        self.teacher.output,
+                    )  # fmt: skip
+                done += 1
+                is_whole = True
+                if progress is not None:
+                    progress(done, len(own))
+                if time.monotonic() - saved > SAVE_EVERY:
+                    _save(part_file, facts, done, moments)
+                    saved = time.monotonic()
+        except BaseException as error:
+            if is_whole and done:
                 _save(part_file, facts, done, moments)
-                saved = time.monotonic()
+            if part_file.exists():
+                error.add_note(f"{part_file} keeps what was collected; continue with `resume=True`")
+            raise
         _save(part_file, facts, done, moments)
         this_process.wait()
         return self._merged(target, facts, this_process.world)

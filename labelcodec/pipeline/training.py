@@ -237,18 +237,26 @@ def train(
         loading = BatchLoading(
             dataset, order, workers, this_process, reporter.caching, this_process.told(note)
         )
-        for epoch in range(first, settings.epochs):
-            if epoch and epoch % validate_every == 0:  # also reached by a resumed run
-                evaluate_student(epoch - 1)
-            order.set_epoch(epoch)
-            _seed(seed, epoch + 1, this_process.rank)
-            metrics = student.train(reporter.watched(loading.epoch(), epoch), epoch)
-            if log is not None:
-                append(log, dataclasses.asdict(metrics))
-                state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
-                checkpoint.save(out / CHECKPOINT, state)
-            for callback in told:
-                callback.on_epoch(metrics)
+        try:
+            for epoch in range(first, settings.epochs):
+                if epoch and epoch % validate_every == 0:  # also reached by a resumed run
+                    evaluate_student(epoch - 1)
+                order.set_epoch(epoch)
+                _seed(seed, epoch + 1, this_process.rank)
+                metrics = student.train(reporter.watched(loading.epoch(), epoch), epoch)
+                if log is not None:
+                    append(log, dataclasses.asdict(metrics))
+                    state = {"run": run.to_map(), "epochs": epoch + 1, "student": student.state()}
+                    checkpoint.save(out / CHECKPOINT, state)
+                for callback in told:
+                    callback.on_epoch(metrics)
+        except MismatchError as error:  # an image that cannot be read any more
+            if (out / CHECKPOINT).exists():
+                error.add_note(
+                    f"{out / CHECKPOINT} keeps the epochs that are done; mend what is wrong, and "
+                    "continue with `resume=True`"
+                )
+            raise
         if this_process.first:
             checkpoint.save(out / RESULT, student.evaluated.state_dict())
         scores = evaluate_student(settings.epochs - 1)

@@ -75,7 +75,8 @@ def test_resumed_is_uninterrupted(world, tmp_path, changes, calls) -> None:
         run(world, stopped, changes, progress=scene.after(calls, stop))
     more = {"validate": world / "validation", "workers": 2} if calls == 9 else {}
     run(world, stopped, changes, resume=True, **more)
-    assert (stopped / "student.pt").read_bytes() == (whole / "student.pt").read_bytes()
+    for name in ("student.pt", "checkpoint.pt"):
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes()
     assert [line | {"validation": 0} for line in scene.logged(stopped)] == [
         line | {"validation": 0} for line in scene.logged(whole)
     ]
