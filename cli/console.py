@@ -95,12 +95,17 @@ def _report(error: Exception, flag_of: Mapping[str, str]) -> int:
             where = "standard output: "  # all files are named
         what = where + (error.strerror or str(error)) + notes + _of_address(error)
         return _complain(with_flags(what, flag_of), FAILED)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or _is_torchs_out_of_memory(error):
         return _complain("out of memory", FAILED)
     frame = traceback.extract_tb(error.__traceback__)[-1]
     what = f"{type(error).__name__}: {error}"
     place = f"{os.path.basename(frame.filename)}:{frame.lineno}"
     return _complain(f"internal error in labelcodec, please report it: {what} ({place})", FAILED)
+
+
+def _is_torchs_out_of_memory(error: Exception) -> bool:
+    told = "can't allocate memory", "Storage size calculation overflowed", "CUDA out of memory"
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in told)
 
 
 def _of_address(error: OSError) -> str:

@@ -41,7 +41,7 @@ _OPTIONS = (
     click.option(
         "--image-size",
         metavar="PIXELS",
-        type=click.IntRange(min=1),
+        type=value_types.SIDE,
         help="With --diversity: height and width of that model's input; by default its own, or "
         "224.",
     ),

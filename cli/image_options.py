@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .value_types import PATH
+from .value_types import PATH, SIDE
 
 OF_FACTS = (
     *("class_map", "image_size", "normalisation", "interpolation", "teacher", "license", "note"),
@@ -82,7 +82,7 @@ def facts(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--image-size",
             metavar="PIXELS",
-            type=click.IntRange(min=1),
+            type=SIDE,
             help="Height and width of the teacher's input.",
         ),
         normalisation(),

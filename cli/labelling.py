@@ -54,7 +54,7 @@ _OPTIONS = (
     click.option(
         "--image-size",
         metavar="PIXELS",
-        type=click.IntRange(min=1),
+        type=value_types.SIDE,
         help="Height and width of the teacher's input; by default those of its own configuration, "
         "as timm's and torchvision's models have, or else 224.",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .value_types import PATH
+from .value_types import PATH, SIDE
 
 
 def _set_threads(context: click.Context, option: click.Parameter, threads: int | None) -> None:
@@ -147,7 +147,7 @@ def image_size(default: str) -> Callable[..., Any]:
     return click.option(
         "--image-size",
         metavar="PIXELS",
-        type=click.IntRange(min=1),
+        type=SIDE,
         help=f"Height and width of the teacher's input; by default {default}.",
     )
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option(
     "--encoder-size",
     metavar="PIXELS",
-    type=click.IntRange(min=1),
+    type=value_types.SIDE,
     help="Height and width of the encoder's input; by default those of its own configuration, or "
     "else of the labels' images.",
 )

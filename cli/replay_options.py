@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from . import image_options
+from . import image_options, value_types
 
 image_size = click.option(
     "--image-size",
     metavar="PIXELS",
-    type=click.IntRange(min=1),
+    type=value_types.SIDE,
     help="Height and width of the network input, if the labels do not record it.",
 )
 interpolation = click.option(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labelcodec.remote import RemoteFile
 
 PATH = click.Path(path_type=Path)
+SIDE = click.IntRange(1, 65_535)  # of an image, in pixels
 REMOTE_CACHE = "LABELCODEC_REMOTE_CACHE"  # environment variable: file or blocks
 
 

@@ -17,6 +17,7 @@ from labelcodec.container import RecordReader
 from labelcodec.container.paths import shard_pattern, shards_beside
 from labelcodec.container.rewriting import rewrite_header
 from labelcodec.errors import ConfigError, LabelcodecWarning, MismatchError
+from labelcodec.files.regular import real_path
 from labelcodec.folder_check import measured_of
 from labelcodec.header import REMARKS, Header
 from labelcodec.images import ImageListing, list_images
@@ -210,12 +211,12 @@ def _check_whole_sets(paths: Sequence[Path]) -> None:
     Raises:
         MismatchError: a shard of the same set is beside a file, and is not among the files.
     """
-    present = {path.resolve() for path in paths}
+    present = {real_path(path) for path in paths}
     for path in paths:
         if (shards := shards_beside(path)) is None:
             continue
         world, siblings = shards
-        others = [sibling for sibling in siblings if sibling.resolve() not in present]
+        others = [sibling for sibling in siblings if real_path(sibling) not in present]
         if others:
             raise MismatchError(
                 f"{path}: is one of {world} shards of a label set, as is {others[0].name}; a set "

@@ -12,6 +12,7 @@ from labelcodec.container.reader import RecordReader
 from labelcodec.container.writer import RecordWriter
 from labelcodec.errors import MismatchError
 from labelcodec.files.atomic import publish
+from labelcodec.files.regular import real_path
 
 
 def rewrite_header(reader: RecordReader, header: dict[str, Any]) -> None:
@@ -33,7 +34,7 @@ def rewrite_header(reader: RecordReader, header: dict[str, Any]) -> None:
     """
     if not isinstance(reader.path, Path):
         raise MismatchError(f"{reader.path}: is not on this machine, where it could be changed")
-    path = reader.path.resolve()
+    path = real_path(reader.path)
     target = annotated_of(path)
     index = reader.index
     sections = {part.offset: part for part in index.sections if part.tag != layout.HEADER}

@@ -11,7 +11,8 @@ from torch import nn
 
 from labelcodec.augmentation.crop.resampling import INTERPOLATIONS
 from labelcodec.checks import check_normalisation
-from labelcodec.errors import DataError
+from labelcodec.errors import ConfigError, DataError
+from labelcodec.images.decoding import MAX_SIDE
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,15 @@ class Preprocessing:
         interpolation: str | None,
         normalisation: Mapping[str, Any] | None,
     ) -> Preprocessing:
-        """What a caller says, where one number stands for a square."""
+        """What a caller says, where one number stands for a square.
+
+        Raises:
+            ConfigError: a side is not 1..65535.
+            DataError: not a normalisation.
+        """
         size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        if size is not None and not 1 <= min(size) <= max(size) <= MAX_SIDE:
+            raise ConfigError(f"`image_size` is {size}: sides of 1 to {MAX_SIDE} are needed")
         return cls(size, interpolation, normalisation)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import msgpack
 from torch import nn
 
-from labelcodec.errors import ConfigError, MismatchError
+from labelcodec.augmentation.crop.resampling import check_interpolation
+from labelcodec.augmentation.limits import check_whole
+from labelcodec.errors import ConfigError, LabelcodecError, MismatchError
 from labelcodec.files.regular import read_regular
 from labelcodec.header import OWN, REMARKS
 from labelcodec.pipeline import training_recipe as recipes
 from labelcodec.pipeline.models import build
+from labelcodec.pipeline.preprocessing import Preprocessing
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.reader import Reader
 
@@ -64,6 +68,21 @@ class Run:
             self, threads=earlier if earlier[-1:] == self.threads else earlier + self.threads
         )
 
+    def check(self) -> None:
+        """Check values that a file may hold.
+
+        Raises:
+            LabelcodecError: an entry has another type or another range.
+        """
+        Preprocessing.stated(self.image_size, self.interpolation, self.normalisation)
+        for name in ("seed", "classes", "processes"):
+            check_whole(name, getattr(self, name), 0 if name == "seed" else 1, sys.maxsize)
+        check_interpolation(self.interpolation)
+        names = self.class_names
+        is_list = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if not isinstance(self.labels, str) or not (names is None or is_list):
+            raise ConfigError("labels are no text, or class names no list of texts")
+
     def save(self, folder: Path) -> None:
         """Write `run.json`."""
         (folder / FACTS).write_text(json.dumps(self.to_map(), indent=2) + "\n")
@@ -91,12 +110,14 @@ def load_run(folder: Path) -> Run:
         recipe = recipes.from_map(facts.pop("recipe"), str(path))
         height, width = facts.pop("image_size")
         threads = tuple(map(int, facts.pop("threads", ())))
-        return Run(recipe=recipe, image_size=(int(height), int(width)), threads=threads, **facts)
+        run = Run(recipe=recipe, image_size=(int(height), int(width)), threads=threads, **facts)
+        run.check()
+        return run
     except FileNotFoundError:
         raise MismatchError(
             f"{folder}: not the folder of a training run, {FACTS} is missing"
         ) from None
-    except (ValueError, TypeError, KeyError, AttributeError, ConfigError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, LabelcodecError) as error:
         raise MismatchError(f"{path}: not what a run writes: {error}") from None
 
 

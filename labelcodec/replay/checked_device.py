@@ -18,4 +18,6 @@ def checked_device(name: torch.device | str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {str(name)!r}: {str(error).splitlines()[0]}") from None
+    if device.type == "meta":
+        raise ConfigError("device 'meta': has no values to compute with")
     return device

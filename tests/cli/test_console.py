@@ -37,6 +37,11 @@ def outcome(error: BaseException) -> int:
         ),
         (OSError("something"), 1, "labelcodec: error: something"),
         (MemoryError(), 1, "labelcodec: error: out of memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 30000000000 bytes"),
+            1,
+            "labelcodec: error: out of memory",
+        ),
         (KeyboardInterrupt(), 130, "labelcodec: error: interrupted"),
         (console.Interrupted("use --resume"), 130, "labelcodec: error: use --resume"),
         (click.UsageError("what?"), 2, "labelcodec: error: what? (see labelcodec --help)"),

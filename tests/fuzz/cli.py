@@ -82,9 +82,15 @@ def use(case: CliCase) -> str:
     assert "out of memory" not in shown and status in STATUSES, shown
     grown = _measured("VmHWM") - before
     assert grown < dumps.MEMORY + len(case), f"grown by {grown / 2**20:.0f} MiB\n{shown}"
-    if "--json" in case.args and not status and OTHER_OUTPUT.isdisjoint(case.args):
+    if not status and _prints_json(case.args):
         json.loads(out.getvalue(), parse_constant=lambda name: 1 // 0)
     return f"status {status}"
+
+
+def _prints_json(args: tuple[str, ...]) -> bool:
+    """Whether the last word is --json for sure, and no value of an option."""
+    is_value = len(args) < 2 or args[-2].startswith("-")
+    return args[-1:] == ("--json",) and not is_value and OTHER_OUTPUT.isdisjoint(args)
 
 
 def _measured(what: str) -> int:

@@ -41,13 +41,23 @@ CODECS = (
     "topk:k=" + "9" * 99,
 )
 WORDS = (
-    *("None", "[]", "{}", "\udcff", "a\nb", "é", "\x1b[31m", "\0", "all", "x=1", "=", "model.x=1"),
+    *("None", "[]", "{}", "\udcff", "a\nb", "é", "\x1b[31m", "all", "x=1", "=", "model.x=1"),
     *("epochs=1", "epochs=-1", "epochs=nan", "loss=kl", "loss=x", "temperature.last=0"),
     *("phases=[]", "phases=[{share=2}]", "learning_rate=inf", "batch_size=0", "optimizer=sgd"),
     *("nomodule:x", "os:system", "os:nothing", "convnet", "resnet20", "torchvision/no", "timm/no"),
     *("tests.pipeline.scene:small", "tests.pipeline.scene:images", "cuda:9", "cpu", "meta", "mps"),
     *("logits", "MS", "bilinear", "sre2l", "fkd", "lpqld-in1k", "cifar10", "a/b", "a/b/c", "../x"),
-    *("grid.seed=[0,1]", "state_dict", "--json", "--force", "--resume", "--help", "--", "-h"),
+    *(
+        "grid.seed=[0,1]",
+        "state_dict",
+        'model="\\u0000"',
+        "--json",
+        "--force",
+        "--resume",
+        "--help",
+        "--",
+        "-h",
+    ),
     *("--version", "--no-such"),
 )
 

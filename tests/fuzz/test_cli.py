@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.fuzz import cli
-from tests.fuzz.cli_cases import AWAY, FIFO, LOOP, CliCase, cli_case
-from tests.fuzz.cli_world import LINES
+from tests.fuzz.cli_cases import AWAY, FIFO, LOOP, CliCase, cli_case, contents
+from tests.fuzz.cli_world import LINES, NORMED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -36,6 +37,42 @@ def test_a_case_can_be_made_again() -> None:
 def test_what_is_no_file_is_refused(kind) -> None:
     files = {"labels.slc": kind}
     assert cli.use(CliCase(("verify", "labels.slc"), files)) == "status 1"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"evaluate --diversity images --features x --image-size {10**30}",
+        "train labels.slc images new --recipe one.toml --device meta",
+        f"squeeze images new.safetensors {NORMED} --workers {10**9}",
+        f"recover new {NORMED} --method sre2l --classes 6 --threads {10**6}",
+    ],
+)
+def test_numbers_and_devices_that_nothing_can_be_done_with(line) -> None:
+    assert cli.use(CliCase(tuple(shlex.split(line)), {})) == "status 2"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"normalisation": {"mean": [0.5, 0.4, 0.3]}},
+        {"normalisation": {"mean": [0.5, 0.4], "std": [0.3, 0.3, 0.3]}},
+        {"normalisation": {"mean": [0.5, 0.4, 0.3], "std": 4}},
+        {"interpolation": 3},
+        {"classes": -1},
+        {"image_size": [10**30, 8]},
+        {"class_names": [1, 2, 3, 4, 5, 6]},
+    ],
+)
+def test_a_damaged_description_of_a_run(changes) -> None:
+    damaged = json.loads(contents()["trained/run.json"]) | changes
+    files = {"trained/run.json": json.dumps(damaged).encode()}
+    assert cli.use(CliCase(("evaluate", "images", "trained"), files)) == "status 1"
+
+
+def test_a_loop_of_links_is_not_annotated() -> None:
+    case = CliCase(("annotate", "labels.slc", "--note", "x", "--force"), {"labels.slc": LOOP})
+    assert cli.use(case) == "status 1"
 
 
 def test_an_internal_error_fails(monkeypatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 import labelcodec
-from labelcodec.errors import DataError
+from labelcodec.errors import ConfigError, DataError
 from labelcodec.pipeline.models import build
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing, own_preprocessing, resolved
 from labelcodec.pipeline.relabelling import relabel
@@ -104,3 +104,9 @@ def test_relabel_takes_the_teachers_own(tmp_path) -> None:
 @pytest.mark.parametrize(("name", "size"), [("resnet20", (32, 32)), ("convnet", None)])
 def test_networks_of_cifar_say_their_input_size(name: str, size: tuple[int, int] | None) -> None:
     assert own_preprocessing(build(name, 10), name).image_size == size
+
+
+@pytest.mark.parametrize("size", [0, -1, 65_536, (8, 10**30), (0, 8)])
+def test_sides_that_no_image_has(size) -> None:
+    with pytest.raises(ConfigError, match="sides of 1 to 65535"):
+        Preprocessing.stated(size, None, None)
