@@ -99,8 +99,9 @@ def cli_case(seed: int, number: int) -> tuple[str, CliCase]:
 def _change_file(files: dict[str, bytes | str], words: list[str], rng: random.Random) -> None:
     """Change one of the files that the words name, or that are in a folder they name."""
     there = contents()
-    named = [path for path in there if path in words or path.partition("/")[0] in words]
-    path = rng.choice(named or sorted(there))
+    entries = sorted({path.partition("/")[0] for path in there})
+    entry = rng.choice([entry for entry in entries if entry in words] or entries)
+    path = rng.choice([path for path in there if path.partition("/")[0] == entry])
     kind = rng.random()
     if kind < 0.1:
         files[path] = rng.choice(OTHER_KINDS)

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from labelcodec_cli.console import run as run_program
 from labelcodec_cli.main import cli
+from tests.formats import test_prompt_logprobs, token_sources
 from tests.fuzz.folder_cases import originals
 from tests.fuzz.mutate import golden
 from tests.pipeline import scene
@@ -60,6 +61,8 @@ MADE = (
     f"relabel images labels.slc {TEACHER} {STATES} --epochs 2 --batch-size 4",
     f"relabel images topk.slc {TEACHER} {STATES} --epochs 1 --batch-size 4 --codec topk:k=2",
     "encode dump0 dumped.slc",
+    "encode tokens tokens.slc --codec topk --classes 300",
+    "decode tokens.slc table --layout parquet",
     "encode labels.slc part-1.slc --part 1/2 --tables labels.slc",
     "encode labels.slc part-2.slc --part 2/2 --tables labels.slc",
     f"project images tiny.slc --labels labels.slc {ENCODER} --encoder-classes 6 --steps 2",
@@ -75,6 +78,15 @@ LINES = (
     "encode dump0 new.slc --codec vq:codes=2 --classes 12 --epochs-range 0:2 --loader-seed 42",
     "encode dump0 new.slc --codec transform:bytes=12 --threads 1",
     "encode labels.slc new.slc --codec topk:k=3",
+    "encode full.npz new.slc --codec sampled:n=20 --classes 300",
+    "encode tokens new.slc --codec topk --classes 300 --shift 1",
+    "encode full.npz new.slc --codec dense --label-type logits",
+    "encode table new.slc --codec topk --classes 300",
+    "encode megatron new.slc --codec topk --classes 70000",
+    "encode answers.jsonl new.slc --codec topk --classes 300",
+    "encode tokens.slc new.slc --codec topk:k=2",
+    "decode tokens.slc new --layout arrays",
+    "stats tokens.slc --json",
     "encode labels.slc new.slc --tables labels.slc --resume",
     "encode labels.slc new-1.slc --part 1/2 --tables labels.slc",
     f"encode tiny.slc new.slc --codec dense --images images {ENCODER}",
@@ -142,6 +154,11 @@ def world() -> Path:
     images = sorted((root / "images").rglob("*.png"))
     pixels = np.stack([np.asarray(Image.open(path)) for path in images])
     np.savez(root / "images.npz", images=pixels, labels=np.arange(12) % 6)
+    token_sources.folder(token_sources.columns(), root / "tokens")
+    shutil.copytree(Path(__file__).parents[1] / "data/megatron/nucleus", root / "megatron")
+    answers = "".join(json.dumps(line) + "\n" for line in test_prompt_logprobs.answers()[0])
+    (root / "answers.jsonl").write_text(answers)
+    np.savez(root / "full.npz", **token_sources.columns(k=None))
     scene.weights(root / "small.safetensors")
     save_file(Network().state_dict(), root / "normed.safetensors")
     torch.save({"state_dict": Network().state_dict(), "epoch": 3}, root / "normed.pt")
