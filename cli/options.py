@@ -183,7 +183,7 @@ def setting(text: str) -> dict[str, Any]:
     for literal in (value, json.dumps(value)) if equals else ():
         try:
             return tomllib.loads(f"{key} = {literal}")
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):  # a number of 5000 digits, a list in lists
             pass
     raise click.BadParameter(f"{text!r} is not KEY=VALUE")
 

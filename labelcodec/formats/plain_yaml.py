@@ -88,7 +88,7 @@ def _scalar(text: str, place: str) -> Any:
     if text.startswith('"'):
         try:
             return str(json.loads(text))
-        except ValueError:
+        except (ValueError, RecursionError):
             raise DumpError(f"{place}: has {text[:40]!r}, which is no text") from None
     if text[0] in "!&*{}[]|>%@`?":
         raise DumpError(f"{place}: has {text[:40]!r}, expected a number or word")

@@ -19,6 +19,7 @@ from labelcodec.files.atomic import atomic_file
 from labelcodec.files.regular import read_regular
 
 KEY, VERSION = "labelcodec", 1
+MALFORMED = KeyError, TypeError, ValueError, AttributeError, RecursionError
 
 
 @dataclass
@@ -203,7 +204,7 @@ def load_statistics(path: Path) -> ClassStatistics:
         return statistics
     except FileNotFoundError:
         raise MismatchError(f"{path}: no such file of statistics") from None
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, *MALFORMED) as error:
         raise MismatchError(
             f"{path}: not a file that squeeze wrote ({type(error).__name__})"
         ) from None

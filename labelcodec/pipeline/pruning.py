@@ -5,6 +5,8 @@ from __future__ import annotations
 from labelcodec.augmentation.spec import AugmentationSpec
 from labelcodec.errors import ConfigError
 
+MOST_BATCHES = 1 << 26
+
 
 def kept_batches(recipe: AugmentationSpec, epochs: int, keep: float) -> list[int]:
     """Numbers of the batches to label, in ascending order.
@@ -22,6 +24,10 @@ def kept_batches(recipe: AugmentationSpec, epochs: int, keep: float) -> list[int
         raise ConfigError(f"{epochs} epochs: allowed are 1 and more")
     if not 0 < keep <= 1:
         raise ConfigError(f"keep={keep:g}: allowed is a share above 0, up to 1")
+    if epochs * recipe.batches > MOST_BATCHES:
+        raise ConfigError(
+            f"{epochs} epochs of {recipe.batches} batches: {MOST_BATCHES} are stored at most"
+        )
     if keep == 1:
         return list(range(epochs * recipe.batches))
     full = recipe.images // recipe.batch

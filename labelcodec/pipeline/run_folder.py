@@ -23,6 +23,7 @@ from labelcodec.pipeline.preprocessing import Preprocessing
 from labelcodec.pipeline.training_recipe import TrainingRecipe
 from labelcodec.reader import Reader
 
+MALFORMED = ValueError, TypeError, KeyError, AttributeError, RecursionError
 CHECKPOINT, LOG, RESULT, FACTS = "checkpoint.pt", "log.jsonl", "student.pt", "run.json"
 
 
@@ -117,7 +118,7 @@ def load_run(folder: Path) -> Run:
         raise MismatchError(
             f"{folder}: not the folder of a training run, {FACTS} is missing"
         ) from None
-    except (ValueError, TypeError, KeyError, AttributeError, LabelcodecError) as error:
+    except (*MALFORMED, LabelcodecError) as error:
         raise MismatchError(f"{path}: not what a run writes: {error}") from None
 
 

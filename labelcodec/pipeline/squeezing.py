@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +137,9 @@ def squeeze(
             fit, the file exists, or what is left of a run is of another one.
     """
     target = Path(target)
-    refuse_existing(target, force)
+    left = target.parent.glob(f"{glob.escape(target.name)}.*-of-*.partial")
+    was_complete = resume and any(left)  # the run was killed before it removed what is left
+    refuse_existing(target, force or was_complete)
     if not target.parent.is_dir():
         raise MismatchError(f"{target.parent}: no such folder to write {target.name} in")
     if momentum is not None and not 0 < momentum <= 1:

@@ -37,5 +37,5 @@ def load_toml(name: str, folder: Traversable, kind: str) -> dict[str, Any]:
         raise ConfigError(f"unknown {kind} {name!r}; there are {', '.join(names)}, or a .toml file")
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None

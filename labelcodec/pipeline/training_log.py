@@ -58,11 +58,15 @@ def append(log: BinaryIO, line: Mapping[str, Any]) -> None:
 
 
 def amend(log: BinaryIO, entries: Mapping[str, Any]) -> None:
-    """Add entries to the last line."""
+    """Add entries to the last line; of a damaged one nothing else is left."""
     log.seek(0)
     if lines := log.read().splitlines(keepends=True):
         log.seek(sum(map(len, lines[:-1])))
-        _write(log, json.loads(lines[-1]) | entries)  # in place, so that the line is never missing
+        try:
+            line: dict[str, Any] = dict(json.loads(lines[-1]))
+        except (ValueError, TypeError, RecursionError):
+            line = {}
+        _write(log, {**line, **entries})  # in place, so that the line is never missing
 
 
 def _write(log: BinaryIO, line: Mapping[str, Any]) -> None:

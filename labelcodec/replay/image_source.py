@@ -107,7 +107,7 @@ def _sizes(path: Path, listing: ImageListing) -> tuple[NDArray[np.int32], int]:
             metadata = json.loads(file.readline())
             first = file.tell()
         digest, sizes = metadata["images"], np.array(metadata["sizes"], np.int32).reshape(-1, 2)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise MismatchError(f"{path}: not a cache of images; name another file") from None
     if digest != _digest(listing) or len(sizes) != len(listing):
         raise MismatchError(

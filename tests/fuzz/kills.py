@@ -22,6 +22,7 @@ from pathlib import Path
 
 CODECS = ("dense", "dense2", "topk:k=10", "topk:k=5,step=0.25", "transform:bytes=30", "vq:codes=2")
 SMALL = ("dense", "topk:k=2")  # of a dump of few classes
+OF_TOKENS = ("topk:k=4", "sampled:n=20", "dense")  # of the tokens of 400 texts
 LABELLED = ("dense", "topk:k=3", "transform:bytes=8")
 BEGINS = "begins"
 MOST_KILLS = 3  # of one job
@@ -34,12 +35,50 @@ def encode_job(dump: Path, out: Path, codec: str, processes: int) -> None:
 
     if processes > 1:
         workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
+    classes = 300 if dump.suffix == ".npz" else None  # of tokens
     print(BEGINS, flush=True)
     if not (out / "a.slc").exists():  # else it had ended before it could be killed
-        encode(dump, out / "a.slc", codec=codec, threads=processes, resume=True)
+        encode(dump, out / "a.slc", codec=codec, threads=processes, resume=True, classes=classes)
 
 
-def relabel_job(world: Path, out: Path, codec: str, fits: int) -> None:
+def recode_job(world: Path, out: Path, codec: str, processes: int) -> None:
+    """Encode a container's labels with another codec."""
+    from labelcodec import workers
+    from labelcodec.transcode import recode
+
+    if processes > 1:
+        workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
+    print(BEGINS, flush=True)
+    if not (out / "a.slc").exists():
+        recode(world / "long.slc", out / "a.slc", codec, threads=processes, resume=True)
+
+
+def compute_job(world: Path, out: Path, codec: str) -> None:
+    """Compute labels that are a function of their images, and encode them."""
+    from labelcodec.pipeline.projection.materialising import materialise
+    from tests.pipeline import scene
+
+    given = world / "tiny.slc", out / "a.slc", codec, world / "images", scene.SMALL
+    print(BEGINS, flush=True)
+    if not (out / "a.slc").exists():
+        materialise(*given, encoder_weights=world / "teacher.safetensors", resume=True)
+
+
+def squeeze_job(world: Path, out: Path, workers: int) -> None:
+    """Collect statistics, which are saved often."""
+    from labelcodec.pipeline import squeezing
+    from tests.pipeline import scene
+    from tests.pipeline.recovery.networks import Network
+
+    squeezing.SAVE_EVERY = 0.05
+    options = {"image_size": scene.SIDE, "batch_size": 4, "epochs": 40, "device": "cpu"}
+    given = world / "images", out / "statistics", Network()
+    print(BEGINS, flush=True)
+    if not (out / "statistics").exists() or any(out.glob("*.partial")):
+        squeezing.squeeze(*given, workers=workers, resume=True, **options)
+
+
+def relabel_job(world: Path, out: Path, codec: str, fits: int, workers: int) -> None:
     """Label images; tables are fitted to `fits` labels, the others follow."""
     from tests.pipeline import scene
 
@@ -47,7 +86,7 @@ def relabel_job(world: Path, out: Path, codec: str, fits: int) -> None:
         setattr(*patch)
     print(BEGINS, flush=True)
     given = world / "images", world / "teacher.safetensors", out / "a.slc"
-    scene.relabel(*given, codec=codec, epochs=40, resume=True)
+    scene.relabel(*given, codec=codec, epochs=40, workers=workers, resume=True)
 
 
 def train_job(world: Path, out: Path) -> None:
@@ -75,7 +114,15 @@ def recover_job(world: Path, out: Path, method: str) -> None:
     )  # fmt: skip
 
 
-JOBS = {"encode": encode_job, "relabel": relabel_job, "recover": recover_job, "train": train_job}
+JOBS: dict[str, Callable[..., None]] = {
+    "encode": encode_job,
+    "recode": recode_job,
+    "compute": compute_job,
+    "squeeze": squeeze_job,
+    "relabel": relabel_job,
+    "recover": recover_job,
+    "train": train_job,
+}
 
 
 def kills(count: int, seed: int, dump: Path | None = None) -> Counter[str]:
@@ -91,8 +138,20 @@ def kills(count: int, seed: int, dump: Path | None = None) -> Counter[str]:
         world, source = _world(root / "world"), dump or _dump(root / "dump")
         codecs = CODECS if dump else SMALL
         jobs = [("encode", source, codec, processes) for codec in codecs for processes in "12"]
-        jobs += [("relabel", world, codec, fits) for codec in LABELLED for fits in ("12", "100000")]
+        jobs += [
+            ("encode", world / "tokens.npz", codec, processes)
+            for codec in OF_TOKENS
+            for processes in "12"
+        ]
+        jobs += [("recode", world, codec, processes) for codec in LABELLED for processes in "12"]
+        jobs += [("compute", world, codec) for codec in LABELLED]
+        jobs += [
+            ("relabel", world, codec, fits, workers)
+            for codec in LABELLED
+            for fits, workers in (("12", "0"), ("100000", "2"))
+        ]
         jobs += [("recover", world, method) for method in ("lpld", "sre2l")]
+        jobs += [("squeeze", world, workers) for workers in "02"]
         jobs += [("train", world)]
         rng.shuffle(jobs)
         for number in range(10**6):
@@ -115,7 +174,7 @@ def _killed(folder: Path, kind: str, arguments: list[str], rng: random.Random) -
             kills += 1
     _run(kind, arguments, pieces, None)
     expected, written = (
-        {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*"))
+        {str(path.relative_to(top)): _content(path) for path in sorted(top.rglob("*"))
          if path.is_file()}
         for top in (whole, pieces)
     )  # fmt: skip
@@ -123,6 +182,13 @@ def _killed(folder: Path, kind: str, arguments: list[str], rng: random.Random) -
     for name, content in expected.items():
         assert written[name] == content, (kind, arguments, name)
     return kills
+
+
+def _content(path: Path) -> object:
+    """The bytes of a file; of a training log what it says, without its speeds."""
+    from tests.pipeline import scene
+
+    return scene.logged(path.parent) if path.name == "log.jsonl" else path.read_bytes()
 
 
 def _run(kind: str, arguments: list[str], out: Path, after: float | None) -> float | None:
@@ -155,7 +221,12 @@ def _run(kind: str, arguments: list[str], out: Path, after: float | None) -> flo
 
 
 def _world(root: Path) -> Path:
+    import numpy as np
+
+    from labelcodec.pipeline.projection.adapting import AdaptSettings
+    from labelcodec.pipeline.projection.projecting import project
     from labelcodec.pipeline.squeezing import squeeze
+    from tests.formats import token_sources
     from tests.pipeline import scene
     from tests.pipeline.recovery.networks import Network
 
@@ -164,6 +235,11 @@ def _world(root: Path) -> Path:
     scene.weights(root / "teacher.safetensors")
     scene.relabel(root / "images", root / "teacher.safetensors", root / "labels.slc")
     squeeze(root / "images", root / "statistics", Network(), image_size=scene.SIDE, device="cpu")
+    scene.relabel(root / "images", root / "teacher.safetensors", root / "long.slc", epochs=40)
+    options = {"encoder_weights": root / "teacher.safetensors", "encoder_classes": scene.CLASSES}
+    given = root / "long.slc", root / "tiny.slc", root / "images", scene.SMALL
+    project(*given, settings=AdaptSettings(steps=3), device="cpu", **options)
+    np.savez(root / "tokens.npz", **token_sources.columns((6,) * 400, k=None))
     return root
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz import cli
 from tests.fuzz.cli_cases import AWAY, FIFO, LOOP, CliCase, cli_case, contents
-from tests.fuzz.cli_world import LINES, NORMED
+from tests.fuzz.cli_world import ENCODER, LINES, NORMED, TEACHER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -68,6 +68,46 @@ def test_a_damaged_description_of_a_run(changes) -> None:
     damaged = json.loads(contents()["trained/run.json"]) | changes
     files = {"trained/run.json": json.dumps(damaged).encode()}
     assert cli.use(CliCase(("evaluate", "images", "trained"), files)) == "status 1"
+
+
+PROJECT = f"project images new.slc {ENCODER} --encoder-classes 6"
+NESTED = b"[" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("evaluate images trained", "trained/run.json"),
+        (f"recover stats.safetensors new {NORMED}", "stats.safetensors"),
+        ("study study.toml new --images images --dry-run", "study.toml"),
+        ("train labels.slc images new --recipe one.toml", "one.toml"),
+        ("encode answers.jsonl new.slc --classes 300", "answers.jsonl"),
+        ("encode dump0 new.slc --class-map names.json --images images", "names.json"),
+    ],
+)
+def test_lists_in_lists(line, changed) -> None:
+    content = b"x = " + NESTED if changed.endswith(".toml") else NESTED
+    case = CliCase(tuple(shlex.split(line)), {changed: content})
+    assert cli.use(case) in ("status 1", "status 2")
+
+
+@pytest.mark.parametrize("value", ["[" * 9000, "9" * 5000])
+def test_settings_that_are_no_toml(value) -> None:
+    line = "train labels.slc images new --recipe one.toml --set"
+    assert cli.use(CliCase((*line.split(), f"epochs={value}"), {})) == "status 2"
+
+
+def test_a_damaged_log_does_not_stop_a_finished_run() -> None:
+    line = next(line for line in LINES if line.startswith("train labels.slc images trained"))
+    line = line.replace("--set loss=kl", "--validate images")
+    case = CliCase(tuple(shlex.split(line)), {"trained/log.jsonl": b"{\n"})
+    assert cli.use(case) == "status 0"
+
+
+@pytest.mark.parametrize("command", ["relabel images new.slc", PROJECT])
+def test_more_batches_than_are_stored(command) -> None:
+    line = f"{command} {TEACHER} --epochs {10**9} --batch-size 4"
+    assert cli.use(CliCase(tuple(shlex.split(line)), {})) == "status 2"
 
 
 def test_a_loop_of_links_is_not_annotated() -> None:

@@ -124,6 +124,24 @@ def test_an_interrupted_run_goes_on(folder, tmp_path, monkeypatch, momentum) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "whole"]
 
 
+def test_a_run_killed_before_it_removed_what_is_left(folder, tmp_path) -> None:
+    def stop(done: int, total: int, /, doing: str | None = None) -> None:
+        if doing == "batches" and done == total:
+            raise ZeroDivisionError
+
+    run(folder, tmp_path / "s")
+    whole = (tmp_path / "s").read_bytes()
+    (tmp_path / "s").unlink()
+    with pytest.raises(ZeroDivisionError):
+        run(folder, tmp_path / "s", progress=stop)
+    (tmp_path / "s").write_bytes(whole)
+    with pytest.raises(MismatchError, match="exists already"):
+        run(folder, tmp_path / "s")
+    run(folder, tmp_path / "s", resume=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert (tmp_path / "s").read_bytes() == whole
+
+
 def test_models_that_do_not_do(folder, tmp_path) -> None:
     out = tmp_path / "s"
     with pytest.raises(MismatchError, match="has no BatchNorm layers"):

@@ -200,5 +200,5 @@ def _read(path: Path) -> dict[str, Any]:
         raise MismatchError(
             f"{path.parent}: is not left of a run, {path.name} is missing; name another folder"
         ) from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise MismatchError(f"{path}: not what a run writes: {error}") from None

@@ -58,7 +58,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(read_regular(path, MismatchError, "a result"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MismatchError(f"{path}: not what a study writes: {error}") from None
     if not isinstance(content, dict):
         raise MismatchError(f"{path}: not what a study writes")
