@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from labelcodec.errors import MismatchError
+
 MAX_WORLD = 1 << 16  # shards of a set whose missing ones are named
 _PARTIAL = ".partial"
 _SHARD = re.compile(r"(?P<stem>.+)-(?P<rank>[0-9]{1,9})-of-(?P<world>[0-9]{1,9})\.slc")
@@ -17,6 +19,8 @@ def shard_paths(target: Path, world: int) -> list[Path]:
     if world == 1:
         return [target]
     stem = target.name.removesuffix(".slc")
+    if target.name in ("", ".."):
+        raise MismatchError(f"{target}: is a folder, not the name of a file to write")
     return [target.with_name(f"{stem}-{rank}-of-{world}.slc") for rank in range(world)]
 
 

@@ -27,10 +27,10 @@ NUMBERS = (
     *("1e-300", "1e300", "-0", "0x10", "1_0", "٣", "", " 1", "1:2", "2:1", "1/2", "3/2", "0/0"),
 )
 PATHS = (
-    *("new.slc", "new/deep.slc", "no/such", "*.slc", "golden*.slc", "part-*.slc", "[", ".", "/"),
-    *("/dev/null", "/dev/zero", "/dev/full", "-", "", "n" * 300, "a\nb", "\udcff", "é.slc", "~"),
+    *("new.slc", "new/deep.slc", "no/such", "*.slc", "golden*.slc", "part-*.slc", "[", ".", ".."),
+    *("null", "zero", "full", "-", "", "n" * 300, "a\nb", "\udcff", "é.slc", "~"),
     *("http://127.0.0.1:9/b.slc", "file:///etc/passwd", "s3://a/b.slc", "hf://a/b", "images/.."),
-    *("fifo", "loop", "empty", "empty.slc", "text.json", "null", "labels.slc/", "/proc/self/mem"),
+    *("fifo", "loop", "empty", "empty.slc", "text.json", "labels.slc/", "images/../labels.slc"),
 )
 CODECS = (
     *("dense", "dense2", "topk:k=2", "topk:k=2,step=1e-30", "transform:bytes=8", "vq", "sampled"),
@@ -194,7 +194,7 @@ def _word_spoilt(words: list[str], rng: random.Random) -> None:
     """A character of a word becomes another, or is left out."""
     at = rng.randrange(len(words))
     characters = list(words[at]) or [" "]
-    characters[rng.randrange(len(characters))] = rng.choice(("", "-", "0", "é", ":", ",", "/", "*"))
+    characters[rng.randrange(len(characters))] = rng.choice(("", "-", "0", "é", ":", ",", "*"))
     words[at] = "".join(characters)
 
 

@@ -168,6 +168,13 @@ def world() -> Path:
     (root / "order.json").write_text(json.dumps([[0, 1, 2, 3]]))
     (root / "study.toml").write_text(STUDY)
     (root / "one.toml").write_text(RECIPE)
+    (root / "empty").mkdir()
+    (root / "empty.slc").touch()
+    (root / "text.json").write_text("[1, 2")
+    os.mkfifo(root / "fifo")
+    (root / "loop").symlink_to("loop")
+    for device in ("null", "zero", "full"):  # nothing is written outside the folder itself
+        (root / device).symlink_to(f"/dev/{device}")
     with contextlib.chdir(root):
         for line in MADE:
             status, text = run(shlex.split(line))

@@ -104,6 +104,12 @@ def test_a_damaged_log_does_not_stop_a_finished_run() -> None:
     assert cli.use(case) == "status 0"
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_shard_needs_a_name(name) -> None:
+    args = ("encode", "labels.slc", name, "--part", "1/2", "--tables", "labels.slc")
+    assert cli.use(CliCase(args, {})) == "status 1"
+
+
 @pytest.mark.parametrize("command", ["relabel images new.slc", PROJECT])
 def test_more_batches_than_are_stored(command) -> None:
     line = f"{command} {TEACHER} --epochs {10**9} --batch-size 4"
