@@ -194,8 +194,8 @@ def _plan_tokens(classes: int, tokens: int, codecs: Sequence[str], json_: bool) 
         "actual rate: against full float16 logits, "
         f"{console.size(2 * classes * tokens)}; token ids, some 2 B/token, and digests are not "
         f"counted. Drawn labels of a vocabulary of {console.count(VOCABULARY)} took these bytes "
-        "per token, which hardly depend on its size; the tables are those of --classes. Real "
-        "labels may differ."
+        "per token, which hardly depend on its size; the tables are those of labels that name "
+        "all --classes. Real labels may differ."
     )
 
 

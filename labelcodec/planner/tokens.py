@@ -22,7 +22,7 @@ TOKEN_SPECS = ("topk:k=50", "topk:k=50,step=0.5", "topk:k=20,step=0.5,tail=mass"
 EXACT: Mapping[int, float] = {10: 28.9, 20: 53.1, 50: 122.1, 128: 321.6}
 STEPS: Mapping[float, float] = {0.125: 92.8, 0.5: 80.6, 2.0: 68.8}
 DRAWS: Mapping[int, float] = {20: 17.2, 50: 23.0}
-TABLES = 0.33e6  # bytes, once per file
+TABLES = 0.33e6  # bytes, once per file: of labels that name all classes
 MASS = 1.5  # bytes of a tail's mass
 KEPT = 3.8  # bytes of a kept class of a sampled label
 
