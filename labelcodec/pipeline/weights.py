@@ -79,7 +79,7 @@ def load_weights(model: nn.Module, path: Path, named: str, key: str | None = Non
         (state for candidate in nested for state in _without_prefixes(candidate.state)),
         key=lambda state: len(expected & state.keys()),
     )
-    raise _misfit(f"{path}: does not fit {named}", model, closest, f"; {_contents(saved)}")
+    raise _misfit(f"{path}: does not fit {named}", model, closest, _names(saved, closest))
 
 
 def _load(model: nn.Module, state: State, prefix: str) -> None:
@@ -147,6 +147,13 @@ def _contents(saved: Any) -> str:
     keys = [str(key) for key in saved if not str(key).endswith(OPTIONAL)]
     more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
     return f"its keys are {', '.join(keys[:SHOWN])}{more}" if keys else "it is empty"
+
+
+def _names(saved: Any, state: State) -> str:
+    """The keys of a file and, where these hold them, of its weights, for an error message."""
+    is_nested = isinstance(saved, Mapping) and state.keys().isdisjoint(saved)
+    names = _contents(state).replace("its keys are", "; its weights are named")
+    return f"; {_contents(saved)}" + names * is_nested
 
 
 def _misfit(prefix: str, model: nn.Module, state: State, contents: str = "") -> MismatchError:

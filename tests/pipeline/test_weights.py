@@ -127,7 +127,8 @@ def test_which_weights_were_taken_is_said(tmp_path):
     ("saved", "key", "message"),
     [
         ({"student": {"x.weight": torch.zeros(2)}, "epoch": 3}, None,
-         r"does not fit the model: it lacks 0\.bias and 7 more; its keys are student, epoch$"),
+         r"does not fit the model: it lacks 0\.bias and 7 more; its keys are student, epoch; "
+         r"its weights are named x\.weight$"),
         (FILES["averaged beside"], "ema",
          r"no weights under 'ema'; its keys are state_dict, state_dict_ema$"),
         ({"epoch": 3, "acc": 0.5}, None, r"holds no weights; its keys are epoch, acc$"),
