@@ -28,7 +28,6 @@ EVIDENCE = math.log(1e5)
 LEAST_SIMILARITY = 0.05
 DEVIATIONS = 4.0
 LEAST_PAIRS = 100  # that speak against an order if they are no more alike than chance
-_HUGE = 65504.0  # in place of infinite values
 
 
 @dataclass(frozen=True)
@@ -220,7 +219,7 @@ def sketch(value: NDArray[Any], index: NDArray[np.int64] | None) -> NDArray[Any]
     Returns:
         (B, 128) float64.
     """
-    values = np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=_HUGE, neginf=-_HUGE)
+    values = _finite(value.astype(np.float64))
     sketches = np.zeros((len(value), COLUMNS))
     if index is None:
         signed = values * _signs(np.arange(values.shape[1]))
@@ -232,6 +231,17 @@ def sketch(value: NDArray[Any], index: NDArray[np.int64] | None) -> NDArray[Any]
     rows = np.arange(len(value))[:, None]
     np.add.at(sketches, (rows, index % COLUMNS), kept * _signs(index))
     return sketches
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Infinite values become their label's largest or smallest: none outweighs the others."""
+    is_finite = np.isfinite(values)
+    if is_finite.all():
+        return values
+    rows = np.where(is_finite, values, np.nan)
+    rows[~is_finite.any(axis=1)] = 0
+    high, low = np.nanmax(rows, axis=1, keepdims=True), np.nanmin(rows, axis=1, keepdims=True)
+    return np.nan_to_num(np.clip(values, low, high), nan=0.0)
 
 
 def _signs(classes: NDArray[np.int64]) -> NDArray[Any]:

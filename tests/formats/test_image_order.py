@@ -69,6 +69,20 @@ def test_right_seed_is_accepted(tmp_path, mix):
     assert "loader seed 5; checked" in open_dump(other, loader_seed=5).info.image_order
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("of_label", [slice(0, 1), slice(None)])
+def test_labels_that_are_not_finite_do_not_hide_the_others(tmp_path, value, of_label):
+    def spoil(saved, _):
+        saved[5][0, of_label] = value
+        return saved
+
+    orders = loader_order(40, 3)
+    root = changed(epoch_dump(tmp_path, orders, 16), spoil, orders, 16)
+    told = open_dump(root).info.image_order
+    assert "loader seed 42; checked" in told
+    assert float(re.search(r"similarity is \+([0-9.]+)", told)[1]) > 0.5
+
+
 def test_the_check_goes_on_until_the_answer_is_clear(tmp_path):
     root = epoch_dump(tmp_path / "dump", loader_order(6, 12), 6, Recipe(mix=None))
     sentence = open_dump(root).info.image_order

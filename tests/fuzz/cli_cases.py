@@ -113,7 +113,7 @@ def _change_file(files: dict[str, bytes | str], words: list[str], rng: random.Ra
 
 def _changed(path: str, data: bytes, rng: random.Random) -> bytes:
     """Containers and torch files are mostly changed inside, JSON value by value."""
-    if path.endswith(".slc") and path != CUT and rng.random() < 0.8:
+    if path.endswith(".slc") and data and path != CUT and rng.random() < 0.8:
         return mutant(world() / path, rng)
     if rng.random() < 0.6:
         files = {path: data}
