@@ -22,7 +22,7 @@ TOKEN_SPECS = ("topk:k=50", "topk:k=50,step=0.5", "topk:k=20,step=0.5,tail=mass"
 EXACT: Mapping[int, float] = {10: 28.9, 20: 53.1, 50: 122.1, 128: 321.6}
 STEPS: Mapping[float, float] = {0.125: 92.8, 0.5: 80.6, 2.0: 68.8}
 DRAWS: Mapping[int, float] = {20: 17.2, 50: 23.0}
-TABLES = 0.33e6  # bytes, once per file: of labels that name all classes
+TABLES = 0.33e6  # bytes, once per file: of labels that name all classes, in proportion of others
 MASS = 1.5  # bytes of a tail's mass
 KEPT = 3.8  # bytes of a kept class of a sampled label
 
@@ -63,7 +63,8 @@ def predict_tokens(spec: str, classes: int, tokens: int) -> TokenPrediction:
         NotMeasured: another codec.
     """
     codec = registry.parse(spec)
-    size = tokens * _bytes_per_token(codec, spec, classes) + TABLES * classes / VOCABULARY
+    per_token, kept = _bytes_per_token(codec, spec, classes), codec.kept(None, None)[0] or 1
+    size = tokens * per_token + TABLES * min(classes, tokens * kept) / VOCABULARY
     return TokenPrediction(spec, tokens, round(size), 2 * classes * tokens / size)
 
 
