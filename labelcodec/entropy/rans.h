@@ -190,18 +190,35 @@ INLINED uint32_t divided(uint32_t n, uint32_t d) {
 #endif
 }
 
+/* One symbol, of frequency 1 and more, in each of all 32 lanes: the new states, the words that they
+ * give up, and whether they do. The division is exact: where the quotient of integers below 2^32 and
+ * 2^13 is not whole, it is farther from whole numbers than a double rounds. */
+VECTORISED static void rans_put_all(const uint32_t *restrict intervals, uint32_t *restrict state,
+                                    uint32_t *restrict word, uint32_t *restrict is_full) {
+    for (unsigned lane = 0; lane < MAX_LANES; lane++) {
+        uint32_t start = intervals[lane] >> 16, freq = intervals[lane] & 0xFFFF, own = state[lane];
+        uint32_t full = own >> 20 >= freq;
+        word[lane] = own;
+        is_full[lane] = full;
+        own = full ? own >> 16 : own;
+        double exact = (double)(int32_t)(own ^ 1u << 31) + 2147483648.0; /* vectors have no unsigned */
+        uint32_t quotient = (uint32_t)(int32_t)(exact / (double)(int32_t)freq);
+        state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
+    }
+}
+
 /* Encode intervals (start << 16 | frequency), last symbol first.
  *
  * words: room for count + 1; states: (lanes,) receives the final states.
  * Returns the index of the first word in the order in which a decoder reads them. */
 SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, unsigned lanes,
                             uint16_t *restrict words, uint32_t *restrict states) {
-    uint32_t state[MAX_LANES];
+    uint32_t state[MAX_LANES], word[MAX_LANES], is_full[MAX_LANES];
     for (unsigned lane = 0; lane < lanes; lane++)
         state[lane] = FIRST_STATE;
-    size_t used = count;
+    size_t used = count, whole = lanes == MAX_LANES ? count - count % MAX_LANES : 0;
     unsigned lane = (unsigned)(count % lanes);
-    for (size_t i = count; i-- > 0;) {
+    for (size_t i = count; i-- > whole;) {
         lane = (lane ? lane : lanes) - 1;
         uint32_t start = intervals[i] >> 16, freq = intervals[i] & 0xFFFF, own = state[lane];
         words[used] = (uint16_t)own; /* kept only if the state is full; avoids a branch */
@@ -210,6 +227,11 @@ SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, un
         own >>= full << 4;
         uint32_t quotient = divided(own, freq);
         state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
+    }
+    for (size_t first = whole; first; first -= MAX_LANES) {
+        rans_put_all(intervals + first - MAX_LANES, state, word, is_full);
+        for (unsigned i = MAX_LANES; i-- > 0; used -= is_full[i])
+            words[used] = (uint16_t)word[i];
     }
     memcpy(states, state, lanes * sizeof *states);
     return used + 1;
