@@ -161,6 +161,7 @@ def settings(values: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def counting_classes(listing: ImageListing, classes: int | None) -> Iterator[None]:
     """Add to a teacher's wrong number of classes where the expected one comes from."""
+    from labelcodec.binding.class_map import folder_notes
     from labelcodec.errors import ShapeError
 
     try:
@@ -171,4 +172,6 @@ def counting_classes(listing: ImageListing, classes: int | None) -> Iterator[Non
                 f"{listing.root} has {len(listing.classes)} classes; pass `classes` if the teacher "
                 "has another number, and `class_map` if these are not its first ones"
             )
+            for note in folder_notes(listing.classes, str(listing.root)):
+                error.add_note(note)
         raise

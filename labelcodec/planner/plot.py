@@ -50,14 +50,16 @@ def plot_predictions(predictions: Sequence[Prediction], target: Path) -> None:
     for i, keep in enumerate(keeps):
         colour = _COLOURS[i % len(_COLOURS)]
         group = [(item, tv4) for item, tv4 in shown if item.keep == keep]
-        front = sorted((item.bytes_total, tv4) for item, tv4 in group if id(item) in optimal)
+        front = sorted((float(item.bytes_total), tv4) for item, tv4 in group if id(item) in optimal)
         sizes, distances = zip(*front, strict=True) if front else ((), ())
         name = f"{100 * keep:g} % of the epochs"
         axes.plot(sizes, distances, color=colour, linewidth=1, label=name)
         for item, tv4 in group:
             style = _mark(markers[item.codec.partition(":")[0]], filled=id(item) in optimal)
-            axes.plot([item.bytes_total], [tv4], color=colour, **style)
-    axes.axvline(shown[0][0].images_bytes, color="#bfbfbf", linestyle="--", label="the images")
+            axes.plot([float(item.bytes_total)], [tv4], color=colour, **style)
+    axes.axvline(
+        float(shown[0][0].images_bytes), color="#bfbfbf", linestyle="--", label="the images"
+    )
     for name, marker in markers.items():
         axes.plot([], [], label=name, color="black", **_mark(marker, filled=False))
     axes.set_xscale("log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,13 @@ def test_several_teachers(capsys, tmp_path, monkeypatch) -> None:
     found = call(capsys, *args, *one, "--share", 1, "--force")
     assert found.status == 2
     assert "--share has 1 entry for 2 teachers, expected one for each" in found.err
+
+
+def test_a_hidden_folder_is_told_where_it_makes_a_class_too_many(capsys, tmp_path, monkeypatch):
+    scene.images(tmp_path / "images")
+    shutil.copytree(tmp_path / "images/class00", tmp_path / "images/.cache")
+    scene.weights(tmp_path / "small.safetensors")
+    monkeypatch.chdir(tmp_path)
+    given = ("--teacher", scene.SMALL, "--weights", "small.safetensors", "--image-size", "8")
+    made = call(capsys, "relabel", "images", "new.slc", *given)
+    assert made.status == 1 and "the hidden folder '.cache' holds an image" in made.err

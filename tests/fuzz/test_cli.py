@@ -104,6 +104,11 @@ def test_a_damaged_log_does_not_stop_a_finished_run() -> None:
     assert cli.use(case) == "status 0"
 
 
+def test_a_plan_of_more_epochs_than_64_bits_count() -> None:
+    line = f"plan --classes 10 --ipc 10 --epochs {10**30} --plot new.png"
+    assert cli.use(CliCase(tuple(line.split()), {})) == "status 0"
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 def test_a_shard_needs_a_name(name) -> None:
     args = ("encode", "labels.slc", name, "--part", "1/2", "--tables", "labels.slc")
