@@ -20,7 +20,7 @@ KEEPS = (1.0, 0.1, 0.025)
 ALWAYS_PREDICTABLE = ("sre2l", "dense")
 PEERS = ("sre2l", "lpqld:k=50", "lpqld:k=10")
 MACHINES, CORES = (1, 8, 64), 16  # that hours are stated for
-POSITIVE = click.IntRange(min=1)
+POSITIVE = click.IntRange(1, 10**12)
 WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machines take
 
 
@@ -44,7 +44,13 @@ WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machine
     help="Mean size of an image file in bytes; by default that in --images, else 16 kB, as in "
     "LPLD's ImageNet-1K.",
 )
-@click.option("--epochs", type=POSITIVE, default=300, show_default=True, help="Number of epochs T.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 10**6),
+    default=300,
+    show_default=True,
+    help="Number of epochs T.",
+)
 @click.option(
     "--keep",
     "keeps",
@@ -80,7 +86,7 @@ WORTH_DIVIDING = 0.5  # core-hours from which on it is said what several machine
 @click.option("--cutout", is_flag=True, help="Use cutout instead of flips, as for ImageNet-21K.")
 @click.option(
     "--randaugment",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 16),
     default=0,
     show_default=True,
     help="RandAugment operations per sample.",

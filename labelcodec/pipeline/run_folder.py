@@ -15,6 +15,7 @@ from torch import nn
 from labelcodec.augmentation.crop.resampling import check_interpolation
 from labelcodec.augmentation.limits import check_whole
 from labelcodec.errors import ConfigError, LabelcodecError, MismatchError
+from labelcodec.files.atomic import atomic_file
 from labelcodec.files.regular import read_regular
 from labelcodec.header import OWN, REMARKS
 from labelcodec.pipeline import training_recipe as recipes
@@ -86,7 +87,8 @@ class Run:
 
     def save(self, folder: Path) -> None:
         """Write `run.json`."""
-        (folder / FACTS).write_text(json.dumps(self.to_map(), indent=2) + "\n")
+        with atomic_file(folder / FACTS) as file:
+            file.write(f"{json.dumps(self.to_map(), indent=2)}\n".encode())
 
 
 def digest(reader: Reader) -> str:

@@ -97,6 +97,13 @@ def test_settings_that_are_no_toml(value) -> None:
     assert cli.use(CliCase((*line.split(), f"epochs={value}"), {})) == "status 2"
 
 
+@pytest.mark.parametrize("name", ["run.json", "log.jsonl", "checkpoint.pt", "student.pt"])
+def test_a_fifo_in_a_runs_folder_is_not_waited_for(name) -> None:
+    line = next(line for line in LINES if line.startswith("train labels.slc images trained"))
+    case = CliCase(tuple(shlex.split(line)), {f"trained/{name}": FIFO})
+    assert cli.use(case) in ("status 0", "status 1")
+
+
 def test_a_damaged_log_does_not_stop_a_finished_run() -> None:
     line = next(line for line in LINES if line.startswith("train labels.slc images trained"))
     line = line.replace("--set loss=kl", "--validate images")
@@ -104,9 +111,10 @@ def test_a_damaged_log_does_not_stop_a_finished_run() -> None:
     assert cli.use(case) == "status 0"
 
 
-def test_a_plan_of_more_epochs_than_64_bits_count() -> None:
-    line = f"plan --classes 10 --ipc 10 --epochs {10**30} --plot new.png"
-    assert cli.use(CliCase(tuple(line.split()), {})) == "status 0"
+@pytest.mark.parametrize("option", ["--epochs", "--randaugment", "--ipc", "--batch-size"])
+def test_a_plan_of_more_than_there_is(option) -> None:
+    line = f"plan --classes 10 --ipc 10 --plot new.png {option} {10**30}"
+    assert cli.use(CliCase(tuple(line.split()), {})) == "status 2"
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
