@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labelcodec.progress import Progress
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+LONGEST = 400  # characters of a message about arguments
 
 
 class Interrupted(click.ClickException):
@@ -59,9 +60,14 @@ def run(command: click.Command, args: Sequence[str] | None) -> int:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx:
             hint = f" (see {error.ctx.command_path} --help)"
-        return _complain(error.format_message() + hint, error.exit_code)
+        return _complain(_shortened(error.format_message()) + hint, error.exit_code)
     except Exception as error:
         return _report(error, flags(command))
+
+
+def _shortened(message: str) -> str:
+    """A message that may name all of a thousand arguments, with the first and the last of them."""
+    return message if len(message) <= LONGEST else f"{message[:200]} … {message[-60:]}"
 
 
 def _open_standard_streams() -> None:

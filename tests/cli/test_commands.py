@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,6 +101,33 @@ def test_verify_finds_a_flipped_bit_and_repair_saves_the_rest(capsys, workplace)
     (offset, size), *_ = saved["damage"]
     assert f"{size:,} at offset {offset}".replace(",", " ") in plain.err
     assert "the original is labels.slc.damaged" in plain.err
+
+
+def test_verify_of_several_files(capsys, workplace) -> None:
+    checked = call(capsys, "verify", "labels.slc", "shard-*.slc")
+    assert checked.status == 0
+    assert [line.split(": sound")[0] for line in checked.out.splitlines()] == [
+        *("labels.slc", "shard-0.slc", "shard-1.slc"),
+    ]
+    assert "3 files, all sound" in checked.err
+    data = bytearray((workplace / "shard-1.slc").read_bytes())
+    data[len(data) // 2] ^= 1
+    (workplace / "shard-1.slc").write_bytes(data)
+    damaged = call(capsys, "verify", "shard-*.slc", "small.slc")
+    assert damaged.status == 1
+    assert "shard-0.slc: sound" in damaged.out and "error: 1 of 3 files not sound" in damaged.err
+    facts = json.loads(call(capsys, "verify", "shard-*.slc", "small.slc", "--json").out)
+    assert [own["sound"] for own in facts["files"]] == [True, False, True]
+    assert facts["sound"] is False
+    assert call(capsys, "verify", "small.slc", "--json").json()["file"] == "small.slc"
+    assert "no file matches" in call(capsys, "verify", "none-*.slc").err
+
+
+def test_a_thousand_arguments_are_not_all_repeated(capsys) -> None:
+    refused = call(capsys, "repair", *(f"shard-{i:04d}.slc" for i in range(1000)))
+    assert refused.status == 2
+    assert "shard-0001.slc" in refused.err and "--help" in refused.err
+    assert len(refused.err) < 600
 
 
 def test_verify_does_not_recommend_a_useless_repair(capsys, workplace) -> None:
