@@ -27,6 +27,7 @@ from labelcodec.pipeline.projection.targets import TargetBatch, Targets
 from labelcodec.progress import Progress
 
 SAMPLE = 4096  # labels that the head's initial weight is fitted to
+MAX_STEPS = 10_000_000  # their order is drawn before the first
 CHECKS, PATIENCE = 20, 5  # measurements of a run, and how many without improvement end it
 CHECKED = 12  # held-out batches that they are of, at most
 
@@ -36,7 +37,7 @@ class AdaptSettings:
     """Settings of the training.
 
     Attributes:
-        steps: optimisation steps, a batch each, 0 and more.
+        steps: optimisation steps, a batch each, 0..10 000 000.
         learning_rate: that of AdamW at the start; it falls to 0 by a cosine.
         hard_weight: lambda, the weight of the cross-entropy to the images' classes.
         head_init: initial weight of the head, see `head_init.head_weight`; or 'text', embeddings
@@ -62,8 +63,8 @@ class AdaptSettings:
             raise ConfigError(f"`learning_rate` is {self.learning_rate}, expected above 0")
         if not 0 <= self.hard_weight < math.inf:
             raise ConfigError(f"`hard_weight` is {self.hard_weight}, expected 0 and more")
-        if self.steps < 0:
-            raise ConfigError(f"`steps` is {self.steps}, expected 0 and more")
+        if not 0 <= self.steps <= MAX_STEPS:
+            raise ConfigError(f"`steps` is {self.steps}, expected 0..{MAX_STEPS}")
 
 
 class Adaptation(nn.Module):

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from labelcodec.codecs.projector.codec import Projector
 from labelcodec.codecs.projector.encoder_facts import EncoderFacts
-from labelcodec.pipeline.projection.adapting import CHECKED, CHECKS, AdaptSettings, adapt
+from labelcodec.errors import ConfigError
+from labelcodec.pipeline.projection.adapting import (
+    CHECKED,
+    CHECKS,
+    MAX_STEPS,
+    AdaptSettings,
+    adapt,
+)
 from labelcodec.pipeline.projection.encoder import load_encoder
 from labelcodec.pipeline.projection.targets import RecordedTargets
 from labelcodec.replay.dataset import ReplayDataset
@@ -40,3 +48,10 @@ def test_the_checks_of_a_training_take_no_more_than_some_held_out_batches(world)
     checks = [positions for positions in targets.positions if set(positions) == {0}]
     assert 2 <= len(checks) <= CHECKS + 1
     assert all(CHECKED // 2 <= len(positions) <= CHECKED for positions in checks)
+
+
+@pytest.mark.parametrize("steps", [-1, MAX_STEPS + 1])
+def test_steps_are_bounded(steps):
+    """Their order is a list: a billion of them said nothing for minutes."""
+    with pytest.raises(ConfigError, match="`steps` is"):
+        AdaptSettings(steps=steps)
