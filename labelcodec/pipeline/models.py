@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from labelcodec.batch import MAX_CLASSES
 from labelcodec.errors import ConfigError, MismatchError
 from labelcodec.pipeline.networks import CifarResNet, convnet
 from labelcodec.pipeline.weights import load_weights
@@ -53,9 +54,12 @@ def build(
         weights_key: where in that file the weights are, see `load_weights`.
 
     Raises:
-        ConfigError: an unknown name, a library that is not installed, or weights for a model file.
+        ConfigError: an unknown name, a library that is not installed, weights for a model file, or
+            more than 2^20 classes.
         MismatchError: the weights do not fit, or the file is not a model.
     """
+    if classes > MAX_CLASSES:
+        raise ConfigError(f"`classes={classes}` is more than {MAX_CLASSES}")
     if is_file(name):
         if weights is not None:
             raise ConfigError(f"{name} brings its own weights, {weights} cannot be added")

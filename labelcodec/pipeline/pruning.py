@@ -20,14 +20,9 @@ def kept_batches(recipe: AugmentationSpec, epochs: int, keep: float) -> list[int
     Raises:
         ConfigError: an argument is out of range, or no batch would be kept.
     """
-    if epochs < 1:
-        raise ConfigError(f"{epochs} epochs: allowed are 1 and more")
+    check_epochs(epochs, recipe)
     if not 0 < keep <= 1:
         raise ConfigError(f"keep={keep:g}: allowed is a share above 0, up to 1")
-    if epochs * recipe.batches > MOST_BATCHES:
-        raise ConfigError(
-            f"{epochs} epochs of {recipe.batches} batches: {MOST_BATCHES} are stored at most"
-        )
     if keep == 1:
         return list(range(epochs * recipe.batches))
     full = recipe.images // recipe.batch
@@ -35,3 +30,15 @@ def kept_batches(recipe: AugmentationSpec, epochs: int, keep: float) -> list[int
     if not count:
         raise ConfigError(f"keep={keep:g} of {epochs * full} full batches leaves none")
     return [n // full * recipe.batches + n % full for n in range(count)]
+
+
+def check_epochs(epochs: int, recipe: AugmentationSpec) -> None:
+    """Check that a run over so many epochs can be numbered.
+
+    Raises:
+        ConfigError: there are no epochs, or more than 2^26 batches.
+    """
+    if epochs < 1:
+        raise ConfigError(f"{epochs} epochs: allowed are 1 and more")
+    if epochs * recipe.batches > MOST_BATCHES:
+        raise ConfigError(f"{epochs} epochs of {recipe.batches} batches: at most {MOST_BATCHES}")

@@ -36,6 +36,7 @@ from labelcodec.pipeline.forward import forward_teacher
 from labelcodec.pipeline.norm_layers import LayerInputs, norm_layers
 from labelcodec.pipeline.preparation import prepare
 from labelcodec.pipeline.preprocessing import USUAL, Preprocessing
+from labelcodec.pipeline.pruning import check_epochs
 from labelcodec.pipeline.seeded_batches import SeededBatches
 from labelcodec.pipeline.teacher import Teacher, load_teacher
 from labelcodec.progress import Progress, named
@@ -247,6 +248,7 @@ class _Run:
         """Moments of each layer over all batches of all processes, on the CPU."""
         who = f"the teacher {self.teacher.facts['name']}"
         inputs = LayerInputs(norm_layers(self.teacher.model, who), who)
+        check_epochs(self.epochs, self.spec)
         count = self.epochs * self.spec.batches
         check_shared(count, this_process.world)
         own = range(this_process.rank, count, this_process.world)

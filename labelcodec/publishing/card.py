@@ -116,13 +116,14 @@ def card(
         progress: called with (batches done, total batches).
 
     Raises:
-        ConfigError: `repo` is not of the form owner/name.
+        ConfigError: `repo` is not of the form owner/name, or a text is not UTF-8.
         MismatchError: a file is not on this machine, or has the name of the card or of another one.
         DataError: the header names a path, user or host of this machine.
         LabelcodecError: a file is damaged.
     """
     if repo is not None and not _REPO.fullmatch(repo):
         raise ConfigError(f"`repo={repo}` is not of the form owner/name")
+    _check_text({"title": title, "license": license, "sources": " ".join(sources)})
     with open_labels(labels) as reader:
         _check_private(reader)
         _check_names(reader.paths)
@@ -148,6 +149,15 @@ def _check_private(reader: Reader) -> None:
         for batch in reader:
             names = batch.sequences.names if batch.sequences is not None else None
             check_private({"names of sequences": names or ()}, where)
+
+
+def _check_text(texts: Mapping[str, str | None]) -> None:
+    """Check that texts can be written; arguments of a terminal may hold any bytes."""
+    for name, text in texts.items():
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"`{name}={text!a}` is not UTF-8 text") from None
 
 
 def _check_names(paths: Sequence[Location]) -> None:

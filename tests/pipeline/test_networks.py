@@ -36,6 +36,11 @@ def test_small_resnet18_changes_the_start_only(monkeypatch) -> None:
     assert model.fc.out_features == 7
 
 
+def test_more_classes_than_labels_may_have() -> None:
+    with pytest.raises(ConfigError, match="is more than 1048576"):
+        build("resnet20", 10**9)
+
+
 def test_without_torchvision(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.models", None)
     with pytest.raises(ConfigError, match=r"torchvision"):

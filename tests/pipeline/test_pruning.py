@@ -28,6 +28,7 @@ def test_a_share_has_the_first_whole_batches() -> None:
         (2, 1.5, "keep=1.5: allowed"),
         (2, 0.01, "leaves none"),
         (0, 1.0, "0 epochs: allowed"),
+        (10**30, 1.0, "batches: at most"),
         (2, -1, "keep=-1: allowed"),
         (2, float("nan"), "keep=nan: allowed"),
     ],

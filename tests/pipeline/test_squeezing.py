@@ -151,6 +151,9 @@ def test_models_that_do_not_do(folder, tmp_path) -> None:
     for momentum in (0, 1.5):
         with pytest.raises(ConfigError, match="`momentum` is"):
             run(folder, out, momentum=momentum)
+    for epochs in (0, 10**30):
+        with pytest.raises(ConfigError, match="epochs"):
+            run(folder, out, epochs=epochs)
     out.write_text("precious")
     with pytest.raises(MismatchError, match="exists already"):
         run(folder, out)

@@ -136,6 +136,13 @@ def test_names_of_repositories(repo):
         card(EXAMPLE, repo=repo)
 
 
+@pytest.mark.parametrize("name", ["title", "license", "sources"])
+def test_texts_that_are_no_text(name):
+    """An argument of a terminal may hold any bytes; Python gives them as surrogates."""
+    with pytest.raises(ConfigError, match=f"`{name}=.*is not UTF-8 text"):
+        card(EXAMPLE, **{name: ["\udcff"] if name == "sources" else "\udcff"})
+
+
 class TestPrivate:
     @pytest.fixture
     def saying(self, tmp_path):
