@@ -36,18 +36,13 @@ def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
     target = real_path(folder)
     if Path.cwd().is_relative_to(target):
         raise DumpError(f"{folder}: you are in this folder; give the name of another one")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (target.with_name(f".{target.name}.{what}") for what in ("partial", "old"))
-    partial.mkdir(exist_ok=True)
-    fd = lock(
-        os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), partial
-    )
-    try:
+    old = target.with_name(f".{target.name}.old")
+    with held_partial(target) as partial:
         if old.exists():
             _settle(old, target)
         check_dump(partial)
         try:
-            _clear(partial)
+            clear(partial)
             _check(target, folder, force)
             yield partial
             if target.exists() and any(target.iterdir()):
@@ -56,6 +51,26 @@ def atomic_folder(folder: Path, force: bool) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def held_partial(target: Path) -> Iterator[Path]:
+    """The folder `.NAME.partial` beside a target, which no other process writes in meanwhile.
+
+    It may hold what a killed process left there.
+
+    Raises:
+        MismatchError: another process is writing in it.
+        OSError: it cannot be made.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    partial.mkdir(exist_ok=True)
+    fd = lock(
+        os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC), partial
+    )
+    try:
+        yield partial
     finally:
         unlock(fd)
 
@@ -69,9 +84,9 @@ def _settle(old: Path, target: Path) -> None:
         os.rename(old, target)
 
 
-def _clear(partial: Path) -> None:
-    """Remove everything in the folder."""
-    for path in partial.iterdir():
+def clear(folder: Path) -> None:
+    """Remove everything in a folder."""
+    for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 

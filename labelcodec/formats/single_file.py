@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from labelcodec.errors import DumpError
-from labelcodec.files.atomic import atomic_file, refuse_existing
+from labelcodec.files.atomic import publish, refuse_existing
+from labelcodec.files.atomic_dir import clear, held_partial
+from labelcodec.files.regular import target_of
 
 
 def write_file(
     write: Callable[[Path], int], join: Callable[[Path, str], Path], target: Path, force: bool
 ) -> int:
     """Write a dump as a single file, which is complete or absent.
+
+    Its parts are in the folder `.NAME.partial` meanwhile; what a killed process left there is
+    cleared by the next.
 
     Args:
         write: writes the dump to an empty folder.
@@ -26,17 +31,23 @@ def write_file(
         1, the number of files.
 
     Raises:
-        MismatchError: `target` exists and `force` is not set, or is no file.
+        MismatchError: `target` exists and `force` is not set, is no file, or another process is
+            writing it.
         DumpError: the layout cannot write the labels as one file.
     """
     refuse_existing(target, force)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
-        write(Path(folder))
-        with (
-            join(Path(folder), target.suffix.lower()).open("rb") as joined,
-            atomic_file(target) as file,
-        ):
-            shutil.copyfileobj(joined, file)
+    target = target_of(target)
+    with held_partial(target) as folder:
+        try:
+            clear(folder)
+            write(folder)
+            joined = join(folder, target.suffix.lower())
+            os.chmod(joined, folder.stat().st_mode & 0o666)  # safetensors leaves it to its owner
+            with joined.open("rb") as file:
+                os.fsync(file.fileno())
+            publish(joined, target, force)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     return 1
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision, Space, Tail
 from labelcodec.codecs import class_order
@@ -94,6 +95,8 @@ class Sampled(Codec):
         if not (np.isfinite(largest) & (largest > smallest)).all():
             sample = int(np.argmin(np.isfinite(largest) & (largest > smallest)))
             raise DataError(f"sample {sample} has no distribution to draw from: NaN or infinite")
+        if self.keep and labels.index is not None:
+            _check_distinct(labels.index)
         targets = None if context is None else context.targets
         drawn = draw(labels, self.n, self.seed, self.keep, targets)
         index, value = to_arrays(drawn, self.n)
@@ -151,3 +154,11 @@ class Sampled(Codec):
         if any(len(loaded[name].freqs) != CONTEXTS[name] for name in names):
             raise CorruptError("the sampled tables have the wrong number of contexts")
         return SampledCoder(self.n, self.keep, classes, order, loaded)
+
+
+def _check_distinct(index: NDArray[np.int64]) -> None:
+    """Check that no top-k label holds a class twice: what is kept may not be drawn as well."""
+    ordered = np.sort(index, axis=1)
+    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if twice.any():
+        raise DataError(f"sample {int(twice.argmax())} holds a class twice: leave `keep` out")

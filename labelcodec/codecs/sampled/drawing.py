@@ -39,8 +39,8 @@ def draw(
     source = _source(labels, seed)
     offset = EDGE + (1 - 2 * EDGE) * source.random(len(labels))
     points = (np.arange(draws) + offset[:, None]) / draws
-    if targets is not None and keep and labels.index is not None:
-        labels = _with_targets(labels, targets)
+    if keep and labels.index is not None:
+        labels = _widened(labels, keep, targets)
     kept, mass = np.zeros((2, len(labels), keep), np.int64)
     taken = np.empty(points.shape, np.int64)
     at_once = len(labels) if labels.index is not None else max(1, AT_ONCE // labels.classes)
@@ -53,10 +53,11 @@ def draw(
             columns, mass[part] = weights.keep(own, keep, target)
             kept[part] = _classes_at(own, columns)
         taken[part] = weights.at(points[part])
+    has_draws = np.flatnonzero(mass.sum(axis=1) < UNIT)
+    taken = taken[has_draws]
     if labels.index is not None:
-        taken = _named(labels, taken, source)
-    has_draws = mass.sum(axis=1) < UNIT
-    keys = np.flatnonzero(has_draws)[:, None] * labels.classes + taken[has_draws]
+        taken = _named(labels.rows(has_draws), taken, source)
+    keys = has_draws[:, None] * labels.classes + taken
     keys, counts = np.unique(keys, return_counts=True)
     return Drawn(kept, mass, keys // labels.classes, keys % labels.classes, counts)
 
@@ -151,19 +152,24 @@ def _tail_weight(labels: Labels, weight: Floats) -> Floats:
     return np.zeros(len(weight))
 
 
-def _with_targets(labels: Labels, targets: Integers) -> Labels:
-    """Top-k labels with one column more: the target, or a class that is left out.
+def _widened(labels: Labels, keep: int, targets: Integers | None) -> Labels:
+    """Top-k labels with `keep` columns at least, and with their targets.
 
-    Its value is the one that the tail gives it, so the distribution stays.
+    The new columns are classes that are left out, with the value that the tail gives them, so the
+    distribution stays.
     """
     assert labels.index is not None
     k = labels.index.shape[1]
-    if k == labels.classes:
+    width = min(max(k + (targets is not None), keep), labels.classes)
+    if width == k:
         return labels
-    missing = (targets >= 0) & (targets < labels.classes)
-    missing &= (labels.index != targets[:, None]).all(axis=1)
-    index = np.concatenate([labels.index, np.where(missing, targets, 0)[:, None]], axis=1)
-    index = pad_classes(index, k + missing)
+    new = np.zeros((len(labels), width - k), np.int64)
+    missing = np.zeros(len(labels), bool)
+    if targets is not None:
+        missing = (targets >= 0) & (targets < labels.classes)
+        missing &= (labels.index != targets[:, None]).all(axis=1)
+        new[:, 0] = targets
+    index = pad_classes(np.concatenate([labels.index, new], axis=1), k + missing)
     value = labels.value.astype(np.float64)
     if labels.tail == "uniform":
         own = np.maximum(1 - value.sum(axis=1), 0) / (labels.classes - k)
@@ -171,7 +177,8 @@ def _with_targets(labels: Labels, targets: Integers) -> Labels:
         own = labels.floor.astype(np.float64)
     else:
         own = np.full(len(value), -np.inf if labels.space == "logits" else 0.0)
-    return replace(labels, value=np.concatenate([value, own[:, None]], axis=1), index=index)
+    added = np.repeat(own[:, None], width - k, axis=1)
+    return replace(labels, value=np.concatenate([value, added], axis=1), index=index)
 
 
 def _columns_of(labels: Labels, targets: Integers) -> tuple[Integers, Integers]:

@@ -307,3 +307,31 @@ def test_tables_that_do_not_do() -> None:
             codec.from_parts({k: v for k, v in parts.items() if k != name}, 40)
     with pytest.raises(CorruptError, match="wrong number of contexts"):
         codec.from_parts({**parts, "gaps": parts["counts"]}, 40)
+
+
+@pytest.mark.parametrize("tail", ["zero", "floor", "uniform"])
+@pytest.mark.parametrize("has_targets", [True, False])
+def test_more_classes_are_kept_than_the_source_has(tail, has_targets) -> None:
+    labels = top(full(4, rows=9, classes=30), 4, tail)
+    targets = np.array([-1, 29, 3, 0, 7, 11, 2, 30, 5]) if has_targets else None
+    context = BatchContext(np.arange(9), Augmentation(), targets)
+    expected = probabilities(labels)
+    expected /= expected.sum(axis=1, keepdims=True)
+    for keep in (3, 4, 5, 12):
+        drawn = Sampled(10, 3, keep).prepare(labels, context=context)
+        kept = drawn.index[:, :keep]
+        assert (np.diff(np.sort(drawn.index, axis=1), axis=1) > 0).all()
+        own = np.take_along_axis(expected, kept, axis=1)
+        assert np.abs(drawn.value[:, :keep] - own).max() < keep / UNIT
+        coder = Sampled(10, 3, keep).fit([drawn], 30)
+        streams = {stream: memoryview(data) for stream, data in coder.encode(drawn).items()}
+        decoded = coder.decode(streams, 9, replace(BLANK, classes=30))
+        assert np.array_equal(decoded.value, drawn.value)
+
+
+def test_a_class_twice_in_a_label_cannot_be_kept_and_drawn() -> None:
+    value, index = np.float16([[3, 2.9, 1]]), np.array([[7, 7, 3]])
+    labels = Labels(50, value, index, tail="zero")
+    with pytest.raises(DataError, match="sample 0 holds a class twice"):
+        Sampled(20, keep=1).prepare(labels)
+    assert Sampled(20).prepare(labels).value.sum() == pytest.approx(1)
