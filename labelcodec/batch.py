@@ -157,13 +157,15 @@ class Labels:
                 "to expand at once"
             )
         full = np.empty((len(value), self.classes), np.float32)
-        full[:] = self._tail_fill(value)
+        full[:] = self.left_out_value()
         np.put_along_axis(full, self.index, value, axis=1)
         if self.space == "probabilities" and self.tail == "zero":
             full /= np.maximum(full.sum(axis=1, keepdims=True), 1e-12)
         return full
 
-    def _tail_fill(self, value: NDArray[np.float32]) -> NDArray[np.float32]:
+    def left_out_value(self) -> NDArray[np.float32]:
+        """(B, 1) float32 value in `space` of each class that top-k labels leave out."""
+        value = self.value.astype(np.float32)
         if self.tail == "floor" and self.floor is not None:
             return self.floor.astype(np.float32)[:, None]
         if self.tail == "uniform":

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.analysis.json_safe import json_safe
+from labelcodec.analysis.union import is_worthwhile, over_union
 from labelcodec.augmentation.facts import same_bits
 from labelcodec.batch import Labels
 from labelcodec.kept_counts import kept_of
@@ -88,6 +89,9 @@ class Accumulator:
         if _same_values(a, b) and np.isfinite(a.value.max(axis=1)).all():
             self._add_equal(len(a))
             return
+        if is_worthwhile(a, b):
+            self._add_union(a, b)
+            return
         left, right = _dense_rows(a), _dense_rows(b)
         kept = _kept_classes(b) if a.index is None and b.index is not None else None
         rows = max(1, _CHUNK // a.classes)  # those of a whole vocabulary do not fit into memory
@@ -104,6 +108,15 @@ class Accumulator:
                 else:
                     self._add(_as_logits(p, a.space), _as_logits(q, b.space))
 
+    def _add_union(self, a: Labels, b: Labels) -> None:
+        """Add top-k labels, by the classes that they keep."""
+        assert a.index is not None and b.index is not None
+        rows = max(1, _CHUNK // (a.index.shape[1] + b.index.shape[1] + 1))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            for start in range(0, len(a), rows):
+                part = slice(start, start + rows)
+                self._add(*over_union(a.rows(part), b.rows(part)))
+
     def _add_equal(self, labels: int) -> None:
         """Add labels of the same distributions: all distances are 0."""
         self.labels += labels
@@ -114,7 +127,13 @@ class Accumulator:
         shares = np.exp(np.take_along_axis(log_softmax(p), np.maximum(kept, 0), axis=1))
         self.kept_mass = (self.kept_mass or 0.0) + float(shares.sum(where=kept >= 0))
 
-    def _add(self, p: NDArray[np.float64], q: NDArray[np.float64]) -> None:
+    def _add(
+        self,
+        p: NDArray[np.float64],
+        q: NDArray[np.float64],
+        log_count: NDArray[np.float64] | float = 0.0,
+    ) -> None:
+        """Add logits, of which each column stands for exp(log_count) classes."""
         self.labels += len(p)
         self.unmeasured += int(np.count_nonzero(_unmeasurable(p) | _unmeasurable(q)))
         self.agree += int((p.argmax(axis=1) == q.argmax(axis=1)).sum())
@@ -122,7 +141,7 @@ class Accumulator:
             both = np.isfinite(p) & np.isfinite(q)
             self.max_dz = max(self.max_dz, float(np.abs(p - q).max(where=both, initial=0.0)))
         for tau in TEMPERATURES:
-            log_p, log_q = log_softmax(p / tau), log_softmax(q / tau)
+            log_p, log_q = (log_softmax(z / tau + log_count) for z in (p, q))
             prob = np.exp(log_p)
             # 0 log 0 = 0; where Q = 0 < P the term is inf, as intended.
             kl = np.where(prob == 0, 0.0, prob * (log_p - log_q)).sum(axis=1)
