@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def decode(
     source: Path | RemoteFile, target: Path, layout: str | None, force: bool, json_: bool
 ) -> None:
-    """Write the labels of FILE, a path or a URL, as a dump into TARGET, a folder.
+    """Write the labels of FILE, a path or a URL, as a dump into TARGET.
 
     In the layout of the source dump, every tensor gets its original dtype and shape, and with a
-    lossless codec its original values. Labels of tokens may be written as a file: TARGET is then
-    an .npz, .safetensors or .parquet file. TARGET appears once it is complete. With --force, an
+    lossless codec its original values. TARGET is a folder; for labels of tokens it may also
+    be an .npz, .safetensors or .parquet file. TARGET appears once it is complete. With --force, an
     existing file is replaced, or a folder that holds nothing but a dump.
 
     \b

@@ -13,7 +13,13 @@ import numpy as np
 
 from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.container import RecordReader, would_save
-from labelcodec.errors import ConfigError, CorruptError, LabelcodecError, RemoteError
+from labelcodec.errors import (
+    ConfigError,
+    CorruptError,
+    LabelcodecError,
+    MissingExtraError,
+    RemoteError,
+)
 from labelcodec.positions import in_order
 from labelcodec.progress import Progress
 from labelcodec.reader import Reader
@@ -118,7 +124,7 @@ def _verify(
                 nonfinite=nonfinite,
                 checked=len(positions),
             )
-    except RemoteError:
+    except (RemoteError, MissingExtraError, ConfigError):  # nothing is known of the file
         raise
     except LabelcodecError as error:
         return VerifyReport(0, 0, _grouped([*problems, str(error)]))

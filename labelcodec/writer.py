@@ -307,8 +307,15 @@ class Writer:
 
 
 def with_codec(header: Header, codec: Codec) -> Header:
-    """The header with the codec's name and configuration, and what labels it stores."""
+    """The header with the codec's name and configuration, and what labels it stores.
+
+    Raises:
+        DataError: the codec cannot store such labels, or keeps more classes than there are.
+    """
     k, tail = codec.kept(header.k, header.tail)
+    if k is not None and k > header.classes:
+        spec = registry.spec_of(codec)
+        raise DataError(f"{spec} keeps {k} classes of each label, there are {header.classes}")
     space, precision = codec.stored_values(header.space, header.precision)
     return replace(
         header,

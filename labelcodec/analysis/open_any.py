@@ -245,6 +245,8 @@ def _part_of_dump(root: Named, dump: LabelSet, container: LabelSet) -> str | Non
 
 def _named(labels: LocationLike | Sequence[LocationLike]) -> Named:
     """Where labels are that a caller named; a list of one is that one, such as a dump."""
+    if is_list(labels) and not labels:
+        raise FileNotFoundError("an empty list of labels")
     if not is_list(labels) or len(labels) == 1:
         return first_of(labels)
     return [as_location(path) for path in labels]

@@ -55,3 +55,24 @@ def zigzag(value: int) -> int:
 def unzigzag(value: int) -> int:
     """Undo `zigzag`."""
     return (value >> 1) ^ -(value & 1)
+
+
+def framed(data: bytes) -> bytes:
+    """A part with its length in front."""
+    return encode(len(data)) + data
+
+
+def unframed(data: memoryview, what: str) -> tuple[memoryview, memoryview]:
+    """The part that `framed` wrote, and what follows it.
+
+    Args:
+        data: begins with the length.
+        what: name of the part in error messages.
+
+    Raises:
+        CorruptError: the part is longer than the data.
+    """
+    length, begin = decode(data, 0)
+    if length > len(data) - begin:
+        raise CorruptError(f"the {what} are longer than their stream")
+    return data[begin : begin + length], data[begin + length :]

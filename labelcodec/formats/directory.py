@@ -37,7 +37,7 @@ def check_directory(root: Path) -> None:
         DumpError: it is a file or does not exist.
     """
     if not root.is_dir():
-        what = "is a file, a dump is a folder" if root.exists() else "no such folder"
+        what = "is a file, a dump is a folder" if root.exists() else "no such file or folder"
         raise DumpError(f"{root}: {what}")
 
 

@@ -14,7 +14,14 @@ from labelcodec.files.atomic_dir import atomic_folder
 from labelcodec.formats.image_order import KnownOrder
 from labelcodec.formats.interface import Dump, OpenOptions
 from labelcodec.formats.option_check import check_options
-from labelcodec.formats.registry import LAYOUTS, check_source, detect, is_file_of, layout_named
+from labelcodec.formats.registry import (
+    LAYOUTS,
+    check_source,
+    detect,
+    is_file_of,
+    layout_named,
+    layout_of_file,
+)
 from labelcodec.formats.single_file import write_file
 from labelcodec.formats.typespec import check_typespecs
 from labelcodec.images import ImageListing, list_images
@@ -150,6 +157,10 @@ def write_dump(
 
     if is_file_of(layout, target) and not target.is_dir():
         return write_file(write, resolved.join, target, force)
+    if layout_of_file(target) is not None and not target.is_dir():
+        raise DumpError(
+            f"{target}: layout {layout} is written as a folder; leave {target.suffix} out"
+        )
     with atomic_folder(target, force) as partial:
         return write(partial)
 

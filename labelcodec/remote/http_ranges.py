@@ -192,14 +192,19 @@ class HttpClient:
         filesystem = self._filesystem()
         session = await filesystem.set_session()
         options = dict(filesystem.kwargs)
-        own = options.pop("headers", None) or {}
         if "timeout" not in {*options, *filesystem.client_kwargs}:
             options["timeout"] = aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECTING, sock_read=_WAITING
             )
-        sent = {"Accept-Encoding": "identity", **own, **self._headers, **headers}
-        url = filesystem.encode_url(self._url)
-        async with session.get(url, headers=sent, **options) as answer:
+        try:
+            own = options.pop("headers", None) or {}
+            sent = {"Accept-Encoding": "identity", **own, **self._headers, **headers}
+            request = await session.get(filesystem.encode_url(self._url), headers=sent, **options)
+        except (TypeError, ValueError) as error:
+            raise RemoteError(
+                f"{self._file}: the address, or an option for it, does not do: {error}"
+            ) from None
+        async with request as answer:
             refuse(answer.status, answer.headers, self._file)
             yield answer
 

@@ -39,7 +39,7 @@ def pack_tokens(
     fitted = coding.fit_tables([coding.tokenise(rank, context)], 1)
     parts = tables.to_bytes(fitted), coding.encode_values(rank, context, fitted)
     rest = packing.pack_floats(tokens[~is_ranked].astype(np.uint32))
-    ranked = bytes([RANKED]) + b"".join(varint.encode(len(part)) + part for part in parts) + rest
+    ranked = bytes([RANKED]) + b"".join(map(varint.framed, parts)) + rest
     return min(plain, ranked, key=len)
 
 
@@ -56,8 +56,8 @@ def unpack_tokens(
     is_predicted = predicting >= 0
     if kept is None or not is_predicted.any():
         raise CorruptError("token ids by rank in labels that have no ranks")
-    table, rest = _unframed(data[1:])
-    part, rest = _unframed(rest)
+    table, rest = varint.unframed(data[1:], "tables of token ranks")
+    part, rest = varint.unframed(rest, "token ranks")
     fitted = tables.from_bytes(bytes(table))
     if len(fitted.freqs) != 1:
         raise CorruptError("the table of token ranks has the wrong number of contexts")
@@ -72,14 +72,6 @@ def unpack_tokens(
     tokens[is_ranked] = kept[predicting[is_ranked], rank[is_listed]]
     tokens[~is_ranked] = packing.unpack_floats(rest, np.uint32, int((~is_ranked).sum()))
     return _checked(tokens)
-
-
-def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:
-    """A part behind its length, and what follows it."""
-    length, begin = varint.decode(data, 0)
-    if length > len(data) - begin:
-        raise CorruptError("a part of the token ids is longer than their stream")
-    return data[begin : begin + length], data[begin + length :]
 
 
 def _checked(tokens: NDArray[np.int64] | NDArray[np.uint32]) -> NDArray[np.int32]:

@@ -97,7 +97,7 @@ def test_fkd_file(tmp_path) -> None:
 def test_what_is_no_dump(tmp_path) -> None:
     import torch
 
-    with pytest.raises(DumpError, match="no such folder"):
+    with pytest.raises(DumpError, match="no such file or folder"):
         dump_table(tmp_path / "absent")
     torch.save({"weights": torch.ones(1)}, tmp_path / "batch_0.tar")
     with pytest.raises(DumpError, match=r"batch_0\.tar"):

@@ -18,7 +18,7 @@ TAILS = ["zero", "floor", "uniform"]
 
 def labels(rng, space, tail, k, classes=90, rows=7) -> Labels:
     index = np.array([rng.permutation(classes)[:k] for _ in range(rows)])
-    value = rng.normal(size=(rows, k)) * 2
+    value = np.maximum(rng.normal(size=(rows, k)) * 2, -3)  # above what is left out
     floor = None
     if space == "probabilities":
         value = np.exp(value) / (np.exp(value).sum(axis=1, keepdims=True) + 1)

@@ -50,9 +50,27 @@ def test_a_table_in_one_file(labels, tmp_path):
     assert labelcodec.compare(labels, tmp_path / "b.slc").identical
 
 
-def test_the_layout_of_the_target_yields_to_the_one_that_is_named(labels, tmp_path):
-    assert decode(labels, tmp_path / "copy.parquet", layout="arrays").files > 1
-    assert (tmp_path / "copy.parquet").is_dir()
+def test_a_layout_that_writes_no_such_file_makes_no_folder_of_its_name(labels, tmp_path):
+    with pytest.raises(
+        DumpError, match=r"layout arrays is written as a folder; leave \.parquet out"
+    ):
+        decode(labels, tmp_path / "copy.parquet", layout="arrays")
+    assert not (tmp_path / "copy.parquet").exists()
+
+
+def test_what_a_killed_process_left_is_cleared(labels, tmp_path):
+    left = tmp_path / ".copy.npz.partial"
+    left.mkdir()
+    (left / "index.npy").write_bytes(b"half")
+    decode(labels, tmp_path / "copy.npz")
+    assert not left.exists()
+    with np.load(tmp_path / "copy.npz") as arrays:
+        assert_same(dict(arrays), columns())
+
+
+def test_folders_on_the_way_are_made(labels, tmp_path):
+    decode(labels, tmp_path / "new/deep/copy.npz")
+    assert (tmp_path / "new/deep/copy.npz").is_file()
 
 
 def test_a_file_is_replaced_by_force_alone(labels, tmp_path):
@@ -70,6 +88,8 @@ def test_labels_of_images_are_no_arrays(tmp_path):
     encode(epoch_dump(tmp_path / "dump", loader_order(20, 3), 6), tmp_path / "a.slc")
     with pytest.raises(DumpError, match="token sequences"):
         decode(tmp_path / "a.slc", tmp_path / "copy.npz", layout="arrays")
+    with pytest.raises(DumpError, match="layout sre2l is written as a folder"):
+        decode(tmp_path / "a.slc", tmp_path / "copy.npz")
     assert [path.name for path in tmp_path.iterdir() if "copy" in path.name] == []
 
 

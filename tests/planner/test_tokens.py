@@ -9,7 +9,7 @@ import pytest
 
 from labelcodec.errors import ConfigError
 from labelcodec.planner.container import NotMeasured
-from labelcodec.planner.tokens import DRAWS, EXACT, STEPS, VOCABULARY, predict_tokens
+from labelcodec.planner.tokens import DRAWS, EXACT, KEPT, STEPS, VOCABULARY, predict_tokens
 from tests.cli.call import call
 
 LABELS = 16_384  # of each row in results/vocabularies.json
@@ -31,6 +31,8 @@ def test_tables_are_those_of_the_benchmark():
         step: pytest.approx(MEASURED[f"topk:step={step:g}", 50], abs=0.06) for step in STEPS
     } == STEPS
     assert {n: pytest.approx(MEASURED[f"sampled:n={n}", 50], abs=0.06) for n in DRAWS} == DRAWS
+    kept = MEASURED["sampled:n=50,keep=1", 50] - MEASURED["sampled:n=50", 50]
+    assert pytest.approx(kept, abs=0.06) == KEPT
 
 
 def test_measured_files_are_predicted_as_they_are():

@@ -124,10 +124,10 @@ class SampledCoder(Coder):
             for name, coded in integers.items()
         }
         if not self.keep:
-            index = bytes([FORM]) + _framed(part["sizes"]) + part["gaps"]
+            index = bytes([FORM]) + varint.framed(part["sizes"]) + part["gaps"]
             return {LABEL_INDEX: index, LABEL_VALUES: part["counts"]}
-        kept = bytes([FORM_KEPT]) + _framed(part["sizes"]) + _framed(part["kept"])
-        values = _framed(part["rests"]) + _framed(part["masses"]) + part["counts"]
+        kept = bytes([FORM_KEPT]) + varint.framed(part["sizes"]) + varint.framed(part["kept"])
+        values = varint.framed(part["rests"]) + varint.framed(part["masses"]) + part["counts"]
         return {LABEL_INDEX: kept + part["gaps"], LABEL_VALUES: values}
 
     def decode(
@@ -145,14 +145,14 @@ class SampledCoder(Coder):
         data = streams[LABEL_INDEX]
         if not data or data[0] != (FORM_KEPT if self.keep else FORM):
             raise CorruptError("sampled labels of unknown form")
-        part, rest = _unframed(data[1:])
+        part, rest = varint.unframed(data[1:], "sizes of labels")
         sizes = self._least_size + self._values("sizes", part, np.zeros(samples, np.int64))
         if int(sizes.max()) > min(self.draws, self.classes):
             raise CorruptError(f"a label of {sizes.max()} classes from {self.draws} draws")
         values = streams[LABEL_VALUES]
         kept, mass = np.zeros((2, samples, 0), np.int64)
         if self.keep:
-            part, rest = _unframed(rest)
+            part, rest = varint.unframed(rest, "kept classes")
             widths = np.full(samples, self.keep)
             kept = self._classes("kept", part, widths).reshape(samples, self.keep)
             mass, values = self._masses(values, sizes)
@@ -178,12 +178,12 @@ class SampledCoder(Coder):
 
     def _masses(self, data: memoryview, sizes: Integers) -> tuple[Integers, memoryview]:
         """(B, K) probabilities of the kept classes by position, and the rest of the stream."""
-        part, data = _unframed(data)
+        part, data = varint.unframed(data, "probabilities of labels")
         rest = np.zeros(len(sizes), np.int64)
         rest[sizes > 0] = 1 + self._values("rests", part, _size_contexts(sizes[sizes > 0]))
         if rest.max() > UNIT:
             raise CorruptError(f"a probability of {rest.max()} / {UNIT}")
-        part, data = _unframed(data)
+        part, data = varint.unframed(data, "probabilities of labels")
         coded = self._values("masses", part, self._mass_contexts(rest))
         mass = coded.reshape(len(sizes), self.keep - 1)
         last = UNIT - rest - mass.sum(axis=1)
@@ -218,18 +218,6 @@ class SampledCoder(Coder):
             sizes[LABEL_VALUES],
         )
         return {LABEL_VALUES.component: used}
-
-
-def _framed(data: bytes) -> bytes:
-    return varint.encode(len(data)) + data
-
-
-def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:
-    """A part behind its length, and what follows it."""
-    length, begin = varint.decode(data, 0)
-    if length > len(data) - begin:
-        raise CorruptError("a part of sampled labels is longer than its stream")
-    return data[begin : begin + length], data[begin + length :]
 
 
 def _keys(kept: Integers, classes: int) -> Integers:

@@ -118,8 +118,8 @@ class TopKCoder(Coder):
         groups = [self._encode_group(group) for _, group in by_count(labels)]
         k = varint.encode(labels.index.shape[1])
         streams[LABEL_COUNT] = k + packing.pack_ints(labels.count)
-        streams[LABEL_INDEX] = b"".join(_framed(index) for index, _ in groups)
-        streams[LABEL_VALUES] = b"".join(_framed(values) for _, values in groups)
+        streams[LABEL_INDEX] = b"".join(varint.framed(index) for index, _ in groups)
+        streams[LABEL_VALUES] = b"".join(varint.framed(values) for _, values in groups)
         return streams
 
     def _encode_group(self, labels: Labels) -> tuple[bytes, bytes]:
@@ -348,20 +348,16 @@ def _check_values(data: memoryview) -> None:
         raise CorruptError("top-k values of impossible shape")
 
 
-def _framed(data: bytes) -> bytes:
-    return varint.encode(len(data)) + data
-
-
 def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:
     """The next part of a stream in groups, of 2 bytes and more, and what follows it.
 
     Raises:
         CorruptError: the part is longer than the stream, or too short.
     """
-    length, position = varint.decode(data, 0)
-    if not 2 <= length <= len(data) - position:
-        raise CorruptError(f"a part of top-k labels of {length} bytes, {len(data) - position} left")
-    return data[position : position + length], data[position + length :]
+    part, rest = varint.unframed(data, "top-k labels of a group")
+    if len(part) < 2:
+        raise CorruptError(f"a part of top-k labels of {len(part)} bytes")
+    return part, rest
 
 
 def _split_index(data: memoryview) -> tuple[memoryview, memoryview]:
