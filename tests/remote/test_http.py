@@ -254,6 +254,22 @@ def test_private_files(path, content) -> None:
             assert_same(reader, path, [250])
 
 
+@pytest.mark.parametrize(
+    "options", [{"headers": 3}, {"bogus": 3}, {"headers": {"Authorization": "Bearer\nsecret"}}]
+)
+def test_options_that_do_not_do(content, options) -> None:
+    with (
+        serving(web_of(content)) as web,
+        pytest.raises(RemoteError, match=r"labels\.slc: the address, or an option for it"),
+    ):
+        labelcodec.open(f"{web.url}/labels.slc", storage_options=options)
+
+
+def test_an_address_that_is_none() -> None:
+    with pytest.raises(RemoteError, match="does not do"):
+        labelcodec.open("http://[::1/labels.slc")
+
+
 def test_secrets_of_an_address_are_not_shown(content) -> None:
     with serving(web_of(content)) as web:
         port = web.url.rpartition(":")[2]
