@@ -29,9 +29,9 @@ from tests.formats.builders import (
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(DumpError, match="no such folder"):
+    with pytest.raises(DumpError, match="no such file or folder"):
         open_dump(tmp_path / "dump")
-    with pytest.raises(DumpError, match="no such folder"):
+    with pytest.raises(DumpError, match="no such file or folder"):
         open_dump(tmp_path / "dump", layout="lpqld")
 
 

@@ -125,7 +125,8 @@ def whole_pipeline(room: Room) -> None:
     }
 
     def after() -> None:
-        assert '"top1"' in Path("out/ablation-cifar10.jsonl").read_text()
+        record = Path("out/ablation-cifar10.jsonl").read_text()
+        assert '"top1"' in record, record
 
     room.after = after
 
