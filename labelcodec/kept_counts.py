@@ -68,6 +68,13 @@ def pad_classes(index: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[n
     return padded
 
 
+def repeated(index: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(B,) whether each row of (B, k) classes holds one more than once."""
+    ordered = np.sort(index, axis=1)
+    repeats: NDArray[np.bool_] = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    return repeats
+
+
 def kept_of(labels: Labels) -> NDArray[np.int64]:
     """(B,) number of classes that each top-k label keeps."""
     if labels.count is not None:

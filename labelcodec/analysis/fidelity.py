@@ -131,9 +131,9 @@ class Accumulator:
         self,
         p: NDArray[np.float64],
         q: NDArray[np.float64],
-        log_count: NDArray[np.float64] | float = 0.0,
+        log_count: NDArray[np.float64] | None = None,
     ) -> None:
-        """Add logits, of which each column stands for exp(log_count) classes."""
+        """Add logits, of which each column stands for exp(log_count) classes; one by default."""
         self.labels += len(p)
         self.unmeasured += int(np.count_nonzero(_unmeasurable(p) | _unmeasurable(q)))
         self.agree += int((p.argmax(axis=1) == q.argmax(axis=1)).sum())
@@ -141,7 +141,10 @@ class Accumulator:
             both = np.isfinite(p) & np.isfinite(q)
             self.max_dz = max(self.max_dz, float(np.abs(p - q).max(where=both, initial=0.0)))
         for tau in TEMPERATURES:
-            log_p, log_q = (log_softmax(z / tau + log_count) for z in (p, q))
+            scaled = (p / tau, q / tau)
+            if log_count is not None:
+                scaled = (scaled[0] + log_count, scaled[1] + log_count)
+            log_p, log_q = map(log_softmax, scaled)
             prob = np.exp(log_p)
             # 0 log 0 = 0; where Q = 0 < P the term is inf, as intended.
             kl = np.where(prob == 0, 0.0, prob * (log_p - log_q)).sum(axis=1)

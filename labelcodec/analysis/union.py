@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
+from labelcodec.kept_counts import repeated
 
 Floats = NDArray[np.float64]
 WORTHWHILE = 4  # classes per column of the union, from which on it is used
@@ -20,7 +21,8 @@ def is_worthwhile(a: Labels, b: Labels) -> bool:
     if a.index is None or b.index is None:
         return False
     columns = a.index.shape[1] + b.index.shape[1] + 1
-    return WORTHWHILE * columns < a.classes and _is_distinct(a.index) and _is_distinct(b.index)
+    is_sparse = WORTHWHILE * columns < a.classes
+    return is_sparse and not (repeated(a.index).any() or repeated(b.index).any())
 
 
 def over_union(a: Labels, b: Labels) -> tuple[Floats, Floats, Floats]:
@@ -67,8 +69,3 @@ def _values_of(labels: Labels, classes: NDArray[np.int64], rest: Floats) -> Floa
     at = np.minimum(np.searchsorted(kept, key), len(kept) - 1)
     values: Floats = np.where(kept[at] == key, value[at], rest[:, None])
     return values
-
-
-def _is_distinct(index: NDArray[np.int64]) -> bool:
-    ordered = np.sort(index, axis=1)
-    return not (ordered[:, 1:] == ordered[:, :-1]).any()

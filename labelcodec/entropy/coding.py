@@ -118,8 +118,7 @@ def join_symbols(
     states: NDArray[np.uint32], words: NDArray[np.uint16], bits: NDArray[np.uint8]
 ) -> bytes:
     """A coded part: length of the rANS part, rANS part, extra bits."""
-    rans = join_rans(states, words)
-    return varint.encode(len(rans)) + rans + bits.tobytes()
+    return varint.framed(join_rans(states, words)) + bits.tobytes()
 
 
 def encode_values(values: NDArray[Any], contexts: NDArray[Any], table: TableSet) -> bytes:

@@ -157,7 +157,10 @@ def test_a_server_without_ranges_is_told_and_its_file_downloaded(path, content) 
 
 def test_the_copy_of_a_server_without_ranges_is_of_one_version(path, content, tmp_path) -> None:
     other = write(tmp_path / "other.slc", batches(range(280)))
-    etag = lambda content: f'"{len(content)}"'  # noqa: E731
+
+    def etag(content: bytes) -> str:
+        return f'"{len(content)}"'
+
     with serving(web_of(content, ranges=False, etag=etag)) as web:
         url = f"{web.url}/labels.slc"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from labelcodec.batch import Labels, Precision, Space, Tail
 from labelcodec.codecs import class_order
@@ -23,6 +22,7 @@ from labelcodec.codecs.sampled.coder import CONTEXTS, SampledCoder, table_names
 from labelcodec.codecs.sampled.drawing import draw
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
+from labelcodec.kept_counts import repeated
 
 MAX_DRAWS = 4096
 MAX_KEEP = 64
@@ -96,7 +96,10 @@ class Sampled(Codec):
             sample = int(np.argmin(np.isfinite(largest) & (largest > smallest)))
             raise DataError(f"sample {sample} has no distribution to draw from: NaN or infinite")
         if self.keep and labels.index is not None:
-            _check_distinct(labels.index)
+            repeats = repeated(labels.index)  # what is kept may not be drawn as well
+            if repeats.any():
+                sample = int(repeats.argmax())
+                raise DataError(f"sample {sample} holds a class twice: leave `keep` out")
         targets = None if context is None else context.targets
         drawn = draw(labels, self.n, self.seed, self.keep, targets)
         index, value = to_arrays(drawn, self.n)
@@ -154,11 +157,3 @@ class Sampled(Codec):
         if any(len(loaded[name].freqs) != CONTEXTS[name] for name in names):
             raise CorruptError("the sampled tables have the wrong number of contexts")
         return SampledCoder(self.n, self.keep, classes, order, loaded)
-
-
-def _check_distinct(index: NDArray[np.int64]) -> None:
-    """Check that no top-k label holds a class twice: what is kept may not be drawn as well."""
-    ordered = np.sort(index, axis=1)
-    twice = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-    if twice.any():
-        raise DataError(f"sample {int(twice.argmax())} holds a class twice: leave `keep` out")

@@ -170,15 +170,8 @@ def _widened(labels: Labels, keep: int, targets: Integers | None) -> Labels:
         missing &= (labels.index != targets[:, None]).all(axis=1)
         new[:, 0] = targets
     index = pad_classes(np.concatenate([labels.index, new], axis=1), k + missing)
-    value = labels.value.astype(np.float64)
-    if labels.tail == "uniform":
-        own = np.maximum(1 - value.sum(axis=1), 0) / (labels.classes - k)
-    elif labels.floor is not None:
-        own = labels.floor.astype(np.float64)
-    else:
-        own = np.full(len(value), -np.inf if labels.space == "logits" else 0.0)
-    added = np.repeat(own[:, None], width - k, axis=1)
-    return replace(labels, value=np.concatenate([value, added], axis=1), index=index)
+    added = np.repeat(labels.left_out_value(), width - k, axis=1)
+    return replace(labels, value=np.concatenate([labels.value, added], axis=1), index=index)
 
 
 def _columns_of(labels: Labels, targets: Integers) -> tuple[Integers, Integers]:

@@ -134,7 +134,7 @@ class TopKCoder(Coder):
         intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
         form = bytes([CODED | (TIES_BY_CLASS if ranked.ties_by_class else 0)])
         arranged = coding.encode_intervals(intervals)
-        index = form + k + varint.encode(len(members)) + members + arranged
+        index = form + k + varint.framed(members) + arranged
         return index, self._encode_values(ranked, self._drop(labels))
 
     def _encode_values(self, ranked: Ranking, drop: int) -> bytes:

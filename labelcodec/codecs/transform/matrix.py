@@ -23,9 +23,8 @@ def to_bytes(matrix: NDArray[np.int16]) -> bytes:
     entries = matrix.T.astype(np.int64)
     values = ((entries << 1) ^ (entries >> 63)).ravel()
     table = coding.fit_tables([coding.tokenise(values, contexts)], MATRIX_COLUMN_CLASSES)
-    stored = tables.to_bytes(table)
     coded = coding.encode_values(values, contexts, table)
-    return packing.pack_ints(column) + varint.encode(len(stored)) + stored + coded
+    return packing.pack_ints(column) + varint.framed(tables.to_bytes(table)) + coded
 
 
 def from_bytes(data: memoryview, rows: int, width: int, what: str) -> NDArray[np.int16]:

@@ -51,9 +51,8 @@ class Layer:
 
     def to_bytes(self) -> bytes:
         """Serialize: the length of the weights, these, scales and biases."""
-        weights = matrix.to_bytes(self.weights)
         floats = np.concatenate([self.scale, self.bias]).astype("<f4").tobytes()
-        return varint.encode(len(weights)) + weights + floats
+        return varint.framed(matrix.to_bytes(self.weights)) + floats
 
     @classmethod
     def from_bytes(cls, data: memoryview, inputs: int, outputs: int) -> tuple[Layer, memoryview]:
