@@ -9,6 +9,7 @@ from typing import Any
 from labelcodec.pipeline.study.cells import Cell, cells_of
 from labelcodec.pipeline.study.predicted_size import predicted_bytes
 from labelcodec.pipeline.study.results import cell_file
+from labelcodec.pipeline.study.sources import look_again
 from labelcodec.pipeline.study.stage_folder import StageFolder
 from labelcodec.pipeline.study.stages import LABELS, CellStages, stages_of
 from labelcodec.pipeline.study.study_file import Study
@@ -90,4 +91,5 @@ def plan_study(study: Study, out: Path | str) -> StudyPlan:
         MismatchError: an image folder or a file is missing.
     """
     cells = cells_of(study)
+    look_again()
     return StudyPlan(study, Path(out), tuple((cell, stages_of(cell)) for cell in cells))

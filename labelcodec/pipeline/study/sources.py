@@ -55,6 +55,12 @@ def file_digest(path: str) -> str:
         raise MismatchError(f"{path}: no such file") from None
 
 
+def look_again() -> None:
+    """Forget folders and files that were looked at: they may have changed since."""
+    folder_facts.cache_clear()
+    file_digest.cache_clear()
+
+
 def training_images(settings: Settings) -> FolderFacts:
     """The training images.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import labelcodec
 from labelcodec.errors import ConfigError, MismatchError
@@ -19,7 +20,8 @@ from labelcodec.pipeline.study import running
 from labelcodec.pipeline.study.planning import plan_study
 from labelcodec.pipeline.study.results import summarised
 from labelcodec.pipeline.study.stage_folder import StageFolder
-from tests.pipeline.study.small_study import run, study
+from tests.pipeline import scene
+from tests.pipeline.study.small_study import folders, run, study
 
 GRID = {"recover.method": ["lpld", "sre2l"], "codec": ["dense", "topk:k=2"], "seed": [0, 1]}
 STAGES = {"statistics": 1, "images": 2, "labels": 4, "runs": 8, "scores": 8}
@@ -276,3 +278,12 @@ def test_a_folder_that_was_copied_goes_on(tables, tmp_path) -> None:
     shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=shutil.copyfile)
     more = run(study(tables | {"seed": 5}), tmp_path / "copy")
     assert not more.failed and len(more.results) == 1
+
+
+def test_folders_are_looked_at_anew_for_each_study(tmp_path) -> None:
+    grid, keys = study(folders(tmp_path)), []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (scene.SIDE, scene.SIDE), colour).save(tmp_path / "train/class00/000.png")
+        ((_, stages),) = plan_study(grid, tmp_path / "out").cells
+        keys.append(stages.all[0].key)
+    assert keys[0] != keys[1]
