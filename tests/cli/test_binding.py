@@ -193,6 +193,6 @@ def test_a_hidden_folder_is_told_where_it_makes_a_class_too_many(capsys, tmp_pat
     shutil.copytree(tmp_path / "images/class00", tmp_path / "images/.cache")
     scene.weights(tmp_path / "small.safetensors")
     monkeypatch.chdir(tmp_path)
-    given = ("--teacher", scene.SMALL, "--weights", "small.safetensors", "--image-size", "8")
-    made = call(capsys, "relabel", "images", "new.slc", *given)
+    of_teacher = ("--teacher", scene.SMALL, "--weights", "small.safetensors", "--image-size", "8")
+    made = call(capsys, "relabel", "images", "new.slc", *of_teacher)
     assert made.status == 1 and "the hidden folder '.cache' holds an image" in made.err

@@ -11,25 +11,7 @@ from labelcodec_cli.console import INTERRUPTED
 from tests.cli.call import call
 from tests.pipeline import scene
 
-FILE = f"""
-about = "Two codecs"
-[teacher]
-image_size = {scene.SIDE}
-mean = {scene.NORMALISATION["mean"]}
-std = {scene.NORMALISATION["std"]}
-[recover]
-ipc = 2
-iterations = 0
-init = "images"
-[relabel]
-batch_size = 4
-[train]
-model = "{scene.SMALL}"
-epochs = 2
-[grid]
-codec = ["dense", "topk:k=2"]
-seed = [0, 1]
-"""
+FILE = scene.study_text(epochs=2) + "seed = [0, 1]\n"
 FOLDERS = ("--images", "train", "--test", "test")
 ARGS = (*FOLDERS, "--teacher", scene.SMALL, "--weights", "w.safetensors")
 

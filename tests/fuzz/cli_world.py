@@ -32,24 +32,7 @@ NORMED = f"--teacher {NORMS} --weights normed.safetensors --image-size 8 --devic
 ENCODER = f"--encoder {scene.SMALL} --encoder-weights small.safetensors"
 STATES = "--mean 0.5 0.4 0.3 --std 0.3 0.3 0.3"
 STUDENT = f"--set model={scene.SMALL} --set batch_size=4 --device cpu"
-STUDY = f"""
-about = "Two codecs"
-[teacher]
-image_size = 8
-mean = {scene.NORMALISATION["mean"]}
-std = {scene.NORMALISATION["std"]}
-[recover]
-ipc = 2
-iterations = 0
-init = "images"
-[relabel]
-batch_size = 4
-[train]
-model = "{scene.SMALL}"
-epochs = 1
-[grid]
-codec = ["dense", "topk:k=2"]
-"""
+STUDY = scene.study_text(epochs=1)
 RECIPE = f"""
 model = "{scene.SMALL}"
 epochs = 1

@@ -58,10 +58,10 @@ def compute_job(world: Path, out: Path, codec: str) -> None:
     from labelcodec.pipeline.projection.materialising import materialise
     from tests.pipeline import scene
 
-    given = world / "tiny.slc", out / "a.slc", codec, world / "images", scene.SMALL
+    arguments = world / "tiny.slc", out / "a.slc", codec, world / "images", scene.SMALL
     print(BEGINS, flush=True)
     if not (out / "a.slc").exists():
-        materialise(*given, encoder_weights=world / "teacher.safetensors", resume=True)
+        materialise(*arguments, encoder_weights=world / "teacher.safetensors", resume=True)
 
 
 def squeeze_job(world: Path, out: Path, workers: int) -> None:
@@ -72,10 +72,10 @@ def squeeze_job(world: Path, out: Path, workers: int) -> None:
 
     squeezing.SAVE_EVERY = 0.05
     options = {"image_size": scene.SIDE, "batch_size": 4, "epochs": 40, "device": "cpu"}
-    given = world / "images", out / "statistics", Network()
+    arguments = world / "images", out / "statistics", Network()
     print(BEGINS, flush=True)
     if not (out / "statistics").exists() or any(out.glob("*.partial")):
-        squeezing.squeeze(*given, workers=workers, resume=True, **options)
+        squeezing.squeeze(*arguments, workers=workers, resume=True, **options)
 
 
 def relabel_job(world: Path, out: Path, codec: str, fits: int, workers: int) -> None:
@@ -85,8 +85,8 @@ def relabel_job(world: Path, out: Path, codec: str, fits: int, workers: int) -> 
     for patch in scene.fit_to(fits):
         setattr(*patch)
     print(BEGINS, flush=True)
-    given = world / "images", world / "teacher.safetensors", out / "a.slc"
-    scene.relabel(*given, codec=codec, epochs=40, workers=workers, resume=True)
+    arguments = world / "images", world / "teacher.safetensors", out / "a.slc"
+    scene.relabel(*arguments, codec=codec, epochs=40, workers=workers, resume=True)
 
 
 def train_job(world: Path, out: Path) -> None:
@@ -96,8 +96,8 @@ def train_job(world: Path, out: Path) -> None:
 
     settings = scene.settings(epochs=12, ema=0.9)
     print(BEGINS, flush=True)
-    given = world / "labels.slc", world / "images", settings, out / "run"
-    train(*given, device="cpu", resume=(out / "run").exists())
+    arguments = world / "labels.slc", world / "images", settings, out / "run"
+    train(*arguments, device="cpu", resume=(out / "run").exists())
 
 
 def recover_job(world: Path, out: Path, method: str) -> None:
@@ -237,8 +237,8 @@ def _world(root: Path) -> Path:
     squeeze(root / "images", root / "statistics", Network(), image_size=scene.SIDE, device="cpu")
     scene.relabel(root / "images", root / "teacher.safetensors", root / "long.slc", epochs=40)
     options = {"encoder_weights": root / "teacher.safetensors", "encoder_classes": scene.CLASSES}
-    given = root / "long.slc", root / "tiny.slc", root / "images", scene.SMALL
-    project(*given, settings=AdaptSettings(steps=3), device="cpu", **options)
+    arguments = root / "long.slc", root / "tiny.slc", root / "images", scene.SMALL
+    project(*arguments, settings=AdaptSettings(steps=3), device="cpu", **options)
     np.savez(root / "tokens.npz", **token_sources.columns((6,) * 400, k=None))
     return root
 

@@ -35,8 +35,8 @@ class Block:
 
 def blocks_of(page: str) -> list[Block]:
     """The code blocks of a page, in order."""
-    found = _FENCE.findall((ROOT / page).read_text())
-    return [Block(page, *parts) for parts in found if parts[0] != NO_CODE]
+    fences = _FENCE.findall((ROOT / page).read_text())
+    return [Block(page, *parts) for parts in fences if parts[0] != NO_CODE]
 
 
 def pages() -> list[str]:

@@ -19,10 +19,10 @@ def code_of(path: Path) -> list[str]:
     """The examples of a module's docstrings, and the indented code of a package's own."""
     tree = ast.parse(path.read_text())
     texts = [ast.get_docstring(node) or "" for node in ast.walk(tree) if isinstance(node, _SHOWN)]
-    found = ["".join(part.source for part in _PARSER.get_examples(text)) for text in texts]
+    examples = ["".join(part.source for part in _PARSER.get_examples(text)) for text in texts]
     if path.name == "__init__.py":
-        found += map(textwrap.dedent, _INDENTED.findall(texts[0] + "\n"))
-    return [code for code in found if code]
+        examples += map(textwrap.dedent, _INDENTED.findall(texts[0] + "\n"))
+    return [code for code in examples if code]
 
 
 def modules() -> list[str]:

@@ -110,6 +110,28 @@ def settings(**changes: Any) -> TrainingRecipe:
     return from_map({**plain, **changes}, "test")
 
 
+def study_text(epochs: int) -> str:
+    """A study file that compares two codecs; its last table, the grid, is open for more."""
+    return f"""
+about = "Two codecs"
+[teacher]
+image_size = {SIDE}
+mean = {NORMALISATION["mean"]}
+std = {NORMALISATION["std"]}
+[recover]
+ipc = 2
+iterations = 0
+init = "images"
+[relabel]
+batch_size = 4
+[train]
+model = "{SMALL}"
+epochs = {epochs}
+[grid]
+codec = ["dense", "topk:k=2"]
+"""
+
+
 def prepares(doing: str) -> bool:
     """Whether a progress report is of what precedes the first batch."""
     return any(word in doing for word in ("fitting", "loading", "image sizes", "decoding"))

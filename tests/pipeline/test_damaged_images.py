@@ -34,8 +34,8 @@ def squeezing(root: Path) -> Run:
 
 def training(root: Path) -> Run:
     relabelling(root)(root / "labels.slc")
-    given = root / "labels.slc", root / "images", scene.settings()
-    return lambda out, **more: train(*given, out, device="cpu", workers=0, **more)
+    arguments = root / "labels.slc", root / "images", scene.settings()
+    return lambda out, **more: train(*arguments, out, device="cpu", workers=0, **more)
 
 
 def recovery(root: Path) -> Run:
