@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
 from labelcodec.entropy cimport kernels as c
 
@@ -14,21 +14,27 @@ cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
         const int32_t *mean
         int32_t base, last
         size_t rows, classes
-    ctypedef struct dense_output:
-        uint16_t *high
-        uint32_t *low
-        int32_t *residual
-        int32_t *contexts
-        uint32_t *tile
-        uint32_t *intervals
-        uint64_t *escapes
-        uint8_t *packed_low
     void contexts_to "dense_contexts"(
-        const dense_model *, const uint16_t *, int32_t *, int32_t *, uint8_t *
+        const dense_model *, const uint16_t *, int32_t *, uint16_t *, uint8_t *
     )
-    size_t encode_to "dense_encode"(
-        const dense_model *, const void *, int, const int32_t *, unsigned, unsigned,
-        const uint32_t *, const uint32_t *, size_t, dense_output
+    void dense_split16(
+        const uint16_t *, size_t, size_t, const int32_t *, unsigned, unsigned, uint16_t *,
+        uint16_t *, uint8_t *
+    )
+    void dense_split32(
+        const uint32_t *, size_t, size_t, const int32_t *, unsigned, unsigned, uint16_t *,
+        uint16_t *, uint8_t *
+    )
+    ctypedef struct dense_pattern:
+        int32_t place
+        uint32_t symbol
+    ctypedef struct dense_column:
+        uint16_t *contexts
+        int32_t *places
+        uint32_t *cells
+    size_t dense_intervals(
+        const dense_model *, const uint16_t *, const int32_t *, const dense_pattern *,
+        const uint32_t *, size_t, int32_t *, dense_column, uint32_t *, uint16_t *
     )
     int decode_to "dense_decode"(
         const dense_model *, c.rans_decoder *, const c.rans_tables *, const uint16_t *,
@@ -80,18 +86,17 @@ def _check_patterns(patterns, size_t count):
 def dense_contexts(high, place_of, mean, int base, int last):
     """As `reference.dense_contexts`."""
     cdef _Model model = _Model(place_of, mean, base, last, high.shape[0])
-    cdef const uint16_t[:, ::1] patterns = _check_patterns(high, len(place_of))
     cdef size_t rows = model.model.rows, classes = model.model.classes
-    if patterns.shape[1] != classes or not 0 <= last < 256:
+    if high.shape[1] != classes or not 0 <= last < 256:
         raise ValueError("as many means as classes are needed, and at most 256 contexts")
+    cdef const uint16_t[:, ::1] columns = _check_patterns(high.T, len(place_of))
     contexts = np.zeros((classes, rows), np.uint8)
     cdef uint8_t[:, ::1] out = contexts
-    cdef int32_t[::1] scratch = np.zeros(LAGS + 2 * classes, np.int32)
-    if patterns.size:
+    cdef int32_t[::1] residuals = np.zeros(LAGS * rows, np.int32)
+    cdef uint16_t[::1] scratch = np.empty(rows, np.uint16)
+    if columns.size:
         with nogil:
-            contexts_to(
-                &model.model, &patterns[0, 0], &scratch[0], &scratch[LAGS + classes], &out[0, 0]
-            )
+            contexts_to(&model.model, &columns[0, 0], &residuals[0], &scratch[0], &out[0, 0])
     return contexts
 
 
@@ -103,39 +108,45 @@ def dense_encode(
     cdef size_t rows = bits.shape[0], classes = bits.shape[1], cells = rows * classes
     cdef size_t symbols = packed.shape[1], escaped = 0, first = 0
     cdef _Model model = _Model(place_of, mean, base, packed.shape[0] - 1, rows)
-    cdef const uint32_t[::1] symbol = np.ascontiguousarray(symbol_of, np.uint32)
+    cdef const int32_t[:, ::1] patterns = np.stack([place_of, symbol_of], 1, dtype=np.int32)
     cdef const int32_t[::1] class_at = _check_order(order, classes)
     cdef bint is_half = bits.itemsize == 2
     cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
     if not cells or model.model.classes != classes or not packed.shape[0]:
         raise ValueError("no labels, or tables for another number of classes")
-    if symbol.shape[0] != len(place_of) or int(symbol_of.max()) >= symbols or drop > shift:
+    if int(symbol_of.max()) >= symbols or drop > shift:
         raise ValueError("dense tables that do not belong together")
     if len(place_of) << shift < 1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("patterns that the tables do not name")
     size = cells * (shift - drop) + 7 >> 3
-    low = np.empty(size + c.PADDING, np.uint8)
-    escapes = np.empty(cells, np.uint64)
+    low, escapes = np.empty(size + c.PADDING, np.uint8), np.empty(cells, np.uint16)
     states, words = np.empty(lanes, np.uint32), np.empty(cells + 1, np.uint16)
-    cdef uint32_t[::1] state = states
-    cdef uint16_t[::1] word = words
+    cdef uint32_t[::1] state = states, intervals = np.empty(cells, np.uint32)
+    cdef uint16_t[::1] word = words, escape_out = escapes, high = np.empty(cells, np.uint16)
+    cdef uint16_t[::1] narrow = np.empty(max(rows, TILE * classes), np.uint16)
+    cdef int32_t[::1] residuals = np.zeros((LAGS + 1) * rows, np.int32)
+    cdef uint32_t[::1] cells_of = np.empty(rows, np.uint32)
     cdef uint8_t[::1] low_out = low
-    cdef uint64_t[::1] escape_out = escapes
-    cdef uint16_t[::1] high = np.empty(classes, np.uint16)
-    cdef uint32_t[::1] wide = np.empty(cells + (TILE + 1) * classes, np.uint32)
-    cdef int32_t[::1] narrow = np.zeros(LAGS + 2 * classes, np.int32)
-    cdef dense_output out
-    out.high, out.intervals = &high[0], &wide[0]
-    out.low, out.tile = &wide[cells], &wide[cells + classes]
-    out.residual, out.contexts = &narrow[0], &narrow[LAGS + classes]
-    out.escapes, out.packed_low = &escape_out[0], &low_out[0]
+    cdef dense_column column
+    column.contexts, column.places = &narrow[0], &residuals[LAGS * rows]
+    column.cells = &cells_of[0]
     with nogil:
-        escaped = encode_to(
-            &model.model, &raw[0], is_half, &class_at[0], shift, drop, &symbol[0], &packed[0, 0],
-            symbols, out,
+        if is_half:
+            dense_split16(
+                <const uint16_t *>&raw[0], rows, classes, &class_at[0], shift, drop, &narrow[0],
+                &high[0], &low_out[0],
+            )
+        else:
+            dense_split32(
+                <const uint32_t *>&raw[0], rows, classes, &class_at[0], shift, drop, &narrow[0],
+                &high[0], &low_out[0],
+            )
+        escaped = dense_intervals(
+            &model.model, &high[0], &class_at[0], <const dense_pattern *>&patterns[0, 0],
+            &packed[0, 0], symbols, &residuals[0], column, &intervals[0], &escape_out[0],
         )
-        first = c.rans_encode(&wide[0], cells, lanes, &word[0], &state[0])
-    return states, words[first:], (escapes[:escaped] & 0xFFFF).astype(np.uint16), low[:size]
+        first = c.rans_encode(&intervals[0], cells, lanes, &word[0], &state[0])
+    return states, words[first:], escapes[:escaped].copy(), low[:size]
 
 
 def dense_decode(

@@ -32,152 +32,7 @@ INLINED int32_t context_of(int32_t mean, int32_t r1, int32_t r2, int32_t r3, int
     return context > last ? last : context;
 }
 
-/* ---- Encoding: label by label, since all values are known ----------------------------------- */
-
-/* Contexts of one label's high bits, (C,). residual: (4 + C,) scratch that begins with 4 zeros. */
-VECTORISED static void row_contexts(const dense_model *model, const uint16_t *high,
-                                    int32_t *restrict residual, int32_t *restrict contexts) {
-    const int32_t *place_of = model->place_of, *mean = model->mean;
-    const int32_t base = model->base, last = model->last;
-    for (size_t c = 0; c < model->classes; c++) {
-        int32_t place = place_of[high[c]];
-        residual[LAGS + c] = place == UNKNOWN ? 0 : place - mean[c];
-    }
-    for (size_t c = 0; c < model->classes; c++)
-        contexts[c] = context_of(mean[c], residual[c + 3], residual[c + 2], residual[c + 1],
-                                 residual[c], base, last);
-}
-
-/* Contexts (C, B) of high bits (B, C). residual: (4 + C,) scratch that begins with 4 zeros;
- * label_contexts: (C,) scratch. */
-static void dense_contexts(const dense_model *model, const uint16_t *high, int32_t *residual,
-                           int32_t *label_contexts, uint8_t *contexts) {
-    for (size_t row = 0; row < model->rows; row++) {
-        row_contexts(model, high + row * model->classes, residual, label_contexts);
-        for (size_t c = 0; c < model->classes; c++)
-            contexts[c * model->rows + row] = (uint8_t)label_contexts[c];
-    }
-}
-
-/* Intervals of one label; returns whether a value must be escaped. */
-VECTORISED static uint32_t row_intervals(const uint32_t *packed, uint32_t symbols,
-                                         const uint32_t *symbol_of, const uint16_t *high,
-                                         const int32_t *contexts, size_t classes,
-                                         uint32_t *restrict intervals) {
-    uint32_t escaped = 0;
-    for (size_t c = 0; c < classes; c++) {
-        uint32_t symbol = symbol_of[high[c]];
-        uint32_t interval = packed[(uint32_t)contexts[c] * symbols + symbol];
-        intervals[c] = interval;
-        escaped |= (uint32_t)(symbol == symbols - 1) | (uint32_t)((interval & 0xFFFF) == 0);
-    }
-    return escaped;
-}
-
-/* One label in class order: its high bits, and its low bits without the `drop` lowest. `low` has
- * room for C values and is first filled with the values. One function for each width of them. */
-#define ROW_SPLIT(NAME, TYPE)                                                                      \
-    VECTORISED static void NAME(const TYPE *restrict bits, const int32_t *restrict order,          \
-                                size_t classes, unsigned shift, unsigned drop,                     \
-                                uint16_t *restrict high, TYPE *restrict low) {                     \
-        const TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                      \
-        for (size_t c = 0; c < classes; c++)                                                       \
-            low[c] = bits[order[c]];                                                               \
-        for (size_t c = 0; c < classes; c++) {                                                     \
-            TYPE value = low[c];                                                                   \
-            high[c] = (uint16_t)(value >> shift);                                                  \
-            low[c] = (TYPE)((value & mask) >> drop);                                               \
-        }                                                                                          \
-    }
-
-ROW_SPLIT(row_split16, uint16_t)
-ROW_SPLIT(row_split32, uint32_t)
-
-/* Four values of `width` (0..7) bits, 16 bits apart in a word, moved next to each other. */
-INLINED uint64_t squeezed(uint64_t word, unsigned width) {
-    const uint64_t even = 0x0000FFFF0000FFFFu, lowest = 0x00000000FFFFFFFFu;
-    word = (word & even) | (word >> 16 & even) << width;
-    return (word & lowest) | (word >> 32) << (2 * width);
-}
-
-/* Append values of `width` bits. */
-static void put_row16(bit_writer *out, const uint16_t *low, size_t count, unsigned width) {
-    size_t i = 0;
-    if (width <= 7)
-        for (; i + 8 <= count; i += 8) {
-            uint64_t first = squeezed(load64((const uint8_t *)(low + i)), width);
-            uint64_t second = squeezed(load64((const uint8_t *)(low + i + 4)), width);
-            bits_put(out, first | second << (4 * width), 8 * width);
-        }
-    for (; i < count; i++)
-        bits_put(out, low[i], width);
-}
-
-static void put_row32(bit_writer *out, const uint32_t *low, size_t count, unsigned width) {
-    for (size_t i = 0; i < count; i++)
-        bits_put(out, low[i], width);
-}
-
-/* Write (tile, C) intervals to columns of (C, B): to[c * rows + i] = from[i * C + c]. */
-static void transpose_tile(const uint32_t *restrict from, size_t tile, size_t classes,
-                           uint32_t *restrict to, size_t rows) {
-    for (size_t c = 0; c < classes; c++)
-        for (size_t i = 0; i < tile; i++)
-            to[c * rows + i] = from[i * classes + c];
-}
-
-/* Scratch of the encoder, and what it writes. */
-typedef struct {
-    uint16_t *high;      /* (C,) */
-    uint32_t *low;       /* (C,) */
-    int32_t *residual;   /* (4 + C,), beginning with 4 zeros */
-    int32_t *contexts;   /* (C,) */
-    uint32_t *tile;      /* (TILE, C) intervals, to be transposed */
-    uint32_t *intervals; /* (C, B) */
-    uint64_t *escapes;   /* (B * C,): coding position << 16 | high bits, in coding order */
-    uint8_t *packed_low; /* B * C * (shift - drop) bits and 16 bytes of room */
-} dense_output;
-
-/* Intervals, escapes and low bits of a batch. bits: (B, C) of 2 or 4 bytes each. symbol_of: symbol
- * of every pattern, the escape S - 1 for those without. Returns the number of escapes. */
-static size_t dense_encode(const dense_model *model, const void *bits, int is_half,
-                           const int32_t *order, unsigned shift, unsigned drop,
-                           const uint32_t *symbol_of, const uint32_t *packed, size_t symbols,
-                           dense_output out) {
-    const size_t rows = model->rows, classes = model->classes;
-    bit_writer low = {out.packed_low, 0, 0};
-    size_t count = 0;
-    for (size_t row = 0; row < rows; row++) {
-        uint32_t *intervals = out.tile + row % TILE * classes;
-        if (row && row % TILE == 0)
-            transpose_tile(out.tile, TILE, classes, out.intervals + row - TILE, rows);
-        if (is_half) {
-            row_split16((const uint16_t *)bits + row * classes, order, classes, shift, drop,
-                        out.high, (uint16_t *)out.low);
-            put_row16(&low, (const uint16_t *)out.low, classes, shift - drop);
-        } else {
-            row_split32((const uint32_t *)bits + row * classes, order, classes, shift, drop,
-                        out.high, out.low);
-            put_row32(&low, out.low, classes, shift - drop);
-        }
-        row_contexts(model, out.high, out.residual, out.contexts);
-        if (!row_intervals(packed, (uint32_t)symbols, symbol_of, out.high, out.contexts, classes,
-                           intervals))
-            continue;
-        for (size_t c = 0; c < classes; c++)
-            if (symbol_of[out.high[c]] == symbols - 1 || !(intervals[c] & 0xFFFF)) {
-                intervals[c] = packed[(size_t)out.contexts[c] * symbols + symbols - 1];
-                out.escapes[count++] = (uint64_t)(c * rows + row) << 16 | out.high[c];
-            }
-    }
-    size_t left = (rows - 1) % TILE + 1;
-    transpose_tile(out.tile, left, classes, out.intervals + rows - left, rows);
-    bits_flush(&low);
-    qsort(out.escapes, count, sizeof *out.escapes, compare_numbers);
-    return count;
-}
-
-/* ---- Decoding: position by position, all labels at once ------------------------------------- */
+/* ---- Both directions: position by position, all labels at once ------------------------------ */
 
 /* Contexts of a position. residual: (rows,) residuals of the preceding ones, the nearest at [0]. */
 VECTORISED static void column_contexts(int32_t *const residual[LAGS], int32_t mean, int32_t base,
@@ -187,6 +42,184 @@ VECTORISED static void column_contexts(int32_t *const residual[LAGS], int32_t me
         contexts[row] =
             (uint16_t)context_of(mean, r1[row], r2[row], r3[row], r4[row], base, last);
 }
+
+/* Move on by a position; returns the array for its residuals. */
+INLINED int32_t *next_residuals(int32_t *residual[LAGS]) {
+    int32_t *farthest = residual[LAGS - 1];
+    memmove(residual + 1, residual, (LAGS - 1) * sizeof *residual);
+    return residual[0] = farthest;
+}
+
+/* `residuals` is (4, rows) zeros. */
+INLINED void open_residuals(int32_t *residual[LAGS], int32_t *residuals, size_t rows) {
+    for (size_t i = 0; i < LAGS; i++)
+        residual[i] = residuals + i * rows;
+}
+
+/* ---- Encoding ------------------------------------------------------------------------------- */
+
+/* Contexts (C, B) of high bits (C, B) in class order. contexts: (B,) scratch. */
+static void dense_contexts(const dense_model *model, const uint16_t *high, int32_t *residuals,
+                           uint16_t *contexts, uint8_t *out) {
+    const size_t rows = model->rows;
+    int32_t *residual[LAGS];
+    open_residuals(residual, residuals, rows);
+    for (size_t c = 0; c < model->classes; c++, high += rows, out += rows) {
+        column_contexts(residual, model->mean[c], model->base, model->last, rows, contexts);
+        int32_t *own = next_residuals(residual);
+        for (size_t row = 0; row < rows; row++) {
+            int32_t place = model->place_of[high[row]];
+            own[row] = place == UNKNOWN ? 0 : place - model->mean[c];
+            out[row] = (uint8_t)contexts[row];
+        }
+    }
+}
+
+/* Four 16-bit numbers of each of four words: word i receives number i of each. */
+INLINED void transpose4(uint64_t words[4]) {
+    const uint64_t even = 0x0000FFFF0000FFFFu, lower = 0x00000000FFFFFFFFu;
+    uint64_t a = (words[0] & even) | (words[1] & even) << 16;
+    uint64_t b = (words[0] >> 16 & even) | (words[1] & ~even);
+    uint64_t c = (words[2] & even) | (words[3] & even) << 16;
+    uint64_t d = (words[2] >> 16 & even) | (words[3] & ~even);
+    words[0] = (a & lower) | c << 32;
+    words[1] = (b & lower) | d << 32;
+    words[2] = a >> 32 | (c & ~lower);
+    words[3] = b >> 32 | (d & ~lower);
+}
+
+/* Columns of (TILE, C) numbers: to[c * rows + i] = from[i * C + c] for i < tile. */
+static void transpose_tile(const uint16_t *restrict from, size_t tile, size_t classes,
+                           uint16_t *restrict to, size_t rows) {
+    size_t c = 0;
+    if (tile == TILE)
+        for (; c + 4 <= classes; c += 4)
+            for (size_t i = 0; i < TILE; i += 4) {
+                uint64_t words[4];
+                for (size_t j = 0; j < 4; j++)
+                    words[j] = load64((const uint8_t *)(from + (i + j) * classes + c));
+                transpose4(words);
+                for (size_t j = 0; j < 4; j++)
+                    store64((uint8_t *)(to + (c + j) * rows + i), words[j]);
+            }
+    for (; c < classes; c++)
+        for (size_t i = 0; i < tile; i++)
+            to[c * rows + i] = from[i * classes + c];
+}
+
+/* High bits (C, B) of values (B, C), and their low bits, packed label by label in class order,
+ * without the `drop` lowest. tile: (TILE, C) scratch. One function for each width of values. */
+#define DENSE_SPLIT(NAME, TYPE)                                                                    \
+    static void NAME(const TYPE *bits, size_t rows, size_t classes, const int32_t *order,          \
+                         unsigned shift, unsigned drop, uint16_t *restrict tile, uint16_t *high,   \
+                         uint8_t *packed) {                                                        \
+        const TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                      \
+        const unsigned width = shift - drop;                                                       \
+        bit_writer low = {packed, 0, 0};                                                           \
+        for (size_t row = 0; row < rows; row++, bits += classes) {                                 \
+            size_t in_tile = row % TILE, c = 0;                                                    \
+            for (; c < classes; c++)                                                               \
+                tile[in_tile * classes + c] = (uint16_t)(bits[c] >> shift);                        \
+            if (in_tile == TILE - 1 || row == rows - 1)                                            \
+                transpose_tile(tile, in_tile + 1, classes, high + row - in_tile, rows);            \
+            for (c = 0; width <= 7 && c + 8 <= classes; c += 8) {                                  \
+                uint64_t word = 0;                                                                 \
+                for (unsigned i = 0; i < 8; i++)                                                   \
+                    word |= (uint64_t)((bits[order[c + i]] & mask) >> drop) << (i * width);        \
+                bits_put(&low, word, 8 * width);                                                   \
+            }                                                                                      \
+            for (; c < classes; c++)                                                               \
+                bits_put(&low, (bits[order[c]] & mask) >> drop, width);                            \
+        }                                                                                          \
+        bits_flush(&low);                                                                          \
+    }
+
+DENSE_SPLIT(dense_split16, uint16_t)
+DENSE_SPLIT(dense_split32, uint32_t)
+
+/* What a pattern of high bits stands for: its fixed-point value or UNKNOWN, and its symbol. */
+typedef struct {
+    int32_t place;
+    uint32_t symbol;
+} dense_pattern;
+
+/* Scratch of the encoder for one position. */
+typedef struct {
+    uint16_t *contexts; /* (B,) */
+    int32_t *places;    /* (B,) */
+    uint32_t *cells;    /* (B,) symbols, then their positions in the table of intervals */
+} dense_column;
+
+/* Look up a position's patterns. Apart from the arithmetic, which is done in vectors. */
+static void column_patterns(const dense_pattern *restrict patterns, const uint16_t *restrict high,
+                            size_t rows, int32_t *restrict places, uint32_t *restrict symbols) {
+    for (size_t row = 0; row < rows; row++) {
+        dense_pattern pattern = patterns[high[row]];
+        places[row] = pattern.place;
+        symbols[row] = pattern.symbol;
+    }
+}
+
+/* Residuals of a position, and where its intervals are; returns whether it has escaped symbols. */
+VECTORISED static uint32_t column_cells(const int32_t *restrict places, int32_t mean,
+                                        const uint16_t *restrict contexts, uint32_t symbols,
+                                        size_t rows, int32_t *restrict residual,
+                                        uint32_t *restrict cells) {
+    uint32_t escaped = 0;
+    for (size_t row = 0; row < rows; row++)
+        residual[row] = places[row] == UNKNOWN ? 0 : places[row] - mean;
+    for (size_t row = 0; row < rows; row++) {
+        escaped |= cells[row] == symbols - 1;
+        cells[row] += contexts[row] * symbols;
+    }
+    return escaped;
+}
+
+/* The intervals of a position; returns whether a symbol has none in its context. */
+static uint32_t column_intervals(const uint32_t *restrict packed, const uint32_t *restrict cells,
+                                 size_t rows, uint32_t *restrict intervals) {
+    uint32_t unseen = 0;
+    for (size_t row = 0; row < rows; row++) {
+        uint32_t interval = packed[cells[row]];
+        intervals[row] = interval;
+        unseen |= (interval & 0xFFFF) == 0;
+    }
+    return unseen;
+}
+
+/* Intervals (C, B) in class order and escaped high bits of a batch, both in coding order.
+ *
+ * high: (C, B) by class. packed: (K, S) intervals; the last symbol is the escape, which patterns
+ * without a symbol have. residuals: (4, B) zeros. Returns the number of escapes. */
+static size_t dense_intervals(const dense_model *model, const uint16_t *high, const int32_t *order,
+                              const dense_pattern *patterns, const uint32_t *packed,
+                              size_t symbols, int32_t *residuals, dense_column scratch,
+                              uint32_t *intervals, uint16_t *escapes) {
+    const size_t rows = model->rows;
+    size_t count = 0;
+    int32_t *residual[LAGS];
+    open_residuals(residual, residuals, rows);
+    for (size_t c = 0; c < model->classes; c++, intervals += rows) {
+        const uint16_t *column = high + (size_t)order[c] * rows;
+        int32_t mean = model->mean[c];
+        column_contexts(residual, mean, model->base, model->last, rows, scratch.contexts);
+        column_patterns(patterns, column, rows, scratch.places, scratch.cells);
+        uint32_t escaped = column_cells(scratch.places, mean, scratch.contexts, (uint32_t)symbols,
+                                        rows, next_residuals(residual), scratch.cells);
+        if (!(column_intervals(packed, scratch.cells, rows, intervals) | escaped))
+            continue;
+        for (size_t row = 0; row < rows; row++) {
+            size_t escape = (scratch.contexts[row] + 1) * symbols - 1;
+            if (scratch.cells[row] == escape || !(intervals[row] & 0xFFFF)) {
+                intervals[row] = packed[escape];
+                escapes[count++] = column[row];
+            }
+        }
+    }
+    return count;
+}
+
+/* ---- Decoding -------------------------------------------------------------------------------- */
 
 /* High bits and residuals of a position from its symbols; returns whether a value is escaped.
  * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. */
@@ -217,16 +250,14 @@ static int dense_decode(const dense_model *model, rans_decoder *rans, const rans
     const uint32_t escape = (uint32_t)table->symbols - 1;
     int32_t *residual[LAGS];
     size_t used = 0;
-    for (size_t i = 0; i < LAGS; i++)
-        residual[i] = residuals + i * rows;
+    open_residuals(residual, residuals, rows);
     for (size_t c = 0; c < model->classes; c++, high += rows) {
-        int32_t mean = model->mean[c], *farthest = residual[LAGS - 1];
+        int32_t mean = model->mean[c];
         column_contexts(residual, mean, model->base, model->last, rows, contexts);
         if (rans_symbols(rans, table, contexts, 0, rows, symbols))
             return MALFORMED;
-        memmove(residual + 1, residual, (LAGS - 1) * sizeof *residual);
-        residual[0] = farthest;
-        if (!column_values(symbols, escape, pattern_of, place_of, mean, rows, high, farthest))
+        int32_t *own = next_residuals(residual);
+        if (!column_values(symbols, escape, pattern_of, place_of, mean, rows, high, own))
             continue;
         for (size_t row = 0; row < rows; row++)
             if (symbols[row] == escape) {
@@ -234,7 +265,7 @@ static int dense_decode(const dense_model *model, rans_decoder *rans, const rans
                     return MALFORMED;
                 high[row] = escapes[used++];
                 int32_t place = model->place_of[high[row]];
-                farthest[row] = place == UNKNOWN ? 0 : place - mean;
+                own[row] = place == UNKNOWN ? 0 : place - mean;
             }
     }
     return rans_closed(rans) && used == count ? GOOD : MALFORMED;
