@@ -2,12 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
 from labelcodec.codecs import float_bits
-from labelcodec.codecs.topk.selection import largest_classes
 from labelcodec.errors import DataError
 
 PRECISIONS = ("float16", "bfloat16", "float32")
@@ -47,21 +44,6 @@ def test_levels_are_in_the_order_of_values(precision):
 )
 def test_trailing_zeros(bits, zeros):
     assert float_bits.trailing_zeros(np.array(bits, np.uint32)) == zeros
-
-
-numbers = st.lists(st.sampled_from([-2.0, -0.0, 0.0, 1.0, 1.5, 6e4]), min_size=1, max_size=9)
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("classes", [9, (1 << 16) + 9])
-@given(row=numbers)
-def test_largest_classes(precision, classes, row):
-    """Largest first; equal ones, and the two zeros, by class."""
-    value = np.full((1, classes), -7, "float16" if precision == "float16" else "float32")
-    value[0, -len(row) :] = row
-    expected = sorted(range(classes - len(row), classes), key=lambda c: (-value[0, c], c))
-    for k in {1, len(row)}:
-        assert largest_classes(value, precision, k)[0].tolist() == expected[:k]
 
 
 @pytest.mark.parametrize("name", ["float16", "float32"])

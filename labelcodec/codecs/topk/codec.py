@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from labelcodec.codecs.batch_context import BatchContext
 from labelcodec.codecs.interface import Codec
 from labelcodec.codecs.topk.coder import TopKCoder
 from labelcodec.codecs.topk.format import MAX_CELLS, SET_CONTEXTS, VALUE_CONTEXTS
-from labelcodec.codecs.topk.selection import largest_classes
+from labelcodec.codecs.topk.selection import largest
 from labelcodec.entropy import coding, tables
 from labelcodec.errors import ConfigError, CorruptError, DataError
 from labelcodec.kept_counts import by_count, join
@@ -116,17 +116,18 @@ class TopK(Codec):
             return join(groups, min(labels.value.shape[1], self.k or labels.value.shape[1]))
         if labels.index is None or self.step is None:
             float_bits.check_type(labels)
-        if not allow_nonfinite:
-            _check_finite(labels)
         if labels.index is None:
-            labels = self._select(labels)
-        elif self.k is not None and self.k != labels.k:
-            labels = self._narrow(labels, self.k)
+            labels = self._select(labels, allow_nonfinite)
+        else:
+            if not (allow_nonfinite or float_bits.all_finite(labels.value)):
+                _refuse_nonfinite(labels)
+            if self.k is not None and self.k != labels.k:
+                labels = self._narrow(labels, self.k)
         if labels.value.size > MAX_CELLS:
             raise DataError(f"{labels.value.size} kept values, at most {MAX_CELLS} fit a batch")
         return labels if self.step is None else self._round(labels, self.step)
 
-    def _select(self, labels: Labels) -> Labels:
+    def _select(self, labels: Labels, allow_nonfinite: bool) -> Labels:
         """Select the k largest values; equal values rank by class, +0 before -0."""
         if self.k is None:
             raise ConfigError(NO_K)
@@ -136,15 +137,16 @@ class TopK(Codec):
             raise DataError("a 'uniform' tail needs probabilities, these are logits")
         if self.tail == "mass" and labels.space == "probabilities":
             raise DataError("tail 'mass' is for logits, these are probabilities: use uniform")
-        index = largest_classes(labels.value, labels.precision, self.k)
-        picked = replace(
+        selected = largest(labels.value, labels.precision, self.k)
+        if not (allow_nonfinite or selected.finite):
+            _refuse_nonfinite(labels)
+        return replace(
             labels,
-            value=np.take_along_axis(labels.value, index, axis=1),
-            index=index,
+            value=selected.value,
+            index=selected.index,
             tail=self._tail_of_labels,
-            floor=self._floor(labels, index),
+            floor=self._floor(labels, selected.index),
         )
-        return _zeros_in_order(picked)
 
     def _floor(self, labels: Labels, index: NDArray[np.int64]) -> NDArray[Any] | None:
         """(B,) logit of the classes left out, in the dtype of the values."""
@@ -237,10 +239,9 @@ class TopK(Codec):
         return TopKCoder(self.step, classes, order, sets, gaps)
 
 
-def _check_finite(labels: Labels) -> None:
-    if not float_bits.all_finite(labels.value):
-        sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
-        raise DataError(f"sample {sample} has NaN or infinite values; see `allow_nonfinite`")
+def _refuse_nonfinite(labels: Labels) -> NoReturn:
+    sample = int(np.argwhere(~np.isfinite(labels.value))[0][0])
+    raise DataError(f"sample {sample} has NaN or infinite values; see `allow_nonfinite`")
 
 
 def _by_rank(labels: Labels, index: NDArray[np.int64], order: NDArray[np.intp]) -> Labels:
@@ -250,20 +251,6 @@ def _by_rank(labels: Labels, index: NDArray[np.int64], order: NDArray[np.intp]) 
         value=np.take_along_axis(labels.value, order, axis=1),
         index=np.take_along_axis(index, order, axis=1),
     )
-
-
-def _zeros_in_order(labels: Labels) -> Labels:
-    """Rank -0, which was selected as equal to +0, behind +0.
-
-    As bit patterns -0 is below +0, and a single label whose values rise would force its whole batch
-    into the uncompressed form.
-    """
-    assert labels.index is not None
-    if not (np.signbit(labels.value) & (labels.value == 0)).any():
-        return labels
-    bits = float_bits.to_bits(labels.value, labels.precision)
-    levels = float_bits.to_levels(bits, float_bits.LAYOUTS[labels.precision].width)
-    return _by_rank(labels, labels.index, np.argsort(-levels, axis=1, kind="stable"))
 
 
 def _kept_classes(labels: Labels) -> NDArray[np.int64]:

@@ -9,11 +9,20 @@ from labelcodec.codecs.topk.facts import RankingFacts
 from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/codecs/topk/selection.h" nogil:
-    void select16(
-        const uint16_t *, size_t, size_t, unsigned, uint16_t *, uint8_t *, uint64_t *
-    )
-    void select32(
-        const uint32_t *, size_t, size_t, unsigned, uint32_t *, uint8_t *, uint64_t *
+    ctypedef struct selection_values:
+        const void *bits
+        unsigned width
+        uint32_t sign, exponent
+    ctypedef struct selection_scratch:
+        uint32_t *keys
+        uint32_t *own
+        uint32_t *few
+        uint32_t *picked
+        uint8_t *flags
+        uint32_t bound
+    void selection_start()
+    uint32_t select_row(
+        const selection_values *, size_t, size_t, size_t, unsigned, selection_scratch *, uint64_t *
     )
 
 cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
@@ -73,38 +82,34 @@ cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
 MAX_K = 4096
 
 c.rans_start()
+selection_start()
 
 
-def largest_keys(bits, size_t k, unsigned shift):
+def largest_keys(bits, size_t k, unsigned shift, unsigned mantissa):
     """As `reference.largest_keys`; the keys of a label come in order of the class."""
     cdef size_t rows = bits.shape[0], classes = bits.shape[1], row
-    cdef const uint16_t[:, ::1] half
-    cdef const uint32_t[:, ::1] single
-    cdef uint16_t[::1] half_keys
-    cdef uint32_t[::1] single_keys
-    cdef uint8_t[::1] flags = np.zeros(classes + 8, np.uint8)
-    cdef bint is_half = bits.itemsize == 2
     if not 0 < k <= classes or classes > 1 << shift or shift > 32:
         raise ValueError(f"{k} of {classes} classes with keys of {shift} bits")
+    cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
+    cdef uint32_t[::1] scratch = np.empty(4 * (classes + 8), np.uint32)
+    cdef uint8_t[::1] flags = np.empty(classes + 8, np.uint8)
+    cdef selection_values values
+    cdef selection_scratch to
+    cdef uint32_t nonfinite = 0
     keys = np.empty((rows, k), np.uint64)
     cdef uint64_t[:, ::1] chosen = keys
     if not rows:
-        return keys
-    if is_half:
-        half, half_keys = np.ascontiguousarray(bits), np.empty(classes, np.uint16)
-    else:
-        single, single_keys = np.ascontiguousarray(bits), np.empty(classes, np.uint32)
+        return keys, True
+    values.bits, values.width = &raw[0], 8 * bits.itemsize
+    values.sign = <uint32_t>1 << (values.width - 1)
+    values.exponent = values.sign - (<uint32_t>1 << mantissa)
+    to.keys, to.own = &scratch[0], &scratch[classes + 8]
+    to.few, to.picked = &scratch[2 * (classes + 8)], &scratch[3 * (classes + 8)]
+    to.flags, to.bound = &flags[0], 0
     with nogil:
         for row in range(rows):
-            if is_half:
-                select16(
-                    &half[row, 0], classes, k, shift, &half_keys[0], &flags[0], &chosen[row, 0]
-                )
-            else:
-                select32(
-                    &single[row, 0], classes, k, shift, &single_keys[0], &flags[0], &chosen[row, 0]
-                )
-    return keys
+            nonfinite |= select_row(&values, row, classes, k, shift, &to, &chosen[row, 0])
+    return keys, not nonfinite
 
 
 def rank_labels(position, index, levels, bint is_signed):

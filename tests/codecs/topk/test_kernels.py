@@ -134,8 +134,10 @@ def test_largest_keys(seed, dtype, classes):
     width = 8 * np.dtype(dtype).itemsize
     bits = rng.integers(0, 1 << int(rng.choice([2, width])), (3, classes)).astype(dtype)
     bits[rng.random(bits.shape) < 0.3] &= dtype(1 << (width - 1))  # zeros of both signs
-    keys = both("largest_keys", bits, k, 20)
-    assert (np.sort(keys[0], axis=1) == np.sort(keys[1], axis=1)).all()
+    mantissa = int(rng.integers(1, width - 1))
+    (compiled, finite), (expected, all_finite) = both("largest_keys", bits, k, 20, mantissa)
+    assert (np.sort(compiled, axis=1) == np.sort(expected, axis=1)).all()
+    assert finite == all_finite
 
 
 @few
