@@ -17,25 +17,6 @@ def _as(array, dtype):
     return np.ascontiguousarray(array, dtype)
 
 
-cdef int _check_range(const int64_t[::1] values) except -1:
-    """Whether tokens can name all values: 0..2^32 - 1."""
-    cdef uint64_t seen = 0
-    cdef Py_ssize_t i
-    for i in range(values.shape[0]):
-        seen |= <uint64_t>values[i]
-    if seen >> 32:
-        raise ValueError("tokens are for integers in 0..2^32-1")
-    return 0
-
-
-def _rows_of(contexts, size_t rows):
-    """Contexts as uint16, each below the number of rows."""
-    rows_named = np.ascontiguousarray(contexts, np.uint16)
-    if len(rows_named) and int(rows_named.max()) >= rows:
-        raise ValueError(f"a context outside 0..{rows - 1}")
-    return rows_named
-
-
 def pack_bits(values, widths):
     """As `reference.pack_bits`."""
     cdef const uint64_t[::1] value = _as(values, np.uint64)
@@ -187,7 +168,7 @@ def split_tokens(values):
     cdef Py_ssize_t count = value.shape[0], i
     cdef unsigned width
     cdef uint64_t bits
-    _check_range(value)
+    c.check_range(&value[0] if count else NULL, count)
     tokens, widths = np.empty(count, np.uint8), np.empty(count, np.uint8)
     cdef uint8_t[::1] token_out = tokens, width_out = widths
     with nogil:
@@ -200,11 +181,12 @@ def split_tokens(values):
 def encode_values(values, contexts, const uint32_t[:, ::1] packed, unsigned lanes):
     """As `reference.encode_values`."""
     cdef const int64_t[::1] value = _as(values, np.int64)
-    cdef const uint16_t[::1] context = _rows_of(contexts, packed.shape[0])
+    cdef const uint16_t[::1] context = _as(contexts, np.uint16)
     cdef size_t count = value.shape[0], symbols = packed.shape[1], first = 0, size = 0
     if context.shape[0] != value.shape[0] or not symbols or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("as many contexts as values are needed, and 1..32 lanes")
-    _check_range(value)
+    c.check_rows(&context[0] if count else NULL, count, packed.shape[0])
+    c.check_range(&value[0] if count else NULL, count)
     states, words = np.full(lanes, 1 << 16, np.uint32), np.empty(count + 1, np.uint16)
     if not count:
         return states, words[1:], np.zeros(0, np.uint8)
@@ -213,10 +195,10 @@ def encode_values(values, contexts, const uint32_t[:, ::1] packed, unsigned lane
     cdef uint16_t[::1] word = words
     cdef uint8_t[::1] out = bits
     with nogil:
-        size = c.encode_values(
-            &value[0], &context[0], count, &packed[0, 0], symbols, lanes,
-            &interval[0], &state[0], &word[0], &first, &out[0],
+        size = c.value_intervals(
+            &value[0], &context[0], count, &packed[0, 0], symbols, &interval[0], &out[0]
         )
+        first = c.rans_encode(&interval[0], count, lanes, &word[0], &state[0])
     return states, words[first:], bits[:size]
 
 
@@ -227,8 +209,9 @@ def rans_decode(uint32_t[::1] states, words, size_t read, size_t first, contexts
     cdef int status
     c.tables_open(&table, lookup[0], lookup[1])
     c.decoder_open(&rans, states, words)
-    cdef const uint16_t[::1] context = _rows_of(contexts, table.contexts)
+    cdef const uint16_t[::1] context = _as(contexts, np.uint16)
     cdef size_t count = context.shape[0], lane
+    c.check_rows(&context[0] if count else NULL, count, table.contexts)
     if read > rans.count:
         raise ValueError("more words are read than there are")
     symbols = np.zeros(count, np.uint8)

@@ -37,10 +37,14 @@ cdef extern from "labelcodec/entropy/rans.h" nogil:
     int token_values(bit_reader *, const uint8_t *, size_t, uint32_t, int64_t *)
     size_t rans_encode(const uint32_t *, size_t, unsigned, uint16_t *, uint32_t *)
     uint32_t token_of(uint64_t, unsigned *, uint64_t *)
-    size_t encode_values(
-        const int64_t *, const uint16_t *, size_t, const uint32_t *, size_t, unsigned,
-        uint32_t *, uint32_t *, uint16_t *, size_t *, uint8_t *
+    size_t value_intervals(
+        const int64_t *, const uint16_t *, size_t, const uint32_t *, size_t, uint32_t *, uint8_t *
     )
+    ctypedef struct rans_part:
+        const uint32_t *intervals
+        uint16_t *words
+        uint32_t *states
+        size_t first
 
 
 cdef enum:
@@ -76,3 +80,25 @@ cdef inline bit_reader reader_of(const uint8_t[::1] data, uint64_t position) exc
     if position > 8 * <uint64_t>data.shape[0]:
         raise ValueError(f"bit {position} of {data.shape[0]} bytes")
     return bits_open(&data[0] if data.shape[0] else NULL, data.shape[0], position)
+
+
+cdef inline int check_rows(const uint16_t *contexts, size_t count, size_t rows) except -1:
+    """Every context must name one of the rows of a table."""
+    cdef uint16_t highest = 0
+    cdef size_t i
+    for i in range(count):
+        highest = max(highest, contexts[i])
+    if count and highest >= rows:
+        raise ValueError(f"a context outside 0..{rows - 1}")
+    return 0
+
+
+cdef inline int check_range(const int64_t *values, size_t count) except -1:
+    """Tokens must be able to name all values: 0..2^32 - 1."""
+    cdef uint64_t seen = 0
+    cdef size_t i
+    for i in range(count):
+        seen |= <uint64_t>values[i]
+    if seen >> 32:
+        raise ValueError("tokens are for integers in 0..2^32-1")
+    return 0

@@ -134,11 +134,20 @@ SEPARATE int rans_symbols(rans_decoder *rans, const rans_tables *table,
 static uint8_t token_width[256];
 static uint32_t token_base[256];
 
+/* Tokens of the integers below SMALL, and their numbers of extra bits. */
+#define SMALL 1024
+static uint8_t small_token[SMALL], small_width[SMALL];
+
 static void fill_tokens(void) {
     for (uint32_t token = 0; token < 256; token++) {
         uint32_t width = token < DIRECT ? 0 : (token - DIRECT) / 4 + 1;
         token_width[token] = (uint8_t)(token > MAX_TOKEN ? SLOW : width);
         token_base[token] = token < DIRECT ? token : token > MAX_TOKEN ? 0 : (4 + token % 4) << width;
+    }
+    for (uint32_t value = 0, token = 0; value < SMALL; value++) {
+        token += value == token_base[token + 1];
+        small_token[value] = (uint8_t)token;
+        small_width[value] = token_width[token];
     }
 }
 
@@ -207,6 +216,17 @@ VECTORISED static void rans_put_all(const uint32_t *restrict intervals, uint32_t
     }
 }
 
+/* One symbol: the new state, and a word at words[*used] if the old state is full. */
+INLINED uint32_t rans_put(uint32_t interval, uint32_t state, uint16_t *words, size_t *used) {
+    uint32_t start = interval >> 16, freq = interval & 0xFFFF;
+    words[*used] = (uint16_t)state; /* kept only if the state is full; avoids a branch */
+    unsigned full = state >> 20 >= freq;
+    *used -= full;
+    state >>= full << 4;
+    uint32_t quotient = divided(state, freq);
+    return (quotient << SLOT_BITS) + start + (state - quotient * freq);
+}
+
 /* Encode intervals (start << 16 | frequency), last symbol first.
  *
  * words: room for count + 1; states: (lanes,) receives the final states.
@@ -220,13 +240,7 @@ SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, un
     unsigned lane = (unsigned)(count % lanes);
     for (size_t i = count; i-- > whole;) {
         lane = (lane ? lane : lanes) - 1;
-        uint32_t start = intervals[i] >> 16, freq = intervals[i] & 0xFFFF, own = state[lane];
-        words[used] = (uint16_t)own; /* kept only if the state is full; avoids a branch */
-        unsigned full = own >> 20 >= freq;
-        used -= full;
-        own >>= full << 4;
-        uint32_t quotient = divided(own, freq);
-        state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
+        state[lane] = rans_put(intervals[i], state[lane], words, &used);
     }
     for (size_t first = whole; first; first -= MAX_LANES) {
         rans_put_all(intervals + first - MAX_LANES, state, word, is_full);
@@ -237,12 +251,51 @@ SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, un
     return used + 1;
 }
 
+/* A part being encoded: `intervals` (count,), and as in `rans_encode` its words and states. */
+typedef struct {
+    const uint32_t *intervals;
+    uint16_t *words;
+    uint32_t *states;
+    size_t first; /* index of its first word */
+} rans_part;
+
+/* Encode three parts of as many symbols each. With few lanes a symbol waits for the one before it;
+ * those of other parts keep the processor busy. */
+SEPARATE void rans_encode_three(rans_part parts[3], size_t count, unsigned lanes) {
+    if (lanes == MAX_LANES) {
+        for (unsigned i = 0; i < 3; i++)
+            parts[i].first = rans_encode(parts[i].intervals, count, lanes, parts[i].words,
+                                         parts[i].states);
+        return;
+    }
+    const uint32_t *restrict a = parts[0].intervals, *restrict b = parts[1].intervals,
+                   *restrict c = parts[2].intervals;
+    uint16_t *restrict a_words = parts[0].words, *restrict b_words = parts[1].words,
+             *restrict c_words = parts[2].words;
+    size_t a_used = count, b_used = count, c_used = count;
+    uint32_t state[3][MAX_LANES];
+    for (unsigned lane = 0; lane < lanes; lane++)
+        state[0][lane] = state[1][lane] = state[2][lane] = FIRST_STATE;
+    unsigned lane = (unsigned)(count % lanes);
+    for (size_t i = count; i-- > 0;) {
+        lane = (lane ? lane : lanes) - 1;
+        state[0][lane] = rans_put(a[i], state[0][lane], a_words, &a_used);
+        state[1][lane] = rans_put(b[i], state[1][lane], b_words, &b_used);
+        state[2][lane] = rans_put(c[i], state[2][lane], c_words, &c_used);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        memcpy(parts[i].states, state[i], lanes * sizeof *state[i]);
+    parts[0].first = a_used + 1;
+    parts[1].first = b_used + 1;
+    parts[2].first = c_used + 1;
+}
+
 /* Token, number of extra bits and extra bits of an integer below 2^32. */
 INLINED uint32_t token_of(uint64_t value, unsigned *width, uint64_t *extra) {
-    if (value < DIRECT) {
-        *width = 0;
-        *extra = 0;
-        return (uint32_t)value;
+    if (value < SMALL) {
+        *width = small_width[value];
+        *extra = low_bits(value, *width);
+        return small_token[value];
     }
     unsigned bits = highest_bit(value) - 2;
     *width = bits;
@@ -270,12 +323,11 @@ INLINED uint32_t interval_of(const uint32_t *packed, size_t symbols, size_t cont
     return interval;
 }
 
-/* Encode values below 2^32 in known contexts, contexts[i] < K: words (count + 1) and states as in `rans_encode`; `bits` has room for 37 bits a
- * value and 16 bytes. `intervals` is (count,) scratch. Returns the size of `bits` in bytes. */
-static size_t encode_values(const int64_t *values, const uint16_t *contexts, size_t count,
-                            const uint32_t *packed, size_t symbols, unsigned lanes,
-                            uint32_t *intervals, uint32_t *states, uint16_t *words,
-                            size_t *first_word, uint8_t *bits) {
+/* Intervals and extra bits of values below 2^32 in known contexts, contexts[i] < K. `bits` has room
+ * for 37 bits a value and 16 bytes. Returns the size of `bits` in bytes. */
+static size_t value_intervals(const int64_t *values, const uint16_t *contexts, size_t count,
+                              const uint32_t *packed, size_t symbols, uint32_t *intervals,
+                              uint8_t *bits) {
     bit_writer out = {bits, 0, 0};
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -287,7 +339,6 @@ static size_t encode_values(const int64_t *values, const uint16_t *contexts, siz
         total += width;
     }
     bits_flush(&out);
-    *first_word = rans_encode(intervals, count, lanes, words, states);
     return (size_t)((total + 7) >> 3);
 }
 

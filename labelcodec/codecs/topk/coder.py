@@ -130,12 +130,23 @@ class TopKCoder(Coder):
         if ranked is None:
             index = bytes([PLAIN]) + k + packing.pack_ints(labels.index)
             return index, bytes([PLAIN]) + packing.pack_floats(labels.value.ravel())
+        drop = self._drop(labels)
+        if ranked.values is None or ranked.ties_by_class:
+            return self._encode_index(ranked, k), self._encode_values(ranked, drop)
+        sets, values, permutations = kernels().labels_encode(
+            ranked.gaps, ranked.contexts, ranked.ranks, ranked.values,
+            ranking.rank_contexts(len(ranked.gaps)), self.sets.packed, self.gaps.packed,
+            coding.lanes_for(ranked.gaps.size),
+        )  # fmt: skip
+        members, arranged = coding.join_symbols(*sets), coding.join_rans(*permutations)
+        index = bytes([CODED]) + k + varint.framed(members) + arranged
+        return index, bytes([CODED, drop]) + coding.join_symbols(*values)
+
+    def _encode_index(self, ranked: Ranking, k: bytes) -> bytes:
         members = coding.encode_values(ranked.gaps.ravel(), ranked.contexts.ravel(), self.sets)
         intervals = kernels().order_intervals(ranked.ranks, ranked.coded_levels)
         form = bytes([CODED | (TIES_BY_CLASS if ranked.ties_by_class else 0)])
-        arranged = coding.encode_intervals(intervals)
-        index = form + k + varint.framed(members) + arranged
-        return index, self._encode_values(ranked, self._drop(labels))
+        return form + k + varint.framed(members) + coding.encode_intervals(intervals)
 
     def _encode_values(self, ranked: Ranking, drop: int) -> bytes:
         if ranked.values is None:

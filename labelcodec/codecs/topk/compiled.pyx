@@ -32,8 +32,10 @@ cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
         int64_t largest
     ranking_facts rank_to "rank_labels"(
         const int64_t *, size_t, const int64_t *, const int64_t *, size_t, size_t, int,
-        uint64_t *, uint16_t *, int64_t *, uint16_t *, int16_t *, int64_t *
+        uint64_t *, uint16_t *, int64_t *, int64_t *, uint16_t *, int16_t *, int64_t *
     )
+    int ROWS
+    void class_set_start()
     int set_to "set_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, size_t, size_t, const int64_t *,
         size_t, int64_t *, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int64_t *
@@ -78,11 +80,20 @@ cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
         const c.rans_tables *, const uint16_t *, c.rans_decoder *, size_t, size_t,
         const int64_t *, size_t, int, label_scratch, int64_t *, int64_t *
     )
+    ctypedef struct extra_bits:
+        uint8_t *bits
+        size_t size
+    void encode_to "labels_encode"(
+        const int64_t *, const uint16_t *, const int16_t *, const int64_t *, const uint16_t *,
+        size_t, size_t, const uint32_t *, size_t, const uint32_t *, size_t, unsigned, uint16_t *,
+        int16_t *, int16_t *, uint64_t *, uint32_t **, extra_bits *, c.rans_part *
+    )
 
 MAX_K = 4096
 
 c.rans_start()
 selection_start()
+class_set_start()
 
 
 def largest_keys(bits, size_t k, unsigned shift, unsigned mantissa):
@@ -112,6 +123,17 @@ def largest_keys(bits, size_t k, unsigned shift, unsigned mantissa):
     return keys, not nonfinite
 
 
+cdef int _check_below(const int64_t *numbers, size_t size, size_t count) except -1:
+    """Classes and positions lie in 0..count - 1."""
+    cdef uint64_t highest = 0
+    cdef size_t i
+    for i in range(size):
+        highest = max(highest, <uint64_t>numbers[i])
+    if highest >= count:
+        raise ValueError(f"a class or position outside 0..{count - 1}")
+    return 0
+
+
 def rank_labels(position, index, levels, bint is_signed):
     """As `reference.rank_labels`."""
     cdef const int64_t[::1] positions = np.ascontiguousarray(position, np.int64)
@@ -120,10 +142,10 @@ def rank_labels(position, index, levels, bint is_signed):
     cdef size_t rows = classes.shape[0], k = classes.shape[1], count = positions.shape[0]
     if level.shape[0] != classes.shape[0] or level.shape[1] != classes.shape[1] or not level.size:
         raise ValueError("as many levels as classes are needed, at least one")
-    if int(index.min()) < 0 or int(index.max()) >= count or k > MAX_K:
-        raise ValueError(f"more than {MAX_K} classes, or one outside 0..{count - 1}")
-    if int(position.min()) < 0 or int(position.max()) >= count:
-        raise ValueError(f"a position outside 0..{count - 1}")
+    if k > MAX_K:
+        raise ValueError(f"more than {MAX_K} classes")
+    _check_below(&classes[0, 0], rows * k, count)
+    _check_below(&positions[0], count, count)
     gaps, values = np.empty((k, rows), np.int64), np.empty((k, rows), np.int64)
     contexts, ranks = np.empty((k, rows), np.uint16), np.empty((rows, k), np.int16)
     cdef int64_t[:, ::1] gap_out = gaps, value_out = values
@@ -131,11 +153,12 @@ def rank_labels(position, index, levels, bint is_signed):
     cdef int16_t[:, ::1] rank_out = ranks
     cdef uint64_t[::1] seen = np.zeros(count // 64 + 1, np.uint64)
     cdef uint16_t[::1] rank_of = np.empty(count, np.uint16)
+    cdef int64_t[::1] tile = np.empty(2 * ROWS * k, np.int64)
     cdef ranking_facts facts
     with nogil:
         facts = rank_to(
             &positions[0], count, &classes[0, 0], &level[0, 0], rows, k, is_signed, &seen[0],
-            &rank_of[0], &gap_out[0, 0], &context_out[0, 0], &rank_out[0, 0], &value_out[0, 0],
+            &rank_of[0], &tile[0], &gap_out[0, 0], &context_out[0, 0], &rank_out[0, 0], &value_out[0, 0],
         )
     known = RankingFacts(
         bool(facts.repeated), bool(facts.rising), bool(facts.by_class), bool(facts.constant),
@@ -296,6 +319,55 @@ def labels_decode(
             &index_out[0, 0],
         )
     return index, levels, status
+
+
+def labels_encode(
+    const int64_t[:, ::1] gaps, const uint16_t[:, ::1] contexts, const int16_t[:, ::1] ranks,
+    const int64_t[:, ::1] values, const uint16_t[::1] value_contexts,
+    const uint32_t[:, ::1] set_packed, const uint32_t[:, ::1] value_packed, unsigned lanes,
+):
+    """As `reference.labels_encode`."""
+    cdef Py_ssize_t k = gaps.shape[0], rows = gaps.shape[1], cells = k * rows
+    if contexts.shape[0] != k or values.shape[0] != k or value_contexts.shape[0] != k:
+        raise ValueError("gaps, values and contexts of different numbers of classes")
+    if contexts.shape[1] != rows or values.shape[1] != rows or ranks.shape[0] != rows:
+        raise ValueError("gaps, values and ranks of different numbers of labels")
+    if ranks.shape[1] != k or not 0 < k <= MAX_K or not rows or not 0 < lanes <= c.MAX_LANES:
+        raise ValueError(f"1..{MAX_K} classes are possible, and 1..{c.MAX_LANES} lanes")
+    c.check_range(&gaps[0, 0], cells)
+    c.check_range(&values[0, 0], cells)
+    c.check_rows(&contexts[0, 0], cells, set_packed.shape[0])
+    c.check_rows(&value_contexts[0], k, value_packed.shape[0])
+    c.check_rows(<const uint16_t *>&ranks[0, 0], cells, k)
+    cdef uint16_t[::1] narrow = np.empty(3 * cells, np.uint16)
+    cdef uint32_t[:, ::1] wide = np.empty((3, cells), np.uint32)
+    cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
+    states, words = np.empty((3, lanes), np.uint32), np.empty((3, cells + 1), np.uint16)
+    bits = np.empty((2, 5 * cells + c.PADDING), np.uint8)
+    cdef uint32_t[:, ::1] state = states
+    cdef uint16_t[:, ::1] word = words
+    cdef uint8_t[:, ::1] bit = bits
+    cdef uint32_t *intervals[3]
+    cdef c.rans_part parts[3]
+    cdef extra_bits extra[2]
+    cdef Py_ssize_t i
+    for i in range(3):
+        intervals[i] = &wide[i, 0]
+        parts[i].intervals, parts[i].words, parts[i].states = &wide[i, 0], &word[i, 0], &state[i, 0]
+    for i in range(2):
+        extra[i].bits = &bit[i, 0]
+    with nogil:
+        encode_to(
+            &gaps[0, 0], &contexts[0, 0], &ranks[0, 0], &values[0, 0], &value_contexts[0], rows, k,
+            &set_packed[0, 0], set_packed.shape[1], &value_packed[0, 0], value_packed.shape[1],
+            lanes, &narrow[0], <int16_t *>&narrow[cells], <int16_t *>&narrow[2 * cells],
+            &reciprocals[0], intervals, extra, parts,
+        )
+    return (
+        (states[0], words[0, parts[0].first :], bits[0, : extra[0].size]),
+        (states[1], words[1, parts[1].first :], bits[1, : extra[1].size]),
+        (states[2], words[2, parts[2].first :]),
+    )
 
 
 def level_bits(levels, unsigned width, unsigned drop, dtype):

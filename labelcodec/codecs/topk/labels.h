@@ -1,8 +1,8 @@
-/* Labels whose values have no ties: class set, values and permutation, decoded side by side.
+/* Labels whose permutations take no account of ties: class set, values and permutation side by side.
  *
  * A part of few symbols has few rANS lanes, so each symbol waits for the one before it. The three
  * parts do not depend on each other: a symbol of each in turn keeps the processor busy.
- * Reference: the three decoders in reference/, one after the other.
+ * Reference: reference/labels.py, one part after the other.
  */
 #ifndef LABELCODEC_LABELS_H
 #define LABELCODEC_LABELS_H
@@ -125,6 +125,39 @@ static int labels_decode(rans_decoder *set, bit_reader set_bits, const rans_tabl
         for (size_t i = 0; i < k; i++)
             index[row * k + (size_t)to.entries[i * rows + row]] = to.members[row * k + i];
     return GOOD;
+}
+
+/* ---- Encoding ------------------------------------------------------------------------------ */
+
+/* Extra bits of a part, with room for 37 bits a value and 16 bytes, and their size in bytes. */
+typedef struct {
+    uint8_t *bits;
+    size_t size;
+} extra_bits;
+
+/* Encode what `rank_labels` made of B labels to the parts of the class sets, the values and the
+ * permutations, in this order.
+ *
+ * gaps, contexts, values: (k, B); ranks: (B, k); value_contexts: (k,). parts[i].intervals are those
+ * in intervals[i], (B * k,) scratch. repeated: (k, B) scratch; rank, entries: (k, B) scratch;
+ * reciprocals: (k + 1,) scratch. */
+static void labels_encode(const int64_t *gaps, const uint16_t *contexts, const int16_t *ranks,
+                          const int64_t *values, const uint16_t *value_contexts, size_t rows,
+                          size_t k, const uint32_t *set_packed, size_t set_symbols,
+                          const uint32_t *value_packed, size_t value_symbols, unsigned lanes,
+                          uint16_t *repeated, int16_t *rank, int16_t *entries,
+                          uint64_t *reciprocals, uint32_t *const intervals[3],
+                          extra_bits extra[2], rans_part parts[3]) {
+    const level_runs no_runs = {0, 0, NULL, NULL, NULL};
+    for (size_t i = 0; i < k; i++)
+        for (size_t row = 0; row < rows; row++)
+            repeated[i * rows + row] = value_contexts[i];
+    extra[0].size = value_intervals(gaps, contexts, rows * k, set_packed, set_symbols,
+                                    intervals[0], extra[0].bits);
+    extra[1].size = value_intervals(values, repeated, rows * k, value_packed, value_symbols,
+                                    intervals[1], extra[1].bits);
+    order_intervals(ranks, NULL, rows, k, no_runs, NULL, reciprocals, rank, entries, intervals[2]);
+    rans_encode_three(parts, rows * k, lanes);
 }
 
 #endif

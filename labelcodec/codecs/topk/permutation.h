@@ -95,7 +95,8 @@ VECTORISED static void order_ranks(int16_t *entries, size_t rows, size_t k) {
                     (entries[j * rows + row] >= entries[i * rows + row]));
 }
 
-/* Intervals (start << 16 | frequency), (B, k), of ranks (B, k) whose levels (B, k) descend.
+/* Intervals (start << 16 | frequency), (B, k), of ranks (B, k) whose levels (B, k) descend; levels
+ * may be NULL where no two of a label are equal.
  * rank, entries: (k, B) scratch; run_of: (k,) scratch; reciprocals: (k + 1,) scratch. */
 static void order_intervals(const int16_t *ranks, const int64_t *levels, size_t rows, size_t k,
                             level_runs runs, int64_t *run_of, uint64_t *reciprocals, int16_t *rank,
@@ -105,10 +106,11 @@ static void order_intervals(const int16_t *ranks, const int64_t *levels, size_t 
         for (size_t i = 0; i < k; i++)
             rank[i * rows + row] = entries[i * rows + row] = ranks[row * k + i];
     order_entries(rank, rows, k, entries);
-    for (size_t row = 0; row < rows; row++, levels += k) {
-        int tied = runs_tied(levels, k);
+    for (size_t row = 0; row < rows; row++) {
+        const int64_t *level = levels ? levels + row * k : NULL;
+        int tied = levels && runs_tied(level, k);
         if (tied) {
-            runs_find(&runs, levels, k);
+            runs_find(&runs, level, k);
             for (size_t run = 0; run < runs.count; run++)
                 for (int64_t i = 0; i < runs.size[run]; i++)
                     run_of[runs.head[run] + i] = (int64_t)run;

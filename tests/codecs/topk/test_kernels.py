@@ -195,6 +195,13 @@ def test_three_parts_at_once(seed, rows, k, lanes):
     )
     distinct = np.tile(-np.arange(k), (rows, 1))
     order_part = compiled.rans_encode(topk_compiled.order_intervals(ranks, distinct), lanes)
+    expected = (*set_part, *value_part, *order_part)
+    for encoded in both(
+        "labels_encode", gaps, contexts, ranks, values, rank_contexts.astype(np.uint16),
+        sets.packed, falls.packed, lanes,
+    ):  # fmt: skip
+        parts = [array for part in encoded for array in part]
+        assert all(np.array_equal(a, b) for a, b in zip(parts, expected, strict=True))
     rest = (rows, order, rank_contexts, False, sets.lookup, falls.lookup)
     results = both("labels_decode", set_part, value_part, order_part, *rest)
     for found, decoded, status in results:
