@@ -153,12 +153,10 @@ def draw_box(source: Source, ratio: float, size: tuple[int, int]) -> tuple[int, 
 
 def encode_partner(partner: NDArray[np.int64]) -> bytes:
     """Serialize (B,) partners: a permutation as its Lehmer code, others as packed integers."""
-    samples = len(partner)
-    if np.array_equal(np.sort(partner), np.arange(samples)):
-        digits = coders().permutation_digits(partner)
-        groups = coders().group_digits(digits, np.arange(samples, 0, -1))
-        return bytes([PERMUTATION]) + bytes(coders().pack_bits(*groups).tobytes())
-    return bytes([PLAIN]) + packing.pack_ints(partner)
+    packed = coders().pack_permutation(partner)
+    if packed is None:
+        return bytes([PLAIN]) + packing.pack_ints(partner)
+    return bytes([PERMUTATION]) + bytes(packed.tobytes())
 
 
 def decode_partner(data: memoryview, samples: int) -> NDArray[np.int64]:

@@ -157,22 +157,6 @@ INLINED uint64_t combined(const int64_t *digits, const int64_t *radices, size_t 
     return value;
 }
 
-/* Combine digits to mixed-radix numbers; returns how many numbers there are. */
-static size_t group_digits(const int64_t *digits, const int64_t *radices, size_t count,
-                           uint64_t *values, int64_t *widths) {
-    size_t groups = 0;
-    for (size_t first = 0; first < count; groups++) {
-        unsigned width;
-        size_t stop = next_group(radices, count, first, &width);
-        if (stop == first) /* a radix above the limit: no group can hold it */
-            return SIZE_MAX;
-        values[groups] = combined(digits, radices, first, stop);
-        widths[groups] = width;
-        first = stop;
-    }
-    return groups;
-}
-
 /* Read `count` digits from bit `position` to the end of the data. */
 static int unpack_digits(const uint8_t *data, size_t size, uint64_t position,
                          const int64_t *radices, size_t count, int64_t *digits) {
@@ -219,6 +203,25 @@ VECTORISED static void permutation_digits(const int32_t *permutation, size_t cou
             smaller += permutation[j] < own;
         digits[i] = smaller;
     }
+}
+
+/* Pack a permutation of 0..n - 1 as its digits, of radices n, n - 1, …, 1. digits, radices: (n,)
+ * scratch; data: room for 63 bits an entry and 16 bytes. Returns the number of bytes. */
+static size_t pack_permutation(const int32_t *permutation, size_t n, int64_t *digits,
+                               int64_t *radices, uint8_t *data) {
+    bit_writer out = {data, 0, 0};
+    uint64_t total = 0;
+    permutation_digits(permutation, n, digits);
+    for (size_t i = 0; i < n; i++)
+        radices[i] = (int64_t)(n - i);
+    for (size_t first = 0, stop; first < n; first = stop) {
+        unsigned width;
+        stop = next_group(radices, n, first, &width);
+        bits_put(&out, combined(digits, radices, first, stop), width);
+        total += width;
+    }
+    bits_flush(&out);
+    return (size_t)((total + 7) >> 3);
 }
 
 /* The permutation of 0..n - 1 with these digits (digits[i] < n - i), in their place.

@@ -84,34 +84,27 @@ def shuffled(steps):
     return order
 
 
-def permutation_digits(permutation):
-    """As `reference.permutation_digits`."""
-    cdef const int32_t[::1] entries = _as(permutation, np.int32)
-    cdef size_t count = entries.shape[0]
-    digits = np.empty(count, np.int64)
-    cdef int64_t[::1] out = digits
-    if count:
-        with nogil:
-            c.permutation_digits(&entries[0], count, &out[0])
-    return digits
-
-
-def group_digits(digits, radices):
-    """As `reference.group_digits`."""
-    cdef const int64_t[::1] digit = _as(digits, np.int64)
-    cdef const int64_t[::1] radix = _as(radices, np.int64)
-    cdef size_t count = digit.shape[0], groups = 0
-    if radix.shape[0] != digit.shape[0] or (count and int(radices.min()) < 1):
-        raise ValueError("every digit needs a radix of at least 1")
-    values, widths = np.empty(count, np.uint64), np.empty(count, np.int64)
-    cdef uint64_t[::1] value = values
-    cdef int64_t[::1] width = widths
-    if count:
-        with nogil:
-            groups = c.group_digits(&digit[0], &radix[0], count, &value[0], &width[0])
-        if groups > count:
-            raise ValueError("a radix above 2^62")
-    return values[:groups], widths[:groups]
+def pack_permutation(numbers):
+    """As `reference.pack_permutation`."""
+    cdef const int64_t[::1] number = _as(numbers, np.int64)
+    cdef size_t count = number.shape[0], size, i
+    cdef int32_t[::1] permutation = np.empty(count, np.int32)
+    cdef uint8_t[::1] seen = np.zeros(count, np.uint8)
+    cdef int64_t[::1] scratch = np.empty(2 * count, np.int64)
+    packed = np.empty(8 * count + c.PADDING, np.uint8)
+    cdef uint8_t[::1] out = packed
+    for i in range(count):
+        if <uint64_t>number[i] >= count or seen[number[i]]:
+            return None
+        seen[number[i]] = 1
+        permutation[i] = <int32_t>number[i]
+    if not count:
+        return packed[:0]
+    with nogil:
+        size = c.pack_permutation(
+            &permutation[0], count, &scratch[0], &scratch[count], &out[0]
+        )
+    return packed[:size]
 
 
 def unpack_digits(const uint8_t[::1] data, uint64_t position, radices):

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec.augmentation.crop import compiled
-from tests.kernels import LANES, agree, agree_or_fail, damaged, few, random_table, seeds
+from tests.kernels import LANES, agree, agree_or_fail, both, damaged, few, random_table, seeds
 
 
 @few
@@ -30,11 +29,21 @@ def test_boxes(seed, rows, lanes):
 
 
 @pytest.mark.parametrize(
-    "box", [[-1, 0, 1, 1], [0, 0, 0, 1], [0, 1, 9, 9], [0, 0, 10, 1], [2**31 - 1, 0, 9, 9]]
+    "box",
+    [
+        [-1, 0, 1, 1],
+        [0, 0, 0, 1],
+        [0, 1, 9, 9],
+        [0, 0, 10, 1],
+        [2**31 - 1, 0, 9, 9],
+        [0, 0, 1, 2**31 - 1],
+    ],
 )
 def test_only_boxes_within_their_images_are_encoded(box):
     rng = np.random.default_rng(0)
     height, width = random_table(rng, 1), random_table(rng, 124)
-    size = np.array([[9, 9]], np.int32)
-    with pytest.raises(ValueError, match="outside its image"):
-        compiled.box_encode(np.array([box], np.int32), size, height.packed, width.packed, 1)
+    boxes = np.array([[0, 0, 9, 9], box], np.int32)
+    for size in (9, 1 << 24):
+        sizes = np.array([[9, 9], [size, size]], np.int32)
+        rest = (sizes, height.packed, width.packed, 1)
+        assert both("box_encode", boxes, *rest) == [None, None]

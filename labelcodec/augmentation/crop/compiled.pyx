@@ -10,6 +10,7 @@ from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/augmentation/crop/kernels.h" nogil:
     int MAX_TOKEN
+    int boxes_inside(const int32_t *, const int32_t *, size_t)
     size_t encode_to "box_encode"(
         const int32_t *, const int32_t *, size_t, const uint32_t *, size_t, const uint32_t *,
         size_t, unsigned, int64_t *, int64_t *, uint32_t *, uint32_t *, uint16_t *, size_t *,
@@ -34,18 +35,16 @@ def box_encode(
     box, size, const uint32_t[:, ::1] height, const uint32_t[:, ::1] width, unsigned lanes
 ):
     """As `reference.box_encode`."""
-    cdef const int32_t[:, ::1] boxes = np.ascontiguousarray(box, np.int32)
-    cdef const int32_t[:, ::1] sizes = np.ascontiguousarray(size, np.int32)
+    cdef const int32_t[:, ::1] boxes = np.ascontiguousarray(box)
+    cdef const int32_t[:, ::1] sizes = np.ascontiguousarray(size)
     cdef size_t rows = boxes.shape[0], tall = height.shape[1], wide = width.shape[1]
     cdef size_t first = 0, used = 0
     if boxes.shape[1] != 4 or sizes.shape[0] != boxes.shape[0] or sizes.shape[1] != 2 or not rows:
         raise ValueError("crop boxes of impossible shape")
     if not height.size or width.shape[0] <= MAX_TOKEN or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("crop tables of impossible shape")
-    wide_box = box.astype(np.int64)
-    ends = wide_box[:, :2] + wide_box[:, 2:]
-    if (box[:, 2:] < 1).any() or (box[:, :2] < 0).any() or (ends > size).any():
-        raise ValueError("a crop box outside its image")
+    if not boxes_inside(&boxes[0, 0], &sizes[0, 0], rows):
+        return None
     states, words = np.empty(lanes, np.uint32), np.empty(2 * rows + 1, np.uint16)
     bits = np.empty(20 * rows + c.PADDING, np.uint8)
     cdef uint32_t[::1] state = states, interval = np.empty(2 * rows, np.uint32)

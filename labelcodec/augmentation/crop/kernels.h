@@ -26,6 +26,18 @@ static int box_room(const int32_t *size, const int64_t *heights, const int64_t *
     return least >= 1;
 }
 
+#define MAX_SIDE (1 << 24) /* image sides are below this */
+
+/* Whether all boxes are within their images, and not empty. */
+static int boxes_inside(const int32_t *box, const int32_t *size, size_t rows) {
+    int outside = 0;
+    for (size_t i = 0; i < 2 * rows; i++) {
+        int32_t start = box[4 * (i >> 1) + (i & 1)], side = box[4 * (i >> 1) + 2 + (i & 1)];
+        outside |= (start < 0) | (side < 1) | (size[i] >= MAX_SIDE) | (start > size[i] - side);
+    }
+    return !outside;
+}
+
 /* Encode boxes that lie within their images.
  *
  * box: (B, 4) top, left, height, width; size: (B, 2). number, radix: (2 B,) scratch.

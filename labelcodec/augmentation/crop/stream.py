@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.augmentation.crop import Crop
+from labelcodec.augmentation.crop.format import MAX_SIDE
 from labelcodec.entropy import coding, packing, tables, varint
 from labelcodec.entropy.backend import implementation
 from labelcodec.entropy.coding import Symbols, Usage
@@ -21,7 +22,6 @@ from labelcodec.errors import CorruptError, DataError
 
 USUAL_SIZE, MANY_SIZES, FRACTIONS = 0, 1, 2  # forms of the stream
 HALF = 0x10  # flag added to the form: the source's fractions were float16
-MAX_SIDE = 1 << 24  # image sides are below this
 TOO_LARGE = 2  # status of `box_decode`
 
 kernels = partial(implementation, "labelcodec.augmentation.crop")
@@ -114,6 +114,13 @@ def _room(size: NDArray[Any], height: NDArray[Any], width: NDArray[Any]) -> NDAr
     return room.ravel()
 
 
+def _narrow(pixels: NDArray[Any]) -> NDArray[np.int32]:
+    """Pixels as int32; what is outside of every image stays so."""
+    if pixels.dtype == np.int32:
+        return pixels
+    return np.clip(pixels, -1, MAX_SIDE).astype(np.int32)
+
+
 def encode(crop: Crop, table: CropTables) -> bytes:
     """Serialize the crop boxes of a batch.
 
@@ -127,16 +134,18 @@ def encode(crop: Crop, table: CropTables) -> bytes:
     half = HALF if crop.precision == "float16" else 0
     if crop.size is None and crop.box.dtype != crop.precision:
         raise DataError(f"crop fractions are {crop.box.dtype}, expected {crop.precision}")
-    if crop.size is None or not _in_pixels(crop):
+    part = None
+    if crop.size is not None:
+        part = kernels().box_encode(
+            _narrow(crop.box), _narrow(crop.size), table.height.packed, table.width.packed,
+            coding.lanes_for(2 * len(crop.box)),
+        )  # fmt: skip
+    if crop.size is None or part is None:
         return bytes([FRACTIONS | half]) + packing.pack_floats(crop.fractions())
-    states, words, bits = kernels().box_encode(
-        crop.box, crop.size, table.height.packed, table.width.packed,
-        coding.lanes_for(2 * len(crop.box)),
-    )  # fmt: skip
     usual = bool((crop.size == table.size).all())
     form = bytes([(USUAL_SIZE if usual else MANY_SIZES) | half])
     sizes = b"" if usual else packing.pack_ints(crop.size)
-    return form + sizes + coding.join_symbols(states, words, bits)
+    return form + sizes + coding.join_symbols(*part)
 
 
 def decode(data: memoryview, samples: int, table: CropTables) -> Crop:

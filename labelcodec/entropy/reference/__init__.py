@@ -6,10 +6,9 @@ state; all lanes take 16-bit words from one shared sequence (SPEC, section 6.3).
 """
 
 from labelcodec.entropy.reference.bits import (
-    group_digits,
     pack_bits,
     pack_fixed,
-    permutation_digits,
+    pack_permutation,
     shuffled,
     unpack_digits,
     unpack_fixed,
@@ -26,10 +25,9 @@ from labelcodec.entropy.reference.rans import (
 __all__ = [
     "encode_values",
     "extra_decode",
-    "group_digits",
     "pack_bits",
     "pack_fixed",
-    "permutation_digits",
+    "pack_permutation",
     "rans_decode",
     "rans_encode",
     "shuffled",

@@ -51,12 +51,6 @@ def shuffled(steps: Array) -> Array:
     return np.array(order, np.int32)
 
 
-def permutation_digits(permutation: Array) -> Array:
-    """Lehmer code: digit i is the number of later entries that are smaller; int64."""
-    n = len(permutation)
-    return np.array([(permutation[i + 1 :] < permutation[i]).sum() for i in range(n)], np.int64)
-
-
 def _groups(radices: list[int]) -> list[tuple[int, int, int]]:
     """Groups of digits whose radices multiply to at most 2^62: start, end, width in bits."""
     groups, first, product = [], 0, 1
@@ -89,6 +83,24 @@ def group_digits(digits: Array, radices: Array) -> tuple[Array, Array]:
         values.append(value)
         widths.append(bits)
     return np.array(values, np.uint64), np.array(widths, np.int64)
+
+
+def pack_permutation(numbers: Array) -> Array | None:
+    """Pack a permutation of 0..n - 1 as its Lehmer code.
+
+    Digit i, of radix n - i, is the number of later entries that are smaller than entry i.
+
+    Args:
+        numbers: (n,) integers.
+
+    Returns:
+        The packed bytes, uint8; None if the numbers are no permutation.
+    """
+    n = len(numbers)
+    if not np.array_equal(np.sort(numbers), np.arange(n)):
+        return None
+    digits = [int((numbers[i + 1 :] < numbers[i]).sum()) for i in range(n)]
+    return pack_bits(*group_digits(np.array(digits, np.int64), np.arange(n, 0, -1)))
 
 
 def unpack_digits(data: Array, position: int, radices: Array) -> tuple[Array, int]:

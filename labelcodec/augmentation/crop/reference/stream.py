@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from labelcodec.augmentation.crop.format import MAX_SIDE
 from labelcodec.entropy.format import FIRST_STATE
 from labelcodec.entropy.reference.bits import group_digits, pack_bits, unpack_digits
 from labelcodec.entropy.reference.lanes import Array
@@ -19,21 +20,25 @@ from labelcodec.entropy.tables import Lookup
 
 def box_encode(
     box: Array, size: Array, height: Array, width: Array, lanes: int
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array] | None:
     """Encode crop boxes (SPEC, section 5.4).
 
     Args:
-        box: (B, 4) top, left, height and width in pixels; within its image.
-        size: (B, 2) heights and widths of the images in pixels.
+        box: (B, 4) int32 top, left, height and width in pixels.
+        size: (B, 2) int32 heights and widths of the images in pixels.
         height: (1, S) uint32 intervals of the heights' tokens.
         width: (K, S) uint32 intervals of the widths' tokens, by the token of the height.
         lanes: number of rANS lanes, 1..32.
 
     Returns:
         (lanes,) uint32 states, uint16 words, and the uint8 bytes of the extra bits, then the
-        mixed-radix digits of the offsets from top and left.
+        mixed-radix digits of the offsets from top and left. None if a box is empty or leaves its
+        image, or an image has a side of 2^24 pixels or more.
     """
     box, size = box.astype(np.int64), size.astype(np.int64)
+    inside = (box[:, :2] >= 0) & (box[:, 2:] > 0) & (box[:, :2] + box[:, 2:] <= size)
+    if not (inside & (size < MAX_SIDE)).all():
+        return None
     contexts = split_tokens(box[:, 2])[0]
     parts = [
         token_intervals(box[:, 2], np.zeros(len(box), np.int64), height),
