@@ -116,9 +116,9 @@ def _room(size: NDArray[Any], height: NDArray[Any], width: NDArray[Any]) -> NDAr
 
 def _narrow(pixels: NDArray[Any]) -> NDArray[np.int32]:
     """Pixels as int32; what is outside of every image stays so."""
-    if pixels.dtype == np.int32:
-        return pixels
-    return np.clip(pixels, -1, MAX_SIDE).astype(np.int32)
+    if pixels.dtype != np.int32:
+        pixels = np.clip(pixels, -1, MAX_SIDE)
+    return pixels.astype(np.int32, copy=False)
 
 
 def encode(crop: Crop, table: CropTables) -> bytes:

@@ -87,6 +87,11 @@ class DenseCoder(Coder):
         lookup[self.known] = np.arange(len(self.known))
         return lookup
 
+    @cached_property
+    def patterns(self) -> NDArray[np.int32]:
+        """(patterns, 2) fixed-point value and symbol of every pattern of high bits."""
+        return np.stack([self.place_of, self.symbol_of], axis=1).astype(np.int32)
+
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to named parts of the side information."""
         numbers = (self.known, self.places, self.mean, np.array([self.base]))
@@ -119,8 +124,8 @@ class DenseCoder(Coder):
             return {LABEL_VALUES: bytes([PLAIN]) + packing.pack_floats(bits.ravel())}
         drop = min(float_bits.trailing_zeros(bits), self.shift)
         states, words, escaped, low = kernels().dense_encode(
-            bits, self.order, self.shift, drop, self.place_of, self.symbol_of, self.mean,
-            self.base, self.table.packed, coding.lanes_for(bits.size),
+            bits, self.order, self.shift, drop, self.patterns, self.mean, self.base,
+             self.table.packed, coding.lanes_for(bits.size),
         )  # fmt: skip
         rans, escapes = coding.join_rans(states, words), packing.pack_fixed(escaped, self.high_bits)
         lengths = varint.encode(len(rans)) + varint.encode(len(escaped))

@@ -3,19 +3,18 @@
 
 import numpy as np
 
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
     int LAGS, TILE
     ctypedef struct dense_model:
-        const int32_t *place_of
         const int32_t *mean
         int32_t base, last
         size_t rows, classes
     void contexts_to "dense_contexts"(
-        const dense_model *, const uint16_t *, int32_t *, uint16_t *, uint8_t *
+        const dense_model *, const int32_t *, const uint16_t *, int32_t *, uint16_t *, uint8_t *
     )
     void dense_split16(
         const uint16_t *, size_t, size_t, const int32_t *, unsigned, unsigned, uint16_t *,
@@ -38,7 +37,8 @@ cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
     )
     int decode_to "dense_decode"(
         const dense_model *, c.rans_decoder *, const c.rans_tables *, const uint16_t *,
-        const int32_t *, const uint16_t *, size_t, int32_t *, uint16_t *, uint8_t *, uint16_t *
+        const int32_t *, const int32_t *, const uint16_t *, size_t, int32_t *, uint16_t *,
+        uint8_t *, uint16_t *
     )
     void dense_join16(
         const uint16_t *, const uint8_t *, size_t, unsigned, unsigned, unsigned, const int32_t *,
@@ -56,12 +56,10 @@ cdef class _Model:
     """The arrays behind a `dense_model`, kept alive with it."""
 
     cdef dense_model model
-    cdef const int32_t[::1] place_of, mean
+    cdef const int32_t[::1] mean
 
-    def __cinit__(self, place_of, mean, int base, int last, size_t rows):
-        self.place_of = np.ascontiguousarray(place_of, np.int32)
+    def __cinit__(self, mean, int base, int last, size_t rows):
         self.mean = np.ascontiguousarray(mean, np.int32)
-        self.model.place_of = &self.place_of[0]
         self.model.mean = &self.mean[0]
         self.model.base, self.model.last = base, last
         self.model.rows, self.model.classes = rows, self.mean.shape[0]
@@ -85,7 +83,7 @@ def _check_patterns(patterns, size_t count):
 
 def dense_contexts(high, place_of, mean, int base, int last):
     """As `reference.dense_contexts`."""
-    cdef _Model model = _Model(place_of, mean, base, last, high.shape[0])
+    cdef _Model model = _Model(mean, base, last, high.shape[0])
     cdef size_t rows = model.model.rows, classes = model.model.classes
     if high.shape[1] != classes or not 0 <= last < 256:
         raise ValueError("as many means as classes are needed, and at most 256 contexts")
@@ -94,29 +92,37 @@ def dense_contexts(high, place_of, mean, int base, int last):
     cdef uint8_t[:, ::1] out = contexts
     cdef int32_t[::1] residuals = np.zeros(LAGS * rows, np.int32)
     cdef uint16_t[::1] scratch = np.empty(rows, np.uint16)
+    cdef const int32_t[::1] places = np.ascontiguousarray(place_of, np.int32)
     if columns.size:
         with nogil:
-            contexts_to(&model.model, &columns[0, 0], &residuals[0], &scratch[0], &out[0, 0])
+            contexts_to(
+                &model.model, &places[0], &columns[0, 0], &residuals[0], &scratch[0], &out[0, 0]
+            )
     return contexts
 
 
 def dense_encode(
-    bits, order, unsigned shift, unsigned drop, place_of, symbol_of, mean, int base,
+    bits, order, unsigned shift, unsigned drop, const int32_t[:, ::1] patterns, mean, int base,
     const uint32_t[:, ::1] packed, unsigned lanes,
 ):
     """As `reference.dense_encode`."""
     cdef size_t rows = bits.shape[0], classes = bits.shape[1], cells = rows * classes
     cdef size_t symbols = packed.shape[1], escaped = 0, first = 0
-    cdef _Model model = _Model(place_of, mean, base, packed.shape[0] - 1, rows)
-    cdef const int32_t[:, ::1] patterns = np.stack([place_of, symbol_of], 1, dtype=np.int32)
+    cdef size_t count = patterns.shape[0], i
+    cdef uint32_t highest = 0
+    cdef _Model model = _Model(mean, base, packed.shape[0] - 1, rows)
     cdef const int32_t[::1] class_at = _check_order(order, classes)
     cdef bint is_half = bits.itemsize == 2
     cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
     if not cells or model.model.classes != classes or not packed.shape[0]:
         raise ValueError("no labels, or tables for another number of classes")
-    if int(symbol_of.max()) >= symbols or drop > shift:
-        raise ValueError("dense tables that do not belong together")
-    if len(place_of) << shift < 1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
+    if patterns.shape[1] != 2 or drop > shift:
+        raise ValueError("dense tables of impossible shape")
+    for i in range(count):
+        highest = max(highest, <uint32_t>patterns[i, 1])
+    if highest >= symbols:
+        raise ValueError(f"a symbol outside 0..{symbols - 1}")
+    if count << shift < <uint64_t>1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("patterns that the tables do not name")
     size = cells * (shift - drop) + 7 >> 3
     low, escapes = np.empty(size + c.PADDING, np.uint8), np.empty(cells, np.uint16)
@@ -158,14 +164,15 @@ def dense_decode(
     cdef c.rans_decoder rans
     c.tables_open(&table, lookup[0], lookup[1])
     c.decoder_open(&rans, states, words)
-    cdef _Model model = _Model(place_of, mean, base, table.contexts - 1, rows)
+    cdef _Model model = _Model(mean, base, table.contexts - 1, rows)
     cdef size_t classes = model.model.classes, cells = rows * classes
     position = np.empty(classes, np.int32)
     position[_check_order(order, classes)] = np.arange(classes, dtype=np.int32)
     cdef const int32_t[::1] position_of = position
     known = _check_patterns(np.append(patterns, 0), len(place_of))
     cdef const uint16_t[::1] pattern_of = known
-    cdef const int32_t[::1] place = np.ascontiguousarray(place_of, np.int32)[known]
+    all_places = np.ascontiguousarray(place_of, np.int32)
+    cdef const int32_t[::1] places = all_places, place = all_places[known]
     cdef const uint16_t[::1] escaped = _check_patterns(escapes, len(place_of))
     cdef size_t escape_count = escaped.shape[0], low_size = low.shape[0]
     cdef unsigned width = shift - drop
@@ -191,7 +198,7 @@ def dense_decode(
     cdef int status
     with nogil:
         status = decode_to(
-            &model.model, &rans, &table, &pattern_of[0], &place[0],
+            &model.model, &rans, &table, &pattern_of[0], &place[0], &places[0],
             &escaped[0] if escape_count else NULL, escape_count, &residuals[0], &contexts[0],
             &symbols[0], &high[0],
         )

@@ -18,9 +18,8 @@
 
 /* What predicts contexts. */
 typedef struct {
-    const int32_t *place_of; /* fixed-point value of every pattern of high bits, or UNKNOWN */
-    const int32_t *mean;     /* (C,) mean fixed-point value at each position */
-    int32_t base, last;      /* prediction at which context 0 begins; the last context */
+    const int32_t *mean; /* (C,) mean fixed-point value at each position */
+    int32_t base, last;  /* prediction at which context 0 begins; the last context */
     size_t rows, classes;
 } dense_model;
 
@@ -58,9 +57,10 @@ INLINED void open_residuals(int32_t *residual[LAGS], int32_t *residuals, size_t 
 
 /* ---- Encoding ------------------------------------------------------------------------------- */
 
-/* Contexts (C, B) of high bits (C, B) in class order. contexts: (B,) scratch. */
-static void dense_contexts(const dense_model *model, const uint16_t *high, int32_t *residuals,
-                           uint16_t *contexts, uint8_t *out) {
+/* Contexts (C, B) of high bits (C, B) in class order. place_of: fixed-point value of every pattern,
+ * or UNKNOWN. residuals: (4, B) zeros; contexts: (B,) scratch. */
+static void dense_contexts(const dense_model *model, const int32_t *place_of, const uint16_t *high,
+                           int32_t *residuals, uint16_t *contexts, uint8_t *out) {
     const size_t rows = model->rows;
     int32_t *residual[LAGS];
     open_residuals(residual, residuals, rows);
@@ -68,7 +68,7 @@ static void dense_contexts(const dense_model *model, const uint16_t *high, int32
         column_contexts(residual, model->mean[c], model->base, model->last, rows, contexts);
         int32_t *own = next_residuals(residual);
         for (size_t row = 0; row < rows; row++) {
-            int32_t place = model->place_of[high[row]];
+            int32_t place = place_of[high[row]];
             own[row] = place == UNKNOWN ? 0 : place - model->mean[c];
             out[row] = (uint8_t)contexts[row];
         }
@@ -110,7 +110,7 @@ static void transpose_tile(const uint16_t *restrict from, size_t tile, size_t cl
 /* High bits (C, B) of values (B, C), and their low bits, packed label by label in class order,
  * without the `drop` lowest. tile: (TILE, C) scratch. One function for each width of values. */
 #define DENSE_SPLIT(NAME, TYPE)                                                                    \
-    static void NAME(const TYPE *bits, size_t rows, size_t classes, const int32_t *order,          \
+    SEPARATE void NAME(const TYPE *bits, size_t rows, size_t classes, const int32_t *order,          \
                          unsigned shift, unsigned drop, uint16_t *restrict tile, uint16_t *high,   \
                          uint8_t *packed) {                                                        \
         const TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                      \
@@ -151,7 +151,7 @@ typedef struct {
 } dense_column;
 
 /* Look up a position's patterns. Apart from the arithmetic, which is done in vectors. */
-static void column_patterns(const dense_pattern *restrict patterns, const uint16_t *restrict high,
+SEPARATE void column_patterns(const dense_pattern *restrict patterns, const uint16_t *restrict high,
                             size_t rows, int32_t *restrict places, uint32_t *restrict symbols) {
     for (size_t row = 0; row < rows; row++) {
         dense_pattern pattern = patterns[high[row]];
@@ -176,7 +176,7 @@ VECTORISED static uint32_t column_cells(const int32_t *restrict places, int32_t 
 }
 
 /* The intervals of a position; returns whether a symbol has none in its context. */
-static uint32_t column_intervals(const uint32_t *restrict packed, const uint32_t *restrict cells,
+SEPARATE uint32_t column_intervals(const uint32_t *restrict packed, const uint32_t *restrict cells,
                                  size_t rows, uint32_t *restrict intervals) {
     uint32_t unseen = 0;
     for (size_t row = 0; row < rows; row++) {
@@ -240,10 +240,10 @@ VECTORISED static uint32_t column_values(const uint8_t *symbols, uint32_t escape
 
 /* Decode high bits, (C, B).
  *
- * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. escapes: (count,)
- * patterns, each below the number of patterns. residuals: (4, B) zeros; contexts, symbols: (B,). */
+ * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value; places: those of
+ * every pattern. escapes: (count,) patterns, each below the number of patterns. residuals: (4, B) zeros; contexts, symbols: (B,). */
 static int dense_decode(const dense_model *model, rans_decoder *rans, const rans_tables *table,
-                        const uint16_t *pattern_of, const int32_t *place_of,
+                        const uint16_t *pattern_of, const int32_t *place_of, const int32_t *places,
                         const uint16_t *escapes, size_t count, int32_t *residuals,
                         uint16_t *contexts, uint8_t *symbols, uint16_t *high) {
     const size_t rows = model->rows;
@@ -264,7 +264,7 @@ static int dense_decode(const dense_model *model, rans_decoder *rans, const rans
                 if (used == count)
                     return MALFORMED;
                 high[row] = escapes[used++];
-                int32_t place = model->place_of[high[row]];
+                int32_t place = places[high[row]];
                 own[row] = place == UNKNOWN ? 0 : place - mean;
             }
     }

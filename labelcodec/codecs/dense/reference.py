@@ -41,8 +41,7 @@ def dense_encode(
     order: Array,
     shift: int,
     drop: int,
-    place_of: Array,
-    symbol_of: Array,
+    patterns: Array,
     mean: Array,
     base: int,
     packed: Array,
@@ -55,8 +54,8 @@ def dense_encode(
         order: (C,) class at each position.
         shift: number of low bits.
         drop: number of lowest bits that are zero in all values; they are not stored.
-        place_of: as in `dense_contexts`.
-        symbol_of: symbol of every pattern of high bits; the escape symbol for all others.
+        patterns: (patterns, 2) int32 of every pattern of high bits: its fixed-point value, as
+            `place_of` in `dense_contexts`, and its symbol; the escape symbol for those without.
         mean: as in `dense_contexts`.
         base: as in `dense_contexts`.
         packed: (K, S) uint32 intervals of the table set.
@@ -67,6 +66,7 @@ def dense_encode(
         uint8 bytes of the low bits.
     """
     placed = bits[:, order]
+    place_of, symbol_of = patterns.T
     high, escape = placed >> shift, packed.shape[1] - 1
     contexts = dense_contexts(high, place_of, mean, base, len(packed) - 1).ravel()
     symbols = symbol_of[high.T.ravel()]

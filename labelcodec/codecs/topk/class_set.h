@@ -66,7 +66,7 @@ VECTORISED static void row_falls(const int64_t *index, const int64_t *levels, si
 
 /* Classes (k,) of a label to gaps between their sorted positions and ranks; returns whether a class
  * occurs twice, which leaves the last gaps and ranks 0. */
-static int row_gaps(const int64_t *position, size_t classes, const int64_t *index, size_t k,
+SEPARATE int row_gaps(const int64_t *position, size_t classes, const int64_t *index, size_t k,
                     uint64_t *seen, uint16_t *rank_of, int64_t *restrict gaps,
                     int16_t *restrict ranks) {
     uint64_t repeated = 0;

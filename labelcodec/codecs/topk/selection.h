@@ -112,7 +112,7 @@ static size_t classes_up_to(const uint32_t *keys, size_t classes, uint32_t bound
  * bits, go to `chosen` in order of the class. Of equal values, +0 and -0 among them, those are
  * taken that stand first; the key of -0 follows that of +0. Returns whether a value is NaN or
  * infinite. */
-static uint32_t select_row(const selection_values *values, size_t row, size_t classes, size_t k,
+SEPARATE uint32_t select_row(const selection_values *values, size_t row, size_t classes, size_t k,
                            unsigned shift, selection_scratch *scratch, uint64_t *chosen) {
     const uint16_t *half = (const uint16_t *)values->bits + row * classes;
     const uint32_t *single = (const uint32_t *)values->bits + row * classes;

@@ -43,8 +43,8 @@ def test_dense(seed, rows, classes, lanes, dtype):
     bits = (high.astype(dtype) << shift | low.astype(dtype)).astype(dtype)
     order = rng.permutation(classes)
     states, words, escapes, lowest = agree(
-        "dense_encode", bits[:, np.argsort(order)], order, shift, drop, place_of, symbol_of, mean,
-        base, table.packed, lanes,
+        "dense_encode", bits[:, np.argsort(order)], order, shift, drop,
+        np.stack([place_of, symbol_of], axis=1).astype(np.int32), mean, base, table.packed, lanes,
     )  # fmt: skip
     rest = (rows, order, shift, drop, known, place_of, mean, base, table.lookup, dtype)
     found, status = agree_or_fail("dense_decode", states, words, escapes, lowest, *rest)
