@@ -8,6 +8,7 @@
 #define LABELCODEC_RANS_H
 
 #include "labelcodec/entropy/bitio.h"
+#include "labelcodec/entropy/rans_avx2.h"
 
 #define SLOT_BITS 12
 #define SLOTS 4096
@@ -199,23 +200,6 @@ INLINED uint32_t divided(uint32_t n, uint32_t d) {
 #endif
 }
 
-/* One symbol, of frequency 1 and more, in each of all 32 lanes: the new states, the words that they
- * give up, and whether they do. The division is exact: where the quotient of integers below 2^32 and
- * 2^13 is not whole, it is farther from whole numbers than a double rounds. */
-VECTORISED static void rans_put_all(const uint32_t *restrict intervals, uint32_t *restrict state,
-                                    uint32_t *restrict word, uint32_t *restrict is_full) {
-    for (unsigned lane = 0; lane < MAX_LANES; lane++) {
-        uint32_t start = intervals[lane] >> 16, freq = intervals[lane] & 0xFFFF, own = state[lane];
-        uint32_t full = own >> 20 >= freq;
-        word[lane] = own;
-        is_full[lane] = full;
-        own = full ? own >> 16 : own;
-        double exact = (double)(int32_t)(own ^ 1u << 31) + 2147483648.0; /* vectors have no unsigned */
-        uint32_t quotient = (uint32_t)(int32_t)(exact / (double)(int32_t)freq);
-        state[lane] = (quotient << SLOT_BITS) + start + (own - quotient * freq);
-    }
-}
-
 /* One symbol: the new state, and a word at words[*used] if the old state is full. */
 INLINED uint32_t rans_put(uint32_t interval, uint32_t state, uint16_t *words, size_t *used) {
     uint32_t start = interval >> 16, freq = interval & 0xFFFF;
@@ -233,20 +217,23 @@ INLINED uint32_t rans_put(uint32_t interval, uint32_t state, uint16_t *words, si
  * Returns the index of the first word in the order in which a decoder reads them. */
 SEPARATE size_t rans_encode(const uint32_t *restrict intervals, size_t count, unsigned lanes,
                             uint16_t *restrict words, uint32_t *restrict states) {
-    uint32_t state[MAX_LANES], word[MAX_LANES], is_full[MAX_LANES];
-    for (unsigned lane = 0; lane < lanes; lane++)
-        state[lane] = FIRST_STATE;
-    size_t used = count, whole = lanes == MAX_LANES ? count - count % MAX_LANES : 0;
+    uint32_t state[MAX_LANES];
+    size_t used = count, left = 0;
     unsigned lane = (unsigned)(count % lanes);
-    for (size_t i = count; i-- > whole;) {
+    for (unsigned i = 0; i < lanes; i++)
+        state[i] = FIRST_STATE;
+#if defined(LABELCODEC_AVX2)
+    if (has_avx2 && lanes == MAX_LANES)
+        left = count - lane;
+#endif
+    for (size_t i = count; i-- > left;) {
         lane = (lane ? lane : lanes) - 1;
         state[lane] = rans_put(intervals[i], state[lane], words, &used);
     }
-    for (size_t first = whole; first; first -= MAX_LANES) {
-        rans_put_all(intervals + first - MAX_LANES, state, word, is_full);
-        for (unsigned i = MAX_LANES; i-- > 0; used -= is_full[i])
-            words[used] = (uint16_t)word[i];
-    }
+#if defined(LABELCODEC_AVX2)
+    if (left)
+        used = rans_put_avx2(intervals, left, state, words, used);
+#endif
     memcpy(states, state, lanes * sizeof *states);
     return used + 1;
 }
@@ -307,6 +294,9 @@ INLINED uint32_t token_of(uint64_t value, unsigned *width, uint64_t *extra) {
 static void rans_start(void) {
     fill_tokens();
     fill_reciprocals();
+#if defined(LABELCODEC_AVX2)
+    fill_words_to_end();
+#endif
 }
 
 /* Interval of a symbol in a context. One that the table never saw is escaped: its name goes in

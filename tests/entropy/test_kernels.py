@@ -52,6 +52,17 @@ def test_rans(seed, lanes, count):
 
 
 @few
+@given(seeds, st.sampled_from([*LANES, 31]), st.integers(0, 3000))
+def test_rans_of_any_interval(seed, lanes, count):
+    """From one slot to all of them, which meet states of every size."""
+    rng = np.random.default_rng(seed)
+    lengths = np.exp2(rng.uniform(0, 12, count)).astype(np.uint32)
+    lengths[rng.random(count) < 0.1] = rng.choice([1, 2, 3, 4095, 4096])
+    starts = (rng.random(count) * (4097 - lengths)).astype(np.uint32)
+    agree("rans_encode", starts << np.uint32(16) | lengths, lanes)
+
+
+@few
 @given(seeds, st.sampled_from(LANES))
 def test_rans_in_parts(seed, lanes):
     """A decoder may stop anywhere and go on; both leave the same states behind."""
