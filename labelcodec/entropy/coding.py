@@ -111,7 +111,7 @@ def encode_intervals(intervals: NDArray[np.uint32]) -> bytes:
 
 def join_rans(states: NDArray[np.uint32], words: NDArray[np.uint16]) -> bytes:
     """A rANS part from the encoder's final states and its words."""
-    return states.astype(STATE, copy=False).tobytes() + words.astype(WORD, copy=False).tobytes()
+    return b"".join((states.astype(STATE, copy=False).data, words.astype(WORD, copy=False).data))
 
 
 def join_symbols(

@@ -129,7 +129,7 @@ class DenseCoder(Coder):
         )  # fmt: skip
         rans, escapes = coding.join_rans(states, words), packing.pack_fixed(escaped, self.high_bits)
         lengths = varint.encode(len(rans)) + varint.encode(len(escaped))
-        return {LABEL_VALUES: bytes([CODED, drop]) + lengths + rans + escapes + low.tobytes()}
+        return {LABEL_VALUES: b"".join((bytes([CODED, drop]), lengths, rans, escapes, low.data))}
 
     def decode(
         self,
