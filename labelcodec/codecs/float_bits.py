@@ -71,8 +71,9 @@ def all_finite(value: NDArray[Any]) -> bool:
     """Whether no value is NaN or infinite: none has all exponent bits set."""
     precision: Precision = "float16" if value.dtype == np.float16 else "float32"
     layout = LAYOUTS[precision]
-    exponent = layout.storage((1 << (layout.width - 1)) - (1 << layout.mantissa))
-    return not bool(((to_bits(value, precision) & exponent) == exponent).any())
+    sign = 1 << (layout.width - 1)
+    magnitudes = to_bits(value, precision) & layout.storage(sign - 1)
+    return bool(magnitudes.max(initial=0) < sign - (1 << layout.mantissa))
 
 
 def nonfinite_labels(labels: Labels) -> int:

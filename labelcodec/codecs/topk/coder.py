@@ -78,24 +78,19 @@ class TopKCoder(Coder):
 
     def ranking(self, labels: Labels) -> Ranking | None:
         """Integers of prepared labels; None if only the uncompressed form can hold them."""
+        return self._ranked(labels)[0]
+
+    def _ranked(self, labels: Labels) -> tuple[Ranking | None, int]:
+        """As `ranking`, and the number of low bits that its levels lack: zero in all values."""
         assert labels.index is not None
-        if self.step is not None and not _within(labels.value, self.step):
-            return None
-        levels = self._levels(labels)
-        return ranking.rank(self.position, labels.index, levels, self.step is not None)
-
-    def _levels(self, labels: Labels) -> NDArray[np.int64]:
-        """Values as order-preserving integers, without the trailing zero bits that are dropped."""
-        if self.step is not None:
-            return np.rint(labels.value.astype(np.float64) / self.step).astype(np.int64)
-        bits, drop = float_bits.to_bits(labels.value, labels.precision), self._drop(labels)
-        return float_bits.to_levels(bits >> drop, float_bits.LAYOUTS[labels.precision].width - drop)
-
-    def _drop(self, labels: Labels) -> int:
-        """Number of trailing bits that are zero in all values; 0 with a step."""
-        if self.step is not None:
-            return 0
-        return float_bits.trailing_zeros(float_bits.to_bits(labels.value, labels.precision))
+        if self.step is None:
+            bits = float_bits.to_bits(labels.value, labels.precision)
+            levels, drop = kernels().bit_levels(bits)
+            return ranking.rank(self.position, labels.index, levels, False), drop
+        if not _within(labels.value, self.step):
+            return None, 0
+        levels = np.rint(labels.value.astype(np.float64) / self.step).astype(np.int64)
+        return ranking.rank(self.position, labels.index, levels, True), 0
 
     def encode(self, labels: Labels, context: BatchContext | None = None) -> dict[Stream, bytes]:
         """Encode the labels of a batch.
@@ -126,11 +121,10 @@ class TopKCoder(Coder):
         """Classes and values of labels that all keep k classes."""
         assert labels.index is not None
         k = varint.encode(labels.index.shape[1])
-        ranked = self.ranking(labels)
+        ranked, drop = self._ranked(labels)
         if ranked is None:
             index = bytes([PLAIN]) + k + packing.pack_ints(labels.index)
             return index, bytes([PLAIN]) + packing.pack_floats(labels.value.ravel())
-        drop = self._drop(labels)
         if ranked.values is None or ranked.ties_by_class:
             return self._encode_index(ranked, k), self._encode_values(ranked, drop)
         sets, values, permutations = kernels().labels_encode(

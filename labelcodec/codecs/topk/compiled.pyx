@@ -62,6 +62,8 @@ cdef extern from "labelcodec/codecs/topk/values.h" nogil:
     )
     int level_bits16(const int64_t *, size_t, unsigned, unsigned, uint16_t *)
     int level_bits32(const int64_t *, size_t, unsigned, unsigned, uint32_t *)
+    void bit_levels16(const uint16_t *, size_t, unsigned *, int64_t *)
+    void bit_levels32(const uint32_t *, size_t, unsigned *, int64_t *)
 
 cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
     ctypedef struct label_scratch:
@@ -391,3 +393,22 @@ def level_bits(levels, unsigned width, unsigned drop, dtype):
         with nogil:
             status = level_bits32(&level[0, 0], count, width, drop, &single[0, 0])
     return bits, status
+
+
+def bit_levels(bits):
+    """As `reference.bit_levels`."""
+    cdef const uint16_t[:, ::1] half
+    cdef const uint32_t[:, ::1] single
+    cdef size_t count = bits.size
+    cdef unsigned drop = 0
+    levels = np.empty(bits.shape, np.int64)
+    cdef int64_t[:, ::1] out = levels
+    if count and bits.itemsize == 2:
+        half = np.ascontiguousarray(bits)
+        with nogil:
+            bit_levels16(&half[0, 0], count, &drop, &out[0, 0])
+    elif count:
+        single = np.ascontiguousarray(bits)
+        with nogil:
+            bit_levels32(&single[0, 0], count, &drop, &out[0, 0])
+    return levels, drop

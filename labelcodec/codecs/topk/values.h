@@ -52,4 +52,23 @@ static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables 
 LEVEL_BITS(level_bits16, uint16_t)
 LEVEL_BITS(level_bits32, uint32_t)
 
+/* Levels of bit patterns without their `*drop` lowest bits, which are zero in all of them: the
+ * inverse of `level_bits`. One function for each width of the values. */
+#define BIT_LEVELS(NAME, TYPE)                                                                     \
+    VECTORISED static void NAME(const TYPE *bits, size_t count, unsigned *drop, int64_t *levels) { \
+        TYPE seen = 0;                                                                             \
+        for (size_t i = 0; i < count; i++)                                                         \
+            seen |= bits[i];                                                                       \
+        const unsigned zeros = seen ? lowest_bit(seen) : 0, width = 8 * sizeof seen - zeros;       \
+        const uint32_t top = (uint32_t)1 << (width - 1);                                           \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            uint32_t value = (uint32_t)bits[i] >> zeros, negative = value >> (width - 1);          \
+            levels[i] = (int64_t)(value ^ (top | ((0 - negative) & (top - 1))));                   \
+        }                                                                                          \
+        *drop = zeros;                                                                             \
+    }
+
+BIT_LEVELS(bit_levels16, uint16_t)
+BIT_LEVELS(bit_levels32, uint32_t)
+
 #endif

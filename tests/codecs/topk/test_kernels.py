@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelcodec.codecs.float_bits import to_levels
+from labelcodec.codecs.float_bits import from_levels, to_levels
 from labelcodec.codecs.topk import compiled as topk_compiled
 from labelcodec.codecs.topk.contexts import gap_contexts
 from labelcodec.entropy import compiled, reference, tables
@@ -168,6 +168,8 @@ def test_level_bits(seed, dtype):
     bits, status = agree_or_fail("level_bits", levels, width, drop, dtype)
     assert status == 0 and bits.dtype == dtype
     assert (to_levels(bits >> drop, width) == levels).all()
+    again, zeros = agree("bit_levels", bits)
+    assert zeros >= drop and (from_levels(again, width + drop - zeros) << zeros == bits).all()
     for bad in (-1, 1 << width):
         levels[1, 2] = bad
         assert agree_or_fail("level_bits", levels, width, drop, dtype)[1] == 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from labelcodec.codecs.float_bits import from_levels
+from labelcodec.codecs.float_bits import from_levels, to_levels, trailing_zeros
 from labelcodec.entropy.reference.lanes import Array
 from labelcodec.entropy.reference.rans import extra_decode, rans_decode
 from labelcodec.entropy.tables import Lookup
@@ -65,3 +65,16 @@ def level_bits(levels: Array, width: int, drop: int, dtype: Any) -> tuple[Array,
     if (levels < 0).any() or (levels >> width).any():
         return np.zeros(levels.shape, dtype), 1
     return (from_levels(levels, width) << drop).astype(dtype), 0
+
+
+def bit_levels(bits: Array) -> tuple[Array, int]:
+    """Levels of bit patterns: the inverse of `level_bits`.
+
+    Args:
+        bits: (B, k) uint16 or uint32 bit patterns.
+
+    Returns:
+        (B, k) int64 levels, and the number of low bits, zero in all patterns, that they lack.
+    """
+    drop = trailing_zeros(bits)
+    return to_levels(bits >> drop, 8 * bits.itemsize - drop), drop
