@@ -23,6 +23,7 @@ ROOMS = (
     "codecs.topk",
     "codecs.transform",
     "replay",
+    "torch_file",
 )
 # Floating-point results are the same on every machine: no fused multiply-add.
 FLAGS = ["-O3", "-g0", "-ffp-contract=off", "-Wno-unused-function"]

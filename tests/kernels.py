@@ -25,6 +25,7 @@ PACKAGES = tuple(
         "codecs.topk",
         "codecs.transform",
         "replay",
+        "torch_file",
     )
 )
 

@@ -7,6 +7,8 @@ A file is an archive of a pickle and of the bytes of the tensors' storages. Thre
    result describes tensors and arrays (`descriptions`), but holds none.
 3. `values` checks the descriptions and turns them into read-only views of the file's bytes.
 
+`compiled` does all of it at once for what label files hold, and leaves other files to these steps.
+
 Beside the file's own bytes this takes less than 256 MiB, whatever the file says (`limits`).
 
 `write` and `pickler` write the same bytes as torch.save.

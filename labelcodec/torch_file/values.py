@@ -127,8 +127,8 @@ def _tensor(saved: SavedTensor, storages: Storages) -> Tensor:
         raise DumpError("damaged: a tensor has no shape")
     if len(size) > MAX_DIMENSIONS or not _counts(size) or not _counts(stride):
         raise DumpError("damaged: a tensor's shape or strides are not numbers")
-    numpy_dtype = _numpy_dtype(dtype, storages.order)
-    width = numpy_dtype.itemsize
+    in_numpy = numpy_dtype(dtype, storages.order)
+    width = in_numpy.itemsize
     content = storages.content(storage.key)
     stored = storage.numel * width_of(storage.dtype)
     if stored > content.size:
@@ -136,24 +136,25 @@ def _tensor(saved: SavedTensor, storages: Storages) -> Tensor:
             f"damaged: storage {storage.key[:20]!a} has {content.size} bytes in place of {stored}"
         )
     if 0 in size:
-        return Tensor(dtype, _empty(size, numpy_dtype))
+        return Tensor(dtype, _empty(size, in_numpy))
     if (saved.offset + _reach(size, stride) + 1) * width > stored:
         raise DumpError(f"damaged: a tensor of shape {size} ends outside of its storage")
     start = content.start + saved.offset * width
     # The stride of an axis of one value may be anything, also what numpy cannot hold.
     steps = tuple([step * width if n > 1 else width for n, step in zip(size, stride, strict=True)])
-    return Tensor(dtype, np.ndarray(size, numpy_dtype, content.buffer, start, steps))
+    return Tensor(dtype, np.ndarray(size, in_numpy, content.buffer, start, steps))
 
 
 @lru_cache(maxsize=64)
-def _numpy_dtype(name: str, order: str) -> np.dtype[Any]:
+def numpy_dtype(name: str, order: str) -> np.dtype[Any]:
+    """The dtype of numpy for torch's or numpy's name of one, in a byte order."""
     dtype = BITS_OF_BFLOAT16 if name == "bfloat16" else np.dtype(name)
     return dtype.newbyteorder(cast(Any, order))
 
 
 def width_of(dtype: str | None) -> int:
     """Bytes per value of a storage; 1 of an untyped one."""
-    return 1 if dtype is None else _numpy_dtype(dtype, "<").itemsize
+    return 1 if dtype is None else numpy_dtype(dtype, "<").itemsize
 
 
 def _counts(numbers: tuple[Any, ...]) -> bool:
@@ -192,9 +193,9 @@ def _array(shape: Any, dtype: Any, data: Any, order: str) -> NDArray[Any]:
         raise UnsafeError("refused, it holds an array of unknown dtype or without values")
     if type(shape) is not tuple or len(shape) > MAX_DIMENSIONS or not _counts(shape):
         raise DumpError("damaged: an array has no shape")
-    numpy_dtype = _numpy_dtype(dtype.name, dtype.order)
-    if math.prod(shape) * numpy_dtype.itemsize != len(data):
+    in_numpy = numpy_dtype(dtype.name, dtype.order)
+    if math.prod(shape) * in_numpy.itemsize != len(data):
         raise DumpError(f"damaged: an array of shape {shape} has {len(data)} bytes")
     if 0 in shape:
-        return _empty(shape, numpy_dtype)
-    return np.ndarray(shape, numpy_dtype, data, order="F" if order == "F" else "C")
+        return _empty(shape, in_numpy)
+    return np.ndarray(shape, in_numpy, data, order="F" if order == "F" else "C")

@@ -11,6 +11,7 @@ import pickletools
 import random
 import re
 import struct
+import zlib
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
@@ -20,7 +21,7 @@ import numpy as np
 import torch
 
 from labelcodec.torch_file.globals import GLOBALS, NUMPY_DTYPES
-from labelcodec.torch_file.read import _content
+from labelcodec.torch_file.reference import _content
 from labelcodec.torch_file.zip_archive import CENTRAL, read_directory
 from tests.torch_file import archives
 
@@ -117,6 +118,20 @@ def changed_directory(rng: random.Random) -> bytes:
         width = rng.choice((1, 2, 4, 8))
         value = rng.choice((*EDGES, rng.randrange(2000))) % (1 << 8 * width)
         data[place : place + width] = value.to_bytes(width, "little")
+    return bytes(data)
+
+
+def changed_pickle(rng: random.Random) -> bytes:
+    """Bytes of a pickle of protocol 2, with the right checksum."""
+    original = rng.choice(originals()[:16:4])
+    data, pickle = bytearray(original), read_directory(original)[b"archive/data.pkl"]
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        at = pickle.start + rng.randrange(pickle.size)
+        changed = data[at] ^ 1 << rng.randrange(8)
+        data[at] = rng.choice((changed, 0, 255, rng.choice(b"(0.NKMJqhrj])}tRbQaesuXcG\x85\x8a")))
+    crc = zlib.crc32(data[pickle.start : pickle.start + pickle.size])
+    entry = data.index(b"PK\1\2")
+    data[entry + 16 : entry + 20] = crc.to_bytes(4, "little")
     return bytes(data)
 
 
@@ -269,6 +284,7 @@ def packed(pickle: bytes, storages: dict[str, bytes], rng: random.Random) -> byt
 KINDS: tuple[tuple[str, Callable[[random.Random], bytes]], ...] = (
     ("bytes", changed_bytes),
     ("zip directory", changed_directory),
+    ("pickle bytes", changed_pickle),
     ("pickle opcodes", changed_opcodes),
     ("pickle opcodes", changed_opcodes),
     ("made-up pickles", made_up),

@@ -28,6 +28,7 @@ ROOMS = (
     "codecs.topk",
     "codecs.transform",
     "replay",
+    "torch_file",
 )
 CHECKS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
 SKIPPED = 77
@@ -78,8 +79,17 @@ def resize_random_crops(seed: int) -> None:
             raise AssertionError("a crop of an even image is uneven")
 
 
+def read_hostile_dumps(count: int, seed: int) -> None:
+    """Read hostile torch files with the compiled reader and with the reference."""
+    from tests.fuzz.dump_cases import case
+    from tests.torch_file.archives import at_once_or_declined
+
+    for number in range(count):
+        at_once_or_declined(case(seed, number)[1])
+
+
 def check(mutations: int, seed: int) -> bool:
-    """Read every golden file whole, then mutants of them; whether nothing failed."""
+    """Read every golden file whole, then mutants of them and dumps; whether nothing failed."""
     import labelcodec
     from labelcodec.errors import NeedsImagesError
     from tests.fuzz import mutate
@@ -90,6 +100,7 @@ def check(mutations: int, seed: int) -> bool:
                 with suppress(NeedsImagesError):
                     reader[i].labels.dense()
     resize_random_crops(seed)
+    read_hostile_dumps(mutations, seed)
     report = mutate.run(mutate.golden(), mutations, fix_crc=True, seed=seed)
     click.echo("\n".join(report.lines()))
     return not report.failures

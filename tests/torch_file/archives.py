@@ -6,11 +6,13 @@ import io
 import struct
 import zipfile
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
-from labelcodec.torch_file import Tensor
+from labelcodec.errors import LabelcodecError
+from labelcodec.torch_file import Tensor, compiled, reference
 from labelcodec.torch_file.tensor import native
 
 
@@ -118,3 +120,53 @@ def same(ours: Any, torchs: Any) -> bool:
             and ours.tobytes() == torchs.tobytes()
         )
     return bool(ours == torchs or (ours != ours and torchs != torchs))
+
+
+DECLINED = object()
+
+
+def at_once(data: bytes, opaque: bool = False) -> Any:
+    """What the compiled reader makes of an archive on its own, or `DECLINED`."""
+    with patch.object(reference, "read_archive", return_value=DECLINED):
+        return compiled.read_archive(data, opaque)
+
+
+def at_once_or_declined(data: bytes) -> Any:
+    """The same; whatever it accepts is what the reference reads.
+
+    Raises:
+        AssertionError: the reference refuses it, or reads something else.
+    """
+    found = at_once(data)
+    if found is not DECLINED:
+        try:
+            expected = reference.read_archive(data)
+        except LabelcodecError as error:
+            raise AssertionError(f"{found!r:.300} was read, but: {error}") from error
+        assert identical(found, expected), (found, expected)
+    return found
+
+
+def identical(one: Any, other: Any) -> bool:
+    """Whether two values are the same in type, form, and every bit."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, Tensor):
+        return one.dtype == other.dtype and identical(one.stored, other.stored)
+    if isinstance(one, np.ndarray):
+        forms = [
+            (a.dtype.str, a.shape, a.strides, a.flags.writeable, a.flags.aligned, a.tobytes())
+            for a in (one, other)
+        ]
+        return forms[0] == forms[1]
+    if isinstance(one, np.generic):
+        return one.dtype.str == other.dtype.str and one.tobytes() == other.tobytes()
+    if isinstance(one, dict):
+        return identical(list(one), list(other)) and identical(
+            list(one.values()), list(other.values())
+        )
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(identical, one, other))
+    if isinstance(one, float):
+        return struct.pack("d", one) == struct.pack("d", other)
+    return bool(one == other)
