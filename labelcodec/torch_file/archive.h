@@ -8,7 +8,7 @@
 
 #include "labelcodec/torch_file/machine.h"
 
-enum { MOST_MEMBERS = 256 };
+enum { MOST_MEMBERS = 1024 };
 enum { LOCAL_SIZE = 30, CENTRAL_SIZE = 46, END64_SIZE = 56, LOCATOR64_SIZE = 20, END_SIZE = 22 };
 
 typedef struct {
@@ -71,11 +71,13 @@ static uint64_t content_start(const torch_archive *archive, uint64_t header,
     return header + LOCAL_SIZE + member->name_size + little(local + 28, 2);
 }
 
-/* Whether a member has the name of one before it. */
+/* Whether a member has the name of one before it; names differ most at their ends. */
 static int is_repeated(const torch_archive *archive, const archive_member *member) {
+    size_t size = member->name_size;
     for (const archive_member *other = archive->members; other < member; other++)
-        if (other->name_size == member->name_size &&
-            !memcmp(other->name, member->name, member->name_size))
+        if (other->name_size == size &&
+            (!size || (other->name[size - 1] == member->name[size - 1] &&
+                       !memcmp(other->name, member->name, size))))
             return 1;
     return 0;
 }

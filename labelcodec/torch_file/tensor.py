@@ -52,7 +52,7 @@ class Tensor:
 
     def item(self) -> Any:
         """The only value, as a Python number."""
-        return self.numpy().item()
+        return (self.numpy() if self.dtype in ("bfloat16", "bool") else self.stored).item()
 
 
 def native(array: NDArray[Any]) -> NDArray[Any]:
@@ -62,9 +62,9 @@ def native(array: NDArray[Any]) -> NDArray[Any]:
     """
     if array.dtype.kind == "b":
         return np.asarray(array.view(np.uint8) != 0)
-    if not array.flags.aligned:
-        array = array.copy()
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    return array if array.flags.aligned else array.copy()
 
 
 def to_bfloat16(array: NDArray[np.float32]) -> NDArray[np.uint16]:

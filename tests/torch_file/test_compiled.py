@@ -39,6 +39,7 @@ OF_LABELS = {
     "every kind": [LABELS.to(getattr(torch, name)) for name in (
         "float64", "int64", "int32", "int16", "int8", "uint8", "bool")],
     "many": list(range(3000)),
+    "an epoch": [[LABELS.clone() for _ in range(6)] for _ in range(100)],
     "one": 7,
 }  # fmt: skip
 
@@ -57,7 +58,7 @@ def test_label_files_are_read_at_once(name: str) -> None:
         saved(["\u1234"]),
         saved([1 << 63]),
         saved([LABELS] * (limits.MAX_ARRAYS + 1)),
-        saved([torch.ones(1) for _ in range(256)]),  # more members than label files have
+        saved([torch.ones(1) for _ in range(1024)]),  # more members than label files have
         archives.archive(archives.pickle(b"]" * 40 + b"a" * 39)),
         archives.archive(archives.pickle(b"K\x07"), byteorder=b"big"),
         archives.archive(archives.pickle(b"K\x07") + bytes(limits.MAX_OPCODES)),
