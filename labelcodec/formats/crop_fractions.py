@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.augmentation.crop import Crop
+from labelcodec.entropy.backend import implementation
 from labelcodec.formats.typespec import same_bits
 
 USUAL_SIDE = 224
@@ -28,8 +29,6 @@ def to_pixels(
         sizes: (B, 2) int32, true H and W of the source images, or None if unknown.
         hint: (H, W) to try after the usual side if the sizes are unknown.
     """
-    if not _in_unit_range(fractions):
-        return _as_fractions(fractions)
     if sizes is not None:
         return _in_pixels(fractions, sizes) or _as_fractions(fractions)
     usual = (USUAL_SIDE, USUAL_SIDE)
@@ -37,7 +36,8 @@ def to_pixels(
         crop = _in_pixels(fractions, _uniform_sizes(sides, len(fractions)))
         if crop is not None:
             return crop
-    height, width = (find_side(fractions[:, axis::2]) for axis in (0, 1))
+    height = find_side(fractions[:, 0::2])
+    width = None if height is None else find_side(fractions[:, 1::2])
     if height is None or width is None:
         return _as_fractions(fractions)
     sizes = _uniform_sizes((height, width), len(fractions))
@@ -45,14 +45,17 @@ def to_pixels(
 
 
 def _as_fractions(fractions: NDArray[Any]) -> Crop:
-    return Crop(fractions, None, cast(Any, fractions.dtype.name))
+    return Crop(fractions, None, _precision(fractions))
 
 
 def _in_pixels(fractions: NDArray[Any], sizes: NDArray[np.int32]) -> Crop | None:
     """The boxes in pixels, or None if they do not reproduce the fractions bit for bit."""
-    box = np.rint(fractions * sizes[:, [0, 1, 0, 1]].astype(np.float64)).astype(np.int32)
-    crop = Crop(box, sizes, cast(Any, fractions.dtype.name))
-    return crop if same_bits(crop.fractions(), fractions) else None
+    box = implementation("labelcodec.augmentation.crop").whole_pixels(fractions, sizes)
+    return None if box is None else Crop(box, sizes, _precision(fractions))
+
+
+def _precision(fractions: NDArray[Any]) -> Literal["float16", "float32"]:
+    return "float16" if fractions.itemsize == 2 else "float32"
 
 
 def _uniform_sizes(sides: tuple[int, int], count: int) -> NDArray[np.int32]:

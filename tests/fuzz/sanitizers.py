@@ -79,6 +79,19 @@ def resize_random_crops(seed: int) -> None:
             raise AssertionError("a crop of an even image is uneven")
 
 
+def convert_random_fractions(seed: int) -> None:
+    """Look for the pixels of any bits as fractions of any sides."""
+    from labelcodec.augmentation.crop import compiled
+
+    rng = np.random.default_rng(seed)
+    for bits, dtype in (("u2", np.float16), ("u4", np.float32)) * 300:
+        rows = rng.integers(1, 5)
+        fraction = np.frombuffer(rng.bytes(4 * rows * np.dtype(bits).itemsize), dtype)
+        size = rng.integers(-(1 << 31), 1 << 31, (rows, 2)).astype(np.int32)
+        compiled.whole_pixels(fraction.reshape(rows, 4), size)
+        compiled.whole_pixels(np.abs(fraction.reshape(rows, 4)) % 1, np.abs(size))
+
+
 def read_hostile_dumps(count: int, seed: int) -> None:
     """Read hostile torch files with the compiled reader and with the reference."""
     from tests.fuzz.dump_cases import case
@@ -100,6 +113,7 @@ def check(mutations: int, seed: int) -> bool:
                 with suppress(NeedsImagesError):
                     reader[i].labels.dense()
     resize_random_crops(seed)
+    convert_random_fractions(seed)
     read_hostile_dumps(mutations, seed)
     report = mutate.run(mutate.golden(), mutations, fix_crc=True, seed=seed)
     click.echo("\n".join(report.lines()))

@@ -28,6 +28,12 @@ cdef extern from "labelcodec/augmentation/crop/resize.h" nogil:
         size_t stride, rows, columns
     int resize_to "crop_resize"(const image_crop *, size_t, size_t, int, int, uint8_t *)
 
+cdef extern from "labelcodec/augmentation/crop/fractions.h" nogil:
+    int pixels_of_half(const uint16_t *, const int32_t *, size_t, int32_t *)
+    int pixels_of_single(const uint32_t *, const int32_t *, size_t, int32_t *)
+
+cdef object HALF = np.dtype(np.float16), SINGLE = np.dtype(np.float32)
+
 c.rans_start()
 
 
@@ -85,6 +91,30 @@ def box_decode(states, words, const uint8_t[::1] bits, size, height, width):
             &scratch[2 * rows], &scratch[4 * rows], &symbols[0], &contexts[0], &out[0, 0],
         )
     return box, status
+
+
+def whole_pixels(fraction, const int32_t[:, ::1] size):
+    """As `reference.whole_pixels`."""
+    cdef const uint16_t[:, ::1] half
+    cdef const uint32_t[:, ::1] single
+    cdef size_t rows = size.shape[0]
+    cdef int32_t[:, ::1] out
+    cdef int is_found
+    if fraction.shape != (rows, 4) or size.shape[1] != 2:
+        raise ValueError("fractions of impossible shape")
+    box = np.empty((rows, 4), np.int32)
+    if not rows:
+        return box
+    out = box
+    if fraction.dtype == HALF:
+        half = np.ascontiguousarray(fraction).view(np.uint16)
+        is_found = pixels_of_half(&half[0, 0], &size[0, 0], rows, &out[0, 0])
+    elif fraction.dtype == SINGLE:
+        single = np.ascontiguousarray(fraction).view(np.uint32)
+        is_found = pixels_of_single(&single[0, 0], &size[0, 0], rows, &out[0, 0])
+    else:
+        raise ValueError("fractions of impossible dtype")
+    return box if is_found else None
 
 
 cdef int bicubic_of(str interpolation) except -1:
