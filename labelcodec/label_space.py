@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 FEW = 2  # rows that are looked at first
 TOLERANCE = 2.0**-7  # of a row's sum: probabilities are often rounded to 16 bits, bfloat16 included
+_ABOVE_ONE = np.array(1 + TOLERANCE, np.float16).view(np.uint16)
 
 
 def looks_like_probabilities(values: NDArray[Any]) -> bool:
@@ -23,18 +25,30 @@ def looks_like_probabilities(values: NDArray[Any]) -> bool:
     """
     if values.ndim != 2 or values.shape[1] < 2:
         return False
-    few = finite_rows(values[:FEW])  # enough to tell logits, at a small cost per batch
-    if len(few) and not _sum_to_one(few):
+    for total in _sums(values[:FEW]).tolist():  # tells logits, at a small cost per batch
+        if TOLERANCE < abs(total - 1) < math.inf:
+            return False
+    sums = _sums(values)
+    if not np.isfinite(sums).all():
+        values = finite_rows(values)
+        sums = _sums(values)
+    if not len(values) or (np.abs(sums - 1) > TOLERANCE).any():
         return False
-    values = finite_rows(values)
-    return len(values) > 0 and _sum_to_one(values)
+    return _within_unit(values)
 
 
-def _sum_to_one(values: NDArray[Any]) -> bool:
-    if values.min() < 0 or values.max() > 1 + TOLERANCE:
-        return False
-    sums = values.sum(axis=1, dtype=np.float64)
-    return bool((np.abs(sums - 1) <= TOLERANCE).all())
+def _sums(values: NDArray[Any]) -> NDArray[np.float64]:
+    """(B,) sum of each row; finite only where the row is."""
+    with np.errstate(all="ignore"):
+        sums: NDArray[np.float64] = np.add.reduce(values, axis=1, dtype=np.float64)
+    return sums
+
+
+def _within_unit(values: NDArray[Any]) -> bool:
+    """Whether all values lie in 0..1, as far as rounding allows."""
+    if values.dtype == np.float16 and values.view(np.uint16).max() <= _ABOVE_ONE:
+        return True  # their bits as integers are in the order of their values
+    return bool(values.min() >= 0 and values.max() <= 1 + TOLERANCE)
 
 
 def finite_rows(values: NDArray[Any]) -> NDArray[Any]:

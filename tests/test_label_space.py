@@ -35,6 +35,23 @@ def test_hard_labels_are_probabilities():
     assert looks_like_probabilities(np.eye(5, dtype=np.float16))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_negative_zeros_are_zeros(dtype):
+    values = np.eye(5, dtype=dtype)
+    values[values == 0] = -0.0
+    assert looks_like_probabilities(values)
+    values[3, 3:] = (1.0625, -0.0625)  # of the right sum
+    assert not looks_like_probabilities(values)
+
+
+def test_a_sum_beyond_the_largest_number_is_not_one():
+    values = np.full((4, 5), 0.2)
+    values[3] = (1e308, 1e308, 1e308, 0, -1e308)
+    assert not looks_like_probabilities(values)
+    values[3, 4] = -np.inf  # no number: the row does not count
+    assert looks_like_probabilities(values)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_rows_that_are_not_finite_do_not_count(bad):
     values = np.full((4, 5), 0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
 from labelcodec.formats.safe_load import load
 from labelcodec.formats.space_detection import PROBABILITIES_NOTE, check_space, label_space
-from labelcodec.formats.typespec import dtype_of
+from labelcodec.formats.typespec import dtype_of, largest_unsigned
 from labelcodec.images import ImageListing, image_sizes
 from labelcodec.wording import counted
 
@@ -88,6 +89,11 @@ class BatchFiles:
         """Number of batches."""
         return len(self.file_list.files)
 
+    @cached_property
+    def _types(self) -> dict[str, Any]:
+        """What `BatchList.types` of every batch is, as a rule."""
+        return {part: kind for part, kind in self.info.types.items() if part not in _NOT_PARTS}
+
     def file(self, i: int) -> Path:
         """The label file of batch i."""
         return self.file_list.root / self.file_list.files[i]
@@ -107,7 +113,8 @@ class BatchFiles:
         with naming_whole_epochs(self.file_list.files, i):
             saved = self.file_list.saved(i)
         parts = parse_batch_list(saved, file)
-        check_types(parts.types, self.info.types, file)
+        if parts.types != self._types:
+            check_types(parts.types, self.info.types, file)
         if parts.value.shape[1] != self.width:
             fail(
                 file,
@@ -188,7 +195,7 @@ def check_classes(index: NDArray[np.int64], classes: int, file: Path) -> None:
     Raises:
         DumpError: an index is out of range; the message names the file and the sample.
     """
-    if index.min() < 0 or index.max() >= classes:
+    if largest_unsigned(index) >= classes:
         row, column = np.argwhere((index < 0) | (index >= classes))[0]
         fail(
             file,

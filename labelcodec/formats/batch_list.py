@@ -20,7 +20,7 @@ from labelcodec.augmentation.randaugment import RandAugment
 from labelcodec.batch import MAX_SAMPLES, LabelBatch, Precision
 from labelcodec.errors import DumpError
 from labelcodec.formats.batch_tail import WHOLE, parse_tail
-from labelcodec.formats.typespec import dtype_of, restore, to_numpy, typespec_of
+from labelcodec.formats.typespec import dtype_of, largest_unsigned, restore, to_numpy, typespec_of
 from labelcodec.wording import counted
 
 FLOATS = ("tensor.float16", "tensor.float32", "numpy.float16", "numpy.float32")
@@ -125,13 +125,17 @@ def array(
     kind = types[part] = typespec_of(value)
     if kind not in kinds:
         fail(file, f"{part} is {kind}, expected {' or '.join(kinds)}")
-    if len(value.shape) != len(shape) or any(
-        length is not None and actual != length
-        for actual, length in zip(value.shape, shape, strict=True)
-    ):
+    if value.shape != shape and not _fits(value.shape, shape):
         expected = ", ".join("any" if length is None else str(length) for length in shape)
         fail(file, f"{part} has shape {tuple(value.shape)}, expected ({expected})")
     return to_numpy(value)
+
+
+def _fits(actual: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
+    """Whether a shape is the expected one, where None allows any length."""
+    return len(actual) == len(shape) and all(
+        expected in (None, length) for length, expected in zip(actual, shape, strict=True)
+    )
 
 
 def _mix(
@@ -150,7 +154,7 @@ def _mix(
             f"has {counted(size, 'sample')} but mix partners in uint8, which wrapped at 256: the "
             "partners are lost. Write the dump again with batches of at most 256.",
         )
-    if partner.min() < 0 or partner.max() >= size:
+    if largest_unsigned(partner) >= size:
         fail(file, f"mix index must lie in 0..{size - 1}")
     types["ratio"] = typespec_of(ratio)
     number = scalar(ratio, "mix ratio", file, float)
@@ -174,10 +178,11 @@ def _edges(box: Any, types: dict[str, Any], file: Path) -> list[int]:
     kinds = {typespec_of(edge) for edge in box}
     if len(kinds) != 1:
         fail(file, f"mix box mixes {' and '.join(sorted(kinds))}")
-    types["box"] = kinds.pop()
+    (kind,) = kinds
+    types["box"] = kind
     if isinstance(box, tuple):
         types["box_form"] = "tuple"
-    return [scalar(edge, "mix box", file, int) for edge in box]
+    return [_number(edge, kind, "mix box", file, int) for edge in box]
 
 
 def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
@@ -192,8 +197,12 @@ def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
     Raises:
         DumpError: the value is not a scalar of that type.
     """
+    return _number(value, typespec_of(value), part, file, convert)
+
+
+def _number(value: Any, kind: str, part: str, file: Path, convert: type) -> Any:
+    """As `scalar`, of a value whose kind is known."""
     expected = "float" if convert is float else "int"
-    kind = typespec_of(value)
     if getattr(value, "ndim", 0) != 0 or expected not in kind:
         fail(file, f"{part} is {kind}, expected one {expected}")
     return convert(value.item() if hasattr(value, "item") else value)
@@ -228,6 +237,8 @@ def _randaugment(
 
 def _exact_columns(columns: list[NDArray[Any]], file: Path) -> NDArray[Any]:
     """Stack columns to (B, n): float16 if it represents every value exactly, else float32."""
+    if all(column.dtype == np.float16 for column in columns):
+        return np.stack(columns, axis=1)
     for dtype in (np.float16, np.float32):
         with np.errstate(over="ignore"):
             stacked = np.stack([column.astype(dtype) for column in columns], axis=1)

@@ -19,6 +19,7 @@ from labelcodec.torch_file.tensor import native, to_bfloat16
 INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
 DTYPES = frozenset(("bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"))
 
+_SCALARS = {np.dtype(name).type: f"numpy.{name}" for name in DTYPES - {"bfloat16"}}
 _FLOATS = ("float16", "float32")
 _DTYPES_OF_PART = {
     "coords": _FLOATS,
@@ -37,11 +38,13 @@ _DTYPES_OF_PART = {
 
 def typespec_of(value: Any) -> str:
     """The kind of a scalar or array; for other types, the name of the type."""
-    if isinstance(value, Tensor):
+    kind = type(value)
+    if kind is Tensor:
         return f"tensor.{value.dtype}"
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _numpy_kind(value.dtype)
-    return type(value).__name__
+    if kind in _SCALARS:
+        return _SCALARS[kind]
+    is_of_numpy = isinstance(value, (np.ndarray, np.generic))
+    return _numpy_kind(value.dtype) if is_of_numpy else kind.__name__
 
 
 @lru_cache(maxsize=64)
@@ -60,6 +63,11 @@ def to_numpy(value: Any) -> NDArray[Any]:
     Arrays of a dump are read-only, and are in native byte order and aligned only after this.
     """
     return value.numpy() if isinstance(value, Tensor) else native(np.asarray(value))
+
+
+def largest_unsigned(values: NDArray[np.int64]) -> int:
+    """The largest value, where a negative one counts as 2^64 more: one look tells both bounds."""
+    return int(np.maximum.reduce(values.view(np.uint64), axis=None))
 
 
 def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
