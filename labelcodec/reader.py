@@ -177,14 +177,7 @@ class Reader:
 
     def usage(self, i: int) -> tuple[LabelBatch, dict[str, Usage]]:
         """Batch i, and the accounting of its entropy-coded streams by component."""
-
-        def decoded(
-            coder: BatchCoder, data: memoryview, key: tuple[int, int, int]
-        ) -> tuple[LabelBatch, dict[str, Usage]]:
-            batch = coder.decode(data, *key)
-            return batch, coder.usage(batch, data)
-
-        return self._with_coder(i, decoded)
+        return self._with_coder(i, lambda coder, data, key: coder.decode_counted(data, *key))
 
     def chosen(self) -> list[dict[str, Any]]:
         """Settings that fitting the codec selected, and the rate and distortion it measured.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -127,7 +128,13 @@ class BatchCoder:
         return join(streams)
 
     def decode(self, data: memoryview, samples: int, number: int, epoch: int) -> LabelBatch:
-        """Inverse of `encode`.
+        """Inverse of `encode`, as `decode_counted`, without the accounting."""
+        return self._decode(data, samples, number, epoch, self.labels.decode)
+
+    def decode_counted(
+        self, data: memoryview, samples: int, number: int, epoch: int
+    ) -> tuple[LabelBatch, dict[str, Usage]]:
+        """Inverse of `encode`, and the accounting of the entropy-coded streams by component.
 
         Args:
             data: the streams of a batch record, what follows its prefix.
@@ -139,6 +146,29 @@ class BatchCoder:
             CorruptError: a stream is missing, malformed or implies too large a batch.
             UnsupportedError: a stream this version does not know.
         """
+        used: dict[str, Usage] = {}
+
+        def decode_labels(*arguments: Any) -> Labels:
+            labels, of_labels = self.labels.decode_counted(*arguments)
+            used.update(of_labels)
+            return labels
+
+        batch = self._decode(data, samples, number, epoch, decode_labels)
+        sizes = {stream: len(content) for stream, content in split(data).items()}
+        for part in PARTS:
+            value = getattr(batch.augmentation, part.name)
+            if value is not None and sizes.keys() & set(part.streams):
+                used |= part.usage(value, sizes)
+        return batch, used
+
+    def _decode(
+        self,
+        data: memoryview,
+        samples: int,
+        number: int,
+        epoch: int,
+        decode_labels: Callable[..., Labels],
+    ) -> LabelBatch:
         header = self.header
         width = header.classes if header.k is None else header.k
         if not 0 < samples <= MAX_SAMPLES or samples * width > MAX_VALUES:
@@ -159,7 +189,7 @@ class BatchCoder:
             what = "no sequences" if sequences is None else "sequences"
             raise CorruptError(f"a batch with {what} in a file of kind {header.kind!r}")
         context = BatchContext(index, augmentation)
-        labels = self.labels.decode(streams, samples, self._blank, context)
+        labels = decode_labels(streams, samples, self._blank, context)
         if labels.k != header.k:
             raise CorruptError(f"k={labels.k}, the header says {header.k}")
         if sequences is not None and TOKENS in streams:
@@ -181,16 +211,6 @@ class BatchCoder:
         h = self.header
         nothing = np.zeros((0, 0), np.float16)
         return Labels(h.classes, nothing, None, h.space, h.tail, h.precision)
-
-    def usage(self, batch: LabelBatch, data: memoryview) -> dict[str, Usage]:
-        """Accounting of the entropy-coded streams of a decoded batch, by component."""
-        sizes = {stream: len(content) for stream, content in split(data).items()}
-        used = self.labels.usage(batch.labels, sizes)
-        for part in PARTS:
-            value = getattr(batch.augmentation, part.name)
-            if value is not None and sizes.keys() & set(part.streams):
-                used |= part.usage(value, sizes)
-        return used
 
 
 def _fitted_parts(batches: Sequence[LabelBatch]) -> dict[str, PartTables]:

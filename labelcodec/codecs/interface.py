@@ -142,6 +142,20 @@ class Coder(Protocol):
             CorruptError: a stream is missing or malformed, or the labels cannot be this codec's.
         """
 
+    def decode_counted(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        context: BatchContext | None = None,
+    ) -> tuple[Labels, dict[str, Usage]]:
+        """What `decode` and `usage` give; for a codec that counts symbols as it decodes them.
+
+        Args and errors are those of `decode`.
+        """
+        labels = self.decode(streams, samples, blank, context)
+        return labels, self.usage(labels, {stream: len(data) for stream, data in streams.items()})
+
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
         """Accounting of the entropy-coded streams, by component; empty where there are none.
 

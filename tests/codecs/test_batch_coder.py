@@ -49,10 +49,12 @@ def there_and_back(recipe: Recipe, spec: str, others: list) -> None:
         for name in BACKENDS:
             with backend(name):
                 assert reader.encode(prepared) == data
-                found = reader.decode(memoryview(data), len(original), 3, 2)
-                assert same(found, prepared)
+                for found in (
+                    reader.decode(memoryview(data), len(original), 3, 2),
+                    reader.decode_counted(memoryview(data), len(original), 3, 2)[0],
+                ):
+                    assert same(found, prepared)
         assert sum(component_bytes(memoryview(data)).values()) < len(data)
-        reader.usage(found, memoryview(data))
 
 
 def others_of(recipe: Recipe, count: int) -> list:
@@ -121,7 +123,7 @@ def test_components(coder):
     data = memoryview(coder.encode(batch(WHOLE)))
     of_images = set(STREAMS.values()) - {SEQUENCES, TOKENS, LOSS_MASK}
     assert set(component_bytes(data)) == {stream.component for stream in of_images}
-    used = coder.usage(batch(WHOLE), data)
+    used = coder.decode_counted(data, len(batch(WHOLE)), 0, 0)[1]
     assert set(used) == {"crop", "label index", "label values"}
     sizes = component_bytes(data)
     for name, usage in used.items():
@@ -140,7 +142,7 @@ def test_entropy_of_the_usage_is_what_is_coded(coder):
     original = batch(recipe)
     coder = coder_of(recipe, "topk", [original])
     data = memoryview(coder.encode(original))
-    for name, usage in coder.usage(original, data).items():
+    for name, usage in coder.decode_counted(data, len(original), 0, 0)[1].items():
         bits = usage.fixed_bits
         for counts in usage.tables:
             total = np.maximum(counts.sum(axis=1, keepdims=True), 1)

@@ -151,22 +151,40 @@ class Dense2Coder(Coder):
         Raises:
             CorruptError: the stream is missing or malformed.
         """
+        return self._decoded(streams, samples, blank, False)[0]
+
+    def decode_counted(
+        self,
+        streams: Mapping[Stream, memoryview],
+        samples: int,
+        blank: Labels,
+        context: BatchContext | None = None,
+    ) -> tuple[Labels, dict[str, Usage]]:
+        """The labels and the accounting of their stream; see `interface.Coder`."""
+        return self._decoded(streams, samples, blank, True)
+
+    def _decoded(
+        self, streams: Mapping[Stream, memoryview], samples: int, blank: Labels, counted: bool
+    ) -> tuple[Labels, dict[str, Usage]]:
         data = streams.get(LABEL_VALUES)
         if not data:
             raise CorruptError("the label values stream is missing")
-        classes = len(self.model.mean)
+        classes, used = len(self.model.mean), None
         if data[0] == PLAIN:
             storage = float_bits.LAYOUTS[blank.precision].storage
             bits = packing.unpack_floats(data[1:], storage, samples * classes)
             bits = bits.reshape(samples, classes)
         elif data[0] == CODED and blank.precision == self.model.precision:
-            bits = self._decode_bits(data, samples)
+            bits, used = self._decode_bits(data, samples, counted)
         else:
             raise CorruptError("dense2 labels of unknown form")
-        return replace(blank, value=float_bits.from_bits(bits, blank.precision))
+        labels = replace(blank, value=float_bits.from_bits(bits, blank.precision))
+        return labels, {} if used is None else {LABEL_VALUES.component: used}
 
-    def _decode_bits(self, data: memoryview, samples: int) -> NDArray[Any]:
-        model, count = self.model, samples * len(self.model.mean)
+    def _decode_bits(
+        self, data: memoryview, samples: int, counted: bool
+    ) -> tuple[NDArray[Any], Usage | None]:
+        model, count, size = self.model, samples * len(self.model.mean), len(data)
         drop, position = data[1] if len(data) > 1 else MAX_WEIGHT, 2
         lengths = []
         for _ in range(4):
@@ -176,21 +194,26 @@ class Dense2Coder(Coder):
         data = data[position:]
         if drop > model.mantissa or escaped > count or head + rans + gaps > len(data):
             raise CorruptError("dense2 labels of impossible shape")
-        rank = len(self.scales)
-        zigzag = coding.decode_values(
-            data[:head], self._columns(samples), self.coefficients, "coefficients"
-        )
-        coefficients = ((zigzag >> 1) ^ -(zigzag & 1)).reshape(samples, rank)
+        columns = self._columns(samples)
+        zigzag = coding.decode_values(data[:head], columns, self.coefficients, "coefficients")
+        coefficients = ((zigzag >> 1) ^ -(zigzag & 1)).reshape(samples, len(self.scales))
         states, words = coding.split_rans(data[head : head + rans], count)
         escapes, data = packing.unpack_fixed(data[head + rans :], escaped, model.width)
         if gaps > len(data):
             raise CorruptError("dense2 labels of impossible shape")
         stored = np.frombuffer(data, np.uint8)
+        counts = np.zeros(self.table.freqs.shape, np.int64) if counted else None
         decoded = kernels().dense2_decode(
             states, words, self.weights(coefficients), model, drop, self.table.lookup,
-            escapes, stored[:gaps], stored[gaps:],
+            escapes, stored[:gaps], stored[gaps:], counts,
         )  # fmt: skip
-        return coding.good(decoded, "label values")
+        bits = coding.good(decoded, "label values")
+        if counts is None:
+            return bits, None
+        first = coding.tokenise(zigzag, columns)
+        tables = (first.counts(*self.coefficients.freqs.shape), counts)
+        fixed = 8 * len(stored) + model.width * escaped + int(first.widths.sum(dtype=int))
+        return bits, Usage(tables, float(fixed), size)
 
     def symbols(self, labels: Labels, coefficients: NDArray[np.int64]) -> tuple[Symbols, Symbols]:
         """Symbols of the coefficients and of the values of labels of the tables' precision."""
@@ -200,28 +223,3 @@ class Dense2Coder(Coder):
         symbols = kernels().dense2_symbols(bits, weights, self.model, size)
         values = Symbols(contexts.ravel(), symbols.ravel(), np.zeros(0, np.uint8))
         return coding.tokenise(*self._integers(coefficients)), values
-
-    def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
-        """Symbol counts and coded bytes of the entropy-coded stream.
-
-        Args:
-            labels: the labels that were encoded.
-            sizes: bytes of each stream.
-        """
-        if labels.precision != self.model.precision:
-            return {}
-        fitted = self.coefficients_of(labels)
-        coefficients, values = self.symbols(labels, fitted)
-        counts = (
-            coefficients.counts(*self.coefficients.freqs.shape),
-            values.counts(*self.table.freqs.shape),
-        )
-        bits = float_bits.to_bits(labels.value, labels.precision)
-        drop = min(float_bits.trailing_zeros(bits), self.model.mantissa)
-        *_, escaped, gaps, low = kernels().dense2_encode(
-            bits, self.weights(fitted), self.model, drop, self.table.packed,
-            coding.lanes_for(bits.size),
-        )  # fmt: skip
-        stored = 8 * (len(gaps) + len(low)) + self.model.width * len(escaped)
-        fixed = float(stored + int(coefficients.widths.sum(dtype=int)))
-        return {LABEL_VALUES.component: Usage(counts, fixed, sizes[LABEL_VALUES])}

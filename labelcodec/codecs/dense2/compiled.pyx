@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.codecs.dense2.format import MAX_WEIGHT
 from labelcodec.entropy cimport kernels as c
@@ -45,6 +45,10 @@ cdef extern from "labelcodec/codecs/dense2/kernels.h" nogil:
     int decode_to "dense2_decode"(
         const dense2_model *, const int32_t *, const uint8_t *, uint32_t, dense2_input *,
         uint32_t *
+    )
+    void count_to "dense2_count"(
+        const dense2_model *, const uint32_t *, const int32_t *, const uint16_t *,
+        const uint8_t *, uint32_t, int64_t *
     )
     void bits_flush(bit_writer *)
 
@@ -171,7 +175,10 @@ def dense2_encode(
     )
 
 
-def dense2_decode(states, words, weights, model, unsigned drop, lookup, escapes, gaps, low):
+def dense2_decode(
+    states, words, weights, model, unsigned drop, lookup, escapes, gaps, low,
+    int64_t[:, ::1] counts=None,
+):
     """As `reference.dense2_decode`."""
     cdef c.rans_tables table
     cdef c.rans_decoder rans
@@ -181,6 +188,11 @@ def dense2_decode(states, words, weights, model, unsigned drop, lookup, escapes,
     cdef size_t row, classes = batch.model.classes
     if table.symbols < 2 or table.contexts <= int(model.context_of.max()):
         raise ValueError("dense2 tables that do not belong together")
+    cdef bint counted = counts is not None
+    if counted and (<size_t>counts.shape[0], <size_t>counts.shape[1]) != (
+        table.contexts, table.symbols
+    ):
+        raise ValueError("counts of another shape than the tables")
     cdef const uint32_t[::1] escaped = np.ascontiguousarray(escapes, np.uint32)
     values = np.zeros((batch.rows, classes), np.uint32)
     cdef uint32_t[:, ::1] value = values
@@ -201,6 +213,11 @@ def dense2_decode(states, words, weights, model, unsigned drop, lookup, escapes,
                 )
             if status:
                 break
+            if counted:
+                count_to(
+                    &batch.model, &value[row, 0], &batch.cells[0], &batch.contexts[0],
+                    &symbols[0], <uint32_t>table.symbols, &counts[0, 0],
+                )
         if not status:
             status = not (
                 c.rans_closed(&rans) and source.used == source.count

@@ -113,6 +113,19 @@ static void dense2_encode(const dense2_model *model, const uint32_t *restrict va
     *out = to;
 }
 
+/* Add one label's symbols to counts: (K, S). An escaped value counts as the symbol of its offset. */
+static void dense2_count(const dense2_model *model, const uint32_t *values, const int32_t *cells,
+                         const uint16_t *contexts, const uint8_t *coded, uint32_t symbols,
+                         int64_t *counts) {
+    for (size_t c = 0; c < model->classes; c++) {
+        int octave;
+        uint32_t symbol = coded[c];
+        if (UNLIKELY(symbol == symbols - 1))
+            symbol = dense2_symbol(model, values[c], cells[c], symbols, &octave);
+        counts[contexts[c] * (size_t)symbols + symbol]++;
+    }
+}
+
 /* What a decoder reads beside the symbols. */
 typedef struct {
     const uint32_t *escapes; /* (count,) */

@@ -95,6 +95,7 @@ def dense2_decode(
     escapes: Array,
     gaps: Array,
     low: Array,
+    counts: Array | None = None,
 ) -> tuple[Array, int]:
     """Inverse of `dense2_encode`.
 
@@ -108,6 +109,8 @@ def dense2_decode(
         escapes: the escaped values.
         gaps: uint8 octaves of the values in cells 0 and -1.
         low: uint8 low bits.
+        counts: (K, S) int64, to which symbols are added by context, an escaped value as the symbol
+            of its offset; unless the stream is malformed.
 
     Returns:
         (B, C) values as unsigned integers, and a status: 1 if the stream is malformed.
@@ -128,7 +131,11 @@ def dense2_decode(
         value[coded] = _values(number, model, drop, gaps, low)
     except Exhausted:
         return value.astype(storage).reshape(cell.shape), 1
-    return value.astype(storage).reshape(cell.shape), 0
+    bits = value.astype(storage).reshape(cell.shape)
+    if counts is not None:
+        named = dense2_symbols(bits, weights, model, counts.shape[1])
+        np.add.at(counts, (contexts, named), 1)
+    return bits, 0
 
 
 def _cells(bits: Array, model: CellModel) -> tuple[Array, Array]:

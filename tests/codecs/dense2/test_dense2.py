@@ -11,6 +11,7 @@ from labelcodec.batch import Labels
 from labelcodec.codecs import float_bits
 from labelcodec.codecs.components import LABEL_VALUES
 from labelcodec.codecs.dense2.codec import Dense2
+from labelcodec.codecs.dense2.coder import Dense2Coder
 from labelcodec.codecs.dense2.format import CODED, MAX_MEAN, PLAIN
 from labelcodec.entropy import packing, tables, varint
 from labelcodec.errors import ConfigError, CorruptError, DataError
@@ -132,7 +133,7 @@ def test_the_rank_follows_the_labels():
 def test_zeros_have_a_symbol():
     full = replace(FULL, value=np.maximum(FULL.value, 0))
     coder = Dense2(2).fit([full], 12)
-    (used,) = coder.usage(full, {LABEL_VALUES: 1}).values()
+    (used,) = counted(coder, full).values()
     assert used.tables[1][:, 0].sum() == np.count_nonzero(full.value == 0)
 
 
@@ -148,12 +149,20 @@ def test_parts_and_back():
     assert same(loaded.encode(FULL), CODER.encode(FULL))
 
 
+def counted(coder: Dense2Coder, source: Labels):
+    """The accounting of the stream of labels, which are decoded with it."""
+    streams = {LABEL_VALUES: memoryview(coder.encode(source)[LABEL_VALUES])}
+    blank = replace(source, value=source.value[:0])
+    found, used = coder.decode_counted(streams, len(source), blank)
+    assert same(found, source)
+    return used
+
+
 def test_usage():
-    sizes = {LABEL_VALUES: len(GOOD)}
-    (used,) = CODER.usage(FULL, sizes).values()
+    (used,) = counted(CODER, FULL).values()
     assert used.tables[0].sum() == 4 * len(FULL) and used.tables[1].sum() == FULL.value.size
     assert used.coded_bytes == len(GOOD) and 0 < used.fixed_bits < 8 * len(GOOD)
-    assert CODER.usage(labels(Recipe(precision="float32")), sizes) == {}
+    assert counted(CODER, labels(Recipe(precision="float32"))) == {}
 
 
 def with_model(head=(4, 10, 13), **columns) -> dict:

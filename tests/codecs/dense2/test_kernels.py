@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from labelcodec.codecs import float_bits
 from labelcodec.codecs.dense2.format import MAX_MEAN, MAX_THRESHOLD, MAX_WEIGHT, CellModel
-from tests.kernels import LANES, agree, agree_or_fail, damaged, few, random_table, seeds
+from tests.kernels import (
+    LANES,
+    agree,
+    agree_or_fail,
+    damaged,
+    few,
+    implementations,
+    random_table,
+    seeds,
+)
 
 
 def random_model(rng: np.random.Generator, classes: int, rank: int, contexts: int) -> CellModel:
@@ -49,7 +58,10 @@ def values_near(rng, model: CellModel, weights, symbols: int):
 
 @few
 @given(
-    seeds, st.integers(1, 9), st.integers(1, 70), st.sampled_from([0, 1, 16, 17, 64]),
+    seeds,
+    st.integers(1, 9),
+    st.integers(1, 70),
+    st.sampled_from([0, 1, 16, 17, 64]),
     st.sampled_from(LANES),
 )  # fmt: skip
 def test_dense2(seed, rows, classes, rank, lanes):
@@ -72,6 +84,13 @@ def test_dense2(seed, rows, classes, rank, lanes):
     )
     restored, status = decode(*coded, escapes, gaps, low)
     assert status == 0 and np.array_equal(restored, bits) and restored.dtype == bits.dtype
+    predicted = agree("dense2_predict", weights, model)[1].astype(int)
+    flat = np.bincount((predicted * symbols + named).ravel(), minlength=contexts * symbols)
+    for decode_counted in implementations("dense2_decode"):
+        counts = np.zeros((contexts, symbols), np.int64)
+        stored = (table.lookup, escapes, gaps, low)
+        decode_counted(*coded, weights, model, drop, *stored, counts)
+        assert np.array_equal(counts.ravel(), flat)
     states, words, escapes = damaged(rng, *coded, escapes)
     _, words, gaps = damaged(rng, states, words, gaps)
     _, words, low = damaged(rng, states, words, low)
