@@ -55,11 +55,7 @@ def stats(
       labelcodec stats labels.slc small.slc --plot stats.png
       labelcodec stats small.slc --against dump
     """
-    from labelcodec.analysis import dump_table
     from labelcodec.analysis.breakdown import stats as breakdown
-    from labelcodec.analysis.open_any import fidelity_of
-    from labelcodec.analysis.plot import check_target
-    from labelcodec.analysis.plot import plot_breakdowns as draw
 
     passed = [option for option, value in dump.items() if value is not None]
     if against is None and (unused := set(passed) - {"layout"}):
@@ -69,10 +65,14 @@ def stats(
     if plot is not None:
         if all(_is_folder(path) for path in paths):
             raise click.UsageError("--plot draws containers, and none of these is one")
+        from labelcodec.analysis.plot import check_target
+
         check_target(plot)
     sets, dumps, distances, facts = [], [], [], []
     for path in paths:
         if isinstance(path, Path) and path.is_dir():
+            from labelcodec.analysis.dump_table import dump_table
+
             table = dump_table(path, dump["layout"])
             dumps.append((str(path), table))
             facts.append({"path": str(path), **table.to_json()})
@@ -82,6 +82,8 @@ def stats(
             sets.append((str(path), result))
             facts.append({"path": str(path), **result.to_json()})
         if against is not None:
+            from labelcodec.analysis.open_any import fidelity_of
+
             with console.progress(f"compare {path}") as progress:
                 distance = fidelity_of(against, path, progress, **dump)
             distances.append((str(path), distance))
@@ -96,7 +98,9 @@ def stats(
             click.echo(f"\n{name} against {against}")
             render.fidelity(distance)
     if plot is not None:
-        draw(sets, plot, {name: distance for name, distance in distances})
+        from labelcodec.analysis.plot import plot_breakdowns
+
+        plot_breakdowns(sets, plot, {name: distance for name, distance in distances})
         console.note(f"plot written to {plot}")
 
 

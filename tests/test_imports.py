@@ -21,7 +21,11 @@ HEAVY = ("torch", "matplotlib", "pandas")
 
 def loaded_after(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter has after the statement."""
-    script = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    return {name.partition(".")[0] for name in modules_after(statement)}
+
+
+def modules_after(statement: str) -> set[str]:
+    script = f"{statement}\nimport sys\nprint(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
@@ -52,6 +56,12 @@ labelcodec.decode({str(tmp_path / "a.slc")!r}, {str(tmp_path / "copy")!r})
 labelcodec.compare({str(tmp_path / "copy")!r}, {str(tmp_path / "a.slc")!r})
 """
     assert not loaded_after(statement) & {"torch", "PIL", "safetensors", "matplotlib"}
+
+
+def test_stats_of_a_container_import_no_layouts(tmp_path: Path) -> None:
+    labelcodec.encode(FIXTURE, tmp_path / "a.slc")
+    statement = f"import labelcodec; labelcodec.stats({str(tmp_path / 'a.slc')!r})"
+    assert not modules_after(statement) & {"labelcodec.formats", "labelcodec.torch_file"}
 
 
 def test_help_of_the_program_needs_no_numpy() -> None:

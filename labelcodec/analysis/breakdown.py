@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.analysis.no_container import naming_foreign
 from labelcodec.analysis.rates import pruning_factor, raw_bytes, theoretical_rate
 from labelcodec.codecs.components import COMPONENTS
 from labelcodec.codecs.float_bits import nonfinite_labels
 from labelcodec.entropy.coding import Usage
-from labelcodec.formats.foreign import naming_foreign
 from labelcodec.header import Header
 from labelcodec.kept_counts import kept_unpadded
 from labelcodec.label_files import first_of

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelcodec.analysis import dump_table
+from labelcodec.analysis.dump_table import dump_table
 from labelcodec.errors import DumpError
 
 FIXTURE = Path(__file__).parents[2] / "labelcodec/fixtures/in1k-two-batches"
