@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform import matrix
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.format import (
+    BLOCK,
     MAX_COEFFICIENT,
     MAX_ENTRIES,
+    MAX_ENTRY,
     MAX_PEAK,
     MAX_POINT,
     MAX_RANK,
@@ -34,7 +36,6 @@ from labelcodec.errors import CorruptError
 from labelcodec.wording import counted
 
 EXACT = 1 << 53  # float64 holds every integer up to this magnitude
-EXACT_SINGLE = 1 << 24  # and float32 up to this one
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,23 +92,25 @@ class BasisTables:
         return float(np.linalg.norm(self.vectors[0]) * 2.0**-self.point)
 
     @cached_property
-    def _single(self) -> NDArray[np.float32]:
-        return self.vectors.astype(np.float32)
-
-    @cached_property
     def _offset(self) -> NDArray[np.int32]:
         """(C,) means in units."""
         return (self.mean << MEAN_SHIFT).astype(np.int32)
 
     @cached_property
-    def _reach(self) -> NDArray[np.float64]:
-        """(r,) largest magnitude in each basis vector, in units."""
-        return np.asarray(np.abs(self.vectors).max(axis=1, initial=0))
+    def _pairs(self) -> tuple[NDArray[np.int16], NDArray[np.int32]] | None:
+        """Vectors by pairs and their largest magnitudes, for `scored`; None if 16 bits are few."""
+        vectors = (self.entries * self.scale).T
+        reach = np.abs(vectors).max(axis=1, initial=0)
+        if reach.max() > MAX_ENTRY:
+            return None
+        padded = np.zeros((-(-self.rank // 2), 2, -(-self.classes // BLOCK) * BLOCK), np.int16)
+        padded.reshape(-1, padded.shape[2])[: self.rank, : self.classes] = vectors
+        return np.ascontiguousarray(padded.transpose(0, 2, 1)), reach.astype(np.int32)
 
     def scores(self, coefficients: NDArray[np.int32]) -> NDArray[np.int32]:
         """Logits in units before peaks are applied, clipped to ±2^29.
 
-        The matrix product runs in float32 or float64, whichever holds every partial sum exactly.
+        The products and sums are of integers, or of float64 where these hold every partial sum.
 
         Args:
             coefficients: (B, r) int32 coefficients.
@@ -115,11 +118,12 @@ class BasisTables:
         Returns:
             (B, C) int32 scores.
         """
-        bound = float((np.abs(coefficients) @ self._reach).max(initial=0))
-        vectors: NDArray[Any] = self._single if bound < EXACT_SINGLE else self.vectors
-        scores: NDArray[np.int32] = kernels().clipped(
-            coefficients.astype(vectors.dtype) @ vectors, self._offset
-        )
+        scores: NDArray[np.int32]
+        if self._pairs is not None:
+            scores, status = kernels().scored(coefficients, *self._pairs, self._offset)
+            if not status:
+                return scores
+        scores = kernels().clipped(coefficients.astype(np.float64) @ self.vectors, self._offset)
         return scores
 
     def raised(self, scores: NDArray[np.int32], residuals: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -77,20 +77,16 @@ class TransformLabels:
     @cached_property
     def peaks(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
         """(P,) rows, classes and logits (in units) of the peaks."""
-        return self._peaks(self.basis.scores(self.coefficients))
-
-    def _peaks(
-        self, scores: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
+        scores = self.basis.scores(self.coefficients)
         rows = np.repeat(np.arange(len(self.counts)), self.counts)
         classes = kernels().ranked_classes(scores, self.counts, self.places)
         return rows, classes, self.basis.raised(scores[rows, classes], self.residuals)
 
     def dense(self) -> NDArray[np.float32]:
         """(B, C) float32 logits."""
-        basis, scores = self.basis, self.basis.scores(self.coefficients)
-        _, classes, values = self._peaks(scores)
-        logits: NDArray[np.float32] = kernels().expand_logits(
-            scores, self.counts, classes, values, basis.tail, basis.shift, 2.0**-basis.point
-        )
+        basis = self.basis
+        logits: NDArray[np.float32] = kernels().finished(
+            basis.scores(self.coefficients), self.counts, self.places, self.residuals, basis.peak,
+            basis.tail, basis.shift, 2.0**-basis.point,
+        )  # fmt: skip
         return logits

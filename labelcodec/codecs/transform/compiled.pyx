@@ -7,7 +7,9 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t,
 from libc.string cimport memcpy
 
 from labelcodec.codecs.transform.contexts import gap_context, residual_context
-from labelcodec.codecs.transform.format import MAX_CODED
+from labelcodec.codecs.transform.format import (
+    MAX_CODED, MAX_ENTRY, MAX_PEAK, MAX_RESIDUAL, MAX_SCORE, MAX_SUM,
+)
 from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/codecs/transform/prediction.h" nogil:
@@ -51,7 +53,22 @@ cdef extern from "labelcodec/codecs/transform/peaks.h" nogil:
         int64_t *, int64_t *
     )
     void scaled(const int32_t *, size_t, float, float *)
-    void clip_single(const float *, const int32_t *, size_t, int32_t *)
+    void finish_row(
+        ranker *, int32_t *, size_t, const int64_t *, const int64_t *, size_t, int64_t,
+        const int32_t *, int32_t, unsigned, float, int64_t *, int32_t *, int32_t *
+    )
+
+cdef extern from "labelcodec/codecs/transform/scores.h" nogil:
+    int GROUP, BLOCK
+    ctypedef struct score_kernel:
+        pass
+    score_kernel *score_kernel_here()
+    void largest_magnitudes(const int32_t *, size_t, size_t, int32_t *)
+    void pair_up(const int32_t *, size_t, int16_t *)
+    void score_group(
+        score_kernel *, const int16_t *, size_t, const int16_t *, size_t, const int32_t *, size_t,
+        size_t, int32_t *
+    )
     void clip_double(const double *, const int32_t *, size_t, int32_t *)
 
 cdef extern from "labelcodec/codecs/transform/fitting.h" nogil:
@@ -87,7 +104,7 @@ cdef class _Ranker:
             raise ValueError(f"{classes} classes, allowed are 1..{1 << CLASS_BITS}")
         self.coarse = np.zeros(classes + 8, np.uint16)
         self.flags = np.zeros(classes + 8, np.uint8)
-        self.keys = np.zeros(2 * classes, np.uint64)
+        self.keys = np.zeros(2 * classes + 1, np.uint64)
         self.rank.coarse, self.rank.flags = &self.coarse[0], &self.flags[0]
         self.rank.keys, self.rank.sorted = &self.keys[0], &self.keys[classes]
 
@@ -325,30 +342,88 @@ def expand(scores, counts, classes, values, tail, unsigned shift):
     return full
 
 
+def scored(coefficients, pairs, reach, mean):
+    """As `reference.scored`."""
+    cdef const int32_t[:, ::1] coded = np.ascontiguousarray(coefficients, np.int32)
+    cdef const int16_t[:, :, ::1] vectors = pairs
+    cdef size_t rows = coded.shape[0], rank = coded.shape[1], count = vectors.shape[0]
+    cdef size_t stride = vectors.shape[1], classes = len(mean), row = 0, i, group
+    if vectors.shape[2] != 2 or count != (rank + 1) // 2 or len(reach) != rank:
+        raise ValueError("coefficients of another rank than the vectors")
+    if stride % BLOCK or stride < classes or not count:
+        raise ValueError("vectors of impossible shape")
+    if (mean.size and int(np.abs(mean).max()) > MAX_SCORE) or (reach < 0).any():
+        raise ValueError("means or magnitudes out of range")
+    scores, padded = np.empty((rows, classes), np.int32), np.zeros(stride, np.int32)
+    padded[:classes] = mean
+    if not scores.size:
+        return scores, 0
+    largest = np.zeros(rank, np.int32)
+    cdef int32_t[::1] most = largest
+    largest_magnitudes(&coded[0, 0], rows, rank, &most[0])
+    if int(largest.max()) > MAX_ENTRY or largest.astype(float) @ reach >= MAX_SUM:
+        return scores, 1
+    cdef const int32_t[::1] means = padded
+    cdef int32_t[:, ::1] out = scores
+    cdef int16_t[::1] paired = np.zeros(GROUP * 2 * count, np.int16)
+    cdef score_kernel *kernel = score_kernel_here()
+    with nogil:
+        while row < rows:
+            group = min(<size_t>GROUP, rows - row)
+            for i in range(group):
+                pair_up(&coded[row + i, 0], rank, &paired[2 * i * count])
+            score_group(
+                kernel, &paired[0], count, &vectors[0, 0, 0], stride, &means[0], group, classes,
+                &out[row, 0],
+            )
+            row += group
+    return scores, 0
+
+
 def clipped(sums, mean):
     """As `reference.clipped`."""
-    cdef const float[:, ::1] single
-    cdef const double[:, ::1] wide
+    cdef const double[:, ::1] wide = np.ascontiguousarray(sums, np.float64)
     cdef const int32_t[::1] means = np.ascontiguousarray(mean, np.int32)
-    cdef size_t rows = sums.shape[0], width = sums.shape[1], row
-    cdef bint is_single = sums.dtype == np.float32
-    if means.shape[0] != width:
+    cdef size_t rows = wide.shape[0], width = wide.shape[1], row
+    if means.shape[0] != wide.shape[1]:
         raise ValueError("as many means as classes are needed")
     scores = np.empty((rows, width), np.int32)
     cdef int32_t[:, ::1] out = scores
-    if not scores.size:
-        return scores
-    if is_single:
-        single = np.ascontiguousarray(sums)
-    else:
-        wide = np.ascontiguousarray(sums, np.float64)
-    with nogil:
-        for row in range(rows):
-            if is_single:
-                clip_single(&single[row, 0], &means[0], width, &out[row, 0])
-            else:
+    if scores.size:
+        with nogil:
+            for row in range(rows):
                 clip_double(&wide[row, 0], &means[0], width, &out[row, 0])
     return scores
+
+
+def finished(scores, counts, places, residuals, int64_t peak, tail, unsigned shift, float unit):
+    """As `reference.finished`."""
+    cdef int32_t[:, ::1] score = scores
+    cdef const int64_t[::1] place = np.ascontiguousarray(places, np.int64)
+    cdef const int64_t[::1] residual = np.ascontiguousarray(residuals, np.int64)
+    cdef const int32_t[::1] correction = np.ascontiguousarray(tail, np.int32)
+    cdef size_t rows = score.shape[0], width = score.shape[1], row, first, count
+    cdef const int64_t[::1] ends = _ends(counts, places, width)
+    cdef _Ranker rank = _Ranker(width)
+    if ends.shape[0] != score.shape[0] + 1 or residual.shape[0] != place.shape[0]:
+        raise ValueError("as many counts as labels are needed, and as many residuals as places")
+    if not correction.shape[0] or shift > 31 or not 0 < peak <= MAX_PEAK:
+        raise ValueError("a tail correction or a peak of impossible size")
+    if len(residuals) and int(np.abs(residuals).max()) > MAX_RESIDUAL:
+        raise ValueError(f"a residual above {MAX_RESIDUAL}")
+    most = int(np.max(counts, initial=1))
+    cdef int64_t[::1] chosen = np.empty(most, np.int64)
+    cdef int32_t[::1] values = np.empty(most, np.int32), full = np.empty(width, np.int32)
+    if scores.size:
+        with nogil:
+            for row in range(rows):
+                first, count = ends[row], ends[row + 1] - ends[row]
+                finish_row(
+                    &rank.rank, &score[row, 0], width, &place[first] if count else NULL,
+                    &residual[first] if count else NULL, count, peak, &correction[0],
+                    correction.shape[0] - 1, shift, unit, &chosen[0], &values[0], &full[0],
+                )
+    return scores.view(np.float32)
 
 
 def expand_logits(scores, counts, classes, values, tail, unsigned shift, float unit):

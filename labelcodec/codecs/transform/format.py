@@ -12,6 +12,11 @@ MAX_ENTRIES = 1 << 24  # elements of a matrix
 MAX_LEVEL = 1 << 15  # matrix entries are below this in magnitude
 MATRIX_COLUMN_CLASSES = 32
 
+# Scores in integers (9.4), where coefficients, vectors and sums of magnitudes are within these.
+MAX_ENTRY = (1 << 15) - 1
+MAX_SUM = 1 << 30
+BLOCK = 16  # classes that are computed together
+
 # Contexts of coefficients, gaps and residuals (9.3).
 COLUMN_CLASSES = 12
 LEVELS = 4  # activity levels per column class

@@ -6,9 +6,9 @@
 #ifndef LABELCODEC_PEAKS_H
 #define LABELCODEC_PEAKS_H
 
-#include "labelcodec/entropy/platform.h"
+#include "labelcodec/codecs/transform/scores.h"
 
-#define BUCKETS 512
+#define BUCKETS 128
 #define CLASS_BITS 20
 #define FEW 24 /* up to so many keys are sorted by insertion */
 
@@ -17,9 +17,9 @@ typedef struct {
     uint16_t *coarse;  /* (C + 8,) distance to the largest score, in 2^shift units, < 2^16 */
     uint8_t *flags;    /* (C + 8,), the last 8 zero */
     uint64_t *keys;    /* (C,) distance << 20 | class of the best classes */
-    uint64_t *sorted;  /* (C,) */
-    uint32_t start[BUCKETS + 1];
+    uint64_t *sorted;  /* (C + 1,) */
     int32_t high;      /* the largest score */
+    unsigned shift;
 } ranker;
 
 static void sort_keys(uint64_t *keys, size_t count) {
@@ -73,12 +73,12 @@ VECTORISED static void flag_within(const uint16_t *coarse, size_t classes, uint1
 /* Coarse distances of a label's scores; returns the largest. */
 static uint32_t rank_open(ranker *rank, const int32_t *scores, size_t classes) {
     int32_t low;
-    unsigned shift = 0;
     rank->high = largest_score(scores, classes, &low);
-    while ((uint32_t)(rank->high - low) >> shift >> 16)
-        shift++;
-    coarse_distances(scores, classes, rank->high, shift, rank->coarse);
-    return (uint32_t)(rank->high - low) >> shift;
+    rank->shift = 0;
+    while ((uint32_t)(rank->high - low) >> rank->shift >> 16)
+        rank->shift++;
+    coarse_distances(scores, classes, rank->high, rank->shift, rank->coarse);
+    return (uint32_t)(rank->high - low) >> rank->shift;
 }
 
 /* A coarse distance that holds the `needed` best classes, and few others if they are few. */
@@ -100,58 +100,101 @@ static uint32_t rank_limit(const ranker *rank, size_t classes, size_t needed, ui
     return limit;
 }
 
-/* Rank the classes within a coarse distance: rank->sorted[i] & (2^20 - 1) is the class at position
- * i, for the ascending positions `places`, or all if that is NULL. Returns how many classes there
- * are. A bucket sort by coarse distance, then by key in the buckets that hold a position. */
-static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit,
-                          const int64_t *places, size_t remaining) {
+/* List the keys of the classes within a coarse distance, by class, and count them by bucket.
+ *
+ * A bucket is `key >> fold`, below BUCKETS. size: (BUCKETS,) zeroed. Returns the number of keys. */
+static size_t list_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit,
+                          unsigned *fold, uint32_t *size) {
     const int32_t high = rank->high;
-    flag_within(rank->coarse, classes, (uint16_t)limit, rank->flags);
-    unsigned fold = 0; /* from a coarse distance to its bucket */
-    while (limit >> fold >= BUCKETS)
-        fold++;
-    uint32_t *start = rank->start;
-    memset(start, 0, sizeof rank->start);
+    const uint8_t *flags = rank->flags;
+    uint64_t *keys = rank->keys;
+    unsigned by = CLASS_BITS + rank->shift;
     size_t count = 0;
+    flag_within(rank->coarse, classes, (uint16_t)limit, rank->flags);
+    for (; limit >= BUCKETS; limit >>= 1)
+        by++;
     for (size_t c = 0; c < classes; c += 8) {
         uint64_t word;
-        memcpy(&word, rank->flags + c, 8);
-        while (word) {
+        memcpy(&word, flags + c, 8);
+        for (; word; word &= word - 1) {
             size_t own = c + lowest_bit(word) / 8;
-            word &= word - 1;
-            start[(rank->coarse[own] >> fold) + 1]++;
-            rank->keys[count++] = (uint64_t)(uint32_t)(high - scores[own]) << CLASS_BITS | own;
+            uint64_t key = (uint64_t)(uint32_t)(high - scores[own]) << CLASS_BITS | own;
+            size[key >> by]++;
+            keys[count++] = key;
         }
     }
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
-        start[bucket + 1] += start[bucket];
-    for (size_t i = 0; i < count; i++) {
-        size_t own = rank->keys[i] & ((1 << CLASS_BITS) - 1);
-        rank->sorted[start[rank->coarse[own] >> fold]++] = rank->keys[i];
-    }
-    size_t first = 0; /* start[b] is now the end of bucket b */
-    for (size_t bucket = 0; bucket < BUCKETS && first < count; bucket++) {
-        size_t stop = start[bucket], holds = places ? 0 : 1;
-        for (; places && remaining && (size_t)*places < stop; places++, remaining--)
-            holds = 1;
-        if (holds && stop - first > 1)
-            sort_keys(rank->sorted + first, stop - first);
-        first = stop;
-    }
+    *fold = by;
     return count;
 }
 
-/* Classes at ascending positions (below C) of a label's ranking. */
+/* Rank the classes within a coarse distance: rank->sorted[i] & (2^20 - 1) is the class at position
+ * i. Returns how many there are. */
+static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit) {
+    uint32_t end[BUCKETS] = {0};
+    unsigned fold;
+    size_t count = list_within(rank, scores, classes, limit, &fold, end), first = 0;
+    uint32_t total = 0;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
+        uint32_t size = end[bucket];
+        end[bucket] = total; /* the beginning as yet */
+        total += size;
+    }
+    for (size_t i = 0; i < count; i++)
+        rank->sorted[end[rank->keys[i] >> fold]++] = rank->keys[i];
+    for (size_t bucket = 0; bucket < BUCKETS; first = end[bucket++])
+        if (end[bucket] - first > 1)
+            sort_keys(rank->sorted + first, end[bucket] - first);
+    return count;
+}
+
+/* Where a bucket's next key goes to, and by how much that moves the next one: 1, or 0 for a bucket
+ * that nothing is wanted of. */
+typedef struct {
+    uint32_t next, step;
+} key_slot;
+
+/* Classes at ascending positions (below C) of a label's ranking. Only the buckets that hold one of
+ * them are sorted. Positions that do not ascend give any classes. */
 static void classes_at(ranker *rank, const int32_t *scores, size_t classes, const int64_t *places,
                        size_t count, int64_t *chosen) {
+    uint32_t size[BUCKETS] = {0}, bounds[BUCKETS + 1];
+    key_slot slot[BUCKETS];
+    unsigned fold;
     if (!count)
         return;
     uint32_t farthest = rank_open(rank, scores, classes);
     size_t needed = (size_t)places[count - 1] + 1;
     uint32_t limit = rank_limit(rank, classes, needed, farthest);
-    rank_within(rank, scores, classes, limit, places, count);
+    size_t listed = list_within(rank, scores, classes, limit, &fold, size);
+    size_t place = 0, before = 0, wanted = 0; /* classes in the buckets so far, and in wanted ones */
+    size_t runs = 0, bucket = 0;
+    for (; place < count && bucket < BUCKETS; before += size[bucket++]) {
+        slot[bucket].next = (uint32_t)listed, slot[bucket].step = 0; /* a place that is not read */
+        if ((size_t)places[place] >= before + size[bucket])
+            continue;
+        slot[bucket].next = (uint32_t)wanted, slot[bucket].step = 1;
+        bounds[runs++] = (uint32_t)wanted;
+        for (; place < count && (size_t)places[place] < before + size[bucket]; place++) {
+            size_t inside = (size_t)places[place] - before;
+            chosen[place] = (int64_t)(wanted + (inside < size[bucket] ? inside : 0));
+        }
+        wanted += size[bucket];
+    }
+    for (; place < count; place++)
+        chosen[place] = 0;
+    bounds[runs] = (uint32_t)wanted;
+    for (; bucket < BUCKETS; bucket++)
+        slot[bucket].next = (uint32_t)listed, slot[bucket].step = 0;
+    for (size_t i = 0; i < listed; i++) {
+        key_slot *own = slot + (rank->keys[i] >> fold);
+        rank->sorted[own->next] = rank->keys[i];
+        own->next += own->step;
+    }
+    for (size_t run = 0; run < runs; run++)
+        if (bounds[run + 1] - bounds[run] > 1)
+            sort_keys(rank->sorted + bounds[run], bounds[run + 1] - bounds[run]);
     for (size_t i = 0; i < count; i++)
-        chosen[i] = (int64_t)(rank->sorted[places[i]] & ((1 << CLASS_BITS) - 1));
+        chosen[i] = (int64_t)(rank->sorted[chosen[i]] & ((1 << CLASS_BITS) - 1));
 }
 
 /* Add the tail correction of each class's distance to the largest, in place. */
@@ -180,24 +223,23 @@ VECTORISED static void scaled(const int32_t *restrict units, size_t count, float
         logits[i] = (float)units[i] * unit;
 }
 
-/* Scores of one label: exact sums of products plus the means, within +-MAX_SCORE units. */
-#define MAX_SCORE (1 << 29)
-VECTORISED static void clip_single(const float *restrict sums, const int32_t *restrict mean,
-                                   size_t classes, int32_t *restrict scores) {
-    for (size_t c = 0; c < classes; c++) { /* |sum| < 2^24, |mean| <= 2^29 */
-        int32_t score = (int32_t)sums[c] + mean[c];
-        score = score > MAX_SCORE ? MAX_SCORE : score;
-        scores[c] = score < -MAX_SCORE ? -MAX_SCORE : score;
+/* Logits of one label from its scores, which they replace: (C,) int32 become float32.
+ *
+ * places, residuals: (count,); chosen: (count,), values: (count,) and full: (C,) scratch; peak: units per
+ * step of a residual. |residual| and peak are at most 2^24. */
+static void finish_row(ranker *rank, int32_t *scores, size_t classes, const int64_t *places,
+                       const int64_t *residuals, size_t count, int64_t peak, const int32_t *tail,
+                       int32_t last, unsigned shift, float unit, int64_t *chosen, int32_t *values,
+                       int32_t *full) {
+    classes_at(rank, scores, classes, places, count, chosen);
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = scores[chosen[i]] + residuals[i] * peak;
+        value = value > MAX_SCORE ? MAX_SCORE : value;
+        values[i] = (int32_t)(value < -MAX_SCORE ? -MAX_SCORE : value);
     }
-}
-
-static void clip_double(const double *restrict sums, const int32_t *restrict mean, size_t classes,
-                        int32_t *restrict scores) {
-    for (size_t c = 0; c < classes; c++) { /* |sum| < 2^53 */
-        int64_t score = (int64_t)sums[c] + mean[c];
-        score = score > MAX_SCORE ? MAX_SCORE : score;
-        scores[c] = (int32_t)(score < -MAX_SCORE ? -MAX_SCORE : score);
-    }
+    memcpy(full, scores, classes * sizeof *full);
+    expand_row(full, classes, chosen, values, count, tail, last, shift);
+    scaled(full, classes, unit, (float *)(void *)scores);
 }
 
 /* Choose the peaks of a label whose gain is worth their bits.
@@ -224,7 +266,7 @@ static size_t choose_row(ranker *rank, const int32_t *scores, const float *gain,
         }
     if (!likely)
         return 0;
-    size_t count = 0, left = 0, ranked = rank_within(rank, scores, classes, limit, NULL, 0);
+    size_t count = 0, left = 0, ranked = rank_within(rank, scores, classes, limit);
     for (size_t place = 0; place < ranked; place++) {
         size_t own = rank->sorted[place] & ((1 << CLASS_BITS) - 1);
         if (gain[own] > price[place]) {

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labelcodec.codecs.transform import matrix
-from labelcodec.codecs.transform.basis_tables import EXACT, EXACT_SINGLE
+from labelcodec.codecs.transform.basis_tables import EXACT
 from labelcodec.codecs.vq.encoder_network import EncoderNetwork
 from labelcodec.codecs.vq.format import (
     MAX_CODES,
@@ -29,6 +29,7 @@ from labelcodec.entropy.tables import TableSet
 from labelcodec.errors import CorruptError
 from labelcodec.wording import counted
 
+EXACT_SINGLE = 1 << 24  # float32 holds every integer up to this magnitude
 AT_ONCE = 1 << 22  # entries of codewords held at once
 
 

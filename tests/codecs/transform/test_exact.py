@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.transform import Transform, compiled, reference
-from labelcodec.codecs.transform.basis_tables import EXACT, EXACT_SINGLE
+from labelcodec.codecs.transform.basis_tables import EXACT
 from labelcodec.codecs.transform.compact import TransformLabels
 from labelcodec.codecs.transform.fit.peak_bits import peak_prices
+from labelcodec.codecs.transform.format import BLOCK, MAX_ENTRY, MAX_SCORE, MAX_SUM
 from labelcodec.codecs.transform.tensors import expand, expand_on
 from tests.codecs.transform.labels import batches, logits
 
@@ -34,7 +35,7 @@ def test_scores_are_the_integers_of_the_definition_in_any_order(compact):
         np.testing.assert_array_equal(basis.scores(compact.coefficients), exact.astype(np.int64))
 
 
-def test_large_coefficients_leave_single_precision_in_time(compact):
+def test_large_coefficients_leave_16_bits_in_time(compact):
     basis = compact.basis
     large = np.full_like(compact.coefficients, 32767)
     exact = large.astype(object) * basis.scale.astype(object) @ basis.entries.T.astype(object)
@@ -91,30 +92,80 @@ def test_twins_agree(seed, ties):
     ]
     np.testing.assert_array_equal(*wide)
     np.testing.assert_array_equal(wide[0], full[0].astype(np.float32) * np.float32(2.0**-9))
+    residuals = rng.integers(-(1 << 24), (1 << 24) + 1, len(places)) >> int(rng.choice([0, 20]))
+    done = [
+        twin.finished(scores.copy(), counts, places, residuals, 1 << 9, tail, 3, 2.0**-9)
+        for twin in (reference, compiled)
+    ]
+    np.testing.assert_array_equal(*done)
 
 
-@given(seed=st.integers(0, 10_000), kind=st.sampled_from([np.float32, np.float64]))
+@given(seed=st.integers(0, 10_000))
 @settings(max_examples=40, deadline=None)
-def test_scores_are_clipped_alike(seed, kind):
+def test_scores_are_clipped_alike(seed):
     rng = np.random.default_rng(seed)
-    most = EXACT_SINGLE if kind is np.float32 else EXACT
-    sums = rng.integers(-most + 1, most, (3, 7)).astype(kind)
-    sums[0, 0], sums[0, 1] = most - 1, 1 - most
-    mean = rng.integers(-(1 << 29), (1 << 29) + 1, 7).astype(np.int32)
+    sums = rng.integers(-EXACT + 1, EXACT, (3, 7)).astype(np.float64)
+    sums[0, 0], sums[0, 1] = EXACT - 1, 1 - EXACT
+    mean = rng.integers(-MAX_SCORE, MAX_SCORE + 1, 7).astype(np.int32)
     clipped = [twin.clipped(sums, mean) for twin in (reference, compiled)]
     np.testing.assert_array_equal(*clipped)
     assert clipped[0].dtype == clipped[1].dtype == np.int32
 
 
-def test_single_and_double_precision_give_the_same_scores(compact):
-    """Just below the bound where single precision is left, and whoever adds up, in any order."""
+def paired(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (r, C) as `scored` takes them, and their largest magnitudes."""
+    rank, classes = vectors.shape
+    padded = np.zeros((rank + rank % 2, classes + -classes % BLOCK), np.int16)
+    padded[:rank, :classes] = vectors
+    pairs = padded.reshape(-1, 2, padded.shape[1]).transpose(0, 2, 1)
+    return np.ascontiguousarray(pairs), np.abs(vectors).max(axis=1).astype(np.int32)
+
+
+@given(
+    seed=st.integers(0, 10_000), rows=st.integers(1, 9), classes=st.integers(1, 40),
+    rank=st.integers(1, 70), large=st.booleans(),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_scores_in_integers_are_exact_in_both_twins(seed, rows, classes, rank, large):
+    """Up to the largest entries, coefficients, means and sums; above them both say so."""
+    rng = np.random.default_rng(seed)
+    most = MAX_ENTRY if large else int(rng.integers(1, 300))
+    vectors = rng.integers(-most, most + 1, (rank, classes))
+    bound = MAX_ENTRY if rng.random() < 0.3 else max((MAX_SUM // most) // rank, 1)
+    coefficients = rng.integers(-bound, bound + 1, (rows, rank)).clip(-(1 << 15), 1 << 15)
+    mean = rng.choice([-MAX_SCORE, 0, MAX_SCORE], classes).astype(np.int32)
+    arguments = coefficients.astype(np.int32), *paired(vectors), mean
+    (scores, status), (other, same_status) = (
+        twin.scored(*arguments) for twin in (reference, compiled)
+    )
+    assert status == same_status
+    if not status:
+        exact = np.clip(coefficients @ vectors + mean, -MAX_SCORE, MAX_SCORE)
+        np.testing.assert_array_equal(scores, exact)
+        np.testing.assert_array_equal(other, exact)
+
+
+def test_sums_that_would_not_fit_are_told():
+    pairs, reach = paired(np.array([[MAX_ENTRY], [1]]))
+    mean = np.zeros(1, np.int32)
+    for row, status in (
+        ([MAX_ENTRY, MAX_ENTRY * 2], 1),
+        ([MAX_ENTRY, 1 << 15], 1),
+        ([-(1 << 31), 0], 1),
+        ([-MAX_ENTRY, MAX_ENTRY], 0),
+    ):
+        for twin in (reference, compiled):
+            assert twin.scored(np.array([row], np.int32), pairs, reach, mean)[1] == status
+
+
+def test_integers_and_floats_give_the_same_scores(compact):
+    """Single precision up to its bound, and double; whoever adds up, in any order."""
     basis = compact.basis
     reach = np.abs(basis.vectors).max(axis=1)
-    largest = int((EXACT_SINGLE - 1) / reach.sum())
+    largest = int(((1 << 24) - 1) / reach.sum())
     assert largest > 1
     rng = np.random.default_rng(3)
     coefficients = rng.choice([-largest, largest], (64, basis.rank)).astype(np.int32)
-    assert (np.abs(coefficients) @ reach).max() < EXACT_SINGLE
     scores = basis.scores(coefficients)
     means = basis.mean << 8
     order = rng.permutation(basis.rank)
@@ -127,12 +178,3 @@ def test_single_and_double_precision_give_the_same_scores(compact):
         torched = torch.from_numpy(one[0]) @ torch.from_numpy(one[1])
         for sums in (added, halves, torched.numpy()):
             np.testing.assert_array_equal(np.clip(sums + means, -(1 << 29), 1 << 29), scores)
-
-
-def test_single_precision_would_not_do_above_its_bound(compact):
-    """So the bound is there for a reason, and the scores above it are in double precision."""
-    basis = compact.basis
-    coefficients = np.random.default_rng(4).integers(-32767, 32768, (64, basis.rank))
-    single = coefficients.astype(np.float32) @ basis.vectors.astype(np.float32)
-    sums = np.clip(single.astype(np.int64) + (basis.mean << 8), -(1 << 29), 1 << 29)
-    assert (sums != basis.scores(coefficients.astype(np.int32))).any()

@@ -8,12 +8,13 @@ from labelcodec.codecs.transform.reference.images import (
 )
 from labelcodec.codecs.transform.reference.peaks import (
     choose,
-    clipped,
     expand,
     expand_logits,
+    finished,
     logits,
     ranked_classes,
 )
+from labelcodec.codecs.transform.reference.scores import clipped, scored
 from labelcodec.codecs.transform.reference.symbols import (
     coefficient_contexts,
     gap_decode,
@@ -28,12 +29,14 @@ __all__ = [
     "eighths",
     "expand",
     "expand_logits",
+    "finished",
     "gap_decode",
     "logits",
     "mix_rows",
     "mixed",
     "ranked_classes",
     "restored",
+    "scored",
     "sum_rows",
     "value_decode",
 ]

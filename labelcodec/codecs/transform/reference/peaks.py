@@ -91,15 +91,26 @@ def expand_logits(
     return logits(expand(scores, counts, classes, values, tail, shift), unit)
 
 
-def clipped(sums: Array, mean: Array) -> Array:
-    """Scores: sums of products plus the means, clipped to the range of scores.
+def finished(
+    scores: Array, counts: Array, places: Array, residuals: Array, peak: int, tail: Array,
+    shift: int, unit: float,
+) -> Array:  # fmt: skip
+    """Logits from scores: peaks found in the ranking, applied, and all other classes corrected.
 
     Args:
-        sums: (B, C) float32 or float64 whole numbers, below 2^24 or 2^53 in magnitude.
-        mean: (C,) int32 means in units.
+        scores: (B, C) int32 scores; their memory may be used for the logits.
+        counts: (B,) number of peaks per label.
+        places: (P,) positions of the peaks, label by label and ascending within one.
+        residuals: (P,) int64 corrections of the peaks' logits, in steps of `peak` units.
+        peak: units per step.
+        tail: (T,) int32 correction as in `expand`.
+        shift: distances are counted in steps of 2^shift units.
+        unit: logits per unit, a power of two.
 
     Returns:
-        (B, C) int32 scores within ±2^29.
+        (B, C) float32 logits.
     """
-    whole = sums.astype(np.int64) + mean
-    return np.asarray(np.clip(whole, -MAX_SCORE, MAX_SCORE), np.int32)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    classes = ranked_classes(scores, counts, places)
+    values = np.clip(scores[rows, classes] + residuals * peak, -MAX_SCORE, MAX_SCORE)
+    return expand_logits(scores, counts, classes, values.astype(np.int32), tail, shift, unit)
