@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,7 @@ def check_normalisation(normalisation: Mapping[str, Any] | None) -> None:
             )
 
 
+@lru_cache(maxsize=64)  # the name of a dtype takes microseconds, and batches have few dtypes
 def _is_one_of(dtype: np.dtype[Any], dtypes: str) -> bool:
     fits = dtype.kind in "iu" if dtypes == INTEGERS else dtype.name in dtypes.split()
     return fits and dtype.isnative
