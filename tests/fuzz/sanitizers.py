@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -89,7 +90,29 @@ def convert_random_fractions(seed: int) -> None:
         fraction = np.frombuffer(rng.bytes(4 * rows * np.dtype(bits).itemsize), dtype)
         size = rng.integers(-(1 << 31), 1 << 31, (rows, 2)).astype(np.int32)
         compiled.whole_pixels(fraction.reshape(rows, 4), size)
-        compiled.whole_pixels(np.abs(fraction.reshape(rows, 4)) % 1, np.abs(size))
+        with np.errstate(invalid="ignore"):
+            compiled.whole_pixels(np.abs(fraction.reshape(rows, 4)) % 1, np.abs(size))
+
+
+def encode_random_labels(seed: int) -> None:
+    """Encode labels of many shapes, NaN and ties among them, and read them again."""
+    from labelcodec.batch import Labels
+    from labelcodec.codecs import registry
+
+    rng = np.random.default_rng(seed)
+    for precision in ("float16", "float32") * 30:
+        rows, classes = rng.integers(1, 140), rng.integers(1, 300)
+        value = rng.normal(0, 2.0 ** rng.integers(-3, 9), (rows, classes)).astype(precision)
+        value[rng.random(value.shape) < 0.1] = rng.choice([np.nan, np.inf, 0, 1, -1])
+        labels = Labels(int(classes), value, precision=precision)
+        for spec in ("dense", "dense2", f"topk:k={rng.integers(1, classes + 1)}"):
+            codec = registry.parse(spec)
+            prepared = codec.prepare(labels, True)
+            coder = codec.fit([prepared], labels.classes)
+            streams = {stream: memoryview(part) for stream, part in coder.encode(prepared).items()}
+            blank = replace(prepared, value=value[:0], index=None)
+            decoded = coder.decode(streams, int(rows), blank)
+            assert decoded.value.tobytes() == prepared.value.tobytes(), spec
 
 
 def read_hostile_dumps(count: int, seed: int) -> None:
@@ -114,6 +137,7 @@ def check(mutations: int, seed: int) -> bool:
                     reader[i].labels.dense()
     resize_random_crops(seed)
     convert_random_fractions(seed)
+    encode_random_labels(seed)
     read_hostile_dumps(mutations, seed)
     report = mutate.run(mutate.golden(), mutations, fix_crc=True, seed=seed)
     click.echo("\n".join(report.lines()))
