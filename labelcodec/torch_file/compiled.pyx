@@ -32,6 +32,7 @@ cdef extern from "labelcodec/torch_file/archive.h" nogil:
         int is_sound
     ctypedef struct torch_archive:
         const uint8_t *data
+        archive_member *members
     int archive_open(torch_archive *, const uint8_t *, size_t)
     archive_member *member_of(torch_archive *, const char *, const uint8_t *, size_t)
 
@@ -218,6 +219,18 @@ cdef archive_member *sound_member(
     return member
 
 
+cdef archive_member *content_of(
+    torch_archive *archive, pickle_node *storage, const uint8_t *key, size_t size, bytes data
+) except NULL:
+    """The member of a storage's values; `count` of its node keeps which, and 1 more."""
+    cdef archive_member *member
+    if storage.count:
+        return &archive.members[storage.count - 1]
+    member = sound_member(archive, b"data/", key, size, data)
+    storage.count = <uint32_t>(member - archive.members) + 1
+    return member
+
+
 cdef void check_order(torch_archive *archive, bytes data) except *:
     """Decline a file whose values are not little-endian."""
     cdef archive_member *order
@@ -346,7 +359,8 @@ cdef tuple integers(const int64_t *numbers, uint32_t count):
 
 cdef object tensor(reading *r, pickle_node *node, bytes data):
     """A tensor: a view of the file's bytes."""
-    cdef int dtype = item(&r.machine, node.first).dtype
+    cdef pickle_node *storage = item(&r.machine, node.first)
+    cdef int dtype = storage.dtype
     cdef int64_t width = WIDTHS[dtype]
     cdef tensor_view view
     cdef archive_member *content
@@ -354,9 +368,7 @@ cdef object tensor(reading *r, pickle_node *node, bytes data):
     count_array(r)
     if not view_of(&r.machine, node, &view):
         raise Declined
-    content = sound_member(
-        &r.archive, b"data/", r.machine.data + view.key.first, view.key.size, data
-    )
+    content = content_of(&r.archive, storage, r.machine.data + view.key.first, view.key.size, data)
     if <uint64_t>(view.stored * width) > content.size:
         raise Declined
     for axis in range(view.axes):

@@ -18,7 +18,7 @@ typedef enum {
     OF_LIST, OF_DICT, /* parts: the nodes from `first` to `last`, of which each names the next */
     OF_PART, /* `count` items from `first` on; `last` is the next part, or 0 */
     OF_GLOBAL, /* `what` it is, `dtype` */
-    OF_STORAGE, /* `dtype`; from `first` on the items of its id */
+    OF_STORAGE, /* `dtype`; from `first` on the items of its id; `count` is for who reads it */
     OF_TENSOR, /* from `first` on its arguments: storage, offset, size, stride */
     OF_DTYPE, /* `dtype`, `order` */
     OF_ARRAY, /* `count` is 5 once filled; from `first` on its state */
