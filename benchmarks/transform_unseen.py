@@ -62,11 +62,11 @@ def held_out(batches: Sequence[LabelBatch], chosen: TransformCoder, pictured: bo
     step = float(chosen.chosen()["step"])
     space = fit_subspace(Scatter(seen.fitted.centred), basis.rank)
     images = fit_means_along(space, seen.fitted)
-    coder = fit_coder(
+    fitted = fit_coder(
         candidate_at(space, images, basis.rank, step, seen.total), seen.all, chosen.price
     )
-    own = facts(measure_rd(coder, replace(seen, tried=seen.all)))
-    other = facts(measure_rd(coder, replace(unseen, tried=with_size(unseen, seen))))
+    own = facts(measure_rd(fitted, replace(seen, tried=seen.all)))
+    other = facts(measure_rd(fitted, replace(unseen, tried=with_size(unseen, seen))))
     return {"seen": own, "unseen": other} | {
         "ratio": {name: other[name] / own[name] for name in SHOWN}
     }

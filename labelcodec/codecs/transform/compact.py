@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -90,3 +90,11 @@ class TransformLabels:
             basis.tail, basis.shift, 2.0**-basis.point,
         )  # fmt: skip
         return logits
+
+
+def joined(parts: Sequence[TransformLabels]) -> TransformLabels:
+    """The labels of one or more parts in the same basis, one after another."""
+    columns = zip(*(part.arrays() for part in parts), strict=True)
+    labels = parts[0].with_arrays([np.concatenate(column) for column in columns])
+    predicted = [part.predicted for part in parts if part.predicted is not None]
+    return replace(labels, predicted=np.concatenate(predicted)) if predicted else labels

@@ -10,6 +10,7 @@
 
 #define BUCKETS 128
 #define CLASS_BITS 20
+#define CLASS_MASK (((uint64_t)1 << CLASS_BITS) - 1)
 #define FEW 24 /* up to so many keys are sorted by insertion */
 
 /* Scratch for one label of C classes. */
@@ -100,12 +101,16 @@ static uint32_t rank_limit(const ranker *rank, size_t classes, size_t needed, ui
     return limit;
 }
 
+/* A key: the distance to the largest score, then the class. */
+INLINED uint64_t key_of(const ranker *rank, const int32_t *scores, size_t own) {
+    return (uint64_t)(uint32_t)(rank->high - scores[own]) << CLASS_BITS | own;
+}
+
 /* List the keys of the classes within a coarse distance, by class, and count them by bucket.
  *
  * A bucket is `key >> fold`, below BUCKETS. size: (BUCKETS,) zeroed. Returns the number of keys. */
 static size_t list_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit,
                           unsigned *fold, uint32_t *size) {
-    const int32_t high = rank->high;
     const uint8_t *flags = rank->flags;
     uint64_t *keys = rank->keys;
     unsigned by = CLASS_BITS + rank->shift;
@@ -118,7 +123,7 @@ static size_t list_within(ranker *rank, const int32_t *scores, size_t classes, u
         memcpy(&word, flags + c, 8);
         for (; word; word &= word - 1) {
             size_t own = c + lowest_bit(word) / 8;
-            uint64_t key = (uint64_t)(uint32_t)(high - scores[own]) << CLASS_BITS | own;
+            uint64_t key = key_of(rank, scores, own);
             size[key >> by]++;
             keys[count++] = key;
         }
@@ -127,74 +132,66 @@ static size_t list_within(ranker *rank, const int32_t *scores, size_t classes, u
     return count;
 }
 
-/* Rank the classes within a coarse distance: rank->sorted[i] & (2^20 - 1) is the class at position
- * i. Returns how many there are. */
-static size_t rank_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit) {
-    uint32_t end[BUCKETS] = {0};
-    unsigned fold;
-    size_t count = list_within(rank, scores, classes, limit, &fold, end), first = 0;
-    uint32_t total = 0;
-    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
-        uint32_t size = end[bucket];
-        end[bucket] = total; /* the beginning as yet */
-        total += size;
+/* A sorted bucket: how many classes rank before it, and where its keys are: sorted[first .. stop). */
+typedef struct {
+    uint32_t before, first, stop;
+} key_run;
+
+/* Sort the keys of the wanted buckets, whose sizes are known; the others are left out.
+ *
+ * size, wanted: (BUCKETS,); runs: (BUCKETS,) receives the wanted buckets. Returns how many. */
+static size_t sort_wanted(ranker *rank, size_t listed, unsigned fold, const uint32_t *size,
+                          const uint8_t *wanted, key_run *runs) {
+    struct {
+        uint32_t next, step; /* where the bucket's next key goes to; 0 moves on to nowhere */
+    } slot[BUCKETS];
+    uint32_t before = 0, kept = 0;
+    size_t count = 0;
+    for (size_t bucket = 0; bucket < BUCKETS; before += size[bucket++]) {
+        slot[bucket].step = wanted[bucket];
+        slot[bucket].next = wanted[bucket] ? kept : (uint32_t)listed; /* a place that is not read */
+        if (!wanted[bucket])
+            continue;
+        runs[count].before = before;
+        runs[count].first = kept;
+        kept += size[bucket];
+        runs[count++].stop = kept;
+    }
+    for (size_t i = 0; i < listed; i++) {
+        uint64_t key = rank->keys[i];
+        rank->sorted[slot[key >> fold].next] = key;
+        slot[key >> fold].next += slot[key >> fold].step;
     }
     for (size_t i = 0; i < count; i++)
-        rank->sorted[end[rank->keys[i] >> fold]++] = rank->keys[i];
-    for (size_t bucket = 0; bucket < BUCKETS; first = end[bucket++])
-        if (end[bucket] - first > 1)
-            sort_keys(rank->sorted + first, end[bucket] - first);
+        if (runs[i].stop - runs[i].first > 1)
+            sort_keys(rank->sorted + runs[i].first, runs[i].stop - runs[i].first);
     return count;
 }
 
-/* Where a bucket's next key goes to, and by how much that moves the next one: 1, or 0 for a bucket
- * that nothing is wanted of. */
-typedef struct {
-    uint32_t next, step;
-} key_slot;
-
-/* Classes at ascending positions (below C) of a label's ranking. Only the buckets that hold one of
- * them are sorted. Positions that do not ascend give any classes. */
+/* Classes at ascending positions (below C) of a label's ranking; of others, any classes. */
 static void classes_at(ranker *rank, const int32_t *scores, size_t classes, const int64_t *places,
                        size_t count, int64_t *chosen) {
-    uint32_t size[BUCKETS] = {0}, bounds[BUCKETS + 1];
-    key_slot slot[BUCKETS];
+    uint32_t size[BUCKETS] = {0};
+    uint8_t wanted[BUCKETS] = {0};
+    key_run runs[BUCKETS] = {{0, 0, 0}};
     unsigned fold;
     if (!count)
         return;
     uint32_t farthest = rank_open(rank, scores, classes);
-    size_t needed = (size_t)places[count - 1] + 1;
-    uint32_t limit = rank_limit(rank, classes, needed, farthest);
+    uint32_t limit = rank_limit(rank, classes, (size_t)places[count - 1] + 1, farthest);
     size_t listed = list_within(rank, scores, classes, limit, &fold, size);
-    size_t place = 0, before = 0, wanted = 0; /* classes in the buckets so far, and in wanted ones */
-    size_t runs = 0, bucket = 0;
-    for (; place < count && bucket < BUCKETS; before += size[bucket++]) {
-        slot[bucket].next = (uint32_t)listed, slot[bucket].step = 0; /* a place that is not read */
-        if ((size_t)places[place] >= before + size[bucket])
-            continue;
-        slot[bucket].next = (uint32_t)wanted, slot[bucket].step = 1;
-        bounds[runs++] = (uint32_t)wanted;
-        for (; place < count && (size_t)places[place] < before + size[bucket]; place++) {
-            size_t inside = (size_t)places[place] - before;
-            chosen[place] = (int64_t)(wanted + (inside < size[bucket] ? inside : 0));
-        }
-        wanted += size[bucket];
+    size_t place = 0, stop = 0;
+    for (size_t bucket = 0; bucket < BUCKETS && place < count; bucket++)
+        for (stop += size[bucket]; place < count && (size_t)places[place] < stop; place++)
+            wanted[bucket] = 1;
+    size_t sorted = sort_wanted(rank, listed, fold, size, wanted, runs), i = 0;
+    for (place = 0; place < count; place++) {
+        size_t own = (size_t)places[place];
+        while (i + 1 < sorted && own >= runs[i + 1].before)
+            i++;
+        size_t at = runs[i].first + (own - runs[i].before);
+        chosen[place] = (int64_t)(rank->sorted[at < listed ? at : 0] & CLASS_MASK);
     }
-    for (; place < count; place++)
-        chosen[place] = 0;
-    bounds[runs] = (uint32_t)wanted;
-    for (; bucket < BUCKETS; bucket++)
-        slot[bucket].next = (uint32_t)listed, slot[bucket].step = 0;
-    for (size_t i = 0; i < listed; i++) {
-        key_slot *own = slot + (rank->keys[i] >> fold);
-        rank->sorted[own->next] = rank->keys[i];
-        own->next += own->step;
-    }
-    for (size_t run = 0; run < runs; run++)
-        if (bounds[run + 1] - bounds[run] > 1)
-            sort_keys(rank->sorted + bounds[run], bounds[run + 1] - bounds[run]);
-    for (size_t i = 0; i < count; i++)
-        chosen[i] = (int64_t)(rank->sorted[chosen[i]] & ((1 << CLASS_BITS) - 1));
 }
 
 /* Add the tail correction of each class's distance to the largest, in place. */
@@ -256,25 +253,33 @@ static int compare_floats(const void *a, const void *b) {
 static size_t choose_row(ranker *rank, const int32_t *scores, const float *gain,
                          const float *price, size_t classes, size_t most, float *excess,
                          float *kept, int64_t *places, int64_t *chosen) {
-    uint32_t limit = 0;
-    int likely = 0;
+    uint32_t limit = 0, size[BUCKETS] = {0};
+    uint8_t wanted[BUCKETS] = {0};
+    key_run runs[BUCKETS];
+    unsigned fold;
+    size_t likely = 0, count = 0, left = 0;
     rank_open(rank, scores, classes);
     for (size_t c = 0; c < classes; c++)
         if (gain[c] > price[0]) {
             limit = rank->coarse[c] > limit ? rank->coarse[c] : limit;
-            likely = 1;
+            chosen[likely++] = (int64_t)c;
         }
     if (!likely)
         return 0;
-    size_t count = 0, left = 0, ranked = rank_within(rank, scores, classes, limit);
-    for (size_t place = 0; place < ranked; place++) {
-        size_t own = rank->sorted[place] & ((1 << CLASS_BITS) - 1);
-        if (gain[own] > price[place]) {
-            places[count] = (int64_t)place;
-            chosen[count] = (int64_t)own;
-            excess[count++] = gain[own] - price[place];
+    size_t listed = list_within(rank, scores, classes, limit, &fold, size);
+    for (size_t i = 0; i < likely; i++)
+        wanted[key_of(rank, scores, (size_t)chosen[i]) >> fold] = 1;
+    size_t sorted = sort_wanted(rank, listed, fold, size, wanted, runs);
+    for (size_t i = 0; i < sorted; i++)
+        for (size_t at = runs[i].first; at < runs[i].stop; at++) {
+            size_t own = rank->sorted[at] & CLASS_MASK;
+            size_t place = runs[i].before + (at - runs[i].first);
+            if (gain[own] > price[place]) {
+                places[count] = (int64_t)place;
+                chosen[count] = (int64_t)own;
+                excess[count++] = gain[own] - price[place];
+            }
         }
-    }
     if (count <= most) { /* an excess may round to 0 */
         for (size_t i = 0; i < count; i++)
             if (excess[i] > 0) {

@@ -6,12 +6,13 @@ from labelcodec.codecs.transform.basis_tables import most_rank
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.rd_eval import SAMPLE, cheapest, saturates
 from labelcodec.codecs.transform.fit.sample import Samples
-from labelcodec.codecs.transform.fit.subspace import Scatter, Subspace, fit_subspace
+from labelcodec.codecs.transform.fit.subspace import WHOLE_CLASSES, Scatter, fit_subspace
 from labelcodec.codecs.transform.fit.table_fit import candidate_at, fit_means_along
 from labelcodec.errors import DataError
 
 AXIS_WORTH = 0.17  # least variance of an axis that is kept, in squared steps
-FIRST_RANK, MORE_RANK = 96, 4  # axes computed at first, and the growth factor after that
+FIRST_RANK, MORE_RANK = 96, 4  # axes of many classes at first, and the growth factor after that
+FIRST_STEP, MORE_MEANS = 0.6, 2  # the finest step that image means are fitted for at first
 STEPS = (-6.0, 4.0)  # range searched: log2 of the step over the labels' standard deviation
 TYPICAL_STEP, TYPICAL_PRICE = 1.0, 2.0**-9.5  # where image means are tested for their gain
 FEW = 64  # labels on which a step is tested for being too fine
@@ -23,8 +24,11 @@ class Candidates:
     def __init__(self, samples: Samples) -> None:
         self.samples, self.tried, self.total = samples, samples.tried, samples.total
         self.scatter = Scatter(samples.fitted.centred)
-        self.most = min(len(samples.fitted), most_rank(samples.fitted.centred.shape[1]))
-        self._fit(min(FIRST_RANK, self.most))
+        classes = samples.fitted.centred.shape[1]
+        self.most = min(len(samples.fitted), most_rank(classes))
+        first = self.most if classes <= WHOLE_CLASSES else min(FIRST_RANK, self.most)
+        self.space = fit_subspace(self.scatter, first)
+        self._fit_means(self._rank(self.space.deviation * 2.0**FIRST_STEP))
         self.predicts = self._prediction_pays()
 
     def __call__(self, log_step: float) -> Candidate:
@@ -37,10 +41,12 @@ class Candidates:
         rank = self._rank(step)
         while rank == len(self.space.variance) < self.most:
             target = min(MORE_RANK * rank, self.most)
-            self._fit(target)
+            self.space = fit_subspace(self.scatter, target)
             if len(self.space.variance) < target:
                 self.most = len(self.space.variance)
             rank = self._rank(step)
+        if self.predicts and rank > self.fitted:
+            self._fit_means(min(MORE_MEANS * rank, len(self.space.variance)))
         for images in (self.images if self.predicts else None, None):
             candidate = candidate_at(self.space, images, rank, step, self.total)
             if not saturates(candidate, self.tried.at_once(FEW)):
@@ -62,9 +68,10 @@ class Candidates:
                 if step > STEPS[1]:
                     raise
 
-    def _fit(self, rank: int) -> None:
-        self.space: Subspace = fit_subspace(self.scatter, rank)
-        self.images = fit_means_along(self.space, self.samples.fitted)
+    def _fit_means(self, rank: int) -> None:
+        """Fit image means along the first `rank` axes."""
+        self.fitted = rank
+        self.images = fit_means_along(self.space.first(rank), self.samples.fitted)
 
     def _rank(self, step: float) -> int:
         return max(int((self.space.variance >= AXIS_WORTH * step**2).sum()), 1)

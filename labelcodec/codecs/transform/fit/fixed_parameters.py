@@ -45,5 +45,5 @@ def fixed_parameters(samples: Samples, rank: int, step: float, peaks: float) -> 
             f"transform: step {step:g} is too fine for these labels, whose coefficients exceed "
             "what can be stored; use a coarser step"
         )
-    coder = fit_coder(candidate, samples.all, price)
-    return replace(coder, reached=measure_rd(coder, samples))
+    fitted = fit_coder(candidate, samples.all, price)
+    return replace(fitted.coder, reached=measure_rd(fitted, samples))

@@ -55,14 +55,19 @@ def loss_within(trial: Trial, near: float, budget: float, total: int) -> Optimum
         budget: bytes per label.
         total: labels that share the side information.
     """
+    price = price_within(trial, near, budget, total)
+    if price is None:
+        return Optimum(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], total), None)
+    return Optimum(loss(trial.quality(2.0**price, MINIMISED)), price)
+
+
+def price_within(trial: Trial, near: float, budget: float, total: int) -> float | None:
+    """log2 of the lowest price that keeps within the budget; arguments as of `loss_within`."""
 
     def excess(price: float) -> float:
         return trial.bytes(2.0**price, total) / budget - 1
 
-    price = crossing(excess, *PRICES[::-1], near)
-    if price is None:
-        return Optimum(IMPOSSIBLE + trial.bytes(2.0 ** PRICES[1], total), None)
-    return Optimum(loss(trial.quality(2.0**price, MINIMISED)), price)
+    return crossing(excess, *PRICES[::-1], near)
 
 
 def loss(quality: Mapping[str, float]) -> float:

@@ -11,13 +11,12 @@ import zstandard
 from numpy.typing import NDArray
 
 from labelcodec.codecs import side_info as side_information
-from labelcodec.codecs.transform.coder import TransformCoder
-from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.compact import TransformLabels, joined
 from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.peak_choice import PeakChoice
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
-from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, with_price
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, Fitted, with_price
 from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
     GAP_CONTEXTS,
@@ -130,21 +129,22 @@ class Reference:
                 divergence at temperature 1, in nats).
         """
         logits = logits - logits.max(axis=1, keepdims=True)
+        wanted = list(measures)
         reached = {}
-        for measure in measures:
-            tau = float(measure[2:])
-            p, log_p = self._at(tau)
+        for tau in sorted({measure[2:] for measure in wanted}):
+            p, log_p = self._at(float(tau))
             scaled = logits / np.float32(tau)
             q = np.exp(scaled)
             total = q.sum(axis=1, keepdims=True)
-            if measure.startswith("tv"):
+            if f"kl{tau}" in wanted:
+                np.subtract(log_p, scaled, out=scaled)
+                scaled *= p
+                mean = float((scaled.sum(axis=1) + np.log(total[:, 0])).mean())
+                reached[f"kl{tau}"] = max(mean, 0.0)
+            if f"tv{tau}" in wanted:
                 q /= total
                 q -= p
-                reached[measure] = float(np.abs(q).sum(axis=1).mean()) / 2
-            else:
-                terms = log_p - scaled
-                terms *= p
-                reached[measure] = max(float((terms.sum(axis=1) + np.log(total[:, 0])).mean()), 0.0)
+                reached[f"tv{tau}"] = float(np.abs(q, out=q).sum(axis=1).mean()) / 2
         return reached
 
     def _at(self, tau: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -165,35 +165,55 @@ def saturates(candidate: Candidate, sample: Sample) -> bool:
     return bool((np.abs(coded).max(axis=1) >= most - 1).mean() > SATURATED)
 
 
-def _stored(coder: TransformCoder, compact: TransformLabels, batch: int) -> int:
-    """Bytes of the label streams, stored in batches of `batch` labels."""
-    parts = (compact[first : first + batch] for first in range(0, len(compact), batch))
-    return sum(HEAD + sum(map(len, coder.streams(part).values())) for part in parts)
+class Measurement:
+    """Rate and distortion of a coder on the held-out mix of labels, in real batches."""
+
+    def __init__(self, fitted: Fitted, samples: Samples) -> None:
+        """Take the coder's own labels if it was fitted to all that are tried, else code them."""
+        self.coder, self._samples = fitted.coder, samples
+        most = max(CHECK, MEASURED // samples.tried.centred.shape[1])
+        self._sample = samples.tried.spread(most)
+        is_whole = samples.tried is samples.all and len(self._sample) == len(samples.tried)
+        self._labels = fitted.labels if is_whole else self._coded()
+        batch = samples.batch
+        parts = (self._labels[i : i + batch] for i in range(0, len(self._labels), batch))
+        streams = sum(HEAD + sum(map(len, self.coder.streams(part).values())) for part in parts)
+        side = side_information.pack({"crop": {}, "labels": self.coder.to_parts()})
+        self._streams, self._tables = streams / len(self._labels), len(side) + SIZE
+
+    @property
+    def bytes(self) -> float:
+        """Bytes per label, its share of the side information included."""
+        return self._streams + self._tables / self._samples.total
+
+    def report(self) -> RDReport:
+        """The rate, and distances to the source, for which all labels are expanded."""
+        sample, labels = self._sample, self._labels
+        quality = dict.fromkeys(MEASURES, 0.0)
+        for first in range(0, len(sample), AT_ONCE):
+            truth = Reference(sample[first : first + AT_ONCE])
+            logits = labels[first : first + AT_ONCE].dense()
+            for measure, mean in truth.measure(logits, MEASURES).items():
+                quality[measure] += mean * len(logits) / len(sample)
+        return RDReport(
+            sample=len(sample),
+            sharing=self._samples.total,
+            streams=self._streams,
+            tables=self._tables / self._samples.total,
+            peaks=len(labels.places) / len(sample),
+            quality=quality,
+        )
+
+    def _coded(self) -> TransformLabels:
+        zones = zones_of(self.coder.model.column)
+        candidate = Candidate(self.coder.basis, self.coder.means, zones)
+        parts = (
+            candidate.analyse(self._sample[first : first + AT_ONCE])
+            for first in range(0, len(self._sample), AT_ONCE)
+        )
+        return joined([part.compact(part.peaks(self.coder.price)) for part in parts])
 
 
-def measure_rd(coder: TransformCoder, samples: Samples) -> RDReport:
+def measure_rd(fitted: Fitted, samples: Samples) -> RDReport:
     """Measure rate and distortion of a coder on the held-out mix of labels, in real batches."""
-    candidate = Candidate(coder.basis, coder.means, zones_of(coder.model.column))
-    sample, batch = samples.tried, samples.batch
-    sample = sample.spread(max(CHECK, MEASURED // sample.centred.shape[1]))
-    at_once = max(batch, AT_ONCE // batch * batch)
-    streams = peaks = 0
-    quality = dict.fromkeys(MEASURES, 0.0)
-    for first in range(0, len(sample), at_once):
-        part = sample[first : first + at_once]
-        analysis = candidate.analyse(part)
-        chosen = analysis.peaks(coder.price)
-        peaks += len(chosen.places)
-        streams += _stored(coder, analysis.compact(chosen), batch)
-        logits = coder.basis.logits(analysis.expand(chosen))
-        for measure, mean in Reference(part).measure(logits, MEASURES).items():
-            quality[measure] += mean * len(part) / len(sample)
-    side = side_information.pack({"crop": {}, "labels": coder.to_parts()})
-    return RDReport(
-        sample=len(sample),
-        sharing=samples.total,
-        streams=streams / len(sample),
-        tables=(len(side) + SIZE) / samples.total,
-        peaks=peaks / len(sample),
-        quality=quality,
-    )
+    return Measurement(fitted, samples).report()

@@ -21,10 +21,12 @@ from labelcodec.codecs.transform.fit.objective import (
     fewest_bytes,
     loss,
     loss_within,
+    price_within,
 )
 from labelcodec.codecs.transform.fit.rd_eval import (
     CHECK,
     SAMPLE,
+    Measurement,
     Reference,
     Trial,
     measure_rd,
@@ -32,6 +34,7 @@ from labelcodec.codecs.transform.fit.rd_eval import (
 from labelcodec.codecs.transform.fit.sample import Samples
 from labelcodec.codecs.transform.fit.table_fit import PRICES, fit_coder
 from labelcodec.codecs.transform.rd_report import RDReport
+from labelcodec.entropy.coding import lanes_for
 from labelcodec.errors import DataError
 from labelcodec.wording import counted
 
@@ -42,6 +45,7 @@ ROUNDS = 8
 MARGIN = 0.001  # relative margin below a bound, doubled in every round
 SPENT = 0.99  # share of a budget that is close enough to it
 BATCH_OVERHEAD = 16  # approximate bytes of a batch beside its symbols
+LANE_OVERHEAD = 3  # and of each further rANS lane of its coefficients
 LEAST = 0.1  # least share of a budget that is left for symbols
 
 
@@ -99,19 +103,19 @@ def _reach(candidates: Candidates, quality: Mapping[str, float]) -> tuple[Transf
         if optimum.price is None:  # the small sample was too optimistic
             step, optimum = step - FINER, optimum._replace(price=PRICES[0])
             continue
-        coder = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
-        report = measure_rd(coder, candidates.samples)
+        fitted = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
+        report = measure_rd(fitted, candidates.samples)
         if all(report.quality[key] <= bound for key, bound in quality.items()):
-            return coder, report
+            return fitted.coder, report
         told, margin = trial.quality(2.0**optimum.price, quality), 1 - MARGIN * 2**turn
         targets = {
             key: min(margin * told[key] * bound / report.quality[key], bound)
             for key, bound in quality.items()
         }
-    coder = fit_coder(candidates.finest(), candidates.samples.all, 2.0 ** PRICES[0])
-    finest = measure_rd(coder, candidates.samples)
+    fitted = fit_coder(candidates.finest(), candidates.samples.all, 2.0 ** PRICES[0])
+    finest = measure_rd(fitted, candidates.samples)
     if all(finest.quality[key] <= bound for key, bound in quality.items()):
-        return coder, finest
+        return fitted.coder, finest
     reachable = {key: max(1.001 * finest.quality[key], bound) for key, bound in quality.items()}
     raise DataError(
         f"transform: cannot reach {_text(quality)}; "
@@ -121,43 +125,52 @@ def _reach(candidates: Candidates, quality: Mapping[str, float]) -> tuple[Transf
 
 def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDReport]:
     """The coder of least loss within a budget of bytes per label."""
-    trials = _trials(candidates)
-    allowed = max(budget - BATCH_OVERHEAD / candidates.samples.batch, LEAST * budget)
+    trials, samples = _trials(candidates), candidates.samples
+    measurements = lru_cache(maxsize=1)(
+        lambda step, price: Measurement(
+            fit_coder(trials(step).candidate, samples.all, 2.0**price), samples
+        )
+    )
+    batch = samples.batch
+    allowed = max(budget - BATCH_OVERHEAD / batch, LEAST * budget)
     best, least = None, math.inf
     step, optimum = _best_step(
         candidates, partial(loss_within, budget=allowed, total=candidates.total)
     )
-    between = _Between()
+    price, between = optimum.price, _Between()
     for turn in range(ROUNDS):
         try:
             trial = trials(step)
         except DataError:  # too coarse or too fine for these labels
             break
-        near = PRICES[1] if optimum.price is None else optimum.price
-        optimum = loss_within(trial, near, budget=allowed, total=candidates.total)
-        if optimum.price is None:  # the small sample was too optimistic
+        if not turn:
+            lanes = lanes_for(batch * trial.candidate.basis.rank)
+            allowed = max(allowed - LANE_OVERHEAD * (lanes - 1) / batch, LEAST * budget)
+        near = PRICES[1] if price is None else price
+        price = price_within(trial, near, budget=allowed, total=candidates.total)
+        if price is None:  # the small sample was too optimistic
             step = between.coarser(step, FINER * 2**turn)
             continue
-        coder = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
-        report = measure_rd(coder, candidates.samples)
-        if report.bytes <= budget:
+        measured = measurements(step, price)
+        if measured.bytes <= budget:
+            report = measured.report()
             if loss(report.quality) < least:
-                best, least = (coder, report), loss(report.quality)
+                best, least = (measured.coder, report), loss(report.quality)
             if report.bytes >= SPENT * budget or step == STEPS[0]:
                 break
-            if optimum.price == PRICES[0]:  # no further peaks are worth their bits
+            if price == PRICES[0]:  # no further peaks are worth their bits
                 step = between.finer(step, STRIDE * 2**turn)
                 continue
-        if optimum.price == PRICES[0]:  # the trial took fewer bytes than allowed
-            allowed = min(allowed, trial.bytes(2.0**optimum.price, candidates.total))
-        allowed = max(allowed + 0.998 * budget - report.bytes, LEAST * budget)
+        if price in (PRICES[0], near):  # the trial took fewer bytes than allowed
+            allowed = min(allowed, trial.bytes(2.0**price, candidates.total))
+        allowed = max(allowed + 0.998 * budget - measured.bytes, LEAST * budget)
     if best is not None:
         return best
     step, _ = _best_step(candidates, partial(fewest_bytes, total=candidates.total))
-    coder = fit_coder(candidates(step), candidates.samples.all, 2.0 ** PRICES[1])
-    fewest = measure_rd(coder, candidates.samples)
+    fitted = fit_coder(candidates(step), candidates.samples.all, 2.0 ** PRICES[1])
+    fewest = measure_rd(fitted, candidates.samples)
     if fewest.bytes <= budget:
-        return coder, fewest
+        return fitted.coder, fewest
     raise DataError(
         f"transform: bytes={budget:g} cannot be met where {counted(candidates.total, 'label')} "
         f"share the side information; bytes={math.ceil(10 * fewest.bytes) / 10} can"

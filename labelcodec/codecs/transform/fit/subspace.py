@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from labelcodec.wording import counted
 
 POWER = 4  # rounds of the subspace iteration
 MATRIX_CLASSES = 4096  # most classes for which the covariance is held as a matrix
+WHOLE_CLASSES = 1024  # most classes for which all axes are found at once, if many are wanted
+MANY = 1 / 4  # of all axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +37,10 @@ class Subspace:
     variance: NDArray[np.float64]
     deviation: float
 
+    def first(self, rank: int) -> Subspace:
+        """The subspace of the first `rank` axes."""
+        return replace(self, axes=self.axes[:, :rank], variance=self.variance[:rank])
+
 
 class Scatter:
     """Covariance of centred labels as a linear operator.
@@ -48,9 +54,9 @@ class Scatter:
         self.mean = centred.mean(axis=0, dtype=np.float64)
         squares = (np.einsum("ij,ij->", part, part, dtype=np.float64) for part in self._parts())
         self.power = float(sum(squares)) / centred.size
-        self._matrix: NDArray[np.float64] | None = None
+        self.matrix: NDArray[np.float64] | None = None
         if centred.shape[1] <= min(MATRIX_CLASSES, 4 * len(centred)):
-            self._matrix = self._sum(part.T @ part for part in self._parts())
+            self.matrix = self._sum(part.T @ part for part in self._parts())
 
     def _parts(self) -> Iterator[NDArray[np.float32]]:
         """The labels less the mean label, in chunks that bound memory."""
@@ -63,14 +69,16 @@ class Scatter:
 
     def times(self, block: NDArray[np.float64]) -> NDArray[np.float64]:
         """(C, q) product of the covariance with a block (C, q) of columns."""
-        if self._matrix is not None:
-            return self._matrix @ block
+        if self.matrix is not None:
+            return self.matrix @ block
         single = block.astype(np.float32)
         return self._sum(part.T @ (part @ single) for part in self._parts())
 
 
 def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
-    """The `rank` axes of most variance, by block power iteration; axes of no variance are dropped.
+    """The `rank` axes of most variance, by block power iteration or of a small matrix exactly.
+
+    Axes of no variance are dropped.
 
     Raises:
         DataError: fewer labels than the rank, or labels that do not differ.
@@ -81,7 +89,11 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
             f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
             f"{counted(labels, 'label')} of {counted(classes, 'class')}"
         )
-    axes, variance = principal_axes(scatter.times, classes, rank, POWER)
+    if scatter.matrix is not None and classes <= WHOLE_CLASSES and rank > MANY * classes:
+        variance, axes = np.linalg.eigh(scatter.matrix)
+        axes, variance = axes[:, ::-1][:, :rank], variance[::-1][:rank]
+    else:
+        axes, variance = principal_axes(scatter.times, classes, rank, POWER)
     kept = variance > max(scatter.power * 1e-6, 1e-12)
     if not kept.any():
         raise DataError("transform: the labels do not differ, there is no basis to fit")

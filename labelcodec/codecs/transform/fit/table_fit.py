@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
+from labelcodec.codecs.transform.compact import TransformLabels, joined
 from labelcodec.codecs.transform.context_model import ContextModel, column_classes, zones_of
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit, fit_image_means
@@ -118,7 +120,14 @@ def candidate_at(
     return Candidate(basis, images.table(basis, total))
 
 
-def fit_coder(candidate: Candidate, sample: Sample, price: float) -> TransformCoder:
+class Fitted(NamedTuple):
+    """A coder, and what it makes of the labels that it was fitted to."""
+
+    coder: TransformCoder
+    labels: TransformLabels
+
+
+def fit_coder(candidate: Candidate, sample: Sample, price: float) -> Fitted:
     """Fit a coder to a candidate: tail correction, contexts and frequency tables.
 
     Args:
@@ -133,10 +142,9 @@ def fit_coder(candidate: Candidate, sample: Sample, price: float) -> TransformCo
     candidate = replace(candidate, basis=fit_tail(analysis, peaks), zones=zones_of(column))
     size = max(1, min(BATCH, CELLS // sample.centred.shape[1]))
     parts = (candidate.analyse(sample[i : i + size]) for i in range(0, len(sample), size))
-    compact = [part.compact(part.peaks(price)) for part in parts]
-    return TransformCoder(
-        candidate.basis, ContextModel.fit(compact, column), price, means=candidate.means
-    )
+    compact = joined([part.compact(part.peaks(price)) for part in parts])
+    model = ContextModel.fit([compact], column)
+    return Fitted(TransformCoder(candidate.basis, model, price, means=candidate.means), compact)
 
 
 def price_of(candidate: Candidate, sample: Sample, peaks: float) -> float:
