@@ -2,7 +2,7 @@
 
 Work that would take long is spread over processes, not threads: between two kernels a batch spends
 some 0.3 ms in the interpreter, and threads that wait for its lock take longer than one alone
-(notes/threads.md). A worker is started with `subprocess`, so that it imports this package and not
+(notes/workers.md). A worker is started with `subprocess`, so that it imports this package and not
 the caller's main module.
 """
 
@@ -191,7 +191,7 @@ class _Worker:
             ChildProcessError: it died.
             Exception: what loading the function raised.
         """
-        list(self._answer(function).opened())
+        list(self._answer([function]).opened())
 
     def work(self, chunk: Sequence[Any]) -> _Reply:
         """Have the worker map the chunk.
@@ -199,12 +199,13 @@ class _Worker:
         Raises:
             ChildProcessError: it died.
         """
-        return self._answer(pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL))
+        return self._answer([pickle.dumps(chunk, pickle.HIGHEST_PROTOCOL)])
 
-    def _answer(self, request: bytes) -> _Reply:
+    def _answer(self, request: Sequence[bytes]) -> _Reply:
         try:
             _send(self._requests, request)
-            return cast(_Reply, pickle.loads(_receive(self._replies)))  # from our own process
+            reply, *buffers = _receive(self._replies)  # from our own process
+            return cast(_Reply, pickle.loads(reply, buffers=buffers))
         except (EOFError, OSError, ValueError):  # ValueError: a pipe that `stop` closed
             status = self._process.wait()
             raise ChildProcessError(
@@ -230,15 +231,22 @@ def _enlarge(pipe: IO[bytes]) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _send(pipe: IO[bytes], message: bytes) -> None:
-    pipe.write(len(message).to_bytes(_LENGTH, "little"))
-    pipe.write(message)
+def _send(pipe: IO[bytes], message: Sequence[bytes | memoryview]) -> None:
+    """Send the parts of a message: a pickle, and the buffers that it leaves out."""
+    lengths = [len(message), *(len(part) for part in message)]
+    pipe.write(b"".join(length.to_bytes(_LENGTH, "little") for length in lengths))
+    for part in message:
+        pipe.write(part)
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes]) -> bytes:
-    length = int.from_bytes(_exactly(pipe, _LENGTH), "little")
-    return _exactly(pipe, length)
+def _receive(pipe: IO[bytes]) -> list[bytes]:
+    """The parts of a message."""
+    lengths = _exactly(pipe, int.from_bytes(_exactly(pipe, _LENGTH), "little") * _LENGTH)
+    return [
+        _exactly(pipe, int.from_bytes(lengths[at : at + _LENGTH], "little"))
+        for at in range(0, len(lengths), _LENGTH)
+    ]
 
 
 def _exactly(pipe: IO[bytes], count: int) -> bytes:
@@ -248,7 +256,7 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     return data
 
 
-def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> bytes:
+def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> list[bytes | memoryview]:
     results = []
     try:
         for item in chunk:
@@ -258,7 +266,9 @@ def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> bytes:
         if not isinstance(error, (LabelcodecError, OSError)):
             error.add_note(f"in a worker process: {traceback.format_exc()}")
         reply = _Reply(results, error)
-    return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
+    buffers: list[pickle.PickleBuffer] = []
+    message = pickle.dumps(reply, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    return [message, *(buffer.raw() for buffer in buffers)]
 
 
 def main() -> None:
@@ -268,10 +278,10 @@ def main() -> None:
     with suppress(EOFError, BrokenPipeError):
         functions: list[Callable[[Any], Any]] = []  # stays empty if loading fails
         message = _receive(requests)
-        _send(replies, _reply(lambda data: functions.append(pickle.loads(data)), [message]))
+        _send(replies, _reply(lambda data: functions.append(pickle.loads(data)), message))
         for function in functions:
             while True:
-                _send(replies, _reply(function, pickle.loads(_receive(requests))))
+                _send(replies, _reply(function, pickle.loads(*_receive(requests))))
 
 
 if __name__ == "__main__":

@@ -216,16 +216,15 @@ class Writer:
             self._buffer(batch)
         else:  # checked against the header by encode: that draws seeded batches, so only once
             prepared = prepare(batch, self.codec, self.allow_nonfinite, self.header.shift)
-            self.add_encoded(self._coder.encode(prepared), prepared)
+            self._add_prepared(prepared)
 
-    def add_encoded(self, payload: bytes, batch: LabelBatch) -> None:
-        """Add a batch that was encoded with `coder`, possibly on another thread."""
-        self._records.add_batch(
-            payload, side=0, samples=len(batch), number=batch.number, epoch=batch.epoch
-        )
+    def _add_prepared(self, batch: LabelBatch) -> None:
+        assert self._coder is not None
+        payload = memoryview(self._coder.encode(batch))
+        self.add_encoded(StoredBatch(payload, len(batch), batch.number, batch.epoch))
 
-    def copy(self, batch: StoredBatch) -> None:
-        """Add a batch that another file holds, encoded with the same tables."""
+    def add_encoded(self, batch: StoredBatch) -> None:
+        """Add a batch that was encoded with the same tables, elsewhere or for another file."""
         payload, samples, number, epoch = batch
         self._records.add_batch(payload, side=0, samples=samples, number=number, epoch=epoch)
 
@@ -268,9 +267,9 @@ class Writer:
         spool, self._spool = self._spool, None
         if spool is None:
             positions = self._sampled(list(map(len, buffered)))
-            coder = self.fit([buffered[position] for position in positions])
+            self.fit([buffered[position] for position in positions])
             for batch in buffered:
-                self.add_encoded(coder.encode(batch), batch)
+                self._add_prepared(batch)
             return
         try:
             with spool:
@@ -278,10 +277,9 @@ class Writer:
             with Reader([spool.path]) as reader:
                 order = np.argsort(_order_added(reader))
                 positions = self._sampled(reader.index.samples[order].tolist())
-                coder = self.fit([reader[order[position]] for position in positions])
+                self.fit([reader[order[position]] for position in positions])
                 for position in order:
-                    batch = self.prepare(reader[position])
-                    self.add_encoded(coder.encode(batch), batch)
+                    self._add_prepared(self.prepare(reader[position]))
         finally:
             spool.path.unlink(missing_ok=True)
 

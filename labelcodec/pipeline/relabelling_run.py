@@ -255,6 +255,6 @@ def _fill(
     )
     for number in missing:
         if earlier.has_stored(number):
-            writer.copy(earlier.stored(number))
+            writer.add_encoded(earlier.stored(number))
         else:
             writer.add(cached[number] if number in cached else next(labelled))

@@ -148,7 +148,7 @@ def write(
             notes += tables.measured(coder.labels, [writer.prepare(batch) for batch in spread])
         todo = range(done, len(own))
         for result in encoded(own, coder, codec, allow_nonfinite, todo, threads):
-            writer.add_encoded(result.payload, result.batch)
+            writer.add_encoded(result.batch)
             nonfinite += result.nonfinite
             batches += bool(result.nonfinite)
             done += 1

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from pickle import PickleBuffer
+from typing import Any, Protocol
 
-import numpy as np
-
-from labelcodec.batch import LabelBatch, Labels
+from labelcodec.batch import LabelBatch
 from labelcodec.codecs import float_bits
 from labelcodec.codecs.batch_coder import BatchCoder
 from labelcodec.codecs.interface import Codec
+from labelcodec.container.partial_reader import StoredBatch
+from labelcodec.container.writer import Payload
 from labelcodec.workers import ordered_map
 from labelcodec.writer import prepare
-
-_NO_LABELS = Labels(1, np.zeros((0, 1), np.float16))
 
 
 class Batches(Protocol):
@@ -54,14 +53,16 @@ class Encoded:
     """An encoded batch.
 
     Attributes:
-        payload: the encoded bytes.
-        batch: the batch without its labels.
+        batch: its bytes, and what the container says about it.
         nonfinite: number of labels with NaN or infinite values.
     """
 
-    payload: bytes
-    batch: LabelBatch
+    batch: StoredBatch
     nonfinite: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the bytes as a buffer, which `workers` sends without copying it."""
+        return _received, (PickleBuffer(self.batch.payload), *self.batch[1:], self.nonfinite)
 
 
 def encoded(
@@ -94,5 +95,9 @@ def _encode_one(
 ) -> Encoded:
     batch = prepare(source.read(i), codec, allow_nonfinite, coder.header.shift)
     payload = coder.encode(batch)
-    nonfinite = float_bits.nonfinite_labels(batch.labels)
-    return Encoded(payload, replace(batch, labels=_NO_LABELS), nonfinite)
+    stored = StoredBatch(memoryview(payload), len(batch), batch.number, batch.epoch)
+    return Encoded(stored, float_bits.nonfinite_labels(batch.labels))
+
+
+def _received(payload: Payload, samples: int, number: int, epoch: int, nonfinite: int) -> Encoded:
+    return Encoded(StoredBatch(memoryview(payload), samples, number, epoch), nonfinite)

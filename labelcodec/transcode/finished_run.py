@@ -71,9 +71,9 @@ def check_finished(
         ):
             index, batch = records.index, new.batch
             stored = (index.number[i], index.epoch[i], index.samples[i])
-            if stored != (batch.number, batch.epoch, len(batch)):
+            if stored != (batch.number, batch.epoch, batch.samples):
                 raise _other(target, f"batch {index.number[i]} is not at the place of the source's")
-            if records.batch(i)[1] != new.payload:
+            if records.batch(i)[1] != batch.payload:
                 raise _other(target, f"the content of batch {batch.number} differs")
         return coder.labels
 

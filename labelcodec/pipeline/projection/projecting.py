@@ -237,7 +237,7 @@ def project_targets(
         for number, epoch, samples in zip(
             batches.numbers, batches.epochs, batches.samples, strict=True
         ):
-            writer.copy(StoredBatch(nothing, samples, number, epoch))
+            writer.add_encoded(StoredBatch(nothing, samples, number, epoch))
     return ProjectReport(
         target,
         len(batches.numbers),
