@@ -93,13 +93,14 @@ INLINED uint32_t rans_symbol(uint32_t *state, const rans_tables *table, size_t c
  * check is needed in between; near the end the words are copied to a padded buffer, and whether
  * more were read than there are shows afterwards. */
 #define PADDED 256
+#define BEHIND 8 /* words that may be read behind those that are taken */
 
 INLINED const uint16_t *rans_padded(const rans_decoder *rans, size_t symbols, uint16_t *buffer) {
     size_t left = rans->count - rans->read;
-    if (left > symbols)
+    if (left >= symbols + BEHIND)
         return (const uint16_t *)((const uint8_t *)rans->words + 2 * rans->read);
     memcpy(buffer, (const uint8_t *)rans->words + 2 * rans->read, left * sizeof *buffer);
-    memset(buffer + left, 0, (symbols + 1 - left) * sizeof *buffer);
+    memset(buffer + left, 0, (symbols + BEHIND - left) * sizeof *buffer);
     return buffer;
 }
 
@@ -107,7 +108,7 @@ INLINED const uint16_t *rans_padded(const rans_decoder *rans, size_t symbols, ui
 SEPARATE int rans_symbols(rans_decoder *rans, const rans_tables *table,
                           const uint16_t *restrict contexts, size_t context, size_t count,
                           uint8_t *restrict symbols) {
-    uint16_t buffer[PADDED + 1];
+    uint16_t buffer[PADDED + BEHIND];
     uint32_t state[MAX_LANES]; /* copies: the compiler must not fear that `symbols` aliases them */
     const rans_tables tables = *table;
     const unsigned lanes = rans->lanes;
@@ -116,7 +117,17 @@ SEPARATE int rans_symbols(rans_decoder *rans, const rans_tables *table,
     for (size_t first = 0; first < count; first += PADDED) {
         size_t block = count - first < PADDED ? count - first : PADDED, read = 0;
         const uint16_t *words = rans_padded(rans, block, buffer);
-        for (size_t i = first; i < first + block; i++) {
+        size_t i = first;
+#if defined(LABELCODEC_AVX2)
+        if (has_avx2 && lanes == MAX_LANES && !lane) {
+            size_t whole = block - block % MAX_LANES;
+            read = rans_get_avx2(tables.symbol, tables.interval, tables.symbols,
+                                 contexts ? contexts + i : NULL, context, whole, state, words,
+                                 symbols + i);
+            i += whole;
+        }
+#endif
+        for (; i < first + block; i++) {
             size_t row = contexts ? contexts[i] : context;
             symbols[i] = (uint8_t)rans_symbol(&state[lane], &tables, row, words, &read);
             lane = lane + 1 == lanes ? 0 : lane + 1;
@@ -295,7 +306,7 @@ static void rans_start(void) {
     fill_tokens();
     fill_reciprocals();
 #if defined(LABELCODEC_AVX2)
-    fill_words_to_end();
+    avx2_start();
 #endif
 }
 

@@ -35,10 +35,12 @@ cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
         const dense_model *, const uint16_t *, const int32_t *, const dense_pattern *,
         const uint32_t *, size_t, int32_t *, dense_column, uint32_t *, uint16_t *
     )
+    ctypedef struct dense_symbol:
+        int32_t place
+        uint32_t pattern
     int decode_to "dense_decode"(
-        const dense_model *, c.rans_decoder *, const c.rans_tables *, const uint16_t *,
-        const int32_t *, const int32_t *, const uint16_t *, size_t, int32_t *, uint16_t *,
-        uint8_t *, uint16_t *
+        const dense_model *, c.rans_decoder *, const c.rans_tables *, const dense_symbol *,
+        const int32_t *, const uint16_t *, size_t, int32_t *, uint16_t *, uint8_t *, uint16_t *
     )
     void dense_join16(
         const uint16_t *, const uint8_t *, size_t, unsigned, unsigned, unsigned, const int32_t *,
@@ -169,14 +171,14 @@ def dense_decode(
     position = np.empty(classes, np.int32)
     position[_check_order(order, classes)] = np.arange(classes, dtype=np.int32)
     cdef const int32_t[::1] position_of = position
-    known = _check_patterns(np.append(patterns, 0), len(place_of))
-    cdef const uint16_t[::1] pattern_of = known
+    pattern_of = _check_patterns(np.append(patterns, 0), len(place_of))
     all_places = np.ascontiguousarray(place_of, np.int32)
-    cdef const int32_t[::1] places = all_places, place = all_places[known]
+    cdef const int32_t[::1] places = all_places
+    cdef const int32_t[:, ::1] known = np.stack([all_places[pattern_of], pattern_of], axis=1)
     cdef const uint16_t[::1] escaped = _check_patterns(escapes, len(place_of))
     cdef size_t escape_count = escaped.shape[0], low_size = low.shape[0]
     cdef unsigned width = shift - drop
-    if pattern_of.shape[0] != table.symbols or drop > shift or width > 32:
+    if known.shape[0] != table.symbols or drop > shift or width > 32:
         raise ValueError("dense tables that do not belong together")
     if 8 * low_size < cells * width:
         raise ValueError(f"{low_size} bytes of low bits are too few")
@@ -198,7 +200,7 @@ def dense_decode(
     cdef int status
     with nogil:
         status = decode_to(
-            &model.model, &rans, &table, &pattern_of[0], &place[0], &places[0],
+            &model.model, &rans, &table, <const dense_symbol *>&known[0, 0], &places[0],
             &escaped[0] if escape_count else NULL, escape_count, &residuals[0], &contexts[0],
             &symbols[0], &high[0],
         )

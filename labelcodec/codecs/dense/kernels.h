@@ -221,29 +221,41 @@ static size_t dense_intervals(const dense_model *model, const uint16_t *high, co
 
 /* ---- Decoding -------------------------------------------------------------------------------- */
 
-/* High bits and residuals of a position from its symbols; returns whether a value is escaped.
- * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value. */
-VECTORISED static uint32_t column_values(const uint8_t *symbols, uint32_t escape,
-                                         const uint16_t *pattern_of, const int32_t *place_of,
-                                         int32_t mean, size_t rows, uint16_t *restrict high,
-                                         int32_t *restrict residual) {
-    uint32_t escaped = 0;
+/* What a symbol stands for: a fixed-point value or UNKNOWN, and a pattern of high bits. */
+typedef struct {
+    int32_t place;
+    uint32_t pattern;
+} dense_symbol;
+
+/* Look up a position's symbols. Apart from the arithmetic, which is done in vectors. */
+SEPARATE void column_symbols(const dense_symbol *restrict known, const uint8_t *restrict symbols,
+                             size_t rows, int32_t *restrict places, uint16_t *restrict high) {
     for (size_t row = 0; row < rows; row++) {
-        int32_t place = place_of[symbols[row]];
-        residual[row] = place == UNKNOWN ? 0 : place - mean;
-        escaped |= symbols[row] == escape;
+        dense_symbol symbol = known[symbols[row]];
+        places[row] = symbol.place;
+        high[row] = (uint16_t)symbol.pattern;
     }
+}
+
+/* Residuals of a position from its values, in place; returns whether a symbol is the escape. */
+VECTORISED static uint32_t column_residuals(const uint8_t *restrict symbols, uint8_t escape,
+                                            int32_t mean, size_t rows,
+                                            int32_t *restrict residual) {
+    uint8_t escaped = 0;
     for (size_t row = 0; row < rows; row++)
-        high[row] = pattern_of[symbols[row]];
+        residual[row] = residual[row] == UNKNOWN ? 0 : residual[row] - mean;
+    for (size_t row = 0; row < rows; row++)
+        escaped |= symbols[row] == escape;
     return escaped;
 }
 
 /* Decode high bits, (C, B).
  *
- * pattern_of, place_of: (S,) pattern of each symbol, and its fixed-point value; places: those of
- * every pattern. escapes: (count,) patterns, each below the number of patterns. residuals: (4, B) zeros; contexts, symbols: (B,). */
+ * known: (S,) what each symbol stands for; places: fixed-point value of every pattern. escapes:
+ * (count,) patterns, each below the number of patterns. residuals: (4, B) zeros; contexts, symbols:
+ * (B,) scratch. */
 static int dense_decode(const dense_model *model, rans_decoder *rans, const rans_tables *table,
-                        const uint16_t *pattern_of, const int32_t *place_of, const int32_t *places,
+                        const dense_symbol *known, const int32_t *places,
                         const uint16_t *escapes, size_t count, int32_t *residuals,
                         uint16_t *contexts, uint8_t *symbols, uint16_t *high) {
     const size_t rows = model->rows;
@@ -257,7 +269,8 @@ static int dense_decode(const dense_model *model, rans_decoder *rans, const rans
         if (rans_symbols(rans, table, contexts, 0, rows, symbols))
             return MALFORMED;
         int32_t *own = next_residuals(residual);
-        if (!column_values(symbols, escape, pattern_of, place_of, mean, rows, high, own))
+        column_symbols(known, symbols, rows, own, high);
+        if (!column_residuals(symbols, (uint8_t)escape, mean, rows, own))
             continue;
         for (size_t row = 0; row < rows; row++)
             if (symbols[row] == escape) {

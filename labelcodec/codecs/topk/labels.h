@@ -27,7 +27,7 @@ SEPARATE int three_symbols(rans_decoder *set, const rans_tables *set_table,
                            const rans_tables *value_table, size_t context, rans_decoder *order,
                            order_cursor *cursor, size_t count, uint8_t *restrict set_symbols,
                            uint8_t *restrict value_symbols) {
-    uint16_t set_buffer[PADDED + 1], value_buffer[PADDED + 1], order_buffer[PADDED + 1];
+    uint16_t set_buffer[PADDED + BEHIND], value_buffer[PADDED + BEHIND], order_buffer[PADDED + BEHIND];
     const uint16_t *set_words = rans_padded(set, count, set_buffer);
     const uint16_t *value_words = rans_padded(value, count, value_buffer);
     const uint16_t *order_words = rans_padded(order, count, order_buffer);

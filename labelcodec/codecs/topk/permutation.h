@@ -152,7 +152,7 @@ SEPARATE int order_decode(rans_decoder *rans, const int64_t *restrict levels,
                           const int64_t *restrict members, size_t rows, size_t k, level_runs runs,
                           uint64_t *restrict reciprocals, int16_t *restrict entries,
                           int64_t *restrict index) {
-    uint16_t buffer[PADDED + 1];
+    uint16_t buffer[PADDED + BEHIND];
     uint32_t state[MAX_LANES];
     const unsigned lanes = rans->lanes;
     unsigned lane = 0;
