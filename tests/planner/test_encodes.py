@@ -16,7 +16,7 @@ from labelcodec.transcode.encode_dump import encode
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "in1k-sre2l"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data/in1k-sre2l is absent")
-WHOLE_FILE, TV, SIDE = 0.03, 0.04, 0.35  # largest deviation; a finer basis or more peaks are alike
+WHOLE_FILE, TV, SIDE = 0.03, 0.045, 0.35  # largest deviation; a finer basis or more peaks are alike
 
 
 @pytest.fixture(scope="module")
