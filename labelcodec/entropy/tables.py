@@ -68,39 +68,49 @@ def fit(counts: NDArray[np.int64]) -> TableSet:
     Args:
         counts: (K, S - 1) int64 occurrences of each symbol in each context.
     """
-    return TableSet(np.stack([_normalise(row) for row in counts]))
+    freqs = np.zeros((len(counts), counts.shape[1] + 1), np.uint16)
+    freqs[:, -1] = SLOTS
+    rows = np.flatnonzero(counts.any(axis=1))
+    if len(rows):
+        freqs[rows, :-1] = _normalise(counts[rows])
+        freqs[rows, -1] = 1
+    return TableSet(freqs)
 
 
-def _normalise(counts: NDArray[np.int64]) -> NDArray[np.uint16]:
-    """Scale a row to a sum of 4096: 1 for the escape, at least 1 for symbols that occur."""
-    freqs = np.zeros(len(counts) + 1, np.int64)
-    freqs[-1] = 1
-    total = int(counts.sum())
-    if total == 0:
-        freqs[-1] = SLOTS
-        return freqs.astype(np.uint16)
+def _normalise(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Scale rows to sums of 4095, the escape's share left out: at least 1 for symbols that occur.
+
+    Args:
+        counts: (K, S) occurrences, some in each row.
+    """
     room = SLOTS - 1
-    exact = counts * (room / total)
-    freqs[:-1] = np.where(counts > 0, np.maximum(np.floor(exact), 1), 0)
-    while (left := room - int(freqs[:-1].sum())) != 0:
+    exact = counts * (room / counts.sum(axis=1, keepdims=True))
+    freqs = np.where(counts > 0, np.maximum(np.floor(exact), 1), 0).astype(np.int64)
+    while len(rows := np.flatnonzero(freqs.sum(axis=1) != room)):
         # the symbol whose code length changes least per unit of probability
-        step = 1 if left > 0 else -1
-        movable = (counts > 0) & ((freqs[:-1] > 1) | (step > 0))
-        gain = np.where(movable, step * (exact - freqs[:-1]) / np.maximum(freqs[:-1], 1), -np.inf)
-        chosen = np.argsort(-gain, kind="stable")[: min(abs(left), int(movable.sum()))]
-        freqs[chosen] += step
-    return freqs.astype(np.uint16)
+        old, left = freqs[rows], room - freqs[rows].sum(axis=1, keepdims=True)
+        step = np.sign(left)
+        movable = (counts[rows] > 0) & ((old > 1) | (step > 0))
+        gain = np.where(movable, step * (exact[rows] - old) / np.maximum(old, 1), -np.inf)
+        order = np.argsort(-gain, axis=1, kind="stable")
+        most = np.minimum(np.abs(left), movable.sum(axis=1, keepdims=True))
+        moves = step * (np.arange(counts.shape[1]) < most)
+        np.put_along_axis(old, order, np.take_along_axis(old, order, axis=1) + moves, axis=1)
+        freqs[rows] = old
+    return freqs
 
 
 def to_bytes(tables: TableSet) -> bytes:
     """Serialize a table set: K, S, then first symbol, length and frequencies of each row."""
     contexts, symbols = tables.freqs.shape
     out = bytearray(varint.encode(contexts) + varint.encode(symbols))
-    for row in tables.freqs[:, :-1].tolist():
-        used = [i for i, freq in enumerate(row) if freq]
-        first, length = (used[0], used[-1] + 1 - used[0]) if used else (0, 0)
-        out += varint.encode(first) + varint.encode(length)
-        out += b"".join(_FREQUENCIES[freq] for freq in row[first : first + length])
+    used = tables.freqs > 0
+    used[:, -1] = False  # the escape is what is left to 4096
+    first = used.argmax(axis=1)
+    stop = np.where(used.any(axis=1), used.shape[1] - used[:, ::-1].argmax(axis=1), 0)
+    for i, j, row in zip(first.tolist(), stop.tolist(), tables.freqs.tolist(), strict=True):
+        out += varint.encode(i) + varint.encode(j - i)
+        out += b"".join(_FREQUENCIES[freq] for freq in row[i:j])
     return bytes(out)
 
 

@@ -51,6 +51,12 @@ def test_dump_and_load(counts):
     assert (tables.from_bytes(tables.to_bytes(table)).freqs == table.freqs).all()
 
 
+def test_rows_without_symbols():
+    table = tables.fit(np.zeros((2, 0), np.int64))
+    assert tables.to_bytes(table) == numbers(2, 1, 0, 0, 0, 0)
+    assert (tables.from_bytes(tables.to_bytes(table)).freqs == 4096).all()
+
+
 def test_dumped_bytes():
     table = tables.fit(np.array([[0, 0, 9], [0, 0, 0]]))
     assert tables.to_bytes(table) == numbers(2, 4, 2, 1, 4095, 0, 0)

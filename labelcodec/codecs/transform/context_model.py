@@ -130,12 +130,17 @@ def zones_of(column: NDArray[np.int64]) -> DeadZones:
 
 
 def _thresholds(coefficients: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(r, 3) quartiles of the activity before each column."""
+    """(r, 3) quartiles of the activity before each column, rounded up.
+
+    A quartile between two activities is interpolated.
+    """
+    place, share = np.divmod((len(coefficients) - 1) * np.arange(1, LEVELS), LEVELS)
+    ends = np.stack([place, np.minimum(place + 1, len(coefficients) - 1)])
     thresholds = np.zeros((len(weights), LEVELS - 1), np.int64)
     active = np.zeros(len(coefficients), np.int64)
     for j, weight in enumerate(weights.tolist()):
-        quartiles = np.quantile(active, np.arange(1, LEVELS) / LEVELS)
-        thresholds[j] = np.ceil(quartiles).astype(np.int64)
+        ranked = np.partition(active, ends.ravel())[ends]
+        thresholds[j] = -(-(ranked[0] * (LEVELS - share) + ranked[1] * share) // LEVELS)
         active = activity(active, np.minimum(np.abs(coefficients[:, j]), MAX_MAGNITUDE), weight)
     return thresholds
 
