@@ -23,6 +23,7 @@ from labelcodec.codecs.transform.format import (
 )
 
 MAX_PEAKS = 64  # per label
+AT_ONCE = 128  # labels whose intermediate arrays stay in the caches
 FIRST_PRICE, LAST_PRICE = 0.25, 1e-6  # range of prices tried for a number of peaks
 TEMPERATURE = 4.0
 MAX_EXPONENT = np.float32(60)
@@ -145,11 +146,19 @@ class Analyser:
             logits: (B, C) finite logits.
             predicted: (B, r) int32 predicted coefficients; None without prediction.
         """
-        centred = centre(logits)
+        return self.of_centred(centre(logits), predicted)
+
+    def of_centred(
+        self, centred: NDArray[np.float32], predicted: NDArray[np.int32] | None = None
+    ) -> Analysis:
+        """Analyse labels that `centre` gave, (B, C); arguments as of a call."""
         high = centred.max(axis=1, keepdims=True)
-        coefficients = quantised(self._coefficients(centred, high), predicted, self.zones)
-        scores = self.basis.scores(coefficients)
-        gain = self._gain(centred, high, scores)
+        blocks = [slice(i, i + AT_ONCE) for i in range(0, max(len(centred), 1), AT_ONCE)]
+        exact = np.concatenate([self._coefficients(centred[rows], high[rows]) for rows in blocks])
+        coefficients = quantised(exact, predicted, self.zones)
+        scores, gain = self.basis.scores(coefficients), np.empty_like(centred)
+        for rows in blocks:
+            self._gain(centred[rows], high[rows], scores[rows], gain[rows])
         return Analysis(self.basis, centred, coefficients, scores, gain, predicted)
 
     @cached_property
@@ -182,8 +191,9 @@ class Analyser:
         """
         residual = centred - self._mean
         coarse = residual @ self._dual
-        # exp(z / 8), the square root of the probability, up to a factor
-        weight = np.exp((centred - high) * np.float32(0.5 / TEMPERATURE))
+        weight = centred - high
+        weight *= np.float32(0.5 / TEMPERATURE)
+        np.exp(weight, out=weight)  # the square root of the probability, up to a factor
         weight *= np.sqrt(np.float32(len(self._mean)) / np.einsum("ij,ij->i", weight, weight))[
             :, None
         ]
@@ -197,22 +207,24 @@ class Analyser:
         centred: NDArray[np.float32],
         high: NDArray[np.float32],
         scores: NDArray[np.int32],
-    ) -> NDArray[np.float32]:
-        """(B, C) nats of KL saved by correcting each class: p log(p / q) - p + q at temperature 1.
+        out: NDArray[np.float32],
+    ) -> None:
+        """Nats of KL saved by correcting each class: p log(p / q) - p + q at temperature 1.
 
         q is the exponential of the reconstructed logit over the true label's sum.
+        out: (B, C).
         """
-        buffer = scores.astype(np.float32)
-        buffer *= np.float32(2.0**-self.basis.point)
-        p = np.exp(centred - high)
+        np.multiply(scores, np.float32(2.0**-self.basis.point), out=out, dtype=np.float32)
+        p = centred - high
+        np.exp(p, out=p)
         total = p.sum(axis=1, keepdims=True)
-        q = np.exp(np.minimum(buffer - high, MAX_EXPONENT))
-        np.subtract(centred, buffer, out=buffer)
-        buffer *= p
-        buffer += q
-        buffer -= p
-        buffer /= total
-        return buffer
+        q = out - high
+        np.exp(np.minimum(q, MAX_EXPONENT, out=q), out=q)
+        np.subtract(centred, out, out=out)
+        out *= p
+        out += q
+        out -= p
+        out /= total
 
 
 def quantised(

@@ -34,4 +34,4 @@ class Candidate:
         """Quantise a sample's labels; they are predicted if there are means and mixtures."""
         shown, means = sample.shown, self.means
         predicted = None if means is None or shown is None else means.predict(shown)
-        return self._analyser(sample.centred, predicted)
+        return self._analyser.of_centred(sample.centred, predicted)

@@ -52,11 +52,13 @@ class Scatter:
         """Take (N, C) labels less their own mean; they are referenced, not copied."""
         self.centred = centred
         self.mean = centred.mean(axis=0, dtype=np.float64)
-        squares = (np.einsum("ij,ij->", part, part, dtype=np.float64) for part in self._parts())
-        self.power = float(sum(squares)) / centred.size
         self.matrix: NDArray[np.float64] | None = None
         if centred.shape[1] <= min(MATRIX_CLASSES, 4 * len(centred)):
             self.matrix = self._sum(part.T @ part for part in self._parts())
+            self.power = float(self.matrix.trace()) / centred.shape[1]
+        else:
+            squares = (np.einsum("ij,ij->", x, x, dtype=np.float64) for x in self._parts())
+            self.power = float(sum(squares)) / centred.size
 
     def _parts(self) -> Iterator[NDArray[np.float32]]:
         """The labels less the mean label, in chunks that bound memory."""
