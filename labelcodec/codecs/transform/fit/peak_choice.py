@@ -1,7 +1,8 @@
-"""Choice of peaks at many prices: the classes that may ever be worth it are ranked once."""
+"""Choice of peaks at many prices: the classes that may be worth it are ranked for many of them."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,20 @@ from numpy.typing import NDArray
 from labelcodec.codecs.transform.fit.analysis import MAX_PEAKS, Analysis
 from labelcodec.codecs.transform.fit.peak_bits import peak_bits
 
+LOWER = 4  # prices down to the price over this are answered from one ranking
+
 
 class PeakChoice:
-    """What `Analysis.choose` gives at any price from a lowest one on."""
+    """What `Analysis.choose` gives at any price."""
 
-    def __init__(self, analysis: Analysis, lowest: float) -> None:
-        """Rank the classes that are worth their bits at the lowest price.
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis, self.lowest = analysis, math.inf
 
-        Args:
-            analysis: the labels.
-            lowest: nats per bit; the lowest price that will be asked for.
-        """
+    def _rank(self, lowest: float) -> None:
+        """Rank the classes that are worth their bits at the lowest price, in nats per bit."""
+        analysis = self.analysis
         labels, classes = analysis.scores.shape
+        self.lowest = lowest
         self.counts, self.places, self.classes = analysis.choose(lowest, classes)
         self.rows = np.repeat(np.arange(labels), self.counts)
         self.gain = analysis.gain[self.rows, self.classes]
@@ -29,6 +32,8 @@ class PeakChoice:
 
     def at(self, price: float) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Counts (B,), positions (P,) and classes (P,) at a price, as `Analysis.choose` gives."""
+        if price < self.lowest:
+            self._rank(price / LOWER)
         excess = self.gain - self.bits * np.float32(price)
         worth = np.flatnonzero(excess > 0)
         rows = self.rows[worth]

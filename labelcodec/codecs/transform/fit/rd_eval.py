@@ -16,7 +16,7 @@ from labelcodec.codecs.transform.context_model import ContextModel, gap_integers
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.peak_choice import PeakChoice
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
-from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, PRICES, Fitted, with_price
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, Fitted, with_price
 from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
     GAP_CONTEXTS,
@@ -44,7 +44,7 @@ class Trial:
         """Quantise the labels of `truth`."""
         self.candidate, self._truth = candidate, truth
         self._analysis = candidate.analyse(truth.sample)
-        self._choice = PeakChoice(self._analysis, 2.0 ** PRICES[0])
+        self._choice = PeakChoice(self._analysis)
         bare = self._compact(NO_PEAKS)
         model = ContextModel.fit([bare])
         self._streams, tables_ = _cost(model.value_integers(bare), VALUE_CONTEXTS)
