@@ -1,4 +1,4 @@
-"""A map over worker processes, whose results come in order.
+"""A map shared with worker processes, whose results come in order.
 
 Work that would take long is spread over processes, not threads: between two kernels a batch spends
 some 0.3 ms in the interpreter, and threads that wait for its lock take longer than one alone
@@ -19,19 +19,23 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from queue import SimpleQueue
+from threading import Lock
 from typing import IO, Any, Self, TypeVar, cast
 
 from labelcodec.errors import LabelcodecError
 from labelcodec.threads import VARIABLE, thread_count
 
-WATCHED = 0.25  # seconds of work after which the rest is estimated
+WATCHED = 0.1  # seconds of work after which the rest is estimated
 WORTHWHILE = 0.5  # seconds of work that a worker is started for
 CHUNK = 8  # items per message
-AHEAD = 2  # messages in flight per worker
+AHEAD = 2  # messages in flight per worker: it begins the next without waiting for the caller
 _LENGTH = 8  # bytes of a message's length
 _PIPE_BYTES = 1 << 20
 _OWN_THREADS = (VARIABLE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+# What glibc keeps of freed memory, in bytes: a batch takes and frees a megabyte.
+_KEPT_MEMORY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,7 +47,7 @@ def ordered_map(
     """Results of `function`, in the order of the items, whatever the number of processes.
 
     The caller's process works alone at first. If what is left would take it long, worker processes
-    take over as soon as they are ready. A few items per worker are in flight, so that memory stays
+    share it as soon as they are ready. A few items per worker are in flight, so that memory stays
     bounded.
 
     Args:
@@ -59,31 +63,34 @@ def ordered_map(
     most = thread_count(threads)
     start = time.monotonic()
     for done, item in enumerate(items):
-        count = min(most, _worthwhile(time.monotonic() - start, done, len(items)))
-        if count > 1:
+        if done == 1:
+            start = time.monotonic()  # the first item loads what the others find
+        seconds = time.monotonic() - start
+        count = min(most - 1, _worthwhile(seconds, done - 1, len(items) - done))
+        if count > 0:
             if (message := _pickled(function)) is not None:
                 with _Pool(message, count) as pool:
-                    yield from _handed_over(pool, function, items[done:])
+                    yield from _shared(pool, function, items[done:])
                 return
             most = 1
         yield function(item)
 
 
-def _handed_over(
+def _shared(
     pool: _Pool, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
     done = 0
     while done < len(items) and not pool.ready():
         yield function(items[done])
         done += 1
-    yield from pool.map(items[done:])
+    yield from pool.map(function, items[done:])
 
 
-def _worthwhile(seconds: float, done: int, total: int) -> int:
-    """Number of workers that the items left are worth, after `done` of them took `seconds`."""
-    if not done or seconds < WATCHED:
+def _worthwhile(seconds: float, done: int, left: int) -> int:
+    """Number of workers that the items left are worth, after `done` others took `seconds`."""
+    if done < 1 or seconds < WATCHED:
         return 0
-    return int(seconds / done * (total - done) / WORTHWHILE)
+    return int(seconds / done * left / WORTHWHILE)
 
 
 def _pickled(function: Callable[..., Any]) -> bytes | None:
@@ -96,13 +103,13 @@ def _pickled(function: Callable[..., Any]) -> bytes | None:
 
 
 class _Pool:
-    """Worker processes that map one function. Each has a thread here that waits for its replies."""
+    """Worker processes that map one function. Threads here wait for their replies."""
 
     def __init__(self, function: bytes, count: int) -> None:
         self._count = count
         self._workers: list[_Worker] = []
         self._free: SimpleQueue[_Worker] = SimpleQueue()
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="labelcodec")
+        self._threads = ThreadPoolExecutor(AHEAD * count, thread_name_prefix="labelcodec")
         try:
             for _ in range(count):
                 self._workers.append(_Worker())
@@ -110,15 +117,19 @@ class _Pool:
         except BaseException:
             self._stop()
             raise
-        for worker in self._workers:
+        for worker in AHEAD * self._workers:
             self._free.put(worker)
 
     def ready(self) -> bool:
         """Whether all workers have started."""
         return all(start.done() for start in self._starting)
 
-    def map(self, items: Sequence[Any]) -> Iterator[Any]:
-        """Results in the order of the items.
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        """Results in the order of the items, for which the caller works, too.
+
+        Args:
+            function: the one that the workers have loaded.
+            items: its arguments.
 
         Raises:
             Exception: what the function raised, for the first item that it failed for.
@@ -126,13 +137,22 @@ class _Pool:
         """
         for start in self._starting:
             start.result()
+        ahead = AHEAD * self._count
+        chunks = (items[first : first + CHUNK] for first in range(0, len(items), CHUNK))
         waiting: deque[Future[_Reply]] = deque()
-        for first in range(0, len(items), CHUNK):
-            waiting.append(self._threads.submit(self._work, items[first : first + CHUNK]))
-            if len(waiting) > AHEAD * self._count:
+        while True:
+            busy = sum(not reply.done() for reply in waiting)
+            for chunk in islice(chunks, ahead - busy):
+                waiting.append(self._threads.submit(self._work, chunk))
+            own = None
+            if waiting and not waiting[0].done() and len(waiting) <= 2 * ahead:
+                own = next(chunks, None)
+            if own is not None:
+                waiting.append(_done(_mapped(function, own)))
+            elif waiting:
                 yield from waiting.popleft().result().opened()
-        while waiting:
-            yield from waiting.popleft().result().opened()
+            else:
+                return
 
     def _work(self, chunk: Sequence[Any]) -> _Reply:
         worker = self._free.get()
@@ -171,7 +191,12 @@ class _Worker:
 
     def __init__(self) -> None:
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
-        environment = {**os.environ, "PYTHONPATH": paths, **dict.fromkeys(_OWN_THREADS, "1")}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": paths,
+            **dict.fromkeys(_OWN_THREADS, "1"),
+            **dict.fromkeys(_KEPT_MEMORY, str(1 << 28)),
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", __name__],
             stdin=subprocess.PIPE,
@@ -183,6 +208,7 @@ class _Worker:
         self._replies = cast(IO[bytes], self._process.stdout)
         for pipe in (self._requests, self._replies):
             _enlarge(pipe)
+        self._sending, self._receiving = Lock(), Lock()
 
     def start(self, function: bytes) -> None:
         """Have the worker load its function.
@@ -194,7 +220,7 @@ class _Worker:
         list(self._answer([function]).opened())
 
     def work(self, chunk: Sequence[Any]) -> _Reply:
-        """Have the worker map the chunk.
+        """Have the worker map the chunk, after those that it was sent before.
 
         Raises:
             ChildProcessError: it died.
@@ -203,8 +229,13 @@ class _Worker:
 
     def _answer(self, request: Sequence[bytes]) -> _Reply:
         try:
-            _send(self._requests, request)
-            reply, *buffers = _receive(self._replies)  # from our own process
+            with self._sending:  # until its turn has come to receive: replies come in order
+                _send(self._requests, request)
+                self._receiving.acquire()
+            try:
+                reply, *buffers = _receive(self._replies)  # from our own process
+            finally:
+                self._receiving.release()
             return cast(_Reply, pickle.loads(reply, buffers=buffers))
         except (EOFError, OSError, ValueError):  # ValueError: a pipe that `stop` closed
             status = self._process.wait()
@@ -256,16 +287,27 @@ def _exactly(pipe: IO[bytes], count: int) -> bytes:
     return data
 
 
-def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> list[bytes | memoryview]:
+def _mapped(function: Callable[[Any], Any], chunk: Sequence[Any]) -> _Reply:
     results = []
     try:
         for item in chunk:
             results.append(function(item))
-        reply = _Reply(results, None)
     except Exception as error:
-        if not isinstance(error, (LabelcodecError, OSError)):
-            error.add_note(f"in a worker process: {traceback.format_exc()}")
-        reply = _Reply(results, error)
+        return _Reply(results, error)
+    return _Reply(results, None)
+
+
+def _done(reply: _Reply) -> Future[_Reply]:
+    future: Future[_Reply] = Future()
+    future.set_result(reply)
+    return future
+
+
+def _reply(function: Callable[[Any], Any], chunk: Sequence[Any]) -> list[bytes | memoryview]:
+    reply = _mapped(function, chunk)
+    if reply.error is not None and not isinstance(reply.error, (LabelcodecError, OSError)):
+        trace = "".join(traceback.format_exception(reply.error))
+        reply.error.add_note(f"in a worker process: {trace}")
     buffers: list[pickle.PickleBuffer] = []
     message = pickle.dumps(reply, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
     return [message, *(buffer.raw() for buffer in buffers)]

@@ -19,7 +19,7 @@ from labelcodec.workers import ordered_map
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Workers take over after the first item."""
+    """Workers share what is left after two items."""
     monkeypatch.setattr(workers, "WATCHED", 0)
     monkeypatch.setattr(workers, "WORTHWHILE", 1e-9)
     monkeypatch.setattr(workers._Pool, "ready", lambda pool: True)
@@ -41,15 +41,20 @@ def log(file: Path, i: int) -> int:
     return i
 
 
+def slowly(i: int) -> tuple[int, int]:
+    time.sleep(0.001)
+    return process_of(i)
+
+
 def slow(i: int) -> int:
     time.sleep(0.02)
     return i
 
 
-def die(i: int) -> int:
-    if i > 20:
+def die(caller: int, i: int) -> int:
+    if i > 20 and os.getpid() != caller:
         os.kill(os.getpid(), signal.SIGKILL)
-    return i
+    return slow(i)
 
 
 def shout(i: int) -> int:
@@ -59,11 +64,11 @@ def shout(i: int) -> int:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_results_come_in_order(at_once, count):
-    results = list(ordered_map(process_of, range(100), count))
+    results = list(ordered_map(slowly, range(100), count))
     assert [i for i, _ in results] == list(range(100))
-    processes = {process for _, process in results[1:]}
-    assert results[0][1] == os.getpid() and os.getpid() not in processes
-    assert 1 <= len(processes) <= count
+    assert results[0][1] == results[1][1] == os.getpid()
+    processes = {process for _, process in results[2:]}
+    assert os.getpid() in processes and 2 <= len(processes) <= count
 
 
 def test_one_process_is_the_callers_own(at_once):
@@ -80,7 +85,7 @@ def test_the_caller_works_until_the_workers_are_ready(monkeypatch):
     polls = iter([False] * 5)
     monkeypatch.setattr(workers._Pool, "ready", lambda pool: next(polls, True))
     own = [process == os.getpid() for _, process in ordered_map(process_of, range(40), 2)]
-    assert own == [True] * 6 + [False] * 34
+    assert own[:7] == [True] * 7 and not all(own[7:])
 
 
 def test_work_that_cannot_be_sent_stays_here(at_once):
@@ -92,25 +97,31 @@ def test_work_that_cannot_be_sent_stays_here(at_once):
 def test_the_first_failure_is_raised_after_what_precedes_it(at_once, count, error):
     results = ordered_map(partial(fail_from, 21, error), range(60), count)
     assert [next(results) for _ in range(21)] == list(range(21))
-    with pytest.raises(error, match="item 21") as raised:
+    with pytest.raises(error, match="item 21"):
         next(results)
-    notes = getattr(raised.value, "__notes__", [])
-    assert bool(notes) == (count == 2 and error is ZeroDivisionError)
-    assert not notes or "fail_from" in notes[0]
+
+
+def test_an_error_of_a_worker_says_where_it_was_raised(at_once, monkeypatch):
+    monkeypatch.setattr(workers, "_mapped", None)  # which the caller's share needs
+    monkeypatch.setattr(workers, "CHUNK", 30)  # all in one message, to the worker
+    with pytest.raises(ZeroDivisionError, match="item 21") as raised:
+        list(ordered_map(partial(fail_from, 21, ZeroDivisionError), range(30), 2))
+    assert "in a worker process" in raised.value.__notes__[0]
+    assert "fail_from" in raised.value.__notes__[0]
 
 
 def test_few_items_are_in_flight(at_once, tmp_path):
     file = tmp_path / "log"
     results = ordered_map(partial(log, file), range(10_000), 2)
-    assert [next(results), next(results)] == [0, 1]
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.2)
     results.close()
-    assert len(file.read_text().split()) <= 1 + workers.CHUNK * (2 * workers.AHEAD + 2)
+    assert len(file.read_text().split()) <= 2 + workers.CHUNK * (3 * workers.AHEAD + 2)
 
 
 def test_a_worker_that_dies_is_an_error(at_once):
     with pytest.raises(ChildProcessError, match=r"status -9.*fewer `threads`"):
-        list(ordered_map(die, range(100), 2))
+        list(ordered_map(partial(die, os.getpid()), range(100), 2))
 
 
 def test_what_a_worker_prints_is_not_a_reply(at_once, capfd):
@@ -129,7 +140,7 @@ _ABANDONED = """
 from labelcodec import workers
 from tests.test_workers import slow
 workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
-for i in workers.ordered_map(slow, range(100_000), 2):
+for i in workers.ordered_map(slow, range(100_000), 3):
     if i == 30:
         print(*[worker._process.pid for worker in POOLS[0]._workers], flush=True)
 """
