@@ -96,7 +96,8 @@ def by_torch(case: Case) -> Levels:
     """As torch's operations, which run where no kernel of ours does."""
     images = SourceImages.of(torch.from_numpy(case.image)[None])
     target = NetworkInput(case.size, case.interpolation)
-    return gathered_crops(images, np.array([case.box]), target)[0].permute(1, 2, 0).numpy()
+    crop = gathered_crops(images, np.array([case.box]), np.zeros(1, bool), target)[0]
+    return crop.permute(1, 2, 0).numpy()
 
 
 WAYS: dict[str, Callable[[Case], Levels]] = {

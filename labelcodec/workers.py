@@ -29,7 +29,7 @@ from labelcodec.threads import VARIABLE, thread_count
 
 WATCHED = 0.1  # seconds of work after which the rest is estimated
 WORTHWHILE = 0.5  # seconds of work that a worker is started for
-CHUNK = 8  # items per message
+CHUNK = 8  # items per message, at most
 AHEAD = 2  # messages in flight per worker: it begins the next without waiting for the caller
 _LENGTH = 8  # bytes of a message's length
 _PIPE_BYTES = 1 << 20
@@ -138,14 +138,16 @@ class _Pool:
         for start in self._starting:
             start.result()
         ahead = AHEAD * self._count
-        chunks = (items[first : first + CHUNK] for first in range(0, len(items), CHUNK))
+        size = max(min(CHUNK, len(items) // (2 * (self._count + 1))), 1)  # so that all get some
+        chunks = (items[first : first + size] for first in range(0, len(items), size))
         waiting: deque[Future[_Reply]] = deque()
         while True:
             busy = sum(not reply.done() for reply in waiting)
-            for chunk in islice(chunks, ahead - busy):
+            room = 2 * ahead - len(waiting)  # results that nobody has taken yet fill it, too
+            for chunk in islice(chunks, max(min(ahead - busy, room), 0)):
                 waiting.append(self._threads.submit(self._work, chunk))
             own = None
-            if waiting and not waiting[0].done() and len(waiting) <= 2 * ahead:
+            if waiting and not waiting[0].done() and len(waiting) < 2 * ahead:
                 own = next(chunks, None)
             if own is not None:
                 waiting.append(_done(_mapped(function, own)))
@@ -192,10 +194,10 @@ class _Worker:
     def __init__(self) -> None:
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         environment = {
+            **dict.fromkeys(_KEPT_MEMORY, str(1 << 25)),
             **os.environ,
             "PYTHONPATH": paths,
             **dict.fromkeys(_OWN_THREADS, "1"),
-            **dict.fromkeys(_KEPT_MEMORY, str(1 << 28)),
         }
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-W", "ignore", "-m", __name__],
@@ -233,16 +235,16 @@ class _Worker:
                 _send(self._requests, request)
                 self._receiving.acquire()
             try:
-                reply, *buffers = _receive(self._replies)  # from our own process
+                reply, *buffers = _receive(self._replies)
             finally:
                 self._receiving.release()
-            return cast(_Reply, pickle.loads(reply, buffers=buffers))
         except (EOFError, OSError, ValueError):  # ValueError: a pipe that `stop` closed
             status = self._process.wait()
             raise ChildProcessError(
                 f"a worker process died (status {status}), possibly for lack of memory; "
                 "use fewer `threads`"
             ) from None
+        return cast(_Reply, pickle.loads(reply, buffers=buffers))  # from our own process
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""

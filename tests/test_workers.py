@@ -119,6 +119,39 @@ def test_few_items_are_in_flight(at_once, tmp_path):
     assert len(file.read_text().split()) <= 2 + workers.CHUNK * (3 * workers.AHEAD + 2)
 
 
+def test_a_slow_consumer_holds_the_workers_up(at_once, tmp_path):
+    file = tmp_path / "log"
+    for i in ordered_map(partial(log, file), range(300), 2):
+        time.sleep(0.001)
+        computed = len(file.read_text().split())
+        assert computed - i <= workers.CHUNK * (3 * workers.AHEAD + 2)
+
+
+def refuse_to_be_loaded(message: str) -> None:
+    raise ValueError(message)
+
+
+class Unloadable:
+    """What cannot be loaded again."""
+
+    def __reduce__(self):
+        return refuse_to_be_loaded, ("not here",)
+
+
+def unloadable(caller: int, i: int) -> object:
+    return slow(i) if os.getpid() == caller else Unloadable()
+
+
+def test_a_reply_that_cannot_be_loaded_is_an_error(at_once):
+    with pytest.raises(ValueError, match="not here"):
+        list(ordered_map(partial(unloadable, os.getpid()), range(60), 2))
+
+
+def test_few_long_items_are_for_all_processes(at_once):
+    processes = {process for _, process in ordered_map(slowly, range(12), 3)}
+    assert len(processes) == 3
+
+
 def test_a_worker_that_dies_is_an_error(at_once):
     with pytest.raises(ChildProcessError, match=r"status -9.*fewer `threads`"):
         list(ordered_map(partial(die, os.getpid()), range(100), 2))

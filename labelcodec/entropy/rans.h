@@ -63,10 +63,6 @@ INLINED int rans_closed(const rans_decoder *rans) {
     return closed;
 }
 
-INLINED unsigned rans_next_lane(const rans_decoder *rans, unsigned lane) {
-    return lane + 1 == rans->lanes ? 0 : lane + 1;
-}
-
 /* Move `lane` past the interval [start, start + freq) that holds `slot`. Reads a word if the state
  * falls below 2^16; the caller knows that there is one. */
 INLINED void rans_advance(uint32_t *state, uint32_t slot, uint32_t start, uint32_t freq,

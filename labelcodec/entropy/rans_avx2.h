@@ -6,7 +6,7 @@
 
 #include "labelcodec/entropy/platform.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(LABELCODEC_PLAIN)
 #define LABELCODEC_AVX2
 #include <immintrin.h>
 

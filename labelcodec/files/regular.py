@@ -49,9 +49,12 @@ def read_regular(path: Path, error: type[LabelcodecError], what: str) -> bytes:
     fd = open_regular(path, error, what)
     try:
         with naming(path):
-            pieces = [os.read(fd, os.fstat(fd).st_size + 1)]  # no file object: half the time
-            while piece := os.read(fd, _PIECE):
+            left = os.fstat(fd).st_size + 1
+            pieces = []
+            # no file object: half the time
+            while piece := os.read(fd, left if left > 0 else _PIECE):
                 pieces.append(piece)
+                left -= len(piece)
             return pieces[0] if len(pieces) == 1 else b"".join(pieces)
     finally:
         os.close(fd)

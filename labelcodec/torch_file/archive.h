@@ -85,7 +85,7 @@ static int is_repeated(const torch_archive *archive, const archive_member *membe
 /* Parse the directory (4.3.12); whether the archive is one that torch writes. */
 static int archive_open(torch_archive *archive, const uint8_t *data, size_t size) {
     size_t at, directory, end;
-    uint64_t free = 0;
+    uint64_t behind_last = 0;
     archive->data = data, archive->size = size, archive->folder = 0;
     if (!directory_range(archive, &at, &end, &archive->count))
         return 0;
@@ -107,10 +107,10 @@ static int archive_open(torch_archive *archive, const uint8_t *data, size_t size
         member->start = content_start(archive, header, member);
         member->size = plain, member->crc = (uint32_t)little(entry + 16, 4);
         member->is_sound = 0;
-        if (!member->start || header < free || member->start + member->size > directory ||
+        if (!member->start || header < behind_last || member->start + member->size > directory ||
             is_repeated(archive, member))
             return 0;
-        free = member->start + member->size;
+        behind_last = member->start + member->size;
         at += CENTRAL_SIZE + name_size + behind;
     }
     if (archive->count) {

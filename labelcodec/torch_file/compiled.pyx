@@ -273,7 +273,7 @@ cdef object value_of(reading *r, uint32_t at, int depth, bytes data, dict made):
 
 
 cdef void enter(reading *r, uint64_t count, int depth) except *:
-    """Count the values of a list, tuple or dict, as `values` does."""
+    """Count the values of a list, tuple or dict, at least as strictly as `values` does."""
     r.values_left -= <int64_t>count + 1
     if r.values_left < 0 or depth == MAX_DEPTH:
         raise Declined

@@ -27,7 +27,7 @@ INLINED uint32_t crc32_bytes(uint32_t state, const uint8_t *data, size_t size) {
     return state;
 }
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(LABELCODEC_PLAIN)
 #include <immintrin.h>
 
 #define FOLDING __attribute__((target("pclmul,sse4.1")))

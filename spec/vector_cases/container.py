@@ -95,7 +95,7 @@ def merged(path: Path) -> Content:
         shards.append(path.with_suffix(f".{i}"))
         content = store(shards[-1], Header(4), "dense", part)
     with Shards(shards) as opened:
-        merging(opened, path)
+        merging.merge(opened, path)
     for shard in shards:
         shard.unlink()
     return replace(content, batches=[*batches[0], *batches[1]])

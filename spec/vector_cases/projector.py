@@ -18,6 +18,7 @@ from labelcodec.codecs.projector.format import FORMS
 from labelcodec.codecs.projector.matrix import Matrix
 from labelcodec.codecs.projector.reached import Reached
 from labelcodec.codecs.projector.tables import Head, LayerUpdate, ProjectorTables
+from labelcodec.container.partial_reader import StoredBatch
 from labelcodec.writer import with_codec
 from spec.vector_cases.content import Content
 
@@ -67,7 +68,8 @@ def write(path: Path, codec: Projector, held: ProjectorTables, recipe: Augmentat
             labels = Labels(CLASSES, none, compact=compact)
             epoch = recipe.place(number)[0]
             batch = LabelBatch(number, epoch, index, augmentation, labels)
-            writer.add_encoded(coder.encode(batch), batch)
+            payload = memoryview(coder.encode(batch))
+            writer.add_encoded(StoredBatch(payload, len(batch), number, epoch))
             batches.append(batch)
         return Content(writer.header.to_map(), None, batches)
 

@@ -53,7 +53,7 @@ def test_only_boxes_within_their_images_are_encoded(box):
     rng = np.random.default_rng(0)
     height, width = random_table(rng, 1), random_table(rng, 124)
     boxes = np.array([[0, 0, 9, 9], box], np.int32)
-    for size in (9, 1 << 24):
+    for size in (9, 1 << 24, 0, -(1 << 31)):
         sizes = np.array([[9, 9], [size, size]], np.int32)
         rest = (sizes, height.packed, width.packed, 1)
         assert both("box_encode", boxes, *rest) == [None, None]

@@ -29,7 +29,7 @@ MOST_KILLS = 3  # of one job
 
 
 def encode_job(dump: Path, out: Path, codec: str, processes: int) -> None:
-    """Encode a dump; with two processes they take over after the first batch."""
+    """Encode a dump; two processes share what follows the first batches."""
     from labelcodec import workers
     from labelcodec.transcode import encode
 

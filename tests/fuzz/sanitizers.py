@@ -44,9 +44,12 @@ def use(folder: Path) -> None:
         assert Path(compiled.__file__).is_relative_to(folder), compiled.__file__
 
 
-def built(folder: Path) -> dict[str, str] | None:
+def built(folder: Path, plain: bool) -> dict[str, str] | None:
     """Build the kernels; the environment in which they run, or None without a compiler."""
-    switches = {"CFLAGS": f"-O1 {CHECKS} -DLABELCODEC_PLAIN", "LDFLAGS": CHECKS}
+    switches = {
+        "CFLAGS": f"-O1 {CHECKS}{' -DLABELCODEC_PLAIN' if plain else ''}",
+        "LDFLAGS": CHECKS,
+    }
     command = [sys.executable, "setup.py", "-q", "build_ext", "--parallel", "2"]
     command += ["--build-lib", str(folder / "lib"), "--build-temp", str(folder / "objects")]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | switches, check=False)
@@ -147,14 +150,15 @@ def check(mutations: int, seed: int) -> bool:
 @click.command()
 @click.option("--mutations", default=2000, help="Mutants to read.")
 @click.option("--seed", default=0, help="Seed of the mutations.")
+@click.option("--plain", is_flag=True, help="Without what only some processors have.")
 @click.option("--lib", type=click.Path(path_type=Path), hidden=True)
-def main(mutations: int, seed: int, lib: Path | None) -> None:
+def main(mutations: int, seed: int, plain: bool, lib: Path | None) -> None:
     """Build, then run in a process that has the sanitizers loaded."""
     if lib is not None:
         use(lib)
         sys.exit(not check(mutations, seed))
     with tempfile.TemporaryDirectory() as folder:
-        environment = built(Path(folder))
+        environment = built(Path(folder), plain)
         if environment is None:
             click.echo("no compiler with AddressSanitizer and UBSan", err=True)
             sys.exit(SKIPPED)

@@ -33,7 +33,8 @@ static int boxes_inside(const int32_t *box, const int32_t *size, size_t rows) {
     int outside = 0;
     for (size_t i = 0; i < 2 * rows; i++) {
         int32_t start = box[4 * (i >> 1) + (i & 1)], side = box[4 * (i >> 1) + 2 + (i & 1)];
-        outside |= (start < 0) | (side < 1) | (size[i] >= MAX_SIDE) | (start > size[i] - side);
+        int64_t end = (int64_t)start + side;
+        outside |= (start < 0) | (side < 1) | (size[i] >= MAX_SIDE) | (end > size[i]);
     }
     return !outside;
 }

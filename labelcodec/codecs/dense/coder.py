@@ -125,7 +125,7 @@ class DenseCoder(Coder):
         drop = min(float_bits.trailing_zeros(bits), self.shift)
         states, words, escaped, low = kernels().dense_encode(
             bits, self.order, self.shift, drop, self.patterns, self.mean, self.base,
-             self.table.packed, coding.lanes_for(bits.size),
+            self.table.packed, coding.lanes_for(bits.size),
         )  # fmt: skip
         rans, escapes = coding.join_rans(states, words), packing.pack_fixed(escaped, self.high_bits)
         lengths = varint.encode(len(rans)) + varint.encode(len(escaped))
