@@ -27,7 +27,7 @@ class Candidates:
         classes = samples.fitted.centred.shape[1]
         self.most = min(len(samples.fitted), most_rank(classes))
         first = self.most if classes <= WHOLE_CLASSES else min(FIRST_RANK, self.most)
-        self.space = fit_subspace(self.scatter, first)
+        self.space = fit_subspace(self.scatter, first, exact=True)
         self._fit_means(self._rank(self.space.deviation * 2.0**FIRST_STEP))
         self.predicts = self._prediction_pays()
 
@@ -41,7 +41,7 @@ class Candidates:
         rank = self._rank(step)
         while rank == len(self.space.variance) < self.most:
             target = min(MORE_RANK * rank, self.most)
-            self.space = fit_subspace(self.scatter, target)
+            self.space = fit_subspace(self.scatter, target, exact=True)
             if len(self.space.variance) < target:
                 self.most = len(self.space.variance)
             rank = self._rank(step)

@@ -77,10 +77,14 @@ class Scatter:
         return self._sum(part.T @ (part @ single) for part in self._parts())
 
 
-def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
-    """The `rank` axes of most variance, by block power iteration or of a small matrix exactly.
+def fit_subspace(scatter: Scatter, rank: int, exact: bool = False) -> Subspace:
+    """The `rank` axes of most variance; those of no variance are dropped.
 
-    Axes of no variance are dropped.
+    Args:
+        scatter: second moments of the labels.
+        rank: number of axes.
+        exact: whether a large share of the axes of few classes is found by an eigendecomposition,
+            which then is the faster way; else by block power iteration.
 
     Raises:
         DataError: fewer labels than the rank, or labels that do not differ.
@@ -91,7 +95,9 @@ def fit_subspace(scatter: Scatter, rank: int) -> Subspace:
             f"transform: rank {rank} is above {min(labels, most_rank(classes))}, the highest for "
             f"{counted(labels, 'label')} of {counted(classes, 'class')}"
         )
-    if scatter.matrix is not None and classes <= WHOLE_CLASSES and rank > MANY * classes:
+    is_small = scatter.matrix is not None and classes <= WHOLE_CLASSES
+    if exact and is_small and rank > MANY * classes:
+        assert scatter.matrix is not None
         variance, axes = np.linalg.eigh(scatter.matrix)
         axes, variance = axes[:, ::-1][:, :rank], variance[::-1][:rank]
     else:
