@@ -101,13 +101,17 @@ def test_the_first_failure_is_raised_after_what_precedes_it(at_once, count, erro
         next(results)
 
 
-def test_an_error_of_a_worker_says_where_it_was_raised(at_once, monkeypatch):
-    monkeypatch.setattr(workers, "_mapped", None)  # which the caller's share needs
-    monkeypatch.setattr(workers, "CHUNK", 30)  # all in one message, to the worker
-    with pytest.raises(ZeroDivisionError, match="item 21") as raised:
-        list(ordered_map(partial(fail_from, 21, ZeroDivisionError), range(30), 2))
+def fail_in_a_worker(caller: int, i: int) -> int:
+    if os.getpid() != caller:
+        raise ZeroDivisionError(f"item {i}")
+    return slow(i)
+
+
+def test_an_error_of_a_worker_says_where_it_was_raised(at_once):
+    with pytest.raises(ZeroDivisionError, match="item") as raised:
+        list(ordered_map(partial(fail_in_a_worker, os.getpid()), range(60), 2))
     assert "in a worker process" in raised.value.__notes__[0]
-    assert "fail_from" in raised.value.__notes__[0]
+    assert "fail_in_a_worker" in raised.value.__notes__[0]
 
 
 def test_few_items_are_in_flight(at_once, tmp_path):
