@@ -59,14 +59,14 @@ def test_only_boxes_within_their_images_are_encoded(box):
         assert both("box_encode", boxes, *rest) == [None, None]
 
 
-def both_find(fraction, size):
+def common_pixels(fraction, size):
     """What both twins make of fractions: equal boxes, or None."""
-    one, other = both("whole_pixels", fraction, size)
-    if one is None or other is None:
-        assert one is other
+    expected, box = both("whole_pixels", fraction, size)
+    if expected is None or box is None:
+        assert expected is box
         return None
-    assert one.dtype == other.dtype == np.int32 and (one == other).all()
-    return one
+    assert expected.dtype == box.dtype == np.int32 and (expected == box).all()
+    return box
 
 
 @few
@@ -79,8 +79,8 @@ def test_pixels_of_fractions(seed, rows, dtype, changed):
     if changed:
         bits = fraction.reshape(-1).view(f"u{fraction.itemsize}")
         bits[rng.integers(len(bits))] ^= 1 << rng.integers(8 * fraction.itemsize)
-    found = both_find(fraction, size)
-    assert changed or (found == box).all()
+    pixels = common_pixels(fraction, size)
+    assert changed or (pixels == box).all()
 
 
 @pytest.mark.parametrize("side", [1, 224, 1000, 2**31 - 1])
@@ -89,8 +89,8 @@ def test_every_half_precision_fraction(side):
     size = np.full((1, 2), side, np.int32)
     for bits in [*range(0, 1 << 16, 1 if side == 224 else 7), 0x3BFF, 0x3C00, 0x3C01]:
         fraction = np.full((1, 4), bits, np.uint16).view(np.float16)
-        found = both_find(fraction, size)
-        assert found is None or 0 <= fraction[0, 0] <= 1
+        pixels = common_pixels(fraction, size)
+        assert pixels is None or 0 <= fraction[0, 0] <= 1
 
 
 @pytest.mark.parametrize("value", [-0.0, -1e-9, 1 + 2**-23, np.inf, np.nan, -np.nan, 1e-40])
@@ -101,14 +101,14 @@ def test_fractions_without_pixels(value):
             with np.errstate(over="ignore"):
                 fraction[2, column] = value
             for side in (224, 2**31 - 1):
-                both_find(fraction, np.full((3, 2), side, np.int32))
-    assert both_find(np.zeros((3, 4), np.float32), np.zeros((3, 2), np.int32)) is None
+                common_pixels(fraction, np.full((3, 2), side, np.int32))
+    assert common_pixels(np.zeros((3, 4), np.float32), np.zeros((3, 2), np.int32)) is None
 
 
 def test_fractions_of_impossible_form():
     fraction, size = np.zeros((3, 4), np.float32), np.ones((3, 2), np.int32)
-    assert both_find(fraction[:0], size[:0]).shape == (0, 4)
-    assert both_find(np.asfortranarray(fraction), size).shape == (3, 4)
+    assert common_pixels(fraction[:0], size[:0]).shape == (0, 4)
+    assert common_pixels(np.asfortranarray(fraction), size).shape == (3, 4)
     for bad in (fraction[:2], fraction[:, :3], fraction.astype(np.float64), fraction.astype(">f4")):
         for twin in implementations("whole_pixels"):
             with pytest.raises(ValueError, match="fractions of impossible"):

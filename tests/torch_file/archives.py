@@ -137,14 +137,14 @@ def at_once_or_declined(data: bytes) -> Any:
     Raises:
         AssertionError: the reference refuses it, or reads something else.
     """
-    found = at_once(data)
-    if found is not DECLINED:
+    read = at_once(data)
+    if read is not DECLINED:
         try:
             expected = reference.read_archive(data)
         except LabelcodecError as error:
-            raise AssertionError(f"{found!r:.300} was read, but: {error}") from error
-        assert identical(found, expected), (found, expected)
-    return found
+            raise AssertionError(f"{read!r:.300} was read, but: {error}") from error
+        assert identical(read, expected), (read, expected)
+    return read
 
 
 def identical(one: Any, other: Any) -> bool:

@@ -180,8 +180,8 @@ def test_shared_text_and_bytes_are_made_once() -> None:
     """Else a small file that repeats a long text would take any amount of memory."""
     text = archives.text("a" * 100_000)
     many = b"q\0" + b"h\0" * 100_000
-    found = at_once_or_declined(archives.archive(archives.pickle(b"](" + text + many + b"e")))
-    assert len(found) == 100_001 and all(one is found[0] for one in found)
+    texts = at_once_or_declined(archives.archive(archives.pickle(b"](" + text + many + b"e")))
+    assert len(texts) == 100_001 and all(text is texts[0] for text in texts)
 
 
 def test_descriptions_alone_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -70,7 +70,7 @@ class Trial:
         streams, side = self._streams + gaps + rest, self._side + gap_tables + rest_tables
         return streams / len(compact.counts) + side / total
 
-    def quality(self, price: float, measures: Iterable[str]) -> dict[str, float]:
+    def quality(self, price: float, measures: Collection[str]) -> dict[str, float]:
         """Mean distances to the source, such as 'tv4' and 'kl1'.
 
         Args:
@@ -120,7 +120,7 @@ class Reference:
         self.sample = sample
         self._cache: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
 
-    def measure(self, logits: NDArray[np.float32], measures: Iterable[str]) -> dict[str, float]:
+    def measure(self, logits: NDArray[np.float32], measures: Collection[str]) -> dict[str, float]:
         """Mean distances of reconstructed labels to the source.
 
         Args:
@@ -129,19 +129,18 @@ class Reference:
                 divergence at temperature 1, in nats).
         """
         logits = logits - logits.max(axis=1, keepdims=True)
-        wanted = list(measures)
         reached = {}
-        for tau in sorted({measure[2:] for measure in wanted}):
+        for tau in sorted({measure[2:] for measure in measures}):
             p, log_p = self._at(float(tau))
             scaled = logits / np.float32(tau)
             q = np.exp(scaled)
             total = q.sum(axis=1, keepdims=True)
-            if f"kl{tau}" in wanted:
+            if f"kl{tau}" in measures:
                 np.subtract(log_p, scaled, out=scaled)
                 scaled *= p
                 mean = float((scaled.sum(axis=1) + np.log(total[:, 0])).mean())
                 reached[f"kl{tau}"] = max(mean, 0.0)
-            if f"tv{tau}" in wanted:
+            if f"tv{tau}" in measures:
                 q /= total
                 q -= p
                 reached[f"tv{tau}"] = float(np.abs(q, out=q).sum(axis=1).mean()) / 2

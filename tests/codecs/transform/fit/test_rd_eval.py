@@ -24,13 +24,13 @@ def fitted(rank: int = 20):
 
 
 def test_labels_that_were_fitted_to_are_not_coded_again_and_measure_the_same() -> None:
-    found = fitted()
-    own = measure_rd(found, SAMPLES)
-    coded = measure_rd(found, replace(SAMPLES, tried=SAMPLES.all[:]))
+    fitted_coder = fitted()
+    own = measure_rd(fitted_coder, SAMPLES)
+    coded = measure_rd(fitted_coder, replace(SAMPLES, tried=SAMPLES.all[:]))
     assert own.sample == coded.sample == 1500
     assert own.bytes == pytest.approx(coded.bytes, rel=1e-3)
     assert own.quality == pytest.approx(coded.quality, rel=1e-3)
-    few = measure_rd(found, replace(SAMPLES, tried=SAMPLES.all[:300]))
+    few = measure_rd(fitted_coder, replace(SAMPLES, tried=SAMPLES.all[:300]))
     assert few.sample == 300 and few.quality != own.quality
 
 
