@@ -7,15 +7,8 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.entropy cimport kernels as c
 
-cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
-    int LAGS, TILE
-    ctypedef struct dense_model:
-        const int32_t *mean
-        int32_t base, last
-        size_t rows, classes
-    void contexts_to "dense_contexts"(
-        const dense_model *, const int32_t *, const uint16_t *, int32_t *, uint16_t *, uint8_t *
-    )
+cdef extern from "labelcodec/codecs/dense/split.h" nogil:
+    int TILE, MAX_PACKED_WIDTH
     void dense_split16(
         const uint16_t *, size_t, size_t, const int32_t *, unsigned, unsigned, uint16_t *,
         uint16_t *, uint8_t *
@@ -23,6 +16,16 @@ cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
     void dense_split32(
         const uint32_t *, size_t, size_t, const int32_t *, unsigned, unsigned, uint16_t *,
         uint16_t *, uint8_t *
+    )
+
+cdef extern from "labelcodec/codecs/dense/kernels.h" nogil:
+    int LAGS
+    ctypedef struct dense_model:
+        const int32_t *mean
+        int32_t base, last
+        size_t rows, classes
+    void contexts_to "dense_contexts"(
+        const dense_model *, const int32_t *, const uint16_t *, int32_t *, uint16_t *, uint8_t *
     )
     ctypedef struct dense_pattern:
         int32_t place
@@ -126,8 +129,10 @@ def dense_encode(
         raise ValueError(f"a symbol outside 0..{symbols - 1}")
     if count << shift < <uint64_t>1 << (8 * bits.itemsize) or not 0 < lanes <= c.MAX_LANES:
         raise ValueError("patterns that the tables do not name")
+    if is_half and shift - drop > MAX_PACKED_WIDTH:
+        raise ValueError(f"more than {MAX_PACKED_WIDTH} low bits of 16")
     size = cells * (shift - drop) + 7 >> 3
-    low, escapes = np.empty(size + c.PADDING, np.uint8), np.empty(cells, np.uint16)
+    low, escapes = np.zeros(size + c.PADDING, np.uint8), np.empty(cells, np.uint16)
     states, words = np.empty(lanes, np.uint32), np.empty(cells + 1, np.uint16)
     cdef uint32_t[::1] state = states, intervals = np.empty(cells, np.uint32)
     cdef uint16_t[::1] word = words, escape_out = escapes, high = np.empty(cells, np.uint16)

@@ -8,13 +8,13 @@
 #ifndef LABELCODEC_DENSE_H
 #define LABELCODEC_DENSE_H
 
+#include "labelcodec/codecs/dense/split.h"
 #include "labelcodec/entropy/rans.h"
 
 #define UNKNOWN (-(1 << 30)) /* fixed-point value of a pattern without a symbol */
 #define CONTEXT_SHIFT 5
 #define WEIGHT_SHIFT 5
 #define LAGS 4  /* preceding positions that predict a value */
-#define TILE 16 /* labels that are transposed together */
 
 /* What predicts contexts. */
 typedef struct {
@@ -74,68 +74,6 @@ static void dense_contexts(const dense_model *model, const int32_t *place_of, co
         }
     }
 }
-
-/* Four 16-bit numbers of each of four words: word i receives number i of each. */
-INLINED void transpose4(uint64_t words[4]) {
-    const uint64_t even = 0x0000FFFF0000FFFFu, lower = 0x00000000FFFFFFFFu;
-    uint64_t a = (words[0] & even) | (words[1] & even) << 16;
-    uint64_t b = (words[0] >> 16 & even) | (words[1] & ~even);
-    uint64_t c = (words[2] & even) | (words[3] & even) << 16;
-    uint64_t d = (words[2] >> 16 & even) | (words[3] & ~even);
-    words[0] = (a & lower) | c << 32;
-    words[1] = (b & lower) | d << 32;
-    words[2] = a >> 32 | (c & ~lower);
-    words[3] = b >> 32 | (d & ~lower);
-}
-
-/* Columns of (TILE, C) numbers: to[c * rows + i] = from[i * C + c] for i < tile. */
-static void transpose_tile(const uint16_t *restrict from, size_t tile, size_t classes,
-                           uint16_t *restrict to, size_t rows) {
-    size_t c = 0;
-    if (tile == TILE)
-        for (; c + 4 <= classes; c += 4)
-            for (size_t i = 0; i < TILE; i += 4) {
-                uint64_t words[4];
-                for (size_t j = 0; j < 4; j++)
-                    words[j] = load64((const uint8_t *)(from + (i + j) * classes + c));
-                transpose4(words);
-                for (size_t j = 0; j < 4; j++)
-                    store64((uint8_t *)(to + (c + j) * rows + i), words[j]);
-            }
-    for (; c < classes; c++)
-        for (size_t i = 0; i < tile; i++)
-            to[c * rows + i] = from[i * classes + c];
-}
-
-/* High bits (C, B) of values (B, C), and their low bits, packed label by label in class order,
- * without the `drop` lowest. tile: (TILE, C) scratch. One function for each width of values. */
-#define DENSE_SPLIT(NAME, TYPE)                                                                    \
-    SEPARATE void NAME(const TYPE *bits, size_t rows, size_t classes, const int32_t *order,          \
-                         unsigned shift, unsigned drop, uint16_t *restrict tile, uint16_t *high,   \
-                         uint8_t *packed) {                                                        \
-        const TYPE mask = (TYPE)(((uint64_t)1 << shift) - 1);                                      \
-        const unsigned width = shift - drop;                                                       \
-        bit_writer low = {packed, 0, 0};                                                           \
-        for (size_t row = 0; row < rows; row++, bits += classes) {                                 \
-            size_t in_tile = row % TILE, c = 0;                                                    \
-            for (; c < classes; c++)                                                               \
-                tile[in_tile * classes + c] = (uint16_t)(bits[c] >> shift);                        \
-            if (in_tile == TILE - 1 || row == rows - 1)                                            \
-                transpose_tile(tile, in_tile + 1, classes, high + row - in_tile, rows);            \
-            for (c = 0; width <= 7 && c + 8 <= classes; c += 8) {                                  \
-                uint64_t word = 0;                                                                 \
-                for (unsigned i = 0; i < 8; i++)                                                   \
-                    word |= (uint64_t)((bits[order[c + i]] & mask) >> drop) << (i * width);        \
-                bits_put(&low, word, 8 * width);                                                   \
-            }                                                                                      \
-            for (; c < classes; c++)                                                               \
-                bits_put(&low, (bits[order[c]] & mask) >> drop, width);                            \
-        }                                                                                          \
-        bits_flush(&low);                                                                          \
-    }
-
-DENSE_SPLIT(dense_split16, uint16_t)
-DENSE_SPLIT(dense_split32, uint32_t)
 
 /* What a pattern of high bits stands for: its fixed-point value or UNKNOWN, and its symbol. */
 typedef struct {
