@@ -3,27 +3,28 @@
 
 import numpy as np
 
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport UINT32_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from labelcodec.codecs.topk.facts import RankingFacts
 from labelcodec.entropy cimport kernels as c
 
 cdef extern from "labelcodec/codecs/topk/selection.h" nogil:
-    ctypedef struct selection_values:
-        const void *bits
-        unsigned width
-        uint32_t sign, exponent
     ctypedef struct selection_scratch:
-        uint32_t *keys
+        void *keys
+        void *few
         uint32_t *own
-        uint32_t *few
         uint32_t *picked
         uint8_t *flags
         uint32_t bound
     void selection_start()
-    uint32_t select_row(
-        const selection_values *, size_t, size_t, size_t, unsigned, selection_scratch *, uint64_t *
+    uint32_t select_row16(
+        const uint16_t *, size_t, size_t, uint32_t, selection_scratch *, uint64_t *
     )
+    uint32_t select_row32(
+        const uint32_t *, size_t, size_t, uint32_t, selection_scratch *, uint64_t *
+    )
+    void split_keys16(const uint64_t *, size_t, int64_t *, uint16_t *)
+    void split_keys32(const uint64_t *, size_t, int64_t *, uint32_t *)
 
 cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
     ctypedef struct ranking_facts:
@@ -98,31 +99,47 @@ selection_start()
 class_set_start()
 
 
-def largest_keys(bits, size_t k, unsigned shift, unsigned mantissa):
-    """As `reference.largest_keys`; the keys of a label come in order of the class."""
+def largest(bits, size_t k, unsigned mantissa):
+    """As `reference.largest`."""
     cdef size_t rows = bits.shape[0], classes = bits.shape[1], row
-    if not 0 < k <= classes or classes > 1 << shift or shift > 32:
-        raise ValueError(f"{k} of {classes} classes with keys of {shift} bits")
+    if not 0 < k <= classes or classes > UINT32_MAX:
+        raise ValueError(f"{k} of {classes} classes")
     cdef const uint8_t[::1] raw = np.ascontiguousarray(bits).reshape(-1).view(np.uint8)
     cdef uint32_t[::1] scratch = np.empty(4 * (classes + 8), np.uint32)
     cdef uint8_t[::1] flags = np.empty(classes + 8, np.uint8)
-    cdef selection_values values
     cdef selection_scratch to
-    cdef uint32_t nonfinite = 0
+    cdef bint is_half = bits.itemsize == 2
+    cdef uint32_t sign = 1 << 15 if is_half else <uint32_t>1 << 31
+    cdef uint32_t exponent = sign - (<uint32_t>1 << mantissa), nonfinite = 0
+    index, value = np.empty((rows, k), np.int64), np.empty((rows, k), bits.dtype)
+    if not rows:
+        return index, value, True
     keys = np.empty((rows, k), np.uint64)
     cdef uint64_t[:, ::1] chosen = keys
-    if not rows:
-        return keys, True
-    values.bits, values.width = &raw[0], 8 * bits.itemsize
-    values.sign = <uint32_t>1 << (values.width - 1)
-    values.exponent = values.sign - (<uint32_t>1 << mantissa)
-    to.keys, to.own = &scratch[0], &scratch[classes + 8]
-    to.few, to.picked = &scratch[2 * (classes + 8)], &scratch[3 * (classes + 8)]
+    cdef int64_t[:, ::1] index_out = index
+    cdef uint8_t[::1] value_out = value.reshape(-1).view(np.uint8)
+    to.keys, to.few = &scratch[0], &scratch[classes + 8]
+    to.own, to.picked = &scratch[2 * (classes + 8)], &scratch[3 * (classes + 8)]
     to.flags, to.bound = &flags[0], 0
     with nogil:
         for row in range(rows):
-            nonfinite |= select_row(&values, row, classes, k, shift, &to, &chosen[row, 0])
-    return keys, not nonfinite
+            if is_half:
+                nonfinite |= select_row16(
+                    <const uint16_t *>&raw[0] + row * classes, classes, k, exponent, &to,
+                    &chosen[row, 0],
+                )
+            else:
+                nonfinite |= select_row32(
+                    <const uint32_t *>&raw[0] + row * classes, classes, k, exponent, &to,
+                    &chosen[row, 0],
+                )
+    keys.sort(axis=1)
+    with nogil:
+        if is_half:
+            split_keys16(&chosen[0, 0], rows * k, &index_out[0, 0], <uint16_t *>&value_out[0])
+        else:
+            split_keys32(&chosen[0, 0], rows * k, &index_out[0, 0], <uint32_t *>&value_out[0])
+    return index, value, not nonfinite
 
 
 cdef int _check_below(const int64_t *numbers, size_t size, size_t count) except -1:

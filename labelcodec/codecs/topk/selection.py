@@ -1,4 +1,4 @@
-"""Selection of the k largest values, by integer keys that sort as a ranking."""
+"""Selection of the k largest values of each label."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from labelcodec.batch import Precision
 from labelcodec.codecs.float_bits import LAYOUTS, from_bits, to_bits
 from labelcodec.entropy.backend import implementation
-
-CLASS_BITS = 20  # low bits of a key
 
 kernels = partial(implementation, "labelcodec.codecs.topk")
 
@@ -40,16 +38,10 @@ def largest(value: NDArray[Any], precision: Precision, k: int) -> Selection:
     class, every -0 behind every +0: as a bit pattern -0 is below +0.
 
     Args:
-        value: (B, C) values, C at most 2^20.
+        value: (B, C) values.
         precision: type of the values.
         k: number of classes, 1..C.
     """
     bits, layout = to_bits(value, precision), LAYOUTS[precision]
-    keys, finite = kernels().largest_keys(bits, k, CLASS_BITS, layout.mantissa)
-    keys.sort(axis=1)
-    index = keys.view(np.int64) & ((1 << CLASS_BITS) - 1)
-    keys >>= CLASS_BITS
-    top = keys.astype(layout.storage)
-    positive = (top >> (layout.width - 1)) - layout.storage(1)  # all ones, 0 for negatives
-    top ^= positive & layout.storage((1 << (layout.width - 1)) - 1)
-    return Selection(index, from_bits(top, precision), finite)
+    index, selected, finite = kernels().largest(bits, k, layout.mantissa)
+    return Selection(index, from_bits(selected, precision), finite)

@@ -127,17 +127,24 @@ def test_the_longest_arrangement(k):
 
 
 @few
-@given(seeds, st.sampled_from([np.uint16, np.uint32]), st.integers(1, 70))
-def test_largest_keys(seed, dtype, classes):
+@given(seeds, st.sampled_from([np.uint16, np.uint32]), st.integers(1, 400))
+def test_largest(seed, dtype, classes):
     rng = np.random.default_rng(seed)
     k = int(rng.integers(1, classes + 1))
     width = 8 * np.dtype(dtype).itemsize
     bits = rng.integers(0, 1 << int(rng.choice([2, width])), (3, classes)).astype(dtype)
     bits[rng.random(bits.shape) < 0.3] &= dtype(1 << (width - 1))  # zeros of both signs
-    mantissa = int(rng.integers(1, width - 1))
-    (compiled, finite), (expected, all_finite) = both("largest_keys", bits, k, 20, mantissa)
-    assert (np.sort(compiled, axis=1) == np.sort(expected, axis=1)).all()
-    assert finite == all_finite
+    agree("largest", bits, k, int(rng.integers(1, width - 1)))
+
+
+@pytest.mark.parametrize("value", [0, 0x7C00])
+def test_largest_of_more_classes_than_16_bits_count(value):
+    """All equal, or all infinite but one: no bound leaves few classes."""
+    bits = np.full((1, 70_000), value, np.uint16)
+    bits[0, -1] = 0x3C00
+    index, _, finite = agree("largest", bits, 3, 10)
+    first = [69_999, 0, 1] if value == 0 else [0, 1, 2]
+    assert index.tolist() == [first] and finite == (value == 0)
 
 
 @few

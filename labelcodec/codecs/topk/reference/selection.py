@@ -7,25 +7,28 @@ import numpy as np
 from labelcodec.entropy.reference.lanes import Array
 
 
-def largest_keys(bits: Array, k: int, shift: int, mantissa: int) -> tuple[Array, bool]:
-    """Keys of the k largest values of each label, in any order.
+def largest(bits: Array, k: int, mantissa: int) -> tuple[Array, Array, bool]:
+    """Select the k largest values of each label, by rank.
 
-    Keys sort by descending value, then by class, which is in the low bits. -0 counts as +0 where
-    classes are selected; its key follows that of +0.
+    Of equal values, -0 and +0 among them, those of the lowest classes are selected; they rank by
+    class, every -0 behind every +0: as a bit pattern -0 is below +0.
 
     Args:
         bits: (B, C) uint16 or uint32 bit patterns, sign highest.
-        k: number of keys per label, 1..C.
-        shift: number of low bits that hold the class.
+        k: number of classes, 1..C.
         mantissa: number of bits of the mantissa.
 
     Returns:
-        (B, k) uint64 keys, and whether all values are finite.
+        (B, k) int64 classes, (B, k) bit patterns, and whether no value, selected or not, is NaN or
+        infinite.
     """
     sign = 1 << (8 * bits.itemsize - 1)
     exponent = sign - (1 << mantissa)
     wide = bits.astype(np.int64)
-    key = np.where(wide & sign, wide, wide ^ (sign - 1))
-    ranked = np.argsort(np.where(wide == sign, sign - 1, key), axis=1, kind="stable")[:, :k]
-    keys = np.take_along_axis(key, ranked, axis=1) << shift | ranked
-    return keys.astype(np.uint64), not bool((wide & exponent == exponent).any())
+    key = np.where(wide & sign, wide, wide ^ (sign - 1))  # smaller for larger values
+    alike = np.where(wide == sign, sign - 1, key)  # -0 as +0
+    selected = np.sort(np.argsort(alike, axis=1, kind="stable")[:, :k], axis=1)
+    by_rank = np.argsort(np.take_along_axis(key, selected, axis=1), axis=1, kind="stable")
+    index = np.take_along_axis(selected, by_rank, axis=1)
+    finite = not bool((wide & exponent == exponent).any())
+    return index, np.take_along_axis(bits, index, axis=1), finite
