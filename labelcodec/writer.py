@@ -344,7 +344,7 @@ def prepare(
     try:
         context = BatchContext.of(batch, shift)
         labels = codec.prepare(batch.labels.expanded(), allow_nonfinite, context)
-        return replace(batch, labels=labels)
+        return batch if labels is batch.labels else replace(batch, labels=labels)
     except DataError as error:
         raise DataError(f"batch {batch.number}: {error}") from None
 

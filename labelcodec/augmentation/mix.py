@@ -156,7 +156,7 @@ def encode_partner(partner: NDArray[np.int64]) -> bytes:
     packed = coders().pack_permutation(partner)
     if packed is None:
         return bytes([PLAIN]) + packing.pack_ints(partner)
-    return bytes([PERMUTATION]) + bytes(packed.tobytes())
+    return b"".join((bytes([PERMUTATION]), packed.data))
 
 
 def decode_partner(data: memoryview, samples: int) -> NDArray[np.int64]:
@@ -183,7 +183,7 @@ def encode_ratio(ratio: float) -> bytes:
 
 def encode_box(box: tuple[int, int, int, int]) -> bytes:
     """Serialize a box as four packed integers: row0, row1, column0, column1."""
-    return packing.pack_ints(np.array(box))
+    return packing.pack_few_ints([int(edge) for edge in box])
 
 
 def decode_mix(partner: memoryview, ratio: memoryview, box: memoryview | None, samples: int) -> Mix:

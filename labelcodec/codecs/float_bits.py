@@ -71,9 +71,12 @@ def all_finite(value: NDArray[Any]) -> bool:
     """Whether no value is NaN or infinite: none has all exponent bits set."""
     precision: Precision = "float16" if value.dtype == np.float16 else "float32"
     layout = LAYOUTS[precision]
-    sign = 1 << (layout.width - 1)
-    magnitudes = to_bits(value, precision) & layout.storage(sign - 1)
-    return bool(magnitudes.max(initial=0) < sign - (1 << layout.mantissa))
+    bits, sign = to_bits(value, precision), 1 << (layout.width - 1)
+    infinite = sign - (1 << layout.mantissa)
+    # as signed integers the positive values are above all others, as unsigned the negative ones
+    positive = np.maximum.reduce(bits.view(f"i{bits.itemsize}"), axis=None, initial=0)
+    negative = np.maximum.reduce(bits, axis=None, initial=0)
+    return int(positive) < infinite and int(negative) < sign + infinite
 
 
 def nonfinite_labels(labels: Labels) -> int:

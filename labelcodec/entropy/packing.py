@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,33 @@ def pack_ints(values: NDArray[Any]) -> bytes:
     Raises:
         DataError: the values span more than 62 bits.
     """
-    low = int(values.min()) if values.size else 0
-    width = (int(values.max()) - low).bit_length() if values.size else 0
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    width = _width(low, high)
+    return _head(low, width) + pack_fixed(values.astype(np.int64).ravel() - low, width)
+
+
+def pack_few_ints(values: Sequence[int]) -> bytes:
+    """Pack a few integers, at least one, without the cost of an array; the bytes of `pack_ints`.
+
+    Raises:
+        DataError: the values span more than 62 bits.
+    """
+    low = min(values)
+    width = _width(low, max(values))
+    bits = sum((value - low) << i * width for i, value in enumerate(values))
+    return _head(low, width) + bits.to_bytes((len(values) * width + 7) // 8, "little")
+
+
+def _width(low: int, high: int) -> int:
+    """Bits per value of a packed column."""
+    width = (high - low).bit_length()
     if width > MAX_BITS or not -(1 << 62) <= low < 1 << 62:
-        raise DataError(f"integers from {low} to {int(values.max())} are too wide a range")
-    head = varint.encode(varint.zigzag(low)) + bytes([width])
-    return head + pack_fixed(values.astype(np.int64).ravel() - low, width)
+        raise DataError(f"integers from {low} to {high} are too wide a range")
+    return width
+
+
+def _head(low: int, width: int) -> bytes:
+    return varint.encode(varint.zigzag(low)) + bytes([width])
 
 
 def unpack_ints(data: memoryview, count: int) -> tuple[NDArray[np.int64], memoryview]:

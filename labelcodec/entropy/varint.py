@@ -18,6 +18,8 @@ def encode(value: int) -> bytes:
     Raises:
         ValueError: the value is out of range.
     """
+    if 0 <= value < 0x80:
+        return bytes((value,))
     if not 0 <= value < 1 << 63:
         raise ValueError(f"{value} is outside 0..2^63-1")
     out = bytearray()

@@ -14,9 +14,14 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is None and error.errno is not None:
-            error.filename = os.fspath(path)
+        add_name(error, path)
         raise
+
+
+def add_name(error: OSError, path: str | os.PathLike[str]) -> None:
+    """Add `path` to an error that names no file."""
+    if error.filename is None and error.errno is not None:
+        error.filename = os.fspath(path)
 
 
 def unlisted(error: OSError) -> NoReturn:

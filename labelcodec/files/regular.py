@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from labelcodec.errors import LabelcodecError, MismatchError
-from labelcodec.files.os_errors import naming
+from labelcodec.files.os_errors import add_name
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -19,7 +19,7 @@ _KINDS = {
 _PIECE = 1 << 20  # bytes that are read at once of what a file holds beyond its size
 
 
-def open_regular(path: Path, error: type[LabelcodecError], what: str) -> int:
+def open_regular(path: str | Path, error: type[LabelcodecError], what: str) -> int:
     """Open a file for reading, without waiting for anything.
 
     Args:
@@ -44,23 +44,26 @@ def open_regular(path: Path, error: type[LabelcodecError], what: str) -> int:
     return fd
 
 
-def read_regular(path: Path, error: type[LabelcodecError], what: str) -> bytes:
+def read_regular(path: str | Path, error: type[LabelcodecError], what: str) -> bytes:
     """The content of a file; arguments and errors as in `open_regular`."""
     fd = open_regular(path, error, what)
     try:
-        with naming(path):
-            left = os.fstat(fd).st_size + 1
-            pieces = []
-            # no file object: half the time
-            while piece := os.read(fd, left if left > 0 else _PIECE):
-                pieces.append(piece)
-                left -= len(piece)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        size = os.fstat(fd).st_size
+        data = os.read(fd, size + 1)  # no file object: half the time
+        if len(data) == size > 0:
+            return data
+        pieces = [data]  # it is not as long as it says: of a system that says 0, or being written
+        while piece := os.read(fd, _PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+    except OSError as failed:
+        add_name(failed, path)
+        raise
     finally:
         os.close(fd)
 
 
-def check_regular(path: Path, error: type[LabelcodecError], what: str) -> None:
+def check_regular(path: str | Path, error: type[LabelcodecError], what: str) -> None:
     """Check that a path names a file, without opening it; arguments as in `open_regular`.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from labelcodec.errors import DumpError
 from labelcodec.formats.batch_list import BatchList, fail, parse_batch_list, usual_space
 from labelcodec.formats.class_count import class_count
 from labelcodec.formats.crop_fractions import USUAL_SIDE, find_side, to_pixels
-from labelcodec.formats.epoch_listing import naming_whole_epochs
+from labelcodec.formats.epoch_listing import fail_file
 from labelcodec.formats.image_order import KnownOrder, Order
 from labelcodec.formats.interface import DumpInfo, OpenOptions
 from labelcodec.formats.safe_load import load
@@ -48,9 +49,9 @@ class BatchFileList:
     count: int
     bytes: int
 
-    def name(self, i: int) -> Path:
+    def name(self, i: int) -> str:
         """What error messages call batch i."""
-        return self.root / self.files[i]
+        return os.path.join(self.root, self.files[i])  # in a third of the time of a `Path`
 
     def saved(self, i: int) -> Any:
         """What was saved of batch i.
@@ -59,7 +60,7 @@ class BatchFileList:
             DumpError: the file is missing or damaged.
             UnsafeError: the file would run code if a plain unpickler opened it.
         """
-        return load(self.root / self.files[i])
+        return load(os.path.join(self.root, self.files[i]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +111,10 @@ class BatchFiles:
             UnsafeError: the file would run code if a plain unpickler opened it.
         """
         file = self.file_list.name(i)
-        with naming_whole_epochs(self.file_list.files, i):
+        try:
             saved = self.file_list.saved(i)
+        except DumpError as error:
+            fail_file(self.file_list.files, i, error)
         parts = parse_batch_list(saved, file)
         if parts.types != self._types:
             check_types(parts.types, self.info.types, file)
@@ -162,7 +165,7 @@ class BatchFiles:
         return LabelBatch(number, epoch, indices, augmentation, labels)
 
 
-def check_types(types: Mapping[str, Any], expected: Mapping[str, Any], file: Path) -> None:
+def check_types(types: Mapping[str, Any], expected: Mapping[str, Any], file: str | Path) -> None:
     """Reject a batch whose parts differ in kind from those of the first batch.
 
     Args:
@@ -184,7 +187,7 @@ def check_types(types: Mapping[str, Any], expected: Mapping[str, Any], file: Pat
             )
 
 
-def check_classes(index: NDArray[np.int64], classes: int, file: Path) -> None:
+def check_classes(index: NDArray[np.int64], classes: int, file: str | Path) -> None:
     """Reject a top-k class index outside 0..C-1.
 
     Args:
@@ -273,7 +276,7 @@ def _space_type(space: Space, layout: str) -> dict[str, str]:
     return {} if space == usual_space(layout) else {"space": space}
 
 
-def batch_file_parts(file: Path) -> list[tuple[str, Any]]:
+def batch_file_parts(file: str | Path) -> list[tuple[str, Any]]:
     """The parts of a batch file as (component name, content) pairs.
 
     Raises:
@@ -282,7 +285,7 @@ def batch_file_parts(file: Path) -> list[tuple[str, Any]]:
     return batch_list_parts(load(file), file)
 
 
-def batch_list_parts(saved: Any, file: Path) -> list[tuple[str, Any]]:
+def batch_list_parts(saved: Any, file: str | Path) -> list[tuple[str, Any]]:
     """The parts of a batch's list as (component name, content) pairs.
 
     Raises:

@@ -60,7 +60,7 @@ class BatchList:
         return "float32" if dtype == "float64" else cast(Precision, dtype)
 
 
-def parse_batch_list(saved: Any, file: Path) -> BatchList:
+def parse_batch_list(saved: Any, file: str | Path) -> BatchList:
     """Parse and validate the content of a batch file.
 
     Args:
@@ -96,7 +96,7 @@ def parse_batch_list(saved: Any, file: Path) -> BatchList:
     )
 
 
-def fail(file: Path, what: str) -> NoReturn:
+def fail(file: str | Path, what: str) -> NoReturn:
     """Raise a `DumpError` that names `file`."""
     raise DumpError(f"{file}: {what}")
 
@@ -107,7 +107,7 @@ def array(
     kinds: Sequence[str],
     shape: tuple[int | None, ...],
     types: dict[str, Any],
-    file: Path,
+    file: str | Path,
 ) -> NDArray[Any]:
     """Convert a tensor or array to numpy after checking its kind and shape.
 
@@ -139,7 +139,7 @@ def _fits(actual: tuple[int, ...], shape: tuple[int | None, ...]) -> bool:
 
 
 def _mix(
-    index: Any, ratio: Any, box: Any, size: int, types: dict[str, Any], file: Path
+    index: Any, ratio: Any, box: Any, size: int, types: dict[str, Any], file: str | Path
 ) -> Mix | None:
     if index is None:
         if ratio is not None or box is not None:
@@ -165,7 +165,7 @@ def _mix(
     return Mix("cutmix", partner, number, (row0, row1, col0, col1))
 
 
-def _edges(box: Any, types: dict[str, Any], file: Path) -> list[int]:
+def _edges(box: Any, types: dict[str, Any], file: str | Path) -> list[int]:
     """The box as stored: x1, y1, x2, y2, where the peers use x for rows and y for columns."""
     if getattr(box, "shape", None) == (4,):
         types["box"], types["box_form"] = typespec_of(box), "array"
@@ -185,7 +185,7 @@ def _edges(box: Any, types: dict[str, Any], file: Path) -> list[int]:
     return [_number(edge, kind, "mix box", file, int) for edge in box]
 
 
-def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
+def scalar(value: Any, part: str, file: str | Path, convert: type) -> Any:
     """Convert a number, numpy scalar or 0-dimensional tensor to a Python `int` or `float`.
 
     Args:
@@ -200,7 +200,7 @@ def scalar(value: Any, part: str, file: Path, convert: type) -> Any:
     return _number(value, typespec_of(value), part, file, convert)
 
 
-def _number(value: Any, kind: str, part: str, file: Path, convert: type) -> Any:
+def _number(value: Any, kind: str, part: str, file: str | Path, convert: type) -> Any:
     """As `scalar`, of a value whose kind is known."""
     expected = "float" if convert is float else "int"
     if getattr(value, "ndim", 0) != 0 or expected not in kind:
@@ -209,7 +209,7 @@ def _number(value: Any, kind: str, part: str, file: Path, convert: type) -> Any:
 
 
 def _randaugment(
-    operations: Sequence[Any], size: int, types: dict[str, Any], file: Path
+    operations: Sequence[Any], size: int, types: dict[str, Any], file: str | Path
 ) -> RandAugment:
     if not operations or not all(
         isinstance(op, (list, tuple)) and len(op) == 3 for op in operations
@@ -235,7 +235,7 @@ def _randaugment(
     )
 
 
-def _exact_columns(columns: list[NDArray[Any]], file: Path) -> NDArray[Any]:
+def _exact_columns(columns: list[NDArray[Any]], file: str | Path) -> NDArray[Any]:
     """Stack columns to (B, n): float16 if it represents every value exactly, else float32."""
     if all(column.dtype == np.float16 for column in columns):
         return np.stack(columns, axis=1)

@@ -39,7 +39,9 @@ class BatchTail:
     image_index: NDArray[np.int64] | None
 
 
-def parse_tail(parts: Sequence[Any], size: int, types: dict[str, Any], file: Path) -> BatchTail:
+def parse_tail(
+    parts: Sequence[Any], size: int, types: dict[str, Any], file: str | Path
+) -> BatchTail:
     """Parse the end of a batch's list, from the label values on.
 
     Args:
@@ -77,7 +79,7 @@ def parse_tail(parts: Sequence[Any], size: int, types: dict[str, Any], file: Pat
     return BatchTail(value, index, image_index)
 
 
-def _fail(file: Path, what: str) -> NoReturn:
+def _fail(file: str | Path, what: str) -> NoReturn:
     raise DumpError(f"{file}: {what}")
 
 
@@ -85,7 +87,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(getattr(value, "shape", ()))
 
 
-def _values(values: Any, size: int, types: dict[str, Any], file: Path) -> NDArray[Any]:
+def _values(values: Any, size: int, types: dict[str, Any], file: str | Path) -> NDArray[Any]:
     kind = types["values"] = typespec_of(values)
     if kind not in VALUES:
         _fail(file, f"values is {kind}, expected {' or '.join(VALUES[:4])}")
@@ -106,7 +108,7 @@ def _values(values: Any, size: int, types: dict[str, Any], file: Path) -> NDArra
 
 
 def _integers(
-    value: Any, part: str, shape: tuple[int, ...], types: dict[str, Any], file: Path
+    value: Any, part: str, shape: tuple[int, ...], types: dict[str, Any], file: str | Path
 ) -> NDArray[np.int64]:
     kind = types[part] = typespec_of(value)
     if kind not in WHOLE:

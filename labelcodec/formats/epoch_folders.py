@@ -15,9 +15,9 @@ from labelcodec.formats.batch_list import BatchList, build_batch_list, parse_bat
 from labelcodec.formats.directory import numbered
 from labelcodec.formats.epoch_listing import (
     check_equal,
+    fail_file,
     fail_last,
     list_epochs,
-    naming_whole_epochs,
 )
 from labelcodec.formats.epoch_order import (
     EpochFiles,
@@ -51,8 +51,10 @@ def open_epochs(root: Path, layout: str, options: OpenOptions) -> BatchFiles:
     files = [f"{epoch.name}/{file}" for epoch in epochs for file in epoch.files]
 
     def parsed(i: int) -> BatchList:
-        with naming_whole_epochs(files, i):
+        try:
             saved = load(root / files[i])
+        except DumpError as error:
+            fail_file(files, i, error)
         return parse_batch_list(saved, root / files[i])
 
     first, last = parsed(0), root / files[-1]

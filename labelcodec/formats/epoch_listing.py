@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -142,31 +141,24 @@ def whole_epochs(epochs: list[Epoch]) -> str:
     return f"Or pass `epochs_range={start}:{stop}` to keep the whole epochs."
 
 
-@contextmanager
-def naming_whole_epochs(files: Sequence[str], i: int) -> Iterator[None]:
-    """Add to the error that a file is damaged which epochs can be read without it.
+def fail_file(files: Sequence[str], i: int, error: DumpError) -> NoReturn:
+    """Raise an error about the file of a batch, with the epochs that can be read without it.
 
     Args:
         files: name of the file of each batch, below the dump; those of epochs begin with epoch_N.
-        i: position of the batch that is read.
-
-    Raises:
-        DumpError: it cannot be read.
+        i: position of the batch.
+        error: why its file cannot be read; raised as it is if the file is unsafe, or if no epoch is
+            left.
     """
-    try:
-        yield
-    except UnsafeError:
-        raise
-    except DumpError as error:
-        numbers = {file: int(match[1]) for file in files if (match := _EPOCH.match(file))}
-        whole = sorted({*numbers.values()} - {numbers.get(files[i])})
-        if not whole:
-            raise
-        start, stop = _longest_run(whole)
-        raise DumpError(
-            f"{str(error).removesuffix('.')}. Copy the file there anew, or pass "
-            f"`epochs_range={start}:{stop}` to keep the epochs from {start} to {stop - 1}."
-        ) from error
+    numbers = {file: int(match[1]) for file in files if (match := _EPOCH.match(file))}
+    whole = sorted({*numbers.values()} - {numbers.get(files[i])})
+    if isinstance(error, UnsafeError) or not whole:
+        raise error
+    start, stop = _longest_run(whole)
+    raise DumpError(
+        f"{str(error).removesuffix('.')}. Copy the file there anew, or pass "
+        f"`epochs_range={start}:{stop}` to keep the epochs from {start} to {stop - 1}."
+    ) from error
 
 
 def fail_last(root: Path, epochs: list[Epoch], error: DumpError) -> NoReturn:

@@ -23,8 +23,8 @@ from labelcodec.formats.epoch_folders import ORDER_SIDE
 from labelcodec.formats.epoch_listing import (
     Epoch,
     check_numbers,
+    fail_file,
     fail_last,
-    naming_whole_epochs,
 )
 from labelcodec.formats.epoch_order import EpochFiles, order_of_list
 from labelcodec.formats.interface import OpenOptions
@@ -116,9 +116,9 @@ class EpochFileList(BatchFileList):
     sizes: Mapping[str, int] = field(default_factory=dict)
     _cache: _EpochCache = field(default_factory=_EpochCache)
 
-    def name(self, i: int) -> Path:
+    def name(self, i: int) -> str:
         """As `BatchFileList.name`."""
-        return self.root / f"{self.files[i]} (batch {self.within[i]})"
+        return f"{self.root / self.files[i]} (batch {self.within[i]})"
 
     def saved(self, i: int) -> Any:
         """As `BatchFileList.saved`. The last epochs read stay in memory."""
@@ -165,8 +165,10 @@ def open_hald(root: Path, options: OpenOptions) -> BatchFiles:
     files = file_list(epochs[0].number)
 
     def parsed(i: int) -> BatchList:
-        with naming_whole_epochs(files.files, i):
+        try:
             saved = files.saved(i)
+        except DumpError as error:
+            fail_file(files.files, i, error)
         return parse_batch_list(saved, files.name(i))
 
     first = parsed(0)

@@ -13,7 +13,7 @@ from labelcodec.files.regular import read_regular
 from labelcodec.torch_file import read_torch_file
 
 
-def load(path: Path) -> Any:
+def load(path: str | Path) -> Any:
     """Load a file written by torch.save without running any code that it names.
 
     Returns:

@@ -25,7 +25,9 @@ PROBABILITIES_NOTE = (
 )
 
 
-def label_space(first: BatchList, label_type: str | None, file: Path) -> tuple[Space, Tail | None]:
+def label_space(
+    first: BatchList, label_type: str | None, file: str | Path
+) -> tuple[Space, Tail | None]:
     """Determine the space and the tail of the labels.
 
     Args:
@@ -61,7 +63,9 @@ def label_space(first: BatchList, label_type: str | None, file: Path) -> tuple[S
     )
 
 
-def check_space(value: NDArray[Any], space: Space, label_type: str | None, file: Path) -> None:
+def check_space(
+    value: NDArray[Any], space: Space, label_type: str | None, file: str | Path
+) -> None:
     """Check that the dense labels of a batch are what the first batch's are.
 
     Args:
@@ -85,7 +89,7 @@ def check_space(value: NDArray[Any], space: Space, label_type: str | None, file:
         )
 
 
-def _refuse(label_type: str, why: str, file: Path) -> NoReturn:
+def _refuse(label_type: str, why: str, file: str | Path) -> NoReturn:
     raise ConfigError(
         f"{file}: `label_type` does not apply here: {why}, so they are not {label_type}"
     )

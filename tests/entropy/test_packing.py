@@ -27,6 +27,8 @@ def ints(data: bytes, count: int):
 def test_integers(values, behind):
     data = packing.pack_ints(np.array(values, np.int64))
     assert ints(data + behind, len(values)) == (values, behind)
+    if values:
+        assert packing.pack_few_ints(values) == data
 
 
 def test_integers_to_the_byte():
@@ -40,6 +42,8 @@ def test_integers_to_the_byte():
 def test_too_wide(values):
     with pytest.raises(DataError, match="too wide a range"):
         packing.pack_ints(np.array(values, np.int64))
+    with pytest.raises(DataError, match="too wide a range"):
+        packing.pack_few_ints(values)
 
 
 @pytest.mark.parametrize(
