@@ -10,6 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from labelcodec import workers
@@ -92,6 +93,16 @@ def test_work_that_cannot_be_sent_stays_here(at_once):
     assert set(ordered_map(lambda i: os.getpid(), range(30), 2)) == {os.getpid()}
 
 
+@pytest.mark.parametrize("refused", ["ftruncate", "fork"])
+def test_a_system_without_room_for_workers(at_once, monkeypatch, refused):
+    def refuse(*arguments, **options):
+        raise OSError(refused)
+
+    refusing = (os, "ftruncate") if refused == "ftruncate" else (subprocess, "Popen")
+    monkeypatch.setattr(*refusing, refuse)
+    assert {process for _, process in ordered_map(process_of, range(30), 2)} == {os.getpid()}
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("error", [DataError, OSError, ZeroDivisionError])
 def test_the_first_failure_is_raised_after_what_precedes_it(at_once, count, error):
@@ -156,6 +167,16 @@ def test_few_long_items_are_for_all_processes(at_once):
     assert len(processes) == 3
 
 
+def array_of(i: int) -> np.ndarray:
+    return np.full(100_000, i)
+
+
+def test_results_that_are_kept_stay_what_they_are(at_once):
+    """Arrays come in shared memory, which is used again for those that nobody keeps."""
+    results = [array for array in ordered_map(array_of, range(80), 2)]
+    assert all((array == i).all() for i, array in enumerate(results))
+
+
 def test_a_worker_that_dies_is_an_error(at_once):
     with pytest.raises(ChildProcessError, match=r"status -9.*fewer `threads`"):
         list(ordered_map(partial(die, os.getpid()), range(100), 2))
@@ -179,7 +200,7 @@ from tests.test_workers import slow
 workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
 for i in workers.ordered_map(slow, range(100_000), 3):
     if i == 30:
-        print(*[worker._process.pid for worker in POOLS[0]._workers], flush=True)
+        print(*[worker.pid for worker in POOLS[0]._workers], flush=True)
 """
 _WITH_POOLS = """
 POOLS = []
