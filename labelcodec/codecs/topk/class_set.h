@@ -137,42 +137,40 @@ static void set_start(size_t rows, int64_t *last, uint16_t *contexts) {
     }
 }
 
-/* The i-th members, into column i of (B, k), and the contexts of the next gaps. values: (B,) gaps;
- * order: (C,) class at each position. MALFORMED if a position is past the last class. */
-INLINED int set_step(size_t i, size_t rows, size_t k, const int64_t *order, size_t classes,
-                     const int64_t *values, int64_t *last, int64_t *previous, int64_t *before,
-                     uint16_t *contexts, int64_t *members) {
-    int64_t highest = 0;
+/* The i-th members, to members[0], members[step], …, and the contexts of the next gaps.
+ * values: (B,) gaps; order: (C,) class at each position. MALFORMED if one is past the last class. */
+INLINED int set_step(size_t i, size_t rows, const int64_t *order, size_t classes,
+                     const int64_t *restrict values, int64_t *restrict last,
+                     int64_t *restrict previous, uint16_t *restrict contexts,
+                     int64_t *restrict members, size_t step) {
+    int64_t outside = 0; /* negative if a position is past the last class */
     for (size_t row = 0; row < rows; row++) {
-        int64_t own = last[row] + values[row] + 1;
-        highest = own > highest ? own : highest;
-        last[row] = own;
-        before[row] = i ? previous[row] : values[row];
-        previous[row] = values[row];
+        last[row] += values[row] + 1;
+        outside |= (int64_t)classes - 1 - last[row];
     }
-    if (highest >= (int64_t)classes)
+    if (outside < 0)
         return MALFORMED;
     for (size_t row = 0; row < rows; row++) {
-        members[row * k + i] = order[last[row]];
-        contexts[row] = gap_context((uint32_t)(previous[row] + before[row]));
+        members[row * step] = order[last[row]];
+        contexts[row] = gap_context((uint32_t)(values[row] + (i ? previous : values)[row]));
+        previous[row] = values[row];
     }
     return GOOD;
 }
 
 /* Decode class sets to classes in order of position, (B, k).
  *
- * order: (C,) class at each position. last, previous, before: (B,) scratch; symbols, contexts,
- * values: (B,) scratch. */
+ * order: (C,) class at each position. last, previous: (B,) scratch; symbols, contexts, values: (B,)
+ * scratch. */
 static int set_decode(rans_decoder *rans, bit_reader bits, const rans_tables *table, size_t rows,
                       size_t k, const int64_t *order, size_t classes, int64_t *last,
-                      int64_t *previous, int64_t *before, uint8_t *symbols, uint16_t *contexts,
-                      int64_t *values, int64_t *members) {
+                      int64_t *previous, uint8_t *symbols, uint16_t *contexts, int64_t *values,
+                      int64_t *members) {
     set_start(rows, last, contexts);
     for (size_t i = 0; i < k; i++)
         if (rans_symbols(rans, table, contexts, 0, rows, symbols) ||
             token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values) ||
-            set_step(i, rows, k, order, classes, values, last, previous, before, contexts,
-                     members))
+            set_step(i, rows, order, classes, values, last, previous, contexts, members + i, k))
             return MALFORMED;
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }

@@ -39,7 +39,7 @@ cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
     void class_set_start()
     int set_to "set_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, size_t, size_t, const int64_t *,
-        size_t, int64_t *, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int64_t *
+        size_t, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int64_t *
     )
 
 cdef extern from "labelcodec/codecs/topk/permutation.h" nogil:
@@ -53,8 +53,9 @@ cdef extern from "labelcodec/codecs/topk/permutation.h" nogil:
     )
     int order_to "order_decode"(
         c.rans_decoder *, const int64_t *, const int64_t *, size_t, size_t, level_runs,
-        uint64_t *, int16_t *, int64_t *
+        uint64_t *, int16_t *, int16_t *, int64_t *
     )
+    int TILE
 
 cdef extern from "labelcodec/codecs/topk/values.h" nogil:
     int levels_to "levels_decode"(
@@ -70,14 +71,15 @@ cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
     ctypedef struct label_scratch:
         int64_t *last
         int64_t *previous
-        int64_t *before
         int64_t *values
         uint16_t *contexts
         uint8_t *set_symbols
         uint8_t *value_symbols
         uint64_t *reciprocals
         int16_t *entries
+        int16_t *ranks
         int64_t *members
+        int64_t *levels
     int labels_to "labels_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, c.rans_decoder *, c.bit_reader,
         const c.rans_tables *, const uint16_t *, c.rans_decoder *, size_t, size_t,
@@ -201,14 +203,14 @@ def set_decode(states, words, const uint8_t[::1] bits, size_t rows, size_t k, or
     if not members.size:
         return members, 1
     cdef int64_t[:, ::1] out = members
-    cdef int64_t[::1] scratch = np.zeros(4 * rows, np.int64)
+    cdef int64_t[::1] scratch = np.zeros(3 * rows, np.int64)
     cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
     cdef uint16_t[::1] contexts = np.empty(rows, np.uint16)
     cdef int status
     with nogil:
         status = set_to(
             &rans, reader, &table, rows, k, &classes[0], count, &scratch[0], &scratch[rows],
-            &scratch[2 * rows], &symbols[0], &contexts[0], &scratch[3 * rows], &out[0, 0],
+            &symbols[0], &contexts[0], &scratch[2 * rows], &out[0, 0],
         )
     return members, status
 
@@ -255,12 +257,12 @@ def order_decode(states, words, levels, members):
     cdef level_runs runs
     runs.head, runs.size, runs.tree = &scratch[0], &scratch[k], &scratch[2 * k]
     cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
-    cdef int16_t[::1] entries = np.empty(rows * k, np.int16)
+    cdef int16_t[::1] entries = np.empty(rows * k, np.int16), ranks = np.zeros(TILE * k, np.int16)
     cdef int status
     with nogil:
         status = order_to(
             &rans, &level[0, 0], &member[0, 0], rows, k, runs, &reciprocals[0], &entries[0],
-            &out[0, 0],
+            &ranks[0], &out[0, 0],
         )
     return index, status
 
@@ -320,15 +322,16 @@ def labels_decode(
     if not rows:
         return index, levels, 1
     cdef int64_t[:, ::1] index_out = index, level_out = levels
-    cdef int64_t[::1] wide = np.empty((4 + k) * rows, np.int64)
+    cdef int64_t[::1] wide = np.empty((3 + 2 * k) * rows, np.int64)
     cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
-    cdef int16_t[::1] entries = np.empty(rows * k, np.int16)
+    cdef int16_t[::1] entries = np.empty(rows * k, np.int16), ranks = np.zeros(TILE * k, np.int16)
     cdef uint16_t[::1] next_contexts = np.empty(rows, np.uint16)
     cdef uint8_t[::1] symbols = np.empty(2 * rows, np.uint8)
     cdef label_scratch to
-    to.last, to.previous, to.before = &wide[0], &wide[rows], &wide[2 * rows]
-    to.values, to.members = &wide[3 * rows], &wide[4 * rows]
-    to.contexts, to.entries, to.reciprocals = &next_contexts[0], &entries[0], &reciprocals[0]
+    to.last, to.previous, to.values = &wide[0], &wide[rows], &wide[2 * rows]
+    to.members, to.levels = &wide[3 * rows], &wide[(3 + k) * rows]
+    to.contexts, to.entries, to.ranks = &next_contexts[0], &entries[0], &ranks[0]
+    to.reciprocals = &reciprocals[0]
     to.set_symbols, to.value_symbols = &symbols[0], &symbols[rows]
     cdef int status
     with nogil:

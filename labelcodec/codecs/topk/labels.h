@@ -1,88 +1,42 @@
 /* Labels whose permutations take no account of ties: class set, values and permutation side by side.
  *
- * A part of few symbols has few rANS lanes, so each symbol waits for the one before it. The three
- * parts do not depend on each other: a symbol of each in turn keeps the processor busy.
  * Reference: reference/labels.py, one part after the other.
  */
 #ifndef LABELCODEC_LABELS_H
 #define LABELCODEC_LABELS_H
 
 #include "labelcodec/codecs/topk/class_set.h"
-#include "labelcodec/codecs/topk/permutation.h"
+#include "labelcodec/codecs/topk/side_by_side.h"
 #include "labelcodec/codecs/topk/values.h"
-
-enum { BAD_SET = 1, BAD_VALUES = 2, BAD_ORDER = 3 }; /* statuses: which part is malformed */
-
-/* Where the permutations' decoder stands: label and member, and the entries (k, B) it fills. */
-typedef struct {
-    size_t row, member, rows, k;
-    const uint64_t *reciprocals;
-    int16_t *entries;
-} order_cursor;
-
-/* `count` symbols of each part, at most PADDED. contexts: (count,) of the class set; `context` of
- * the values. Returns the status. */
-SEPARATE int three_symbols(rans_decoder *set, const rans_tables *set_table,
-                           const uint16_t *restrict contexts, rans_decoder *value,
-                           const rans_tables *value_table, size_t context, rans_decoder *order,
-                           order_cursor *cursor, size_t count, uint8_t *restrict set_symbols,
-                           uint8_t *restrict value_symbols) {
-    uint16_t set_buffer[PADDED + BEHIND], value_buffer[PADDED + BEHIND], order_buffer[PADDED + BEHIND];
-    const uint16_t *set_words = rans_padded(set, count, set_buffer);
-    const uint16_t *value_words = rans_padded(value, count, value_buffer);
-    const uint16_t *order_words = rans_padded(order, count, order_buffer);
-    const rans_tables first = *set_table, second = *value_table;
-    const unsigned lanes = set->lanes; /* the parts have as many symbols, and so as many lanes */
-    uint32_t set_state[MAX_LANES], value_state[MAX_LANES], order_state[MAX_LANES];
-    size_t set_read = 0, value_read = 0, order_read = 0;
-    unsigned lane = set->lane;
-    order_cursor at = *cursor;
-    memcpy(set_state, set->state, lanes * sizeof *set_state);
-    memcpy(value_state, value->state, lanes * sizeof *value_state);
-    memcpy(order_state, order->state, lanes * sizeof *order_state);
-    for (size_t i = 0; i < count; i++) {
-        set_symbols[i] =
-            (uint8_t)rans_symbol(&set_state[lane], &first, contexts[i], set_words, &set_read);
-        value_symbols[i] =
-            (uint8_t)rans_symbol(&value_state[lane], &second, context, value_words, &value_read);
-        uint32_t slot = order_state[lane] & (SLOTS - 1), left = (uint32_t)(at.k - at.member);
-        uint32_t low = ((slot + 1) * left - 1) >> SLOT_BITS;
-        uint32_t start = order_bound(low, at.reciprocals[left]);
-        uint32_t end = order_bound(low + 1, at.reciprocals[left]);
-        rans_advance(&order_state[lane], slot, start, end - start, order_words, &order_read);
-        at.entries[at.member * at.rows + at.row] = (int16_t)low;
-        at.member++;
-        size_t next = at.member == at.k;
-        at.row += next;
-        at.member = next ? 0 : at.member;
-        lane = lane + 1 == lanes ? 0 : lane + 1;
-    }
-    if (set_read > set->count - set->read)
-        return BAD_SET;
-    if (value_read > value->count - value->read)
-        return BAD_VALUES;
-    if (order_read > order->count - order->read)
-        return BAD_ORDER;
-    set->read += set_read;
-    value->read += value_read;
-    order->read += order_read;
-    memcpy(set->state, set_state, lanes * sizeof *set_state);
-    memcpy(value->state, value_state, lanes * sizeof *value_state);
-    memcpy(order->state, order_state, lanes * sizeof *order_state);
-    set->lane = value->lane = order->lane = lane;
-    *cursor = at;
-    return GOOD;
-}
 
 /* Scratch for B labels of k classes. */
 typedef struct {
-    int64_t *last, *previous, *before, *values; /* (B,) each */
-    uint16_t *contexts;                         /* (B,) */
-    uint8_t *set_symbols, *value_symbols;       /* (B,) each */
-    uint64_t *reciprocals;                      /* (k + 1,) */
-    int16_t *entries;                           /* (k, B) */
-    int64_t *members;                           /* (B, k) */
+    int64_t *last, *previous, *values;    /* (B,) each */
+    uint16_t *contexts;                   /* (B,) */
+    uint8_t *set_symbols, *value_symbols; /* (B,) each */
+    uint64_t *reciprocals;                /* (k + 1,) */
+    int16_t *entries;                     /* (B, k) */
+    int16_t *ranks;                       /* (k, TILE) zeroed */
+    int64_t *members, *levels;            /* (k, B) each */
 } label_scratch;
+
+/* What was decoded column by column, to levels and classes by rank, both (B, k). */
+static void labels_arrange(size_t rows, size_t k, label_scratch from, int64_t *restrict levels,
+                           int64_t *restrict index) {
+    for (size_t first = 0; first < rows; first += TILE) {
+        const size_t count = rows - first < TILE ? rows - first : TILE;
+        order_ranks(from.entries + first * k, count, k, from.ranks);
+        for (size_t i = 0; i < k; i++) {
+            const int64_t *member = from.members + i * rows + first;
+            const int64_t *level = from.levels + i * rows + first;
+            for (size_t row = 0; row < count; row++) {
+                const size_t label = (first + row) * k;
+                index[label + (size_t)from.ranks[i * TILE + row]] = member[row];
+                levels[label + i] = level[row];
+            }
+        }
+    }
+}
 
 /* Decode levels and classes by rank, both (B, k). order: (C,) class at each position;
  * value_contexts: (k,), below value_table->contexts. The decoders have the same number of lanes. */
@@ -92,27 +46,33 @@ static int labels_decode(rans_decoder *set, bit_reader set_bits, const rans_tabl
                          rans_decoder *permutation, size_t rows, size_t k, const int64_t *order,
                          size_t classes, int is_signed, label_scratch to, int64_t *levels,
                          int64_t *index) {
-    order_cursor cursor = {0, 0, rows, k, to.reciprocals, to.entries};
+    symbol_block block = {{set, value, permutation}, set_table, value_table};
+    block.reciprocals = to.reciprocals;
+    block.k = block.left = (uint32_t)k;
     order_reciprocals(k, to.reciprocals);
     set_start(rows, to.last, to.contexts);
     for (size_t i = 0; i < k; i++) {
+        block.context = value_contexts[i];
         for (size_t first = 0; first < rows; first += PADDED) {
-            size_t block = rows - first < PADDED ? rows - first : PADDED;
-            int status = three_symbols(set, set_table, to.contexts + first, value, value_table,
-                                       value_contexts[i], permutation, &cursor, block,
-                                       to.set_symbols + first, to.value_symbols + first);
+            size_t count = rows - first < PADDED ? rows - first : PADDED;
+            block.contexts = to.contexts + first;
+            block.set_symbols = to.set_symbols + first;
+            block.value_symbols = to.value_symbols + first;
+            block.entries = to.entries + i * rows + first;
+            int status = block_decode(&block, count);
             if (status)
                 return status;
         }
         if (token_values(&set_bits, to.set_symbols, rows, (uint32_t)set_table->symbols - 1,
                          to.values) ||
-            set_step(i, rows, k, order, classes, to.values, to.last, to.previous, to.before,
-                     to.contexts, to.members))
+            set_step(i, rows, order, classes, to.values, to.last, to.previous, to.contexts,
+                     to.members + i * rows, 1))
             return BAD_SET;
         if (token_values(&value_bits, to.value_symbols, rows,
                          (uint32_t)value_table->symbols - 1, to.values))
             return BAD_VALUES;
-        levels_step(i, rows, k, is_signed, to.values, levels);
+        levels_step(i, rows, is_signed, to.values, to.levels + i * rows - (i ? rows : 0),
+                    to.levels + i * rows, 1);
     }
     if (!rans_closed(set) || !bits_finished(&set_bits))
         return BAD_SET;
@@ -120,10 +80,7 @@ static int labels_decode(rans_decoder *set, bit_reader set_bits, const rans_tabl
         return BAD_VALUES;
     if (!rans_closed(permutation))
         return BAD_ORDER;
-    order_ranks(to.entries, rows, k);
-    for (size_t row = 0; row < rows; row++)
-        for (size_t i = 0; i < k; i++)
-            index[row * k + (size_t)to.entries[i * rows + row]] = to.members[row * k + i];
+    labels_arrange(rows, k, to, levels, index);
     return GOOD;
 }
 

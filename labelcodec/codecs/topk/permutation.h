@@ -86,13 +86,23 @@ VECTORISED static void order_entries(const int16_t *restrict rank, size_t rows, 
                     (rank[j * rows + row] < rank[i * rows + row]));
 }
 
-/* Inverse of `order_entries`, in place. */
-VECTORISED static void order_ranks(int16_t *entries, size_t rows, size_t k) {
-    for (size_t i = k; i-- > 0;)
+/* Ranks of up to TILE labels from their entries (labels, k): rank i of a label is ranks[i * TILE +
+ * label]. ranks: (k, TILE), which holds ranks of other labels or zeros. */
+#define TILE 32
+VECTORISED static void order_ranks(const int16_t *entries, size_t labels, size_t k,
+                                   int16_t *restrict ranks) {
+    for (size_t label = 0; label < labels; label++)
+        for (size_t i = 0; i < k; i++)
+            ranks[i * TILE + label] = entries[label * k + i];
+    for (size_t i = k; i-- > 0;) {
+        int16_t below[TILE]; /* later ranks above it move up by one */
+        for (size_t label = 0; label < TILE; label++)
+            below[label] = (int16_t)(ranks[i * TILE + label] - 1);
         for (size_t j = i + 1; j < k; j++)
-            for (size_t row = 0; row < rows; row++)
-                entries[j * rows + row] = (int16_t)(entries[j * rows + row] +
-                    (entries[j * rows + row] >= entries[i * rows + row]));
+            for (size_t label = 0; label < TILE; label++)
+                ranks[j * TILE + label] = (int16_t)(
+                    ranks[j * TILE + label] + (ranks[j * TILE + label] > below[label]));
+    }
 }
 
 /* Intervals (start << 16 | frequency), (B, k), of ranks (B, k) whose levels (B, k) descend; levels
@@ -147,11 +157,12 @@ static void order_sort_ties(int64_t *index, const int64_t *levels, size_t k) {
 }
 
 /* Decode classes by rank, (B, k): the inverse of `order_intervals`.
- * members: (B, k) classes in order of position; entries: (k, B) scratch. */
+ * members: (B, k) classes in order of position; entries: (B, k) scratch; ranks: (k, TILE) zeroed
+ * scratch. */
 SEPARATE int order_decode(rans_decoder *rans, const int64_t *restrict levels,
                           const int64_t *restrict members, size_t rows, size_t k, level_runs runs,
                           uint64_t *restrict reciprocals, int16_t *restrict entries,
-                          int64_t *restrict index) {
+                          int16_t *restrict ranks, int64_t *restrict index) {
     uint16_t buffer[PADDED + BEHIND];
     uint32_t state[MAX_LANES];
     const unsigned lanes = rans->lanes;
@@ -174,7 +185,7 @@ SEPARATE int order_decode(rans_decoder *rans, const int64_t *restrict levels,
                     count = runs.size[run]--;
                     index[row * k + (size_t)runs.head[run]++] = members[row * k + i];
                 } else {
-                    entries[i * rows + row] = (int16_t)low;
+                    entries[row * k + i] = (int16_t)low;
                 }
                 uint32_t start = order_bound((uint64_t)low, reciprocals[left]);
                 uint32_t end = order_bound((uint64_t)(low + count), reciprocals[left]);
@@ -187,16 +198,20 @@ SEPARATE int order_decode(rans_decoder *rans, const int64_t *restrict levels,
         }
         if (tied)
             for (size_t i = 0; i < k; i++)
-                entries[i * rows + row] = (int16_t)i; /* a valid column; it is not used */
+                entries[row * k + i] = 0; /* which are not used */
     }
     memcpy(rans->state, state, lanes * sizeof *state);
-    order_ranks(entries, rows, k);
-    for (size_t row = 0; row < rows; row++) {
-        if (runs_tied(levels + row * k, k))
-            order_sort_ties(index + row * k, levels + row * k, k);
-        else
-            for (size_t i = 0; i < k; i++)
-                index[row * k + (size_t)entries[i * rows + row]] = members[row * k + i];
+    for (size_t first = 0; first < rows; first += TILE) {
+        const size_t count = rows - first < TILE ? rows - first : TILE;
+        order_ranks(entries + first * k, count, k, ranks);
+        for (size_t row = 0; row < count; row++) {
+            const size_t label = (first + row) * k;
+            if (runs_tied(levels + label, k))
+                order_sort_ties(index + label, levels + label, k);
+            else
+                for (size_t i = 0; i < k; i++)
+                    index[label + (size_t)ranks[i * TILE + row]] = members[label + i];
+        }
     }
     return rans_closed(rans) ? GOOD : MALFORMED;
 }

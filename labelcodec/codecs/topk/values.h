@@ -8,16 +8,17 @@
 
 #include "labelcodec/entropy/rans.h"
 
-/* The i-th levels, into column i of (B, k), from (B,) first levels or falls. */
-INLINED void levels_step(size_t i, size_t rows, size_t k, int is_signed, const int64_t *values,
-                         int64_t *levels) {
+/* The i-th levels, to levels[0], levels[step], …, from (B,) first levels or falls, and from the
+ * levels before them, which lie as they do. */
+INLINED void levels_step(size_t i, size_t rows, int is_signed, const int64_t *restrict values,
+                         const int64_t *before, int64_t *levels, size_t step) {
     for (size_t row = 0; row < rows; row++) {
         int64_t value = values[row];
         if (i)
-            value = levels[row * k + i - 1] - value;
+            value = before[row * step] - value;
         else if (is_signed)
             value = (value >> 1) ^ -(value & 1);
-        levels[row * k + i] = value;
+        levels[row * step] = value;
     }
 }
 
@@ -30,7 +31,7 @@ static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables 
         if (rans_symbols(rans, table, NULL, contexts[i], rows, symbols) ||
             token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values))
             return MALFORMED;
-        levels_step(i, rows, k, is_signed, values, levels);
+        levels_step(i, rows, is_signed, values, levels + i - (i ? 1 : 0), levels + i, k);
     }
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }
