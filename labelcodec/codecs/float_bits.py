@@ -44,7 +44,7 @@ def from_bits(bits: NDArray[Any], precision: Precision) -> NDArray[Any]:
     """Inverse of `to_bits`: float16, or float32 for the two others."""
     if precision == "bfloat16":
         return (bits.astype(np.uint32) << 16).view(np.float32)
-    return bits.astype(LAYOUTS[precision].storage).view(precision)
+    return bits.astype(LAYOUTS[precision].storage, copy=False).view(precision)
 
 
 def trailing_zeros(bits: NDArray[Any]) -> int:

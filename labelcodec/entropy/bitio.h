@@ -17,6 +17,18 @@ INLINED uint64_t load64(const uint8_t *data) {
 
 INLINED void store64(uint8_t *data, uint64_t word) { memcpy(data, &word, 8); }
 
+/* The variable-length integer in front of data, and where it ends; MALFORMED if it does not. */
+INLINED int varint_read(const uint8_t *data, size_t size, size_t *value, size_t *end) {
+    *value = 0;
+    for (unsigned i = 0; i < 9 && i < size; i++) {
+        *value |= (size_t)(data[i] & 0x7F) << (7 * i);
+        *end = i + 1;
+        if (data[i] < 0x80)
+            return GOOD;
+    }
+    return MALFORMED;
+}
+
 INLINED uint64_t low_bits(uint64_t value, unsigned width) { /* width: 0..63 */
     return value & (((uint64_t)1 << width) - 1);
 }

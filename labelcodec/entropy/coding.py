@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,7 @@ def tokenise(values: NDArray[Any], contexts: NDArray[Any]) -> Symbols:
     return Symbols(contexts.ravel(), token, width)
 
 
+@lru_cache  # batches of a file have few sizes
 def lanes_for(symbols: int) -> int:
     """Number of rANS lanes: the largest power of two at most symbols / 1024, within 1..32."""
     lanes = min(max(symbols // SYMBOLS_PER_LANE, 1), MAX_LANES)

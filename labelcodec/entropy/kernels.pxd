@@ -29,6 +29,8 @@ cdef extern from "labelcodec/entropy/rans.h" nogil:
         size_t count, read
     void rans_start()
     void rans_open(rans_decoder *, const uint32_t *, size_t, const uint16_t *, size_t)
+    int rans_part_open(rans_decoder *, const uint8_t *, size_t, unsigned)
+    int coded_open(rans_decoder *, bit_reader *, const uint8_t *, size_t, unsigned)
     int rans_closed(const rans_decoder *)
     int rans_symbols(
         rans_decoder *, const rans_tables *, const uint16_t *, size_t, size_t, uint8_t *

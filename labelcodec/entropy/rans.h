@@ -45,14 +45,33 @@ INLINED uint32_t load_word(const uint16_t *words, size_t i) {
 }
 
 /* lanes: 1..32. */
-INLINED void rans_open(rans_decoder *rans, const uint32_t *states, size_t lanes,
+INLINED void rans_open(rans_decoder *rans, const void *states, size_t lanes,
                        const uint16_t *words, size_t count) {
-    memcpy(rans->state, states, lanes * sizeof *states);
+    memcpy(rans->state, states, lanes * sizeof *rans->state);
     rans->lanes = (unsigned)lanes;
     rans->lane = 0;
     rans->words = words;
     rans->count = count;
     rans->read = 0;
+}
+
+/* Open a rANS part: the lanes' states, then words to its end. MALFORMED if these are not whole. */
+INLINED int rans_part_open(rans_decoder *rans, const uint8_t *data, size_t size, unsigned lanes) {
+    if (size < 4 * (size_t)lanes || size % 2)
+        return MALFORMED;
+    rans_open(rans, data, lanes, (const uint16_t *)(const void *)(data + 4 * lanes),
+              size / 2 - 2 * (size_t)lanes);
+    return GOOD;
+}
+
+/* Open a coded part: the length of its rANS part, that part, and extra bits. */
+static int coded_open(rans_decoder *rans, bit_reader *bits, const uint8_t *data, size_t size,
+                      unsigned lanes) {
+    size_t length, begin;
+    if (varint_read(data, size, &length, &begin) || length > size - begin)
+        return MALFORMED;
+    *bits = bits_open(data + begin + length, size - begin - length, 0);
+    return rans_part_open(rans, data + begin, length, lanes);
 }
 
 /* Whether all words are read and every state is back at the encoder's first. */
@@ -137,10 +156,14 @@ SEPARATE int rans_symbols(rans_decoder *rans, const rans_tables *table,
     return GOOD;
 }
 
-/* Number of extra bits and smallest value of each token; SLOW where that takes a closer look. */
+/* Smallest value of each token, and mask and number of its extra bits; SLOW where that takes a
+ * closer look. */
 #define SLOW 255
-static uint8_t token_width[256];
-static uint32_t token_base[256];
+typedef struct {
+    uint32_t base, mask;
+    uint64_t width; /* wide, so that an entry has 16 bytes */
+} token_entry;
+static token_entry token_entries[256];
 
 /* Tokens of the integers below SMALL, and their numbers of extra bits. */
 #define SMALL 1024
@@ -149,13 +172,18 @@ static uint8_t small_token[SMALL], small_width[SMALL];
 static void fill_tokens(void) {
     for (uint32_t token = 0; token < 256; token++) {
         uint32_t width = token < DIRECT ? 0 : (token - DIRECT) / 4 + 1;
-        token_width[token] = (uint8_t)(token > MAX_TOKEN ? SLOW : width);
-        token_base[token] = token < DIRECT ? token : token > MAX_TOKEN ? 0 : (4 + token % 4) << width;
+        token_entry entry = {0, 0, SLOW};
+        if (token <= MAX_TOKEN) {
+            entry.base = token < DIRECT ? token : (4 + token % 4) << width;
+            entry.mask = ((uint32_t)1 << width) - 1;
+            entry.width = width;
+        }
+        token_entries[token] = entry;
     }
     for (uint32_t value = 0, token = 0; value < SMALL; value++) {
-        token += value == token_base[token + 1];
+        token += value == token_entries[token + 1].base;
         small_token[value] = (uint8_t)token;
-        small_width[value] = token_width[token];
+        small_width[value] = (uint8_t)token_entries[token].width;
     }
 }
 
@@ -164,9 +192,9 @@ static int token_value(bit_reader *bits, uint32_t token, uint32_t escape, int64_
     uint64_t named = token, low;
     if (token == escape && bits_take(bits, ESCAPE_BITS, &named))
         return MALFORMED;
-    if (named > MAX_TOKEN || bits_take(bits, token_width[named], &low))
+    if (named > MAX_TOKEN || bits_take(bits, token_entries[named].width, &low))
         return MALFORMED;
-    *value = (int64_t)(token_base[named] + low);
+    *value = (int64_t)(token_entries[named].base + low);
     return GOOD;
 }
 
@@ -174,16 +202,17 @@ static int token_value(bit_reader *bits, uint32_t token, uint32_t escape, int64_
 SEPARATE int token_values(bit_reader *reader, const uint8_t *restrict tokens, size_t count,
                           uint32_t escape, int64_t *restrict values) {
     bit_reader bits = *reader;
+    const uint64_t last = bits.end < 64 ? 0 : bits.end - 63; /* from there on a load is too long */
     for (size_t i = 0; i < count; i++) {
-        uint32_t token = tokens[i], width = token_width[token];
-        if (UNLIKELY(token == escape || width == SLOW || bits.end - bits.position < 64)) {
-            if (token_value(&bits, token, escape, values + i))
+        const token_entry own = token_entries[tokens[i]];
+        if (UNLIKELY(own.width == SLOW || tokens[i] == escape || bits.position >= last)) {
+            if (token_value(&bits, tokens[i], escape, values + i))
                 return MALFORMED;
             continue;
         }
         uint64_t word = load64(bits.data + (bits.position >> 3)) >> (bits.position & 7);
-        values[i] = (int64_t)(token_base[token] + low_bits(word, width)); /* width <= 29 */
-        bits.position += width;
+        values[i] = (int64_t)(own.base + ((uint32_t)word & own.mask));
+        bits.position += own.width;
     }
     *reader = bits;
     return GOOD;

@@ -7,6 +7,7 @@ from labelcodec.errors import CorruptError
 Buffer = bytes | bytearray | memoryview
 
 MAX_BYTES = 9  # 63 bits
+_ONE_BYTE = [bytes([value]) for value in range(0x80)]  # by far the most frequent
 
 
 def encode(value: int) -> bytes:
@@ -19,7 +20,7 @@ def encode(value: int) -> bytes:
         ValueError: the value is out of range.
     """
     if 0 <= value < 0x80:
-        return bytes((value,))
+        return _ONE_BYTE[value]
     if not 0 <= value < 1 << 63:
         raise ValueError(f"{value} is outside 0..2^63-1")
     out = bytearray()

@@ -137,41 +137,45 @@ static void set_start(size_t rows, int64_t *last, uint16_t *contexts) {
     }
 }
 
-/* The i-th members, to members[0], members[step], …, and the contexts of the next gaps.
- * values: (B,) gaps; order: (C,) class at each position. MALFORMED if one is past the last class. */
-INLINED int set_step(size_t i, size_t rows, const int64_t *order, size_t classes,
-                     const int64_t *restrict values, int64_t *restrict last,
-                     int64_t *restrict previous, uint16_t *restrict contexts,
-                     int64_t *restrict members, size_t step) {
+/* The i-th members and the contexts of the next gaps. values: (B,) gaps; order: (C,) class at each
+ * position, below 2^31. MALFORMED if a position is past the last class. */
+VECTORISED static int set_step(size_t i, size_t rows, const int64_t *order, size_t classes,
+                               const int64_t *restrict values, int64_t *restrict last,
+                               int64_t *restrict previous, uint16_t *restrict contexts,
+                               int32_t *restrict members) {
     int64_t outside = 0; /* negative if a position is past the last class */
     for (size_t row = 0; row < rows; row++) {
         last[row] += values[row] + 1;
         outside |= (int64_t)classes - 1 - last[row];
+        previous[row] = i ? previous[row] : values[row];
     }
     if (outside < 0)
         return MALFORMED;
     for (size_t row = 0; row < rows; row++) {
-        members[row * step] = order[last[row]];
-        contexts[row] = gap_context((uint32_t)(values[row] + (i ? previous : values)[row]));
-        previous[row] = values[row];
+        members[row] = (int32_t)order[last[row]];
+        contexts[row] = gap_context((uint32_t)(values[row] + previous[row]));
     }
+    memcpy(previous, values, rows * sizeof *previous);
     return GOOD;
 }
 
 /* Decode class sets to classes in order of position, (B, k).
  *
- * order: (C,) class at each position. last, previous: (B,) scratch; symbols, contexts, values: (B,)
- * scratch. */
+ * order: (C,) class at each position. last, previous: (B,) scratch; symbols, contexts, values,
+ * column: (B,) scratch. */
 static int set_decode(rans_decoder *rans, bit_reader bits, const rans_tables *table, size_t rows,
                       size_t k, const int64_t *order, size_t classes, int64_t *last,
                       int64_t *previous, uint8_t *symbols, uint16_t *contexts, int64_t *values,
-                      int64_t *members) {
+                      int32_t *column, int64_t *members) {
     set_start(rows, last, contexts);
-    for (size_t i = 0; i < k; i++)
+    for (size_t i = 0; i < k; i++) {
         if (rans_symbols(rans, table, contexts, 0, rows, symbols) ||
             token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values) ||
-            set_step(i, rows, order, classes, values, last, previous, contexts, members + i, k))
+            set_step(i, rows, order, classes, values, last, previous, contexts, column))
             return MALFORMED;
+        for (size_t row = 0; row < rows; row++)
+            members[row * k + i] = column[row];
+    }
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }
 

@@ -44,6 +44,14 @@ from labelcodec.wording import counted
 
 kernels = partial(implementation, "labelcodec.codecs.topk")
 
+OUTSIDE = "a top-k value outside its type"
+STATUSES = {  # of `labels_decode`
+    1: "the entropy-coded kept classes do not decode",
+    2: "the entropy-coded label values do not decode",
+    3: "the entropy-coded class ranks do not decode",
+    4: OUTSIDE,
+}
+
 
 @dataclass(frozen=True, eq=False)
 class TopKCoder(Coder):
@@ -171,12 +179,11 @@ class TopKCoder(Coder):
         floor = None
         if blank.tail == "floor":
             floor = packing.unpack_floats(_need(streams, LABEL_FLOOR), self._dtype(blank), samples)
-        like = replace(blank, floor=floor)
         if LABEL_COUNT in streams:
-            counts = _need(streams, LABEL_COUNT)
+            counts, like = _need(streams, LABEL_COUNT), replace(blank, floor=floor)
             return self._decode_groups(counts, index_data, value_data, like, samples)
         value, index = self._decode_group(index_data, value_data, samples, blank)
-        return replace(like, value=value, index=index)
+        return Labels(blank.classes, value, index, blank.space, blank.tail, blank.precision, floor)
 
     def _dtype(self, blank: Labels) -> str:
         """The dtype of decoded values."""
@@ -233,33 +240,39 @@ class TopKCoder(Coder):
         if index_data[0] & ~TIES_BY_CLASS != CODED or k > MAX_K:
             raise CorruptError("top-k labels of unknown form")
         if index_data[0] == CODED == value_data[0]:
-            index, levels = self._decode_untied(body, value_data, samples, k)
-        else:
-            levels = self._decode_levels(value_data, samples, k)
-            ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
-            index = self._decode_index(body, samples, levels, ties_by_class)
+            return self._decode_untied(body, value_data, samples, k, blank.precision)
+        levels = self._decode_levels(value_data, samples, k)
+        ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
+        index = self._decode_index(body, samples, levels, ties_by_class)
         return self._to_values(levels, value_data[1], blank.precision), index
 
     def _decode_untied(
-        self, index_data: memoryview, value_data: memoryview, samples: int, k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Classes and levels whose permutations take no account of ties: the usual case."""
-        _check_values(value_data)
+        self,
+        index_data: memoryview,
+        value_data: memoryview,
+        samples: int,
+        k: int,
+        precision: Precision,
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Values and classes whose permutations take no account of ties: the usual case."""
+        drop = _dropped(value_data)
         members, permutation = _split_index(index_data)
-        index, levels, status = kernels().labels_decode(
-            coding.split_symbols(members, samples * k),
-            coding.split_symbols(value_data[2:], samples * k),
-            coding.split_rans(permutation, samples * k),
-            samples, self.order, ranking.rank_contexts(k), self.step is not None,
-            self.sets.lookup, self.gaps.lookup,
+        layout = float_bits.LAYOUTS[precision]
+        if self.step is None and drop >= layout.width:
+            raise CorruptError(OUTSIDE)
+        index, values, status = kernels().labels_decode(
+            members, value_data[2:], permutation, coding.lanes_for(samples * k), samples,
+            self.order, ranking.rank_contexts(k), self.sets.lookup, self.gaps.lookup,
+            layout.storage if self.step is None else np.int64, drop,
         )  # fmt: skip
         if status:
-            part = ("kept classes", "label values", "class ranks")[status - 1]
-            raise CorruptError(f"the entropy-coded {part} do not decode")
-        return index, levels
+            raise CorruptError(STATUSES[status])
+        if self.step is not None:
+            return (values * self.step).astype(np.float32), index
+        return float_bits.from_bits(values, precision), index
 
     def _decode_levels(self, data: memoryview, samples: int, k: int) -> NDArray[np.int64]:
-        _check_values(data)
+        _dropped(data)
         if data[0] == CONSTANT:
             level, position = varint.decode(data, 2)
             if position != len(data):
@@ -296,10 +309,10 @@ class TopKCoder(Coder):
         layout = float_bits.LAYOUTS[precision]
         width = layout.width - drop
         if width < 1:
-            raise CorruptError("a top-k value outside its type")
+            raise CorruptError(OUTSIDE)
         bits, status = kernels().level_bits(levels, width, drop, layout.storage)
         if status:
-            raise CorruptError("a top-k value outside its type")
+            raise CorruptError(OUTSIDE)
         return float_bits.from_bits(bits, precision)
 
     def usage(self, labels: Labels, sizes: Mapping[Stream, int]) -> dict[str, Usage]:
@@ -343,14 +356,15 @@ def _within(value: NDArray[Any], step: float) -> bool:
         return bool((np.abs(value.astype(np.float64) / step) < MAX_INTEGER // 2 - 1).all())
 
 
-def _check_values(data: memoryview) -> None:
-    """Check the head of a LABEL_VALUES stream.
+def _dropped(data: memoryview) -> int:
+    """Number of low bits that the values of a LABEL_VALUES stream lack.
 
     Raises:
         CorruptError: it is too short, or drops more bits than a value has.
     """
     if len(data) < 3 or data[1] >= 32:
         raise CorruptError("top-k values of impossible shape")
+    return data[1]
 
 
 def _unframed(data: memoryview) -> tuple[memoryview, memoryview]:

@@ -3,7 +3,9 @@
 
 import numpy as np
 
-from libc.stdint cimport UINT32_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport (
+    UINT32_MAX, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
+)
 
 from labelcodec.codecs.topk.facts import RankingFacts
 from labelcodec.entropy cimport kernels as c
@@ -39,7 +41,7 @@ cdef extern from "labelcodec/codecs/topk/class_set.h" nogil:
     void class_set_start()
     int set_to "set_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, size_t, size_t, const int64_t *,
-        size_t, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int64_t *
+        size_t, int64_t *, int64_t *, uint8_t *, uint16_t *, int64_t *, int32_t *, int64_t *
     )
 
 cdef extern from "labelcodec/codecs/topk/permutation.h" nogil:
@@ -60,7 +62,7 @@ cdef extern from "labelcodec/codecs/topk/permutation.h" nogil:
 cdef extern from "labelcodec/codecs/topk/values.h" nogil:
     int levels_to "levels_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, const uint16_t *, size_t, size_t,
-        int, uint8_t *, int64_t *, int64_t *
+        int, uint8_t *, int64_t *, int64_t *, int64_t *
     )
     int level_bits16(const int64_t *, size_t, unsigned, unsigned, uint16_t *)
     int level_bits32(const int64_t *, size_t, unsigned, unsigned, uint32_t *)
@@ -72,18 +74,24 @@ cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
         int64_t *last
         int64_t *previous
         int64_t *values
+        int64_t *level
         uint16_t *contexts
         uint8_t *set_symbols
         uint8_t *value_symbols
         uint64_t *reciprocals
         int16_t *entries
         int16_t *ranks
-        int64_t *members
-        int64_t *levels
+        int32_t *members
+        uint8_t *cells
+    ctypedef struct level_cell:
+        size_t size
+        unsigned width, drop
+    int BAD_SET, BAD_VALUES, BAD_ORDER
+    size_t label_scratch_at(label_scratch *, uint8_t *, size_t, size_t, size_t)
     int labels_to "labels_decode"(
         c.rans_decoder *, c.bit_reader, const c.rans_tables *, c.rans_decoder *, c.bit_reader,
         const c.rans_tables *, const uint16_t *, c.rans_decoder *, size_t, size_t,
-        const int64_t *, size_t, int, label_scratch, int64_t *, int64_t *
+        const int64_t *, size_t, level_cell, label_scratch, uint8_t *, int64_t *
     )
     ctypedef struct extra_bits:
         uint8_t *bits
@@ -206,11 +214,12 @@ def set_decode(states, words, const uint8_t[::1] bits, size_t rows, size_t k, or
     cdef int64_t[::1] scratch = np.zeros(3 * rows, np.int64)
     cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
     cdef uint16_t[::1] contexts = np.empty(rows, np.uint16)
+    cdef int32_t[::1] column = np.empty(rows, np.int32)
     cdef int status
     with nogil:
         status = set_to(
             &rans, reader, &table, rows, k, &classes[0], count, &scratch[0], &scratch[rows],
-            &symbols[0], &contexts[0], &scratch[2 * rows], &out[0, 0],
+            &symbols[0], &contexts[0], &scratch[2 * rows], &column[0], &out[0, 0],
         )
     return members, status
 
@@ -284,63 +293,60 @@ def levels_decode(
     if int(contexts.max()) >= table.contexts:
         raise ValueError(f"a context outside 0..{table.contexts - 1}")
     cdef int64_t[:, ::1] out = levels
-    cdef int64_t[::1] values = np.empty(rows, np.int64)
+    cdef int64_t[::1] scratch = np.empty(2 * rows, np.int64)
     cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
     cdef int status
     with nogil:
         status = levels_to(
-            &rans, reader, &table, &context[0], rows, k, is_signed, &symbols[0], &values[0],
-            &out[0, 0],
+            &rans, reader, &table, &context[0], rows, k, is_signed, &symbols[0], &scratch[0],
+            &scratch[rows], &out[0, 0],
         )
     return levels, status
 
 
 def labels_decode(
-    set_part, value_part, order_part, size_t rows, order, contexts, bint is_signed, set_lookup,
-    value_lookup,
+    const uint8_t[::1] set_part, const uint8_t[::1] value_part, const uint8_t[::1] order_part,
+    unsigned lanes, size_t rows, const int64_t[::1] order, const uint16_t[::1] contexts,
+    set_lookup, value_lookup, dtype, unsigned drop,
 ):
     """As `reference.labels_decode`."""
     cdef c.rans_tables set_table, value_table
     cdef c.rans_decoder set_rans, value_rans, order_rans
+    cdef c.bit_reader set_bits, value_bits
+    cdef size_t k = contexts.shape[0], count = order.shape[0]
+    index, values = np.empty((rows, k), np.int64), np.empty((rows, k), dtype)
+    cdef size_t cell = values.itemsize
     c.tables_open(&set_table, set_lookup[0], set_lookup[1])
     c.tables_open(&value_table, value_lookup[0], value_lookup[1])
-    c.decoder_open(&set_rans, set_part[0], set_part[1])
-    c.decoder_open(&value_rans, value_part[0], value_part[1])
-    c.decoder_open(&order_rans, order_part[0], order_part[1])
-    cdef c.bit_reader set_bits = c.reader_of(set_part[2], 0)
-    cdef c.bit_reader value_bits = c.reader_of(value_part[2], 0)
-    cdef const int64_t[::1] classes = np.ascontiguousarray(order, np.int64)
-    cdef const uint16_t[::1] context = np.ascontiguousarray(contexts, np.uint16)
-    cdef size_t k = context.shape[0], count = classes.shape[0]
-    if set_table.contexts < 17 or not 0 < k <= MAX_K:
+    if set_table.contexts < 17 or not 0 < k <= MAX_K or count >= 1 << 31:
         raise ValueError(f"class sets need 17 contexts, and 1..{MAX_K} classes")
-    if int(contexts.max()) >= value_table.contexts:
-        raise ValueError(f"a context outside 0..{value_table.contexts - 1}")
-    if not set_rans.lanes == value_rans.lanes == order_rans.lanes:
-        raise ValueError("parts of different numbers of lanes")
-    index, levels = np.zeros((rows, k), np.int64), np.zeros((rows, k), np.int64)
+    if not 0 < lanes <= c.MAX_LANES:
+        raise ValueError(f"{lanes} rANS lanes, allowed are 1..{c.MAX_LANES}")
+    if cell not in (2, 4, 8) or cell < 8 and drop >= 8 * cell:
+        raise ValueError(f"values of {cell} bytes without {drop} bits")
+    c.check_rows(&contexts[0], k, value_table.contexts)
     if not rows:
-        return index, levels, 1
-    cdef int64_t[:, ::1] index_out = index, level_out = levels
-    cdef int64_t[::1] wide = np.empty((3 + 2 * k) * rows, np.int64)
-    cdef uint64_t[::1] reciprocals = np.empty(k + 1, np.uint64)
-    cdef int16_t[::1] entries = np.empty(rows * k, np.int16), ranks = np.zeros(TILE * k, np.int16)
-    cdef uint16_t[::1] next_contexts = np.empty(rows, np.uint16)
-    cdef uint8_t[::1] symbols = np.empty(2 * rows, np.uint8)
+        return index, values, 1
+    if c.coded_open(&set_rans, &set_bits, &set_part[0], set_part.shape[0], lanes):
+        return index, values, BAD_SET
+    if c.coded_open(&value_rans, &value_bits, &value_part[0], value_part.shape[0], lanes):
+        return index, values, BAD_VALUES
+    if c.rans_part_open(&order_rans, &order_part[0], order_part.shape[0], lanes):
+        return index, values, BAD_ORDER
+    cdef level_cell cells
+    cells.size, cells.width, cells.drop = cell, 8 * <unsigned>cell - drop, drop
     cdef label_scratch to
-    to.last, to.previous, to.values = &wide[0], &wide[rows], &wide[2 * rows]
-    to.members, to.levels = &wide[3 * rows], &wide[(3 + k) * rows]
-    to.contexts, to.entries, to.ranks = &next_contexts[0], &entries[0], &ranks[0]
-    to.reciprocals = &reciprocals[0]
-    to.set_symbols, to.value_symbols = &symbols[0], &symbols[rows]
+    cdef uint8_t[::1] scratch = np.empty(label_scratch_at(&to, NULL, rows, k, cell), np.uint8)
+    label_scratch_at(&to, &scratch[0], rows, k, cell)
+    cdef int64_t[:, ::1] index_out = index
+    cdef uint8_t[::1] value_out = values.reshape(-1).view(np.uint8)
     cdef int status
     with nogil:
         status = labels_to(
-            &set_rans, set_bits, &set_table, &value_rans, value_bits, &value_table, &context[0],
-            &order_rans, rows, k, &classes[0], count, is_signed, to, &level_out[0, 0],
-            &index_out[0, 0],
+            &set_rans, set_bits, &set_table, &value_rans, value_bits, &value_table, &contexts[0],
+            &order_rans, rows, k, &order[0], count, cells, to, &value_out[0], &index_out[0, 0],
         )
-    return index, levels, status
+    return index, values, status
 
 
 def labels_encode(

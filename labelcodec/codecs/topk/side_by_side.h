@@ -103,9 +103,10 @@ AVX2_INLINED __m128i four_symbols(__m128i state, const rans_tables *table, size_
     symbols[2] = third;
     symbols[3] = fourth;
     __m128i interval = _mm_cvtsi32_si128((int)table->interval[a * row + first]);
+    __m128i others = _mm_cvtsi32_si128((int)table->interval[c * row + third]);
     interval = _mm_insert_epi32(interval, (int)table->interval[b * row + second], 1);
-    interval = _mm_insert_epi32(interval, (int)table->interval[c * row + third], 2);
-    interval = _mm_insert_epi32(interval, (int)table->interval[d * row + fourth], 3);
+    others = _mm_insert_epi32(others, (int)table->interval[d * row + fourth], 1);
+    interval = _mm_unpacklo_epi64(interval, others);
     return four_advance(state, slot, _mm_srli_epi32(interval, 16),
                         _mm_and_si128(interval, _mm_set1_epi32(0xFFFF)), words, read);
 }
@@ -127,6 +128,17 @@ AVX2_INLINED __m128i four_entries(__m128i state, __m128i left, const uint16_t *w
     return four_advance(state, slot, start, _mm_sub_epi32(end, start), words, read);
 }
 
+AVX2_INLINED __m128i four_load(const rans_decoder *rans, unsigned lane) {
+    return _mm_loadu_si128((const __m128i *)(const void *)(rans->state + lane));
+}
+
+AVX2_INLINED void four_save(const symbol_block *block, unsigned lane, __m128i set, __m128i values,
+                            __m128i order) {
+    _mm_storeu_si128((__m128i *)(void *)(block->rans[SET]->state + lane), set);
+    _mm_storeu_si128((__m128i *)(void *)(block->rans[VALUES]->state + lane), values);
+    _mm_storeu_si128((__m128i *)(void *)(block->rans[ORDER]->state + lane), order);
+}
+
 /* Symbols first .. stop - 1, four at a time: stop - first, lane and lanes are multiples of 4, and
  * k is 4 or more. */
 __attribute__((target("avx2"), noinline)) static void
@@ -145,21 +157,25 @@ block_in_fours(symbol_block *block, size_t first, size_t stop) {
     const __m128i k = _mm_set1_epi32((int)block->k), least = _mm_set1_epi32(1);
     __m128i left = _mm_add_epi32(_mm_set1_epi32((int)block->left), _mm_setr_epi32(0, -1, -2, -3));
     left = _mm_add_epi32(left, _mm_and_si128(k, _mm_cmpgt_epi32(least, left)));
+    __m128i own = four_load(block->rans[SET], lane), second = four_load(block->rans[VALUES], lane);
+    __m128i third = four_load(block->rans[ORDER], lane);
     for (size_t i = first; i < stop; i += 4) {
-        __m128i *own = (__m128i *)(void *)(block->rans[SET]->state + lane);
-        _mm_storeu_si128(own, four_symbols(_mm_loadu_si128(own), &sets, contexts[i],
-                                           contexts[i + 1], contexts[i + 2], contexts[i + 3],
-                                           set_words, &set_read, set_symbols + i));
-        own = (__m128i *)(void *)(block->rans[VALUES]->state + lane);
-        _mm_storeu_si128(own, four_symbols(_mm_loadu_si128(own), &values, context, context, context,
-                                           context, value_words, &value_read, value_symbols + i));
-        own = (__m128i *)(void *)(block->rans[ORDER]->state + lane);
-        _mm_storeu_si128(own, four_entries(_mm_loadu_si128(own), left, order_words, &order_read,
-                                           entries + i));
+        own = four_symbols(own, &sets, contexts[i], contexts[i + 1], contexts[i + 2],
+                           contexts[i + 3], set_words, &set_read, set_symbols + i);
+        second = four_symbols(second, &values, context, context, context, context, value_words,
+                              &value_read, value_symbols + i);
+        third = four_entries(third, left, order_words, &order_read, entries + i);
         left = _mm_sub_epi32(left, _mm_set1_epi32(4));
         left = _mm_add_epi32(left, _mm_and_si128(k, _mm_cmpgt_epi32(least, left)));
-        lane = lane + 4 == lanes ? 0 : lane + 4;
+        if (lanes > 4) {
+            four_save(block, lane, own, second, third);
+            lane = lane + 4 == lanes ? 0 : lane + 4;
+            own = four_load(block->rans[SET], lane);
+            second = four_load(block->rans[VALUES], lane);
+            third = four_load(block->rans[ORDER], lane);
+        }
     }
+    four_save(block, lane, own, second, third);
     block->read[SET] = set_read;
     block->read[VALUES] = value_read;
     block->read[ORDER] = order_read;

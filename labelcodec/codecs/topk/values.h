@@ -8,38 +8,37 @@
 
 #include "labelcodec/entropy/rans.h"
 
-/* The i-th levels, to levels[0], levels[step], …, from (B,) first levels or falls, and from the
- * levels before them, which lie as they do. */
-INLINED void levels_step(size_t i, size_t rows, int is_signed, const int64_t *restrict values,
-                         const int64_t *before, int64_t *levels, size_t step) {
-    for (size_t row = 0; row < rows; row++) {
-        int64_t value = values[row];
-        if (i)
-            value = before[row * step] - value;
-        else if (is_signed)
-            value = (value >> 1) ^ -(value & 1);
-        levels[row * step] = value;
-    }
+/* The i-th levels, in the place of those before them, from (B,) first levels or falls. */
+VECTORISED static void levels_step(size_t i, size_t rows, int is_signed,
+                                   const int64_t *restrict values, int64_t *restrict level) {
+    if (i)
+        for (size_t row = 0; row < rows; row++)
+            level[row] -= values[row];
+    else
+        for (size_t row = 0; row < rows; row++)
+            level[row] = is_signed ? (values[row] >> 1) ^ -(values[row] & 1) : values[row];
 }
 
 /* Decode levels, (B, k). contexts: (k,) context of each rank, below table->contexts.
- * symbols, values: (B,) scratch. A first level is zigzag-mapped if `is_signed`. */
+ * symbols, values, level: (B,) scratch. A first level is zigzag-mapped if `is_signed`. */
 static int levels_decode(rans_decoder *rans, bit_reader bits, const rans_tables *table,
                          const uint16_t *contexts, size_t rows, size_t k, int is_signed,
-                         uint8_t *symbols, int64_t *values, int64_t *levels) {
+                         uint8_t *symbols, int64_t *values, int64_t *level, int64_t *levels) {
     for (size_t i = 0; i < k; i++) {
         if (rans_symbols(rans, table, NULL, contexts[i], rows, symbols) ||
             token_values(&bits, symbols, rows, (uint32_t)table->symbols - 1, values))
             return MALFORMED;
-        levels_step(i, rows, is_signed, values, levels + i - (i ? 1 : 0), levels + i, k);
+        levels_step(i, rows, is_signed, values, level);
+        for (size_t row = 0; row < rows; row++)
+            levels[row * k + i] = level[row];
     }
     return rans_closed(rans) && bits_finished(&bits) ? GOOD : MALFORMED;
 }
 
 /* Bit patterns of levels of `width` bits, shifted up by `drop`; MALFORMED if one is too wide. */
 #define LEVEL_BITS(NAME, TYPE)                                                                     \
-    static int NAME(const int64_t *levels, size_t count, unsigned width, unsigned drop,            \
-                    TYPE *bits) {                                                                  \
+    VECTORISED static int NAME(const int64_t *restrict levels, size_t count, unsigned width,       \
+                               unsigned drop, TYPE *restrict bits) {                               \
         const uint32_t top = (uint32_t)1 << (width - 1);                                           \
         uint64_t seen = 0;                                                                         \
         for (size_t i = 0; i < count; i++) {                                                       \

@@ -7,15 +7,42 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.entropy import varint
 from labelcodec.entropy.format import FIRST_STATE, SLOTS
 from labelcodec.entropy.tables import Lookup
+from labelcodec.errors import CorruptError
 
 Array = NDArray[Any]
+Buffer = bytes | memoryview
 MASK = SLOTS - 1
 
 
 class Exhausted(Exception):
     """The words or extra bits end too early, or a decoded value is out of range."""
+
+
+def split_rans(data: Buffer, lanes: int) -> tuple[Array, Array]:
+    """Split a rANS part into states and words.
+
+    Raises:
+        Exhausted: it is too short, or of odd length.
+    """
+    if len(data) < 4 * lanes or len(data) % 2:
+        raise Exhausted
+    return np.frombuffer(data, "<u4", lanes), np.frombuffer(data[4 * lanes :], "<u2")
+
+
+def split_symbols(data: Buffer, lanes: int) -> tuple[Array, Array, Array]:
+    """Split a coded part into states, words and extra bytes.
+
+    Raises:
+        Exhausted: the lengths do not fit the data.
+    """
+    try:
+        rans, extra = varint.unframed(memoryview(data), "")
+    except CorruptError:
+        raise Exhausted from None
+    return *split_rans(rans, lanes), np.frombuffer(extra, np.uint8)
 
 
 class Lanes:

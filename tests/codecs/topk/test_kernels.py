@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from labelcodec.codecs.float_bits import from_levels, to_levels
 from labelcodec.codecs.topk import compiled as topk_compiled
 from labelcodec.codecs.topk.contexts import gap_contexts
-from labelcodec.entropy import compiled, reference, tables
+from labelcodec.entropy import coding, compiled, reference, tables
 from tests.kernels import (
     LANES,
     agree,
@@ -211,17 +211,60 @@ def test_three_parts_at_once(seed, rows, k, lanes):
     ):  # fmt: skip
         parts = [array for part in encoded for array in part]
         assert all(np.array_equal(a, b) for a, b in zip(parts, expected, strict=True))
-    rest = (rows, order, rank_contexts, False, sets.lookup, falls.lookup)
-    results = both("labels_decode", set_part, value_part, order_part, *rest)
-    for found, decoded, status in results:
+    parts = [coding.join_symbols(*set_part), coding.join_symbols(*value_part)]
+    parts.append(coding.join_rans(*order_part))
+    rest = (lanes, rows, order, rank_contexts.astype(np.uint16), sets.lookup, falls.lookup)
+    for found, decoded, status in both("labels_decode", *parts, *rest, np.int64, 0):
+        first = (values[0] >> 1) ^ -(values[0] & 1)
         assert status == 0 and (found == index).all()
-        assert (decoded[:, 0] == values[0]).all()
+        assert (decoded[:, 0] == first).all()
         assert (decoded[:, :-1] - decoded[:, 1:] == values[1:].T).all()
+    dtype, drop = (np.uint16, np.uint32)[int(rng.integers(2))], int(rng.integers(16))
+    same_or_refused(*parts, *rest, dtype, drop)
+    damaged_parts = [set_part, value_part, (*order_part, order_part[1].view(np.uint8))]
     which = int(rng.integers(3))
-    parts = [set_part, value_part, (*order_part, order_part[1].view(np.uint8))]
-    parts[which] = damaged(rng, *parts[which])
-    parts[2] = parts[2][:2]
-    (index, levels, status), (other, others, compiled_status) = both("labels_decode", *parts, *rest)
+    damaged_parts[which] = damaged(rng, *damaged_parts[which])
+    join = (
+        coding.join_symbols,
+        coding.join_symbols,
+        lambda states, words, _: coding.join_rans(states, words),
+    )
+    parts[which] = join[which](*damaged_parts[which])
+    same_or_refused(*parts, *rest, dtype, drop)
+    parts[which] = parts[which][: rng.integers(len(parts[which]) + 1)]
+    same_or_refused(*parts, *rest, np.int64, 0)
+
+
+def same_or_refused(*arguments):
+    """Both backends refuse a batch's parts, or find the same in them."""
+    (index, values, status), (other, others, compiled_status) = both("labels_decode", *arguments)
     assert bool(status) == bool(compiled_status)
     if not status:
-        assert (index == other).all() and (levels == others).all()
+        assert (index == other).all() and (values == others).all()
+        assert values.dtype == others.dtype
+
+
+@few
+@given(seeds, st.sampled_from([np.uint16, np.uint32]), st.integers(1, 150))
+def test_three_parts_of_bits(seed, dtype, rows):
+    """Values of any bits, some of them without their lowest ones."""
+    rng = np.random.default_rng(seed)
+    k, drop = 5, int(rng.integers(8 * np.dtype(dtype).itemsize))
+    bits = rng.integers(0, np.iinfo(dtype).max, (rows, k), dtype, endpoint=True) >> drop << drop
+    width = 8 * np.dtype(dtype).itemsize - drop
+    levels = -np.sort(-to_levels(bits >> drop, width), axis=1)
+    bits = (from_levels(levels, width) << drop).astype(dtype)
+    index, order = np.tile(np.arange(k), (rows, 1)), np.arange(9)
+    gaps, contexts, ranks, values, _ = topk_compiled.rank_labels(order, index, levels, False)
+    table, rank_contexts = random_table(rng, 17), np.arange(k, dtype=np.uint16)
+    *parts, order_part = topk_compiled.labels_encode(
+        gaps, contexts, ranks, values, rank_contexts, table.packed, table.packed, 4
+    )
+    coded = [coding.join_symbols(*part) for part in parts] + [coding.join_rans(*order_part)]
+    rest = (4, rows, order, rank_contexts, table.lookup, table.lookup, dtype)
+    for found, decoded, status in both("labels_decode", *coded, *rest, drop):
+        assert status == 0 and (found == index).all()
+        assert decoded.dtype == dtype and (decoded == bits).all()
+    if width > 1 and (levels >> (width - 1)).any():  # a level that needs all of its bits
+        for *_, status in both("labels_decode", *coded, *rest, drop + 1):
+            assert status == 4

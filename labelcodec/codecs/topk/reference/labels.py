@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from labelcodec.codecs.topk.reference.class_set import set_decode
 from labelcodec.codecs.topk.reference.permutation import order_decode, order_intervals
-from labelcodec.codecs.topk.reference.values import levels_decode
-from labelcodec.entropy.reference.lanes import Array
+from labelcodec.codecs.topk.reference.values import level_bits, levels_decode
+from labelcodec.entropy.reference.lanes import Array, Buffer, Exhausted, split_rans, split_symbols
 from labelcodec.entropy.reference.rans import encode_values, rans_encode
 from labelcodec.entropy.tables import Lookup
 
 Part = tuple[Array, Array, Array]  # states, words and extra bits
-BAD_SET, BAD_VALUES, BAD_ORDER = 1, 2, 3  # statuses: which part is malformed
+BAD_SET, BAD_VALUES, BAD_ORDER, BAD_LEVEL = 1, 2, 3, 4  # statuses
 
 
 def labels_encode(
@@ -38,7 +41,7 @@ def labels_encode(
         lanes: number of lanes of each part, 1..32.
 
     Returns:
-        The parts that `labels_decode` takes: class sets, levels and permutations.
+        The class sets, levels and permutations.
     """
     repeated = np.repeat(value_contexts, gaps.shape[1])
     distinct = np.broadcast_to(-np.arange(ranks.shape[1]), ranks.shape)
@@ -50,41 +53,66 @@ def labels_encode(
 
 
 def labels_decode(
-    set_part: Part,
-    value_part: Part,
-    order_part: tuple[Array, Array],
+    set_part: Buffer,
+    value_part: Buffer,
+    order_part: Buffer,
+    lanes: int,
     rows: int,
     order: Array,
     contexts: Array,
-    is_signed: bool,
     set_lookup: Lookup,
     value_lookup: Lookup,
+    dtype: Any,
+    drop: int,
 ) -> tuple[Array, Array, int]:
-    """Decode classes and levels by rank; no two levels of a label share an interval.
+    """Decode classes and values by rank; no two levels of a label share an interval.
 
     Args:
-        set_part: states, words and extra bits of the class sets.
-        value_part: states, words and extra bits of the levels.
-        order_part: states and words of the permutations.
+        set_part: coded part of the class sets.
+        value_part: coded part of the levels.
+        order_part: rANS part of the permutations.
+        lanes: number of lanes of each part, 1..32.
         rows: number of labels, B.
-        order: (C,) class at each position.
-        contexts: (k,) context of each rank's level.
-        is_signed: whether first levels are zigzag-mapped.
+        order: (C,) class at each position, C below 2^31.
+        contexts: (k,) uint16 context of each rank's level.
         set_lookup: decoding tables of the class sets.
         value_lookup: decoding tables of the levels.
+        dtype: uint16 or uint32 for bit patterns, or int64 for levels, whose first ones are then
+            zigzag-mapped.
+        drop: number of low bits that bit patterns were stored without.
 
     Returns:
-        (B, k) int64 classes, (B, k) int64 levels, and a status: 1, 2 or 3 if the class sets, the
-        levels or the permutations are malformed.
+        (B, k) int64 classes, (B, k) values, and a status: 1, 2 or 3 if the class sets, the levels
+        or the permutations are malformed, 4 if a level is wider than a bit pattern.
     """
-    k = len(contexts)
-    index = levels = np.zeros((rows, k), np.int64)
-    members, status = set_decode(*set_part, rows, k, order, set_lookup)
+    k, is_signed = len(contexts), dtype == np.int64
+    index, values = np.zeros((rows, k), np.int64), np.zeros((rows, k), dtype)
+    members, status = _decode_part(set_decode, set_part, lanes, rows, k, order, set_lookup)
     if status:
-        return index, levels, BAD_SET
-    levels, status = levels_decode(*value_part, contexts, rows, is_signed, value_lookup)
+        return index, values, BAD_SET
+    levels, status = _decode_part(
+        levels_decode, value_part, lanes, contexts, rows, is_signed, value_lookup
+    )
     if status:
-        return index, levels, BAD_VALUES
-    distinct = np.broadcast_to(-np.arange(k), (rows, k))
-    index, status = order_decode(*order_part, distinct, members)
-    return index, levels, BAD_ORDER if status else 0
+        return index, values, BAD_VALUES
+    try:
+        states, words = split_rans(order_part, lanes)
+    except Exhausted:
+        return index, values, BAD_ORDER
+    index, status = order_decode(states, words, np.broadcast_to(-np.arange(k), (rows, k)), members)
+    if status:
+        return index, values, BAD_ORDER
+    if is_signed:
+        return index, levels, 0
+    bits, status = level_bits(levels, 8 * values.itemsize - drop, drop, dtype)
+    return index, bits, BAD_LEVEL if status else 0
+
+
+def _decode_part(
+    decode: Callable[..., tuple[Array, int]], part: Buffer, lanes: int, *rest: Any
+) -> tuple[Array, int]:
+    """What `decode` makes of a coded part; nothing and 1 if that is malformed."""
+    try:
+        return decode(*split_symbols(part, lanes), *rest)
+    except Exhausted:
+        return np.zeros(0), 1
