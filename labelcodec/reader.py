@@ -120,7 +120,7 @@ class Reader:
         if isinstance(i, Position):
             self.read_ahead(i.coming())
             self._last = i  # its order is known and need not be guessed
-        return self._with_coder(i, lambda coder, data, key: coder.decode(data, *key))
+        return self._with_coder(i, BatchCoder.decode)
 
     def __iter__(self) -> Iterator[LabelBatch]:
         return (self[i] for i in range(len(self)))
@@ -155,7 +155,12 @@ class Reader:
 
         Works without the codec being installed.
         """
-        sizes = self._with_record(i, lambda shard, side, data: component_bytes(data))
+        position = self._position(i)
+        _, _, data = self._record(position)
+        try:
+            sizes = component_bytes(data)
+        except LabelcodecError as error:
+            raise self._named(error, position) from None
         return sizes | {FRAMING: int(self.index.size[i]) - sum(sizes.values())}
 
     def overhead_bytes(self) -> dict[str, int]:
@@ -169,7 +174,8 @@ class Reader:
 
     def stored(self, i: int) -> tuple[tuple[int, int], memoryview]:
         """Batch i as it is stored: (shard, number) of its side information, and its bytes."""
-        return self._with_record(i, lambda shard, side, data: ((shard, side), data))
+        shard, side, data = self._record(self._position(i))
+        return (shard, side), data
 
     def tables(self, shard: int, number: int) -> bytes:
         """Side information by its number, as it is stored."""
@@ -177,7 +183,7 @@ class Reader:
 
     def usage(self, i: int) -> tuple[LabelBatch, dict[str, Usage]]:
         """Batch i, and the accounting of its entropy-coded streams by component."""
-        return self._with_coder(i, lambda coder, data, key: coder.decode_counted(data, *key))
+        return self._with_coder(i, BatchCoder.decode_counted)
 
     def chosen(self) -> list[dict[str, Any]]:
         """Settings that fitting the codec selected, and the rate and distortion it measured.
@@ -256,9 +262,10 @@ class Reader:
             raise TypeError(
                 f"batches are numbered by integers or slices, not by {type_name}"
             ) from None
-        if not -len(self) <= position < len(self):
-            raise IndexError(f"{self._where}: batch {position} of {len(self)}")
-        return position % len(self)
+        count = len(self.index.number)
+        if not -count <= position < count:
+            raise IndexError(f"{self._where}: batch {position} of {count}")
+        return position % count
 
     def _follow(self, position: int) -> None:
         """Read ahead where batches are read one after another, the farther the longer they are."""
@@ -269,44 +276,38 @@ class Reader:
         if self._run:
             self.read_ahead(range(position, min(position + 2 * self._run, len(self))))
 
-    def _with_record(self, i: SupportsIndex, use: Callable[[int, int, memoryview], T]) -> T:
-        """Call `use` with batch i's shard, side information number and bytes; name it in errors."""
-        position = self._position(i)
+    def _record(self, position: int) -> tuple[int, int, memoryview]:
+        """A batch's shard, side information number and bytes."""
         if self._elsewhere:
             self._follow(position)
-        shard = int(self.index.shard[position])
-        record = self.shards.readers[shard]
-        side, data = record.batch(int(self.index.position[position]))
-        try:
-            return use(shard, side, data)
-        except LabelcodecError as error:
-            number = int(self.index.number[position])
-            raise type(error)(f"{record.path}: batch {number}: {error}") from None
+        shard = self.index.shard.item(position)
+        side, data = self.shards.readers[shard].batch(self.index.position.item(position))
+        return shard, side, data
+
+    def _named(self, error: LabelcodecError, position: int) -> LabelcodecError:
+        """The same error with the name of the batch in front."""
+        path = self.shards.readers[self.index.shard.item(position)].path
+        return type(error)(f"{path}: batch {self.index.number.item(position)}: {error}")
 
     def _with_coder(
-        self,
-        i: SupportsIndex,
-        use: Callable[[BatchCoder, memoryview, tuple[int, int, int]], T],
+        self, i: SupportsIndex, decode: Callable[[BatchCoder, memoryview, int, int, int], T]
     ) -> T:
-        """Call `use` with batch i's coder, bytes, and (samples, number, epoch)."""
+        """What a method of `BatchCoder` makes of batch i: its bytes, samples, number and epoch."""
         index, position = self.index, self._position(i)
         if not self._coders and (missing := self.missing_codec()) is not None:
             raise UnsupportedError(missing)
-        key = (
-            int(index.samples[position]),
-            int(index.number[position]),
-            int(index.epoch[position]),
-        )
-
-        def with_coder(shard: int, side: int, data: memoryview) -> T:
+        shard, side, data = self._record(position)
+        samples, number = index.samples.item(position), index.number.item(position)
+        epoch = index.epoch.item(position)
+        try:
             if self._used:
-                return use(self._coder(shard, side), data, key)
+                return decode(self._coder(shard, side), data, samples, number, epoch)
             with LOADING:
-                result = use(self._coder(shard, side), data, key)
+                result = decode(self._coder(shard, side), data, samples, number, epoch)
                 self._used = True
                 return result
-
-        return self._with_record(position, with_coder)
+        except LabelcodecError as error:
+            raise self._named(error, position) from None
 
     def _coder(self, shard: int, side: int) -> BatchCoder:
         if (coder := self._coders.get((shard, side))) is not None:

@@ -25,8 +25,7 @@ def encode(side: int, samples: int, number: int, epoch: int) -> bytes:
         number: batch number.
         epoch: epoch of the batch.
     """
-    numbers = b"".join(map(varint.encode, (samples, number, epoch)))
-    return layout.SIDE.pack(side) + numbers
+    return layout.SIDE.pack(side) + _numbers(samples, number, epoch)
 
 
 def decode(payload: bytes | memoryview) -> tuple[int, int, int, int, int]:
@@ -57,15 +56,19 @@ def split(payload: memoryview, expected: tuple[int, int, int]) -> tuple[int, mem
     Raises:
         ValueError: the prefix does not match the index.
     """
-    prefix = encode(0, *expected)[layout.SIDE.size :]
-    end = layout.SIDE.size + len(prefix)
-    if payload[layout.SIDE.size : end] != prefix:
+    numbers = _numbers(*expected)
+    end = layout.SIDE.size + len(numbers)
+    if payload[layout.SIDE.size : end] != numbers:
         raise ValueError(
             f"the batch's samples, number and epoch are not the index's {expected}; "
             "the index belongs to other data"
         )
     (side,) = layout.SIDE.unpack_from(payload)
     return side, payload[end:]
+
+
+def _numbers(samples: int, number: int, epoch: int) -> bytes:
+    return varint.encode(samples) + varint.encode(number) + varint.encode(epoch)
 
 
 def problem(samples: int, number: int, epoch: int) -> str | None:

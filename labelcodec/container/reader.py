@@ -112,13 +112,15 @@ class RecordReader:
         """
         file = self._file()
         index = file.index
-        if not 0 <= position < len(index):
+        if not 0 <= position < len(index.offset):
             raise IndexError(f"{self.path}: batch position {position} of {len(index)}")
-        offset, size = int(index.offset[position]), int(index.size[position])
+        offset, size = index.offset.item(position), index.size.item(position)
         payload = self._payload(file.source, offset, size, layout.BATCH)
-        key = int(index.samples[position]), int(index.number[position]), int(index.epoch[position])
+        samples, number = index.samples.item(position), index.number.item(position)
         try:
-            side, codec_bytes = batch_prefix.split(payload, key)
+            side, codec_bytes = batch_prefix.split(
+                payload, (samples, number, index.epoch.item(position))
+            )
             if side >= len(file.sides):
                 raise ValueError(
                     f"the batch needs side information {side}, the file has {len(file.sides)} "
