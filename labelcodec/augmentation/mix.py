@@ -166,8 +166,7 @@ def decode_partner(data: memoryview, samples: int) -> NDArray[np.int64]:
         CorruptError: a malformed stream, or a partner out of range.
     """
     if data and data[0] == PERMUTATION:
-        packed = np.frombuffer(data[1:], np.uint8)
-        return coding.good(coders().unpack_permutation(packed, samples), "mix partners")
+        return coding.good(coders().unpack_permutation(data[1:], samples), "mix partners")
     if not data or data[0] != PLAIN:
         raise CorruptError("mix partners of unknown form")
     partner = packing.unpack_all_ints(data[1:], samples, "mix partners")

@@ -140,6 +140,27 @@ static void unpack_fixed32(const uint8_t *data, size_t size, unsigned width, uin
     unpack_at(data, size, 0, width, values, count);
 }
 
+/* Inverse of `pack_fixed`, with `low` added; values of up to 62 bits. */
+static void unpack_column(const uint8_t *data, size_t size, unsigned width, int64_t low,
+                          int64_t *values, size_t count) {
+    uint32_t block[256];
+    bit_reader bits = bits_open(data, size, 0);
+    for (size_t first = 0; first < count; first += 256) {
+        size_t some = count - first < 256 ? count - first : 256;
+        if (width <= 32) {
+            unpack_at(data, size, (uint64_t)first * width, width, block, some);
+            for (size_t i = 0; i < some; i++)
+                values[first + i] = low + (int64_t)block[i];
+            continue;
+        }
+        for (size_t i = first; i < first + some; i++) {
+            uint64_t value = 0;
+            bits_take(&bits, width, &value);
+            values[i] = low + (int64_t)value;
+        }
+    }
+}
+
 /* Inverse of `pack_fixed`, for values of up to 62 bits. */
 static void unpack_fixed64(const uint8_t *data, size_t size, unsigned width, uint64_t *values,
                            size_t count) {
@@ -259,6 +280,18 @@ static void permutation_of(int64_t *digits, size_t n, size_t leaves, int32_t *le
         left[node]--;
         digits[i] = (int64_t)(node - leaves);
     }
+}
+
+/* Unpack a permutation of 0..n - 1: the inverse of `pack_permutation`. radices: (n,) scratch; left:
+ * 2 * leaves zeroed entries of scratch, leaves = the smallest power of two >= n. */
+static int unpack_permutation(const uint8_t *data, size_t size, size_t n, size_t leaves,
+                              int64_t *radices, int32_t *left, int64_t *permutation) {
+    for (size_t i = 0; i < n; i++)
+        radices[i] = (int64_t)(n - i);
+    if (unpack_digits(data, size, 0, radices, n, permutation))
+        return MALFORMED;
+    permutation_of(permutation, n, leaves, left);
+    return GOOD;
 }
 
 #endif

@@ -68,6 +68,19 @@ def unpack_fixed(const uint8_t[::1] data, unsigned width, values):
             c.unpack_fixed64(first, size, width, &wide[0], count)
 
 
+def unpack_column(const uint8_t[::1] data, unsigned width, int64_t low, size_t count):
+    """As `reference.unpack_column`."""
+    cdef size_t size = data.shape[0]
+    values = np.empty(count, np.int64)
+    cdef int64_t[::1] out = values
+    if 8 * size < count * width or width > 62:
+        raise ValueError(f"{count} values of {width} bits do not fit {size} bytes")
+    if count:
+        with nogil:
+            c.unpack_column(&data[0] if size else NULL, size, width, low, &out[0], count)
+    return values
+
+
 def shuffled(steps):
     """As `reference.shuffled`."""
     cdef const int64_t[::1] step = _as(steps, np.int64)
@@ -126,16 +139,20 @@ def unpack_digits(const uint8_t[::1] data, uint64_t position, radices):
 
 def unpack_permutation(const uint8_t[::1] data, size_t n):
     """As `reference.unpack_permutation`."""
-    digits, status = unpack_digits(data, 0, np.arange(n, 0, -1))
-    cdef size_t leaves = 1
+    cdef size_t size = data.shape[0], leaves = 1
+    cdef int status = 0
     while leaves < n:
         leaves *= 2
-    cdef int64_t[::1] digit = digits
+    permutation = np.empty(n, np.int64)
+    cdef int64_t[::1] out = permutation, radices = np.empty(n, np.int64)
     cdef int32_t[::1] left = np.zeros(2 * leaves, np.int32)
-    if n and not status:
-        with nogil:
-            c.permutation_of(&digit[0], n, leaves, &left[0])
-    return digits, status
+    if not n:
+        return permutation, int(size > 0)
+    with nogil:
+        status = c.unpack_permutation(
+            &data[0] if size else NULL, size, n, leaves, &radices[0], &left[0], &out[0]
+        )
+    return permutation, status
 
 
 def rans_encode(intervals, unsigned lanes):

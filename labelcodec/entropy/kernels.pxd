@@ -12,10 +12,13 @@ cdef extern from "labelcodec/entropy/bitio.h" nogil:
     void pack_fixed(const int64_t *, size_t, unsigned, uint8_t *)
     void unpack_fixed32(const uint8_t *, size_t, unsigned, uint32_t *, size_t)
     void unpack_fixed64(const uint8_t *, size_t, unsigned, uint64_t *, size_t)
+    void unpack_column(const uint8_t *, size_t, unsigned, int64_t, int64_t *, size_t)
     int unpack_digits(const uint8_t *, size_t, uint64_t, const int64_t *, size_t, int64_t *)
     int shuffle(const int64_t *, size_t, int32_t *)
     size_t pack_permutation(const int32_t *, size_t, int64_t *, int64_t *, uint8_t *)
-    void permutation_of(int64_t *, size_t, size_t, int32_t *)
+    int unpack_permutation(
+        const uint8_t *, size_t, size_t, size_t, int64_t *, int32_t *, int64_t *
+    )
 
 cdef extern from "labelcodec/entropy/rans.h" nogil:
     int MAX_LANES, SLOTS

@@ -64,8 +64,11 @@ def unpack_ints(data: memoryview, count: int) -> tuple[NDArray[np.int64], memory
     width = data[position] if position < len(data) else MAX_BITS + 1
     if width > MAX_BITS or not -(1 << 62) <= low < 1 << 62:
         raise CorruptError("a packed column has an impossible width")
-    values, rest = unpack_fixed(data[position + 1 :], count, width)
-    return values.astype(np.int64) + low, rest
+    position += 1
+    end = position + (count * width + 7) // 8
+    if end > len(data):
+        raise CorruptError("a packed column is too short")
+    return coders().unpack_column(data[position:end], width, low, count), data[end:]
 
 
 def unpack_all_ints(data: memoryview, count: int, what: str) -> NDArray[np.int64]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labelcodec.entropy import coding
 from tests.kernels import (
     LANES,
     agree,
@@ -29,13 +30,14 @@ def test_boxes(seed, rows, lanes):
     places = rng.integers(0, size - sides + 1)
     height, width = random_table(rng, 1), random_table(rng, 124)
     box = np.hstack([places, sides]).astype(np.int32)
-    states, words, bits = agree("box_encode", box, size, height.packed, width.packed, lanes)
-    rest = (size, height.lookup, width.lookup)
-    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
+    part = agree("box_encode", box, size, height.packed, width.packed, lanes)
+    rest = (lanes, size, height.lookup, width.lookup)
+    data = coding.join_symbols(*part)
+    found, status = agree_or_fail("box_decode", data, *rest)
     assert status == 0 and (found == box).all()
-    states, words, bits = damaged(rng, states, words, bits)
-    found, status = agree_or_fail("box_decode", states, words, bits, *rest)
-    assert status or (found[:, :2] + found[:, 2:] <= size).all()
+    for bad in (coding.join_symbols(*damaged(rng, *part)), data[: rng.integers(len(data))]):
+        found, status = agree_or_fail("box_decode", bad, *rest)
+        assert status or (found[:, :2] + found[:, 2:] <= size).all()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_bits(pairs):
 
 
 @few
-@given(seeds, st.integers(0, 40), st.integers(0, 62))
+@given(seeds, st.integers(0, 40) | st.just(600), st.integers(0, 62))
 def test_fixed_widths(seed, count, width):
     values = np.random.default_rng(seed).integers(0, 1 << width, count)
     data = agree("pack_fixed", values, width)
@@ -44,6 +44,8 @@ def test_fixed_widths(seed, count, width):
         found = np.empty(count, np.uint32 if width <= 32 else np.uint64)
         module.unpack_fixed(data, width, found)
         assert (found == values).all()
+    low = -(1 << 61)
+    assert (agree("unpack_column", data, width, low, count) == values + low).all()
 
 
 @few

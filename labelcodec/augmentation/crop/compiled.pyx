@@ -65,30 +65,32 @@ def box_encode(
     return states, words[first:], bits[:used]
 
 
-def box_decode(states, words, const uint8_t[::1] bits, size, height, width):
+def box_decode(
+    const uint8_t[::1] data, unsigned lanes, const int32_t[:, ::1] size, height, width
+):
     """As `reference.box_decode`."""
     cdef c.rans_tables tall, wide
     cdef c.rans_decoder rans
+    cdef c.bit_reader bits
+    cdef size_t rows = size.shape[0]
     c.tables_open(&tall, height[0], height[1])
     c.tables_open(&wide, width[0], width[1])
-    c.decoder_open(&rans, states, words)
-    cdef c.bit_reader reader = c.reader_of(bits, 0)
-    cdef const int32_t[:, ::1] sizes = np.ascontiguousarray(size, np.int32)
-    cdef size_t rows = sizes.shape[0]
-    if sizes.shape[1] != 2 or wide.contexts <= MAX_TOKEN:
+    if size.shape[1] != 2 or wide.contexts <= MAX_TOKEN:
         raise ValueError("crop tables of impossible shape")
-    box = np.zeros((rows, 4), np.int32)
-    if not rows:
-        return box, 0
-    cdef int64_t[::1] scratch = np.empty(6 * rows, np.int64)
-    cdef uint8_t[::1] symbols = np.empty(rows, np.uint8)
-    cdef uint16_t[::1] contexts = np.empty(rows, np.uint16)
+    if not 0 < lanes <= c.MAX_LANES:
+        raise ValueError(f"{lanes} rANS lanes, allowed are 1..{c.MAX_LANES}")
+    box = np.empty((rows, 4), np.int32)
+    if not rows or c.coded_open(&rans, &bits, &data[0], data.shape[0], lanes):
+        return box, int(rows > 0)
     cdef int32_t[:, ::1] out = box
+    cdef int64_t[::1] scratch = np.empty(7 * rows, np.int64)
+    cdef uint16_t *contexts = <uint16_t *>&scratch[6 * rows]
+    cdef uint8_t *symbols = <uint8_t *>(contexts + rows)
     cdef int status
     with nogil:
         status = decode_to(
-            &rans, reader, &sizes[0, 0], rows, &tall, &wide, &scratch[0], &scratch[rows],
-            &scratch[2 * rows], &scratch[4 * rows], &symbols[0], &contexts[0], &out[0, 0],
+            &rans, bits, &size[0, 0], rows, &tall, &wide, &scratch[0], &scratch[rows],
+            &scratch[2 * rows], &scratch[4 * rows], symbols, contexts, &out[0, 0],
         )
     return box, status
 

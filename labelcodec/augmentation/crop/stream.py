@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +40,11 @@ class CropTables:
     height: TableSet
     width: TableSet
     size: tuple[int, int]
+
+    @cached_property
+    def usual(self) -> NDArray[np.int32]:
+        """(2,) `size` as an array."""
+        return np.array(self.size, np.int32)
 
     @classmethod
     def fit(cls, crops: Sequence[Crop]) -> CropTables:
@@ -169,14 +174,14 @@ def decode(data: memoryview, samples: int, table: CropTables) -> Crop:
     data = data[1:]
     if form == USUAL_SIZE:
         size = np.empty((samples, 2), np.int32)
-        size[:, 0], size[:, 1] = table.size
+        size[:] = table.usual
     else:
         sides, data = packing.unpack_ints(data, 2 * samples)
         if (sides <= 0).any() or (sides >= MAX_SIDE).any():
             raise CorruptError("a crop stream names an image of impossible size")
         size = sides.reshape(samples, 2).astype(np.int32)
     box, status = kernels().box_decode(
-        *coding.split_symbols(data, 2 * samples), size, table.height.lookup, table.width.lookup
+        data, coding.lanes_for(2 * samples), size, table.height.lookup, table.width.lookup
     )
     if status == TOO_LARGE:
         raise CorruptError("a crop box is larger than its image")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from labelcodec.entropy.format import MAX_DIGIT_GROUP
-from labelcodec.entropy.reference.lanes import Array, Bits, Exhausted
+from labelcodec.entropy.reference.lanes import Array, Bits, Buffer, Exhausted
 
 
 def pack_bits(values: Array, widths: Array) -> Array:
@@ -33,6 +33,23 @@ def unpack_fixed(data: Array, width: int, values: Array) -> None:
     bits = np.unpackbits(data, count=len(values) * width, bitorder="little")
     weight = np.uint64(1) << np.arange(width, dtype=np.uint64)
     values[:] = (bits.reshape(-1, width) * weight).sum(axis=1) if width else 0
+
+
+def unpack_column(data: Buffer, width: int, low: int, count: int) -> Array:
+    """Unpack what `pack_fixed` wrote, and add to it.
+
+    Args:
+        data: bytes of the column; the caller checks the length.
+        width: bits per value, 0..62.
+        low: what is added.
+        count: number of values.
+
+    Returns:
+        (count,) int64 values.
+    """
+    values = np.empty(count, np.uint64)
+    unpack_fixed(np.frombuffer(data, np.uint8), width, values)
+    return values.astype(np.int64) + low
 
 
 def shuffled(steps: Array) -> Array:
@@ -128,8 +145,8 @@ def unpack_digits(data: Array, position: int, radices: Array) -> tuple[Array, in
     return digits, 0 if (bits.position + 7) // 8 == len(data) else 1
 
 
-def unpack_permutation(data: Array, n: int) -> tuple[Array, int]:
+def unpack_permutation(data: Buffer, n: int) -> tuple[Array, int]:
     """The permutation of 0..n - 1 whose digits fill the data, and a status as above."""
-    digits, status = unpack_digits(data, 0, np.arange(n, 0, -1))
+    digits, status = unpack_digits(np.frombuffer(data, np.uint8), 0, np.arange(n, 0, -1))
     remaining = list(range(n))
     return np.array([remaining.pop(digit) for digit in digits.tolist()], np.int64), status

@@ -7,7 +7,7 @@ import numpy as np
 from labelcodec.augmentation.crop.format import MAX_SIDE
 from labelcodec.entropy.format import FIRST_STATE
 from labelcodec.entropy.reference.bits import group_digits, pack_bits, unpack_digits
-from labelcodec.entropy.reference.lanes import Array
+from labelcodec.entropy.reference.lanes import Array, Buffer, Exhausted, split_symbols
 from labelcodec.entropy.reference.rans import (
     extra_decode,
     rans_decode,
@@ -51,9 +51,8 @@ def box_encode(
 
 
 def box_decode(
-    states: Array,
-    words: Array,
-    bits: Array,
+    data: Buffer,
+    lanes: int,
     size: Array,
     height: Lookup,
     width: Lookup,
@@ -63,10 +62,10 @@ def box_decode(
     Heights come first, then widths in the context of the height's token, then offsets.
 
     Args:
-        states: initial states of the rANS lanes.
-        words: the rANS words.
-        bits: extra bits, then the mixed-radix digits of the offsets from top and left.
-        size: (B, 2) heights and widths of the images in pixels.
+        data: a coded part; behind its extra bits come the mixed-radix digits of the offsets from
+            top and left.
+        lanes: number of lanes of the coded part, 1..32.
+        size: (B, 2) int32 heights and widths of the images in pixels.
         height: decoding table of the heights.
         width: decoding tables of the widths.
 
@@ -74,7 +73,12 @@ def box_decode(
         (B, 4) int32 top, left, height, width, and a status: 1 if the stream is malformed, 2 if a
         box is empty or larger than its image.
     """
-    states, box = states.copy(), np.zeros((len(size), 4), np.int64)
+    box = np.zeros((len(size), 4), np.int64)
+    try:
+        states, words, bits = split_symbols(data, lanes)
+    except Exhausted:
+        return box.astype(np.int32), 1
+    states = states.copy()
     read, position, contexts = 0, 0, np.zeros(len(size), np.int64)
     for i, lookup in enumerate((height, width)):
         escape = lookup[1].shape[1] - 1
