@@ -76,9 +76,9 @@ class DenseCoder(Coder):
         return float_bits.LAYOUTS[self.precision].width - self.shift
 
     @cached_property
-    def place_of(self) -> NDArray[np.int64]:
+    def place_of(self) -> NDArray[np.int32]:
         """Fixed-point value of every pattern of high bits; UNKNOWN without a symbol."""
-        return place_of(self.known, self.places, 1 << self.high_bits)
+        return place_of(self.known, self.places, 1 << self.high_bits).astype(np.int32)
 
     @cached_property
     def symbol_of(self) -> NDArray[np.uint8]:
@@ -91,6 +91,12 @@ class DenseCoder(Coder):
     def patterns(self) -> NDArray[np.int32]:
         """(patterns, 2) fixed-point value and symbol of every pattern of high bits."""
         return np.stack([self.place_of, self.symbol_of], axis=1).astype(np.int32)
+
+    @cached_property
+    def named(self) -> NDArray[np.int32]:
+        """(S + 1, 2) fixed-point value and pattern of every symbol; the escape names pattern 0."""
+        patterns = np.append(self.known, 0)
+        return np.stack([self.place_of[patterns], patterns], axis=1).astype(np.int32)
 
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to named parts of the side information."""
@@ -180,7 +186,7 @@ class DenseCoder(Coder):
             raise CorruptError(f"{surplus} bytes too many behind the label values")
         decoded = kernels().dense_decode(
             states, words, escapes, np.frombuffer(data, np.uint8), samples, self.order,
-            self.shift, drop, self.known, self.place_of, self.mean, self.base, self.table.lookup,
+            self.shift, drop, self.named, self.place_of, self.mean, self.base, self.table.lookup,
             float_bits.LAYOUTS[self.precision].storage,
         )  # fmt: skip
         return coding.good(decoded, "label values")

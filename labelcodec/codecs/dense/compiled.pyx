@@ -164,7 +164,7 @@ def dense_encode(
 
 def dense_decode(
     states, words, escapes, const uint8_t[::1] low, size_t rows, order, unsigned shift,
-    unsigned drop, patterns, place_of, mean, int base, lookup, dtype,
+    unsigned drop, const int32_t[:, ::1] named, place_of, mean, int base, lookup, dtype,
 ):
     """As `reference.dense_decode`."""
     cdef c.rans_tables table
@@ -176,15 +176,18 @@ def dense_decode(
     position = np.empty(classes, np.int32)
     position[_check_order(order, classes)] = np.arange(classes, dtype=np.int32)
     cdef const int32_t[::1] position_of = position
-    pattern_of = _check_patterns(np.append(patterns, 0), len(place_of))
-    all_places = np.ascontiguousarray(place_of, np.int32)
-    cdef const int32_t[::1] places = all_places
-    cdef const int32_t[:, ::1] known = np.stack([all_places[pattern_of], pattern_of], axis=1)
+    cdef const int32_t[::1] places = np.ascontiguousarray(place_of, np.int32)
+    cdef size_t count = places.shape[0], i
+    cdef uint32_t highest = 0
     cdef const uint16_t[::1] escaped = _check_patterns(escapes, len(place_of))
     cdef size_t escape_count = escaped.shape[0], low_size = low.shape[0]
     cdef unsigned width = shift - drop
-    if known.shape[0] != table.symbols or drop > shift or width > 32:
+    if named.shape[0] != table.symbols or named.shape[1] != 2 or drop > shift or width > 32:
         raise ValueError("dense tables that do not belong together")
+    for i in range(table.symbols):
+        highest = max(highest, <uint32_t>named[i, 1])
+    if highest >= count:
+        raise ValueError(f"high bits outside 0..{count - 1}")
     if 8 * low_size < cells * width:
         raise ValueError(f"{low_size} bytes of low bits are too few")
     bits = np.zeros((rows, classes), dtype)
@@ -205,7 +208,7 @@ def dense_decode(
     cdef int status
     with nogil:
         status = decode_to(
-            &model.model, &rans, &table, <const dense_symbol *>&known[0, 0], &places[0],
+            &model.model, &rans, &table, <const dense_symbol *>&named[0, 0], &places[0],
             &escaped[0] if escape_count else NULL, escape_count, &residuals[0], &contexts[0],
             &symbols[0], &high[0],
         )

@@ -85,7 +85,7 @@ def dense_decode(
     order: Array,
     shift: int,
     drop: int,
-    patterns: Array,
+    named: Array,
     place_of: Array,
     mean: Array,
     base: int,
@@ -103,7 +103,7 @@ def dense_decode(
         order: (C,) class at each position.
         shift: number of low bits.
         drop: number of lowest bits that are not stored.
-        patterns: (S - 1,) pattern of high bits of each symbol.
+        named: (S, 2) int32 fixed-point value and pattern of high bits of each symbol.
         place_of: as in `dense_contexts`.
         mean: as in `dense_contexts`.
         base: as in `dense_contexts`.
@@ -129,7 +129,7 @@ def dense_decode(
             count = int(escaped.sum())
             if used + count > len(escapes):
                 raise Exhausted
-            column = np.append(patterns, 0)[symbol]
+            column = named[symbol, 1]
             column[escaped] = escapes[used : used + count]
             used += count
             high[:, c] = column

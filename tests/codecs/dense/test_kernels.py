@@ -46,7 +46,9 @@ def test_dense(seed, rows, classes, lanes, dtype):
         "dense_encode", bits[:, np.argsort(order)], order, shift, drop,
         np.stack([place_of, symbol_of], axis=1).astype(np.int32), mean, base, table.packed, lanes,
     )  # fmt: skip
-    rest = (rows, order, shift, drop, known, place_of, mean, base, table.lookup, dtype)
+    patterns = np.append(known, 0)
+    named = np.stack([place_of[patterns], patterns], axis=1).astype(np.int32)
+    rest = (rows, order, shift, drop, named, place_of, mean, base, table.lookup, dtype)
     found, status = agree_or_fail("dense_decode", states, words, escapes, lowest, *rest)
     assert status == 0 and (found[:, order] == bits).all()
     states, words, escapes = damaged(rng, states, words, escapes)
@@ -58,9 +60,10 @@ def test_dense_escapes_left_over():
     states, words = reference.rans_encode(table.packed[:, 0], 1)
     low, order = np.zeros(1, np.uint8), np.zeros(1, np.int64)
     place_of, one = np.zeros(512, np.int64), np.array([1])
+    named = np.array([[0, 1], [0, 0]], np.int32)
     for escapes, status in ((np.zeros(0, np.int64), 0), (one, 1)):
         found = agree_or_fail(
-            "dense_decode", states, words, escapes, low, 1, order, 7, 0, one, place_of, one, 0,
+            "dense_decode", states, words, escapes, low, 1, order, 7, 0, named, place_of, one, 0,
             table.lookup, np.uint16,
         )  # fmt: skip
         assert found[1] == status
