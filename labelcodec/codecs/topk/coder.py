@@ -240,24 +240,19 @@ class TopKCoder(Coder):
         if index_data[0] & ~TIES_BY_CLASS != CODED or k > MAX_K:
             raise CorruptError("top-k labels of unknown form")
         if index_data[0] == CODED == value_data[0]:
-            return self._decode_untied(body, value_data, samples, k, blank.precision)
+            return self._decode_untied(body, value_data, samples, k, blank)
         levels = self._decode_levels(value_data, samples, k)
         ties_by_class = bool(index_data[0] & TIES_BY_CLASS)
         index = self._decode_index(body, samples, levels, ties_by_class)
         return self._to_values(levels, value_data[1], blank.precision), index
 
     def _decode_untied(
-        self,
-        index_data: memoryview,
-        value_data: memoryview,
-        samples: int,
-        k: int,
-        precision: Precision,
+        self, index_data: memoryview, value_data: memoryview, samples: int, k: int, blank: Labels
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Values and classes whose permutations take no account of ties: the usual case."""
         drop = _dropped(value_data)
         members, permutation = _split_index(index_data)
-        layout = float_bits.LAYOUTS[precision]
+        layout = float_bits.LAYOUTS[blank.precision]
         if self.step is None and drop >= layout.width:
             raise CorruptError(OUTSIDE)
         index, values, status = kernels().labels_decode(
@@ -269,7 +264,7 @@ class TopKCoder(Coder):
             raise CorruptError(STATUSES[status])
         if self.step is not None:
             return (values * self.step).astype(np.float32), index
-        return float_bits.from_bits(values, precision), index
+        return float_bits.from_bits(values, blank.precision), index
 
     def _decode_levels(self, data: memoryview, samples: int, k: int) -> NDArray[np.int64]:
         _dropped(data)
