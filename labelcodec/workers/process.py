@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import IO, Any, NoReturn, cast
 
 from labelcodec.errors import LabelcodecError
-from labelcodec.files.shared_buffers import SharedBuffers, shared_file
 from labelcodec.threads import VARIABLE
+from labelcodec.workers.shared_buffers import SharedBuffers, shared_file
 
 _REQUEST = struct.Struct("=QQ")  # number of the place, bytes of the pickled items
 _REPLY = struct.Struct("=QQQ")  # bytes at the place, of which of the pickle; number of buffers
@@ -225,6 +225,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from labelcodec.worker_process import main as main_by_name  # pickled by its module's name
+    from labelcodec.workers.process import main as main_by_name  # pickled by its module's name
 
     main_by_name()

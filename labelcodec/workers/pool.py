@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, Self, TypeVar, cast
 
 from labelcodec.threads import thread_count
-from labelcodec.worker_process import Chunk, Reply, WorkerProcess, mapped
+from labelcodec.workers.process import Chunk, Reply, WorkerProcess, mapped
 
 WATCHED = 0.05  # seconds of work after which the rest is estimated
 WORTHWHILE = 0.5  # seconds of work that a worker is started for

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from labelcodec.files import shared_buffers
-from labelcodec.files.shared_buffers import SharedBuffers, shared_file
+from labelcodec.workers import shared_buffers
+from labelcodec.workers.shared_buffers import SharedBuffers, shared_file
 
 
 @pytest.fixture(params=["memory", "disk"])

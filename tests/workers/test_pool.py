@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelcodec import workers
 from labelcodec.errors import DataError
-from labelcodec.workers import ordered_map
+from labelcodec.workers import ordered_map, pool
 
 
 @pytest.fixture
 def at_once(monkeypatch):
     """Workers share what is left after two items."""
-    monkeypatch.setattr(workers, "WATCHED", 0)
-    monkeypatch.setattr(workers, "WORTHWHILE", 1e-9)
-    monkeypatch.setattr(workers._Pool, "ready", lambda pool: True)
+    monkeypatch.setattr(pool, "WATCHED", 0)
+    monkeypatch.setattr(pool, "WORTHWHILE", 1e-9)
+    monkeypatch.setattr(pool._Pool, "ready", lambda own: True)
 
 
 def process_of(i: int) -> tuple[int, int]:
@@ -81,10 +80,10 @@ def test_little_work_starts_no_process():
 
 
 def test_the_caller_works_until_the_workers_are_ready(monkeypatch):
-    monkeypatch.setattr(workers, "WATCHED", 0)
-    monkeypatch.setattr(workers, "WORTHWHILE", 1e-9)
+    monkeypatch.setattr(pool, "WATCHED", 0)
+    monkeypatch.setattr(pool, "WORTHWHILE", 1e-9)
     polls = iter([False] * 5)
-    monkeypatch.setattr(workers._Pool, "ready", lambda pool: next(polls, True))
+    monkeypatch.setattr(pool._Pool, "ready", lambda own: next(polls, True))
     own = [process == os.getpid() for _, process in ordered_map(process_of, range(40), 2)]
     assert own[:7] == [True] * 7 and not all(own[7:])
 
@@ -131,7 +130,7 @@ def test_few_items_are_in_flight(at_once, tmp_path):
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.2)
     results.close()
-    assert len(file.read_text().split()) <= 2 + workers.CHUNK * (3 * workers.AHEAD + 2)
+    assert len(file.read_text().split()) <= 2 + pool.CHUNK * (3 * pool.AHEAD + 2)
 
 
 def test_a_slow_consumer_holds_the_workers_up(at_once, tmp_path):
@@ -139,7 +138,7 @@ def test_a_slow_consumer_holds_the_workers_up(at_once, tmp_path):
     for i in ordered_map(partial(log, file), range(300), 2):
         time.sleep(0.001)
         computed = len(file.read_text().split())
-        assert computed - i <= workers.CHUNK * (3 * workers.AHEAD + 2)
+        assert computed - i <= pool.CHUNK * (3 * pool.AHEAD + 2)
 
 
 def refuse_to_be_loaded(message: str) -> None:
@@ -195,18 +194,18 @@ def test_a_function_that_no_worker_can_load(at_once, monkeypatch):
 
 
 _ABANDONED = """
-from labelcodec import workers
-from tests.test_workers import slow
-workers.WATCHED, workers.WORTHWHILE = 0, 1e-9
-for i in workers.ordered_map(slow, range(100_000), 3):
+from labelcodec.workers import pool
+from tests.workers.test_pool import slow
+pool.WATCHED, pool.WORTHWHILE = 0, 1e-9
+for i in pool.ordered_map(slow, range(100_000), 3):
     if i == 30:
         print(*[worker.pid for worker in POOLS[0]._workers], flush=True)
 """
 _WITH_POOLS = """
 POOLS = []
-from labelcodec import workers
-enter = workers._Pool.__enter__
-workers._Pool.__enter__ = lambda pool: POOLS.append(pool) or enter(pool)
+from labelcodec.workers import pool
+enter = pool._Pool.__enter__
+pool._Pool.__enter__ = lambda own: POOLS.append(own) or enter(own)
 """
 
 
@@ -214,7 +213,7 @@ workers._Pool.__enter__ = lambda pool: POOLS.append(pool) or enter(pool)
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGINT])
 def test_workers_end_with_their_caller(signum):
     script = _WITH_POOLS + _ABANDONED
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     caller = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root
     )
