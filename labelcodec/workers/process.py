@@ -24,6 +24,7 @@ from labelcodec.errors import LabelcodecError
 from labelcodec.threads import VARIABLE
 from labelcodec.workers.shared_buffers import SharedBuffers, shared_file
 
+LONG = 1 << 14  # bytes: shorter buffers are copied, so that none of them keeps a whole reply
 _REQUEST = struct.Struct("=QQ")  # number of the place, bytes of the pickled items
 _REPLY = struct.Struct("=QQQ")  # bytes at the place, of which of the pickle; number of buffers
 _OWN_THREADS = (VARIABLE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -200,12 +201,23 @@ class _Caller:
         if reply.error is not None and not isinstance(reply.error, (LabelcodecError, OSError)):
             trace = "".join(traceback.format_exception(reply.error))
             reply.error.add_note(f"in a worker process: {trace}")
-        left_out: list[pickle.PickleBuffer] = []
-        message = pickle.dumps(reply, pickle.HIGHEST_PROTOCOL, buffer_callback=left_out.append)
-        buffers = [buffer.raw() for buffer in left_out]
+        message, buffers = _pickled(reply)
         lengths = array("Q", [len(buffer) for buffer in buffers]).tobytes()
         size = self.shared.write(place, [lengths, message, *buffers])
         self.replies.write(_REPLY.pack(size, len(message), len(buffers)))
+
+
+def _pickled(reply: Reply) -> tuple[bytes, list[memoryview]]:
+    """A pickle, and the long buffers that it leaves out."""
+    buffers: list[memoryview] = []
+
+    def is_within(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if len(raw) >= LONG:
+            buffers.append(raw)
+        return len(raw) < LONG
+
+    return pickle.dumps(reply, pickle.HIGHEST_PROTOCOL, buffer_callback=is_within), buffers
 
 
 def main() -> None:
