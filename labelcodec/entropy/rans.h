@@ -328,6 +328,7 @@ INLINED uint32_t token_of(uint64_t value, unsigned *width, uint64_t *extra) {
 
 /* Every module that includes this header calls it once. */
 static void rans_start(void) {
+    fill_bits();
     fill_tokens();
     fill_reciprocals();
 #if defined(LABELCODEC_AVX2)

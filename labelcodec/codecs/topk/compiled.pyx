@@ -18,7 +18,6 @@ cdef extern from "labelcodec/codecs/topk/selection.h" nogil:
         uint32_t *picked
         uint8_t *flags
         uint32_t bound
-    void selection_start()
     uint32_t select_row16(
         const uint16_t *, size_t, size_t, uint32_t, selection_scratch *, uint64_t *
     )
@@ -105,7 +104,6 @@ cdef extern from "labelcodec/codecs/topk/labels.h" nogil:
 MAX_K = 4096
 
 c.rans_start()
-selection_start()
 class_set_start()
 
 

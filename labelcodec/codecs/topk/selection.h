@@ -31,31 +31,6 @@ INLINED uint32_t range_end(key_range range) {
     return range.limit | (uint32_t)(((uint64_t)1 << range.bit) - 1);
 }
 
-/* Positions of the bits of a byte, lowest first. */
-static uint32_t bits_of[256][8];
-
-static void selection_start(void) {
-    for (unsigned byte = 0; byte < 256; byte++)
-        for (unsigned bit = 0, count = 0; bit < 8; bit++)
-            if (byte >> bit & 1)
-                bits_of[byte][count++] = bit;
-}
-
-/* Where flags (count + 8,) are 1; returns how often. Without branches, since nothing predicts which
- * classes are kept. */
-static size_t flagged(uint8_t *restrict flags, size_t count, uint32_t *restrict at) {
-    size_t number = 0;
-    memset(flags + count, 0, 8);
-    for (size_t first = 0; first < count; first += 8) {
-        uint64_t word = load64(flags + first);
-        const uint32_t *bits = bits_of[word * 0x0102040810204080u >> 56];
-        for (size_t i = 0; i < 8; i++)
-            at[number + i] = (uint32_t)first + bits[i];
-        number += word * 0x0101010101010101u >> 56;
-    }
-    return number;
-}
-
 #define KEY uint16_t
 #define NAMED(name) name##16
 #include "labelcodec/codecs/topk/selection_row.h"

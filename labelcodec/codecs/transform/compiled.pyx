@@ -41,6 +41,7 @@ cdef extern from "labelcodec/codecs/transform/peaks.h" nogil:
     ctypedef struct ranker:
         uint16_t *coarse
         uint8_t *flags
+        uint32_t *best
         uint64_t *keys
         uint64_t *sorted
     void classes_at(ranker *, const int32_t *, size_t, const int64_t *, size_t, int64_t *)
@@ -97,6 +98,7 @@ cdef class _Ranker:
     cdef ranker rank
     cdef uint16_t[::1] coarse
     cdef uint8_t[::1] flags
+    cdef uint32_t[::1] best
     cdef uint64_t[::1] keys
 
     def __cinit__(self, size_t classes):
@@ -104,8 +106,10 @@ cdef class _Ranker:
             raise ValueError(f"{classes} classes, allowed are 1..{1 << CLASS_BITS}")
         self.coarse = np.zeros(classes + 8, np.uint16)
         self.flags = np.zeros(classes + 8, np.uint8)
+        self.best = np.zeros(classes + 8, np.uint32)
         self.keys = np.zeros(2 * classes + 1, np.uint64)
         self.rank.coarse, self.rank.flags = &self.coarse[0], &self.flags[0]
+        self.rank.best = &self.best[0]
         self.rank.keys, self.rank.sorted = &self.keys[0], &self.keys[classes]
 
 

@@ -7,6 +7,7 @@
 #define LABELCODEC_PEAKS_H
 
 #include "labelcodec/codecs/transform/scores.h"
+#include "labelcodec/entropy/bitio.h"
 
 #define BUCKETS 128
 #define CLASS_BITS 20
@@ -16,8 +17,9 @@
 /* Scratch for one label of C classes. */
 typedef struct {
     uint16_t *coarse;  /* (C + 8,) distance to the largest score, in 2^shift units, < 2^16 */
-    uint8_t *flags;    /* (C + 8,), the last 8 zero */
-    uint64_t *keys;    /* (C,) distance << 20 | class of the best classes */
+    uint8_t *flags;    /* (C + 8,) */
+    uint32_t *best;    /* (C + 8,) the best classes */
+    uint64_t *keys;    /* (C,) their keys: distance << 20 | class */
     uint64_t *sorted;  /* (C + 1,) */
     int32_t high;      /* the largest score */
     unsigned shift;
@@ -111,61 +113,53 @@ INLINED uint64_t key_of(const ranker *rank, const int32_t *scores, size_t own) {
  * A bucket is `key >> fold`, below BUCKETS. size: (BUCKETS,) zeroed. Returns the number of keys. */
 static size_t list_within(ranker *rank, const int32_t *scores, size_t classes, uint32_t limit,
                           unsigned *fold, uint32_t *size) {
-    const uint8_t *flags = rank->flags;
     uint64_t *keys = rank->keys;
     unsigned by = CLASS_BITS + rank->shift;
-    size_t count = 0;
     flag_within(rank->coarse, classes, (uint16_t)limit, rank->flags);
+    size_t count = flagged(rank->flags, classes, rank->best);
     for (; limit >= BUCKETS; limit >>= 1)
         by++;
-    for (size_t c = 0; c < classes; c += 8) {
-        uint64_t word;
-        memcpy(&word, flags + c, 8);
-        for (; word; word &= word - 1) {
-            size_t own = c + lowest_bit(word) / 8;
-            uint64_t key = key_of(rank, scores, own);
-            size[key >> by]++;
-            keys[count++] = key;
-        }
+    for (size_t i = 0; i < count; i++) {
+        keys[i] = key_of(rank, scores, rank->best[i]);
+        size[keys[i] >> by]++;
     }
     *fold = by;
     return count;
 }
 
-/* A sorted bucket: how many classes rank before it, and where its keys are: sorted[first .. stop). */
-typedef struct {
-    uint32_t before, first, stop;
-} key_run;
-
-/* Sort the keys of the wanted buckets, whose sizes are known; the others are left out.
+/* The keys of the wanted buckets, sorted.
  *
- * size, wanted: (BUCKETS,); runs: (BUCKETS,) receives the wanted buckets. Returns how many. */
-static size_t sort_wanted(ranker *rank, size_t listed, unsigned fold, const uint32_t *size,
-                          const uint8_t *wanted, key_run *runs) {
+ * size, wanted: (BUCKETS,); kept: number of keys in the wanted buckets. */
+static void sort_wanted(ranker *rank, size_t listed, unsigned fold, const uint32_t *size,
+                        const uint8_t *wanted, size_t kept) {
     struct {
         uint32_t next, step; /* where the bucket's next key goes to; 0 moves on to nowhere */
     } slot[BUCKETS];
-    uint32_t before = 0, kept = 0;
-    size_t count = 0;
-    for (size_t bucket = 0; bucket < BUCKETS; before += size[bucket++]) {
+    size_t first = 0;
+    if (kept <= FEW) {
+        for (size_t i = 0; i < listed; i++) {
+            rank->sorted[first] = rank->keys[i];
+            first += wanted[rank->keys[i] >> fold];
+        }
+        sort_keys(rank->sorted, first);
+        return;
+    }
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++) {
         slot[bucket].step = wanted[bucket];
-        slot[bucket].next = wanted[bucket] ? kept : (uint32_t)listed; /* a place that is not read */
-        if (!wanted[bucket])
-            continue;
-        runs[count].before = before;
-        runs[count].first = kept;
-        kept += size[bucket];
-        runs[count++].stop = kept;
+        slot[bucket].next = (uint32_t)(wanted[bucket] ? first : kept); /* a place that is not read */
+        first += wanted[bucket] ? size[bucket] : 0;
     }
     for (size_t i = 0; i < listed; i++) {
         uint64_t key = rank->keys[i];
         rank->sorted[slot[key >> fold].next] = key;
         slot[key >> fold].next += slot[key >> fold].step;
     }
-    for (size_t i = 0; i < count; i++)
-        if (runs[i].stop - runs[i].first > 1)
-            sort_keys(rank->sorted + runs[i].first, runs[i].stop - runs[i].first);
-    return count;
+    first = 0;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
+        if (wanted[bucket]) {
+            sort_keys(rank->sorted + first, size[bucket]);
+            first += size[bucket];
+        }
 }
 
 /* Classes at ascending positions (below C) of a label's ranking; of others, any classes. */
@@ -173,24 +167,29 @@ static void classes_at(ranker *rank, const int32_t *scores, size_t classes, cons
                        size_t count, int64_t *chosen) {
     uint32_t size[BUCKETS] = {0};
     uint8_t wanted[BUCKETS] = {0};
-    key_run runs[BUCKETS] = {{0, 0, 0}};
     unsigned fold;
     if (!count)
         return;
     uint32_t farthest = rank_open(rank, scores, classes);
     uint32_t limit = rank_limit(rank, classes, (size_t)places[count - 1] + 1, farthest);
     size_t listed = list_within(rank, scores, classes, limit, &fold, size);
-    size_t place = 0, stop = 0;
-    for (size_t bucket = 0; bucket < BUCKETS && place < count; bucket++)
-        for (stop += size[bucket]; place < count && (size_t)places[place] < stop; place++)
-            wanted[bucket] = 1;
-    size_t sorted = sort_wanted(rank, listed, fold, size, wanted, runs), i = 0;
+    int64_t before = 0, kept = 0; /* classes of the buckets so far, and of those that are wanted */
+    size_t place = 0;
+    for (size_t bucket = 0; bucket < BUCKETS && place < count; before += size[bucket++]) {
+        int64_t stop = before + size[bucket];
+        if (places[place] >= stop)
+            continue;
+        for (; place < count && places[place] < stop; place++)
+            chosen[place] = kept + places[place] - before; /* among the wanted buckets' classes */
+        wanted[bucket] = 1;
+        kept += size[bucket];
+    }
+    for (; place < count; place++)
+        chosen[place] = -1;
+    sort_wanted(rank, listed, fold, size, wanted, (size_t)kept);
     for (place = 0; place < count; place++) {
-        size_t own = (size_t)places[place];
-        while (i + 1 < sorted && own >= runs[i + 1].before)
-            i++;
-        size_t at = runs[i].first + (own - runs[i].before);
-        chosen[place] = (int64_t)(rank->sorted[at < listed ? at : 0] & CLASS_MASK);
+        size_t at = (size_t)chosen[place];
+        chosen[place] = at < (size_t)kept ? (int64_t)(rank->sorted[at] & CLASS_MASK) : 0;
     }
 }
 
@@ -255,9 +254,8 @@ static size_t choose_row(ranker *rank, const int32_t *scores, const float *gain,
                          float *kept, int64_t *places, int64_t *chosen) {
     uint32_t limit = 0, size[BUCKETS] = {0};
     uint8_t wanted[BUCKETS] = {0};
-    key_run runs[BUCKETS];
     unsigned fold;
-    size_t likely = 0, count = 0, left = 0;
+    size_t likely = 0, count = 0, left = 0, keys = 0, place = 0, at = 0;
     rank_open(rank, scores, classes);
     for (size_t c = 0; c < classes; c++)
         if (gain[c] > price[0]) {
@@ -269,17 +267,21 @@ static size_t choose_row(ranker *rank, const int32_t *scores, const float *gain,
     size_t listed = list_within(rank, scores, classes, limit, &fold, size);
     for (size_t i = 0; i < likely; i++)
         wanted[key_of(rank, scores, (size_t)chosen[i]) >> fold] = 1;
-    size_t sorted = sort_wanted(rank, listed, fold, size, wanted, runs);
-    for (size_t i = 0; i < sorted; i++)
-        for (size_t at = runs[i].first; at < runs[i].stop; at++) {
-            size_t own = rank->sorted[at] & CLASS_MASK;
-            size_t place = runs[i].before + (at - runs[i].first);
-            if (gain[own] > price[place]) {
-                places[count] = (int64_t)place;
+    for (size_t bucket = 0; bucket < BUCKETS; bucket++)
+        keys += wanted[bucket] ? size[bucket] : 0;
+    sort_wanted(rank, listed, fold, size, wanted, keys);
+    for (size_t bucket = 0; bucket < BUCKETS; place += size[bucket++]) {
+        if (!wanted[bucket])
+            continue;
+        for (size_t i = 0; i < size[bucket]; i++) {
+            size_t own = rank->sorted[at++] & CLASS_MASK;
+            if (gain[own] > price[place + i]) {
+                places[count] = (int64_t)(place + i);
                 chosen[count] = (int64_t)own;
-                excess[count++] = gain[own] - price[place];
+                excess[count++] = gain[own] - price[place + i];
             }
         }
+    }
     if (count <= most) { /* an excess may round to 0 */
         for (size_t i = 0; i < count; i++)
             if (excess[i] > 0) {
