@@ -56,7 +56,7 @@ cdef extern from "labelcodec/codecs/transform/peaks.h" nogil:
     void scaled(const int32_t *, size_t, float, float *)
     void finish_row(
         ranker *, int32_t *, size_t, const int64_t *, const int64_t *, size_t, int64_t,
-        const int32_t *, int32_t, unsigned, float, int64_t *, int32_t *, int32_t *
+        const int32_t *, int32_t, unsigned, float, int64_t *, int32_t *
     )
 
 cdef extern from "labelcodec/codecs/transform/scores.h" nogil:
@@ -417,7 +417,7 @@ def finished(scores, counts, places, residuals, int64_t peak, tail, unsigned shi
         raise ValueError(f"a residual above {MAX_RESIDUAL}")
     most = int(np.max(counts, initial=1))
     cdef int64_t[::1] chosen = np.empty(most, np.int64)
-    cdef int32_t[::1] values = np.empty(most, np.int32), full = np.empty(width, np.int32)
+    cdef int32_t[::1] values = np.empty(most, np.int32)
     if scores.size:
         with nogil:
             for row in range(rows):
@@ -425,7 +425,7 @@ def finished(scores, counts, places, residuals, int64_t peak, tail, unsigned shi
                 finish_row(
                     &rank.rank, &score[row, 0], width, &place[first] if count else NULL,
                     &residual[first] if count else NULL, count, peak, &correction[0],
-                    correction.shape[0] - 1, shift, unit, &chosen[0], &values[0], &full[0],
+                    correction.shape[0] - 1, shift, unit, &chosen[0], &values[0],
                 )
     return scores.view(np.float32)
 

@@ -219,23 +219,39 @@ VECTORISED static void scaled(const int32_t *restrict units, size_t count, float
         logits[i] = (float)units[i] * unit;
 }
 
+/* As `correct_tail`, and the logits in place of units: float32 in the memory of (C,) int32. */
+VECTORISED static void finish_tail(int32_t *restrict full, size_t classes, int32_t high,
+                                   const int32_t *restrict tail, int32_t last, unsigned shift,
+                                   float unit) {
+    for (size_t c = 0; c < classes; c++) {
+        int32_t distance = (int32_t)((uint32_t)(high - full[c]) >> shift);
+        float logit = (float)(full[c] + tail[distance > last ? last : distance]) * unit;
+        memcpy(full + c, &logit, sizeof logit);
+    }
+}
+
 /* Logits of one label from its scores, which they replace: (C,) int32 become float32.
  *
- * places, residuals: (count,); chosen: (count,), values: (count,) and full: (C,) scratch; peak: units per
- * step of a residual. |residual| and peak are at most 2^24. */
+ * places, residuals: (count,); chosen, values: (count,) scratch; peak: units per step of a residual.
+ * |residual| and peak are at most 2^24. */
 static void finish_row(ranker *rank, int32_t *scores, size_t classes, const int64_t *places,
                        const int64_t *residuals, size_t count, int64_t peak, const int32_t *tail,
-                       int32_t last, unsigned shift, float unit, int64_t *chosen, int32_t *values,
-                       int32_t *full) {
+                       int32_t last, unsigned shift, float unit, int64_t *chosen,
+                       int32_t *values) {
+    int32_t low;
     classes_at(rank, scores, classes, places, count, chosen);
     for (size_t i = 0; i < count; i++) {
         int64_t value = scores[chosen[i]] + residuals[i] * peak;
         value = value > MAX_SCORE ? MAX_SCORE : value;
         values[i] = (int32_t)(value < -MAX_SCORE ? -MAX_SCORE : value);
     }
-    memcpy(full, scores, classes * sizeof *full);
-    expand_row(full, classes, chosen, values, count, tail, last, shift);
-    scaled(full, classes, unit, (float *)(void *)scores);
+    for (size_t i = 0; i < count; i++)
+        scores[chosen[i]] = values[i];
+    finish_tail(scores, classes, largest_score(scores, classes, &low), tail, last, shift, unit);
+    for (size_t i = 0; i < count; i++) {
+        float logit = (float)values[i] * unit;
+        memcpy(scores + chosen[i], &logit, sizeof logit);
+    }
 }
 
 /* Choose the peaks of a label whose gain is worth their bits.
