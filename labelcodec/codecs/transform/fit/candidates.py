@@ -6,15 +6,15 @@ from labelcodec.codecs.transform.basis_tables import most_rank
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.rd_eval import SAMPLE, cheapest, saturates
 from labelcodec.codecs.transform.fit.sample import Samples
-from labelcodec.codecs.transform.fit.subspace import WHOLE_CLASSES, Scatter, fit_subspace
+from labelcodec.codecs.transform.fit.subspace import Scatter, fit_subspace
 from labelcodec.codecs.transform.fit.table_fit import candidate_at, fit_means_along
 from labelcodec.errors import DataError
 
 AXIS_WORTH = 0.17  # least variance of an axis that is kept, in squared steps
-FIRST_RANK, MORE_RANK = 96, 4  # axes of many classes at first, and the growth factor after that
-FIRST_STEP, MORE_MEANS = 0.6, 2  # the finest step that image means are fitted for at first
+FIRST_RANK, MORE_RANK = 144, 4  # axes at first, and the growth factor after that
+FIRST_STEP, MORE_MEANS = 1.0, 2  # the finest step that image means are fitted for at first
 STEPS = (-6.0, 4.0)  # range searched: log2 of the step over the labels' standard deviation
-TYPICAL_STEP, TYPICAL_PRICE = 1.0, 2.0**-9.5  # where image means are tested for their gain
+TYPICAL_STEP, TYPICAL_PRICE = 1.4, 2.0**-9.5  # where image means are tested for their gain
 FEW = 64  # labels on which a step is tested for being too fine
 
 
@@ -26,8 +26,7 @@ class Candidates:
         self.scatter = Scatter(samples.fitted.centred)
         classes = samples.fitted.centred.shape[1]
         self.most = min(len(samples.fitted), most_rank(classes))
-        first = self.most if classes <= WHOLE_CLASSES else min(FIRST_RANK, self.most)
-        self.space = fit_subspace(self.scatter, first, exact=True)
+        self.space = fit_subspace(self.scatter, min(FIRST_RANK, self.most), exact=True)
         self._fit_means(self._rank(self.space.deviation * 2.0**FIRST_STEP))
         self.predicts = self._prediction_pays()
 

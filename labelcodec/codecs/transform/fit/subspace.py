@@ -61,9 +61,12 @@ class Scatter:
             self.power = float(sum(squares)) / centred.size
 
     def _parts(self) -> Iterator[NDArray[np.float32]]:
-        """The labels less the mean label, in chunks that bound memory."""
+        """The labels less the mean label, in chunks that bound memory, in one array."""
         mean, rows = self.mean.astype(np.float32), max(1, CELLS // len(self.mean))
-        return (self.centred[i : i + rows] - mean for i in range(0, len(self.centred), rows))
+        room = np.empty_like(self.centred[:rows])
+        for first in range(0, len(self.centred), rows):
+            part = self.centred[first : first + rows]
+            yield np.subtract(part, mean, out=room[: len(part)])
 
     def _sum(self, products: Iterable[NDArray[np.float32]]) -> NDArray[np.float64]:
         total: Any = sum(product.astype(np.float64) for product in products)
