@@ -72,6 +72,14 @@ class Analysis:
     gain: NDArray[np.float32]
     predicted: NDArray[np.int32] | None = None
 
+    def spread(self, most: int) -> Analysis:
+        """At most `most` of the labels, evenly spread."""
+        rows = slice(None, None, -(-len(self.scores) // most))
+        return Analysis(
+            self.basis, self.centred[rows], self.coefficients[rows], self.scores[rows],
+            self.gain[rows], None if self.predicted is None else self.predicted[rows],
+        )  # fmt: skip
+
     def peaks(self, price: float) -> Peaks:
         """Choose the peaks that save at least `price` nats per bit."""
         return self.peaks_at(*self.choose(price))

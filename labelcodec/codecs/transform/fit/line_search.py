@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 CROSSING_TRIALS = 9
 TOLERANCE = 0.004
 STEEP = 100  # ratio of costs at which a parabola is no model
+GENTLE, NARROW = 4.0, 0.02  # the first stride per excess, and the shortest
+CLOSE = 0.1  # excess from which on strides are measured and not doubled
 NEAREST = 0.15  # of an interval: closer points would tell nothing new
 
 
@@ -25,10 +27,10 @@ def crossing(
     Returns:
         The point; None if the function is above 0 even at `good`.
     """
-    at, value, stride = near, excess(near), 1.0
+    at, value = near, excess(near)
     if -TOLERANCE <= value <= 0:
         return near
-    toward = bad if value <= 0 else good
+    toward, stride = bad if value <= 0 else good, min(max(GENTLE * abs(value), NARROW), 1.0)
     while True:
         if at == toward:
             return at if value <= 0 else None
@@ -36,7 +38,12 @@ def crossing(
         next_value = excess(further)
         if (next_value <= 0) != (value <= 0):
             break
-        at, value, stride = further, next_value, 2 * stride
+        if -TOLERANCE <= next_value <= 0:
+            return further
+        change, stride = value - next_value, 2 * stride
+        if abs(next_value) < CLOSE and change:  # a secant past it, but not far
+            stride = min(max(stride / 2 * (next_value + TOLERANCE / 2) / change, NARROW), stride)
+        at, value = further, next_value
     if value <= 0:
         good, below, bad, above = at, value, further, next_value
     else:
@@ -44,7 +51,8 @@ def crossing(
     for _ in range(CROSSING_TRIALS):
         if below >= -TOLERANCE:
             break
-        share = min(max(below / (below - above), 0.1), 0.9)  # regula falsi, kept away from the ends
+        # regula falsi, kept away from the ends, for a value amid those that end the search
+        share = min(max((below + TOLERANCE / 2) / (below - above), 0.1), 0.9)
         middle = good + share * (bad - good)
         value = excess(middle)
         if value > 0:

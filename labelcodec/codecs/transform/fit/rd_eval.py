@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import zstandard
@@ -30,21 +32,28 @@ from labelcodec.entropy import coding, tables
 from labelcodec.entropy.format import ALPHABET, SLOT_BITS
 
 AT_ONCE = 128  # labels analysed at once, about
+COMPARED = 64  # and labels compared, which takes more arrays: all stay in the caches
 SATURATED = 0.01  # share of labels at the limit that makes a step too fine
 SAMPLE = 512  # labels on which choices are made
 CHECK = 4096  # labels on which a choice is checked
 MEASURED = 1 << 24  # most logits measured on: 16 777 labels of 1000 classes
 HEAD = 4  # bytes of the two streams' entries in a batch's directory
+REPORT = SIZE + 10  # bytes of the report, its name and length in the side information
 
 
 class Trial:
-    """A sample's labels quantised with one candidate, to be evaluated at any price."""
+    """A sample's labels quantised with one candidate, to be evaluated at any price.
+
+    Attributes:
+        candidate: the candidate.
+        analysis: the quantised labels.
+    """
 
     def __init__(self, candidate: Candidate, truth: Reference) -> None:
         """Quantise the labels of `truth`."""
         self.candidate, self._truth = candidate, truth
-        self._analysis = candidate.analyse(truth.sample)
-        self._choice = PeakChoice(self._analysis)
+        self.analysis = candidate.analyse(truth.sample)
+        self._choice = PeakChoice(self.analysis)
         bare = self._compact(NO_PEAKS)
         model = ContextModel.fit([bare])
         self._streams, tables_ = _cost(model.value_integers(bare), VALUE_CONTEXTS)
@@ -53,7 +62,7 @@ class Trial:
         self._peaks_only = replace(model, column=model.column[:0], thresholds=model.thresholds[:0])
 
     def _compact(self, price: float) -> TransformLabels:
-        analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
+        analysis = replace(self.analysis, basis=with_price(self.analysis.basis, price))
         return analysis.compact(analysis.peaks_at(*self._choice.at(price)))
 
     def bytes(self, price: float, total: int) -> float:
@@ -77,7 +86,7 @@ class Trial:
             price: nats that a peak must save per bit.
             measures: names of the distances.
         """
-        analysis = replace(self._analysis, basis=with_price(self._analysis.basis, price))
+        analysis = replace(self.analysis, basis=with_price(self.analysis.basis, price))
         peaks = analysis.peaks_at(*self._choice.at(price))
         analysis = replace(analysis, basis=fit_tail(analysis, peaks))
         return self._truth.measure(analysis.basis.logits(analysis.expand(peaks)), measures)
@@ -118,7 +127,7 @@ class Reference:
     def __init__(self, sample: Sample) -> None:
         """Hold the labels; their probabilities are computed on demand."""
         self.sample = sample
-        self._cache: dict[float, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._cache: dict[tuple[float, ...], list[_Probabilities]] = {}
 
     def measure(self, logits: NDArray[np.float32], measures: Collection[str]) -> dict[str, float]:
         """Mean distances of reconstructed labels to the source.
@@ -128,32 +137,61 @@ class Reference:
             measures: names such as 'tv4' (total variation at temperature 4) and 'kl1' (KL
                 divergence at temperature 1, in nats).
         """
+        taus = tuple(sorted({float(measure[2:]) for measure in measures}, reverse=True))
         logits = logits - logits.max(axis=1, keepdims=True)
-        reached = {}
-        for tau in sorted({measure[2:] for measure in measures}):
-            p, log_p = self._at(float(tau))
-            scaled = logits / np.float32(tau)
-            q = np.exp(scaled)
+        away, room, reached = self._true - logits, np.empty_like(logits), {}
+        exponentials = _exponentials(logits, taus)
+        for tau, source, q in zip(taus, self._at(taus), exponentials, strict=True):
             total = q.sum(axis=1, keepdims=True)
-            if f"kl{tau}" in measures:
-                np.subtract(log_p, scaled, out=scaled)
-                scaled *= p
-                mean = float((scaled.sum(axis=1) + np.log(total[:, 0])).mean())
-                reached[f"kl{tau}"] = max(mean, 0.0)
-            if f"tv{tau}" in measures:
-                q /= total
-                q -= p
-                reached[f"tv{tau}"] = float(np.abs(q, out=q).sum(axis=1).mean()) / 2
+            if (kl := f"kl{tau:g}") in measures:
+                moved = np.einsum("ij,ij->i", source.p, away) / np.float32(tau)
+                mean = float((moved + np.log(total / source.total)[:, 0]).mean())
+                reached[kl] = max(mean, 0.0)
+            if (tv := f"tv{tau:g}") in measures:
+                np.divide(q, total, out=room)
+                room -= source.p
+                reached[tv] = float(np.abs(room, out=room).sum(axis=1).mean()) / 2
         return reached
 
-    def _at(self, tau: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Probabilities and log-probabilities of the source at a temperature."""
-        if tau not in self._cache:
-            scaled = self.sample.centred / np.float32(tau)
-            scaled -= scaled.max(axis=1, keepdims=True)
-            scaled -= np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-            self._cache[tau] = np.exp(scaled), scaled
-        return self._cache[tau]
+    @cached_property
+    def _true(self) -> NDArray[np.float32]:
+        """(N, C) source logits less the label's largest."""
+        high: NDArray[np.float32] = self.sample.centred.max(axis=1, keepdims=True)
+        return self.sample.centred - high
+
+    def _at(self, taus: tuple[float, ...]) -> list[_Probabilities]:
+        """The source at temperatures in descending order."""
+        if taus not in self._cache:
+            self._cache[taus] = []
+            for mass in _exponentials(self._true, taus):
+                total = mass.sum(axis=1, keepdims=True)
+                self._cache[taus].append(_Probabilities(mass / total, total))
+        return self._cache[taus]
+
+
+class _Probabilities(NamedTuple):
+    """Probabilities at a temperature: (N, C), and the (N, 1) sums that they were divided by."""
+
+    p: NDArray[np.float32]
+    total: NDArray[np.float32]
+
+
+def _exponentials(
+    logits: NDArray[np.float32], taus: Sequence[float]
+) -> Iterator[NDArray[np.float32]]:
+    """Exponentials of logits at temperatures in descending order, each in the same array.
+
+    They are squared to get to half a temperature, which is faster than to take them anew.
+    """
+    tau, result = math.inf, np.empty_like(logits)
+    for wanted in taus:
+        while wanted <= tau / 2 < math.inf:
+            tau /= 2
+            result *= result
+        if tau != wanted:
+            tau = wanted
+            np.exp(np.divide(logits, np.float32(tau), out=result), out=result)
+        yield result
 
 
 def saturates(candidate: Candidate, sample: Sample) -> bool:
@@ -178,7 +216,7 @@ class Measurement:
         parts = (self._labels[i : i + batch] for i in range(0, len(self._labels), batch))
         streams = sum(HEAD + sum(map(len, self.coder.streams(part).values())) for part in parts)
         side = side_information.pack({"crop": {}, "labels": self.coder.to_parts()})
-        self._streams, self._tables = streams / len(self._labels), len(side) + SIZE
+        self._streams, self._tables = streams / len(self._labels), len(side) + REPORT
 
     @property
     def bytes(self) -> float:
@@ -189,9 +227,9 @@ class Measurement:
         """The rate, and distances to the source, for which all labels are expanded."""
         sample, labels = self._sample, self._labels
         quality = dict.fromkeys(MEASURES, 0.0)
-        for first in range(0, len(sample), AT_ONCE):
-            truth = Reference(sample[first : first + AT_ONCE])
-            logits = labels[first : first + AT_ONCE].dense()
+        for first in range(0, len(sample), COMPARED):
+            truth = Reference(sample[first : first + COMPARED])
+            logits = labels[first : first + COMPARED].dense()
             for measure, mean in truth.measure(logits, MEASURES).items():
                 quality[measure] += mean * len(logits) / len(sample)
         return RDReport(

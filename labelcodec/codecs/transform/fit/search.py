@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.fit.candidates import STEPS, Candidates
@@ -31,15 +32,16 @@ from labelcodec.codecs.transform.fit.rd_eval import (
     Trial,
     measure_rd,
 )
-from labelcodec.codecs.transform.fit.sample import Samples
-from labelcodec.codecs.transform.fit.table_fit import PRICES, fit_coder
+from labelcodec.codecs.transform.fit.sample import Sample, Samples
+from labelcodec.codecs.transform.fit.table_fit import PRICES, Fitted, fit_coder
 from labelcodec.codecs.transform.rd_report import RDReport
 from labelcodec.entropy.coding import lanes_for
 from labelcodec.errors import DataError
 from labelcodec.wording import counted
 
-START, STRIDE, TRIALS = 1.2, 0.6, 4
-USUAL_PRICE = -9.0  # log2
+STRIDE, TRIALS = 0.4, 1  # of the search for the best step under a budget
+STEP, PRICE = 1.36, -11.4  # where it begins under a budget of sqrt(classes) bytes; log2
+FINER_BY, CHEAPER_BY = 0.68, 2.0  # and what is taken off for a doubled budget
 FINER = 0.1  # change of log2 step where a small sample was too optimistic
 ROUNDS = 8
 MARGIN = 0.001  # relative margin below a bound, doubled in every round
@@ -93,7 +95,7 @@ def _reach(candidates: Candidates, quality: Mapping[str, float]) -> tuple[Transf
     """The coder of fewest bytes that meets the quality bounds on many labels."""
     trials, targets = _trials(candidates), dict(quality)
     step, optimum = _best_step(
-        candidates, partial(bytes_for, bounds=quality, total=candidates.total)
+        candidates, partial(bytes_for, bounds=quality, total=candidates.total), USUAL
     )
     for turn in range(ROUNDS):
         if optimum.price is None:
@@ -103,7 +105,7 @@ def _reach(candidates: Candidates, quality: Mapping[str, float]) -> tuple[Transf
         if optimum.price is None:  # the small sample was too optimistic
             step, optimum = step - FINER, optimum._replace(price=PRICES[0])
             continue
-        fitted = fit_coder(trial.candidate, candidates.samples.all, 2.0**optimum.price)
+        fitted = _fitted(trial, candidates.samples, 2.0**optimum.price)
         report = measure_rd(fitted, candidates.samples)
         if all(report.quality[key] <= bound for key, bound in quality.items()):
             return fitted.coder, report
@@ -127,16 +129,13 @@ def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDRep
     """The coder of least loss within a budget of bytes per label."""
     trials, samples = _trials(candidates), candidates.samples
     measurements = lru_cache(maxsize=1)(
-        lambda step, price: Measurement(
-            fit_coder(trials(step).candidate, samples.all, 2.0**price), samples
-        )
+        lambda step, price: Measurement(_fitted(trials(step), samples, 2.0**price), samples)
     )
     batch = samples.batch
     allowed = max(budget - BATCH_OVERHEAD / batch, LEAST * budget)
     best, least = None, math.inf
-    step, optimum = _best_step(
-        candidates, partial(loss_within, budget=allowed, total=candidates.total)
-    )
+    aim = partial(loss_within, budget=allowed, total=candidates.total)
+    step, optimum = _best_step(candidates, aim, _start(budget, samples.all))
     price, between = optimum.price, _Between()
     for turn in range(ROUNDS):
         try:
@@ -166,7 +165,7 @@ def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDRep
         allowed = max(allowed + 0.998 * budget - measured.bytes, LEAST * budget)
     if best is not None:
         return best
-    step, _ = _best_step(candidates, partial(fewest_bytes, total=candidates.total))
+    step, _ = _best_step(candidates, partial(fewest_bytes, total=candidates.total), USUAL)
     fitted = fit_coder(candidates(step), candidates.samples.all, 2.0 ** PRICES[1])
     fewest = measure_rd(fitted, candidates.samples)
     if fewest.bytes <= budget:
@@ -175,6 +174,11 @@ def _spend(candidates: Candidates, budget: float) -> tuple[TransformCoder, RDRep
         f"transform: bytes={budget:g} cannot be met where {counted(candidates.total, 'label')} "
         f"share the side information; bytes={math.ceil(10 * fewest.bytes) / 10} can"
     )
+
+
+def _fitted(trial: Trial, samples: Samples, price: float) -> Fitted:
+    """A coder fitted to all labels, at a price in nats per bit."""
+    return fit_coder(trial.candidate, samples.all, price, trial.analysis)
 
 
 def _trials(candidates: Candidates) -> Callable[[float], Trial]:
@@ -203,16 +207,50 @@ class _Between:
         return (self.fine + self.coarse) / 2
 
 
+class _Start(NamedTuple):
+    """Where a search for the best step begins.
+
+    Attributes:
+        step: log2 of the step over the labels' deviation.
+        stride: distance of the first other steps.
+        trials: steps tried once the best one is bracketed.
+        price: log2 of the price to try first.
+    """
+
+    step: float
+    stride: float
+    trials: int
+    price: float
+
+
+USUAL = _Start(1.2, 0.6, 4, -9.0)
+
+
+def _start(budget: float, sample: Sample) -> _Start:
+    """Near the best step and price that real labels of 1000 classes have under a budget.
+
+    A few labels spend most of it on tables, and say nothing of the step.
+    """
+    if len(sample) < SAMPLE:
+        return USUAL
+    more = math.log2(budget / math.sqrt(sample.centred.shape[1]))
+    step, price = STEP - FINER_BY * more, PRICE - CHEAPER_BY * more
+    return _Start(
+        min(max(step, STEPS[0]), STEPS[1]), STRIDE, TRIALS, min(max(price, PRICES[0]), PRICES[1])
+    )
+
+
 def _best_step(
-    candidates: Candidates, aim: Callable[[Trial, float], Optimum]
+    candidates: Candidates, aim: Callable[[Trial, float], Optimum], start: _Start
 ) -> tuple[float, Optimum]:
     """Find the step of least cost on a small sample.
 
     Args:
         candidates: the candidates by step.
         aim: evaluates a trial, starting at a price to try first.
+        start: where the search begins.
     """
-    few, at, near = Reference(candidates.tried.at_once(SAMPLE)), {}, USUAL_PRICE
+    few, at, near = Reference(candidates.tried.at_once(SAMPLE)), {}, start.price
 
     def cost(step: float) -> float:
         nonlocal near
@@ -223,7 +261,7 @@ def _best_step(
         near = at[step].price or near
         return at[step].cost
 
-    step = minimum(cost, START, STRIDE, STEPS, TRIALS)
+    step = minimum(cost, start.step, start.stride, STEPS, start.trials)
     return step, at[step]
 
 

