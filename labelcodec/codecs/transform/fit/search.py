@@ -40,8 +40,8 @@ from labelcodec.errors import DataError
 from labelcodec.wording import counted
 
 STRIDE, TRIALS = 0.4, 1  # of the search for the best step under a budget
-STEP, PRICE = 1.36, -11.4  # where it begins under a budget of sqrt(classes) bytes; log2
-FINER_BY, CHEAPER_BY = 0.68, 2.0  # and what is taken off for a doubled budget
+STEP, PRICE = 1.40, -11.4  # where it begins under a budget of sqrt(classes) bytes; log2
+FINER_BY, CHEAPER_BY = 0.62, 2.0  # and what is taken off for a doubled budget
 FINER = 0.1  # change of log2 step where a small sample was too optimistic
 ROUNDS = 8
 MARGIN = 0.001  # relative margin below a bound, doubled in every round
