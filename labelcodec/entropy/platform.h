@@ -11,7 +11,7 @@
 #error "the kernels read little-endian words; on this machine the NumPy reference runs"
 #endif
 
-/* With LABELCODEC_PLAIN no function is compiled for what only some processors have.
+/* With LABELCODEC_PLAIN no function is compiled for what only some processors or compilers have.
  * VECTORISED: the function is compiled twice, the second time for AVX2, and the loader picks. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(LABELCODEC_PLAIN)

@@ -52,8 +52,8 @@ def read_regular(path: str | Path, error: type[LabelcodecError], what: str) -> b
         data = os.read(fd, size + 1)  # no file object: half the time
         if len(data) == size > 0:
             return data
-        pieces = [data]  # it is not as long as it says: of a system that says 0, or being written
-        while piece := os.read(fd, _PIECE):
+        pieces = [data]  # the system says 0, returns at most 2 GiB, or somebody writes to the file
+        while piece := os.read(fd, max(size - len(data), _PIECE)):
             pieces.append(piece)
         return b"".join(pieces)
     except OSError as failed:

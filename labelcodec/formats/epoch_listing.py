@@ -157,7 +157,7 @@ def fail_file(files: Sequence[str], i: int, error: DumpError) -> NoReturn:
     start, stop = _longest_run(whole)
     raise DumpError(
         f"{str(error).removesuffix('.')}. Copy the file there anew, or pass "
-        f"`epochs_range={start}:{stop}` to keep the epochs from {start} to {stop - 1}."
+        f"`epochs_range={start}:{stop}` to keep the epochs from {start} to {stop - 1}"
     ) from error
 
 
@@ -168,5 +168,5 @@ def fail_last(root: Path, epochs: list[Epoch], error: DumpError) -> NoReturn:
     first, last = epochs[0].number, epochs[-1].number
     raise type(error)(
         f"{str(error).removesuffix('.')}. It is the last file of {root}; if the program that wrote "
-        f"it was interrupted, pass `epochs_range={first}:{last}` to keep the epochs before it."
+        f"it was interrupted, pass `epochs_range={first}:{last}` to keep the epochs before it"
     ) from error

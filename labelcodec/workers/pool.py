@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, Self, TypeVar, cast
 
 from labelcodec.threads import thread_count
-from labelcodec.workers.process import Chunk, Reply, WorkerProcess, mapped
+from labelcodec.workers.process import Chunk, NotStartedError, Reply, WorkerProcess, mapped
 
 WATCHED = 0.05  # seconds of work after which the rest is estimated
 WORTHWHILE = 0.5  # seconds of work that a worker is started for
@@ -66,9 +66,14 @@ def _shared(
     pool: _Pool, function: Callable[[Item], Result], items: Sequence[Item]
 ) -> Iterator[Result]:
     done = 0
-    while done < len(items) and not pool.ready():
-        yield function(items[done])
-        done += 1
+    try:
+        while done < len(items) and not pool.ready():
+            yield function(items[done])
+            done += 1
+    except NotStartedError:
+        pool.stop()
+        yield from map(function, items[done:])
+        return
     yield from pool.map(function, items[done:])
 
 
@@ -108,15 +113,14 @@ class _Pool:
                 self._workers.append(worker)
                 self._selector.register(worker, selectors.EVENT_READ)
         except BaseException:
-            self._stop()
+            self.stop()
             raise
 
     def ready(self) -> bool:
         """Whether all workers have started.
 
         Raises:
-            ChildProcessError: one died.
-            Exception: what loading the function raised.
+            NotStartedError: one does not start.
         """
         self._receive(0)
         return all(worker.started for worker in self._workers)
@@ -187,9 +191,11 @@ class _Pool:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop()
+        self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End all workers, whatever they are doing."""
         for worker in self._workers:
             worker.stop()
+        self._workers = []
         self._selector.close()

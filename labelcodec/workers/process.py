@@ -18,11 +18,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
 from labelcodec.errors import LabelcodecError
 from labelcodec.threads import VARIABLE
-from labelcodec.workers.shared_buffers import SharedBuffers, shared_file
+from labelcodec.workers.shared_buffers import SharedBuffers, layout, shared_file
 
 LONG = 1 << 14  # bytes: shorter buffers are copied, so that none of them keeps a whole reply
 _REQUEST = struct.Struct("=QQ")  # number of the place, bytes of the pickled items
@@ -30,6 +31,10 @@ _REPLY = struct.Struct("=QQQ")  # bytes at the place, of which of the pickle; nu
 _OWN_THREADS = (VARIABLE, "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # What glibc keeps of freed memory, in bytes: a batch takes and frees a megabyte.
 _KEPT_MEMORY = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_", "MALLOC_TRIM_THRESHOLD_")
+
+
+class NotStartedError(Exception):
+    """A worker process does not start; others can do its work."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,12 @@ class WorkerProcess:
     """
 
     def __init__(self, function: bytes) -> None:
-        paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        paths = [path or os.getcwd() for path in sys.path if isinstance(path, str)]
+        paths.append(str(Path(__file__).parents[2]))  # where this package is, if `sys.path` moved
         environment = {
             **dict.fromkeys(_KEPT_MEMORY, str(1 << 25)),
             **os.environ,
-            "PYTHONPATH": paths,
+            "PYTHONPATH": os.pathsep.join(paths),
             **dict.fromkeys(_OWN_THREADS, "1"),
         }
         self._file = shared_file()
@@ -88,7 +94,11 @@ class WorkerProcess:
         self._replies = cast(IO[bytes], self._process.stdout)
         self._sent: deque[tuple[int, Chunk]] = deque()  # in which places, what it has not answered
         self._start = Chunk([function])
-        self._send(function, self._start)
+        try:
+            self._send(function, self._start)
+        except BaseException:
+            self.stop()
+            raise
 
     def fileno(self) -> int:
         """Descriptor that can be read when `receive` would not wait."""
@@ -132,8 +142,9 @@ class WorkerProcess:
         Results may hold views of memory that is shared with the process.
 
         Raises:
+            NotStartedError: it died before it had loaded its function, or could not load it.
             ChildProcessError: it died.
-            Exception: what loading the function, or a reply, raised.
+            Exception: what loading a reply raised.
         """
         header = self._replies.read(_REPLY.size)
         if len(header) < _REPLY.size:
@@ -142,21 +153,19 @@ class WorkerProcess:
         place, chunk = self._sent.popleft()
         content = self._shared.view(place, size)
         lengths = array("Q", bytes(content[: 8 * count]))
-        position = 8 * count + message_size
-        message, buffers = content[8 * count : position], []
-        for length in lengths:
-            buffers.append(content[position : position + length])
-            position += length
+        _, message, *buffers = (
+            content[start:stop] for start, stop in layout([8 * count, message_size, *lengths])
+        )
         chunk.reply = pickle.loads(message, buffers=buffers)  # from our own process
-        if chunk is self._start:
-            list(chunk.reply.opened())
+        if chunk is self._start and chunk.reply.error is not None:
+            raise NotStartedError from chunk.reply.error
 
     def _fail(self) -> NoReturn:
         status = self._process.wait()
-        raise ChildProcessError(
-            f"a worker process died (status {status}), possibly for lack of memory; "
-            "use fewer `threads`"
-        )
+        if not self.started:
+            raise NotStartedError
+        why = ", possibly for lack of memory; use fewer `threads`" if status == -9 else ""
+        raise ChildProcessError(f"a worker process died (status {status}){why}")
 
     def stop(self) -> None:
         """End the process, whatever it is doing."""
@@ -198,13 +207,27 @@ class _Caller:
             raise EOFError
         place, size = _REQUEST.unpack(header)
         reply = mapped(function, items(self.shared.read(place, size)))
-        if reply.error is not None and not isinstance(reply.error, (LabelcodecError, OSError)):
-            trace = "".join(traceback.format_exception(reply.error))
-            reply.error.add_note(f"in a worker process: {trace}")
-        message, buffers = _pickled(reply)
+        if reply.error is not None:
+            reply = Reply(reply.results, _sendable(reply.error))
+        try:
+            message, buffers = _pickled(reply)
+        except Exception as error:
+            message, buffers = _pickled(Reply([], _sendable(error)))
         lengths = array("Q", [len(buffer) for buffer in buffers]).tobytes()
         size = self.shared.write(place, [lengths, message, *buffers])
         self.replies.write(_REPLY.pack(size, len(message), len(buffers)))
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """An error that says where it was raised, and that another process can load."""
+    if isinstance(error, (LabelcodecError, OSError)):
+        return error
+    trace = f"in a worker process: {''.join(traceback.format_exception(error))}"
+    error.add_note(trace)
+    try:
+        return cast(BaseException, pickle.loads(pickle.dumps(error)))
+    except Exception:
+        return RuntimeError(trace)
 
 
 def _pickled(reply: Reply) -> tuple[bytes, list[memoryview]]:
@@ -227,7 +250,10 @@ def main() -> None:
         os.fdopen(os.dup(1), "wb", 0),
         SharedBuffers(os.fdopen(int(sys.argv[1]), "r+b", 0)),
     )
-    os.dup2(2, 1)  # what a plug-in prints must not get between the replies
+    try:
+        os.dup2(2, 1)  # what a plug-in prints must not get between the replies
+    except OSError:  # no standard error either
+        os.close(1)
     functions: list[Callable[[Any], Any]] = []  # stays empty if loading fails
     with suppress(EOFError, BrokenPipeError):
         caller.answer(lambda data: functions.append(pickle.loads(data)), lambda data: [data])

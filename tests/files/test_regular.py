@@ -22,6 +22,19 @@ from labelcodec.images import content_digest, image_sizes, list_images
 SPECIAL = ("fifo", "socket", "device", "folder")
 
 
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="the system has no such files")
+def test_a_file_that_says_it_is_empty():
+    content = read_regular("/proc/self/maps", DumpError, "a label file")
+    assert content.count(b"\n") > 20 and content.endswith(b"\n")
+
+
+def test_a_system_that_reads_less_than_it_is_asked(tmp_path, monkeypatch):
+    path, read = tmp_path / "file", os.read
+    path.write_bytes(bytes(range(256)) * 20)
+    monkeypatch.setattr(os, "read", lambda fd, size: read(fd, min(size, 1000)))
+    assert read_regular(path, DumpError, "a label file") == path.read_bytes()
+
+
 @pytest.fixture(params=SPECIAL)
 def special(request, tmp_path):
     """Something that is no regular file, and its kind."""

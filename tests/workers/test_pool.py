@@ -14,14 +14,19 @@ import numpy as np
 import pytest
 
 from labelcodec.errors import DataError
-from labelcodec.workers import ordered_map, pool
+from labelcodec.workers import ordered_map, pool, shared_buffers
 
 
 @pytest.fixture
-def at_once(monkeypatch):
-    """Workers share what is left after two items."""
+def early(monkeypatch):
+    """Workers are started after two items."""
     monkeypatch.setattr(pool, "WATCHED", 0)
     monkeypatch.setattr(pool, "WORTHWHILE", 1e-9)
+
+
+@pytest.fixture
+def at_once(early, monkeypatch):
+    """Workers share what is left after two items."""
     monkeypatch.setattr(pool._Pool, "ready", lambda own: True)
 
 
@@ -130,7 +135,7 @@ def test_few_items_are_in_flight(at_once, tmp_path):
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     time.sleep(0.2)
     results.close()
-    assert len(file.read_text().split()) <= 2 + pool.CHUNK * (3 * pool.AHEAD + 2)
+    assert len(file.read_text().split()) <= 2 + pool.CHUNK * (2 * pool.AHEAD + 1)
 
 
 def test_a_slow_consumer_holds_the_workers_up(at_once, tmp_path):
@@ -138,7 +143,7 @@ def test_a_slow_consumer_holds_the_workers_up(at_once, tmp_path):
     for i in ordered_map(partial(log, file), range(300), 2):
         time.sleep(0.001)
         computed = len(file.read_text().split())
-        assert computed - i <= pool.CHUNK * (3 * pool.AHEAD + 2)
+        assert computed - i <= pool.CHUNK * (2 * pool.AHEAD + 1)
 
 
 def refuse_to_be_loaded(message: str) -> None:
@@ -166,14 +171,16 @@ def test_few_long_items_are_for_all_processes(at_once):
     assert len(processes) == 3
 
 
-def array_of(i: int) -> np.ndarray:
-    return np.full(100_000, i)
+def array_of(i: int) -> tuple[str, np.ndarray]:
+    return "x" * i, np.full(100_000, i)
 
 
 def test_results_that_are_kept_stay_what_they_are(at_once):
     """Arrays come in shared memory, which is used again for those that nobody keeps."""
-    results = [array for array in ordered_map(array_of, range(80), 2)]
-    assert all((array == i).all() for i, array in enumerate(results))
+    before = len(os.listdir("/dev/fd"))
+    results = list(ordered_map(array_of, range(400), 2))
+    assert all((array == i).all() and array.flags.aligned for i, (_, array) in enumerate(results))
+    assert len(os.listdir("/dev/fd")) < before + 2 * shared_buffers.HELD
 
 
 def test_a_worker_that_dies_is_an_error(at_once):
@@ -186,11 +193,61 @@ def test_what_a_worker_prints_is_not_a_reply(at_once, capfd):
     assert "a plug-in prints" in capfd.readouterr().err
 
 
-def test_a_function_that_no_worker_can_load(at_once, monkeypatch):
-    monkeypatch.setattr(process_of, "__module__", "tests.no_such_module")
+def test_a_function_that_no_worker_can_load(early, monkeypatch):
+    monkeypatch.setattr(slowly, "__module__", "tests.no_such_module")
     monkeypatch.setitem(sys.modules, "tests.no_such_module", sys.modules[__name__])
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        list(ordered_map(process_of, range(30), 2))
+    assert {process for _, process in ordered_map(slowly, range(1000), 2)} == {os.getpid()}
+
+
+def end_unless(caller: int) -> EndsWorkers:
+    if os.getpid() != caller:
+        os._exit(3)
+    return EndsWorkers()
+
+
+class EndsWorkers:
+    """A function that ends every other process that loads it."""
+
+    def __call__(self, i: int) -> tuple[int, int]:
+        return slowly(i)
+
+    def __reduce__(self):
+        return end_unless, (os.getpid(),)
+
+
+def test_a_worker_that_dies_as_it_starts(early):
+    assert {process for _, process in ordered_map(EndsWorkers(), range(1000), 2)} == {os.getpid()}
+
+
+def test_paths_that_are_none(at_once, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "path", [tmp_path, "", *sys.path])
+    assert len({process for _, process in ordered_map(slowly, range(40), 2)}) == 2
+
+
+class PeculiarError(Exception):
+    """An error that pickle does not load again."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__("peculiar")
+
+
+def peculiar(caller: int, i: int) -> int:
+    if os.getpid() != caller:
+        raise PeculiarError(1, 2)
+    return slow(i)
+
+
+def no_pickle(caller: int, i: int) -> object:
+    return slow(i) if os.getpid() == caller else lambda: i
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [(peculiar, RuntimeError, "peculiar"), (no_pickle, Exception, "pickle")],
+)
+def test_what_cannot_be_sent_back_is_an_error(at_once, function, error, message):
+    with pytest.raises(error, match=message):
+        list(ordered_map(partial(function, os.getpid()), range(60), 2))
 
 
 _ABANDONED = """

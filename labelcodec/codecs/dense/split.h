@@ -13,7 +13,7 @@
 #define PACKED 8           /* positions whose low bits are packed together */
 #define MAX_PACKED_WIDTH 7 /* low bits: PACKED of them fit a word at any bit of a byte */
 
-#if defined(__has_builtin)
+#if defined(__has_builtin) && !defined(LABELCODEC_PLAIN)
 #if __has_builtin(__builtin_shufflevector)
 #define VECTORS
 #endif
