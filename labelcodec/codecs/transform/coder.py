@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from labelcodec.codecs.full_logits import check_stored_logits
 from labelcodec.codecs.interface import Coder
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
-from labelcodec.codecs.transform.compact import TransformLabels
+from labelcodec.codecs.transform.compact import TransformLabels, fingerprint
 from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.analysis import Analyser
 from labelcodec.codecs.transform.format import FINE, GAP_CONTEXTS, MAX_CELLS, VALUE_CONTEXTS
@@ -39,6 +39,8 @@ class TransformCoder(Coder):
         price: nats of KL that a peak must save per bit; only the encoder uses it.
         reached: rate and distortion that the encoder measured on a sample, if it stored them.
         means: mean coefficients of the images, if labels are predicted from them.
+        known: the labels of batches that the tables were fitted to, by `fingerprint`; the encoder
+            need not quantise them again.
     """
 
     basis: BasisTables
@@ -46,6 +48,7 @@ class TransformCoder(Coder):
     price: float
     reached: RDReport | None = None
     means: ImageMeans | None = None
+    known: Mapping[bytes, TransformLabels] = field(default_factory=dict)
 
     def to_parts(self) -> dict[str, bytes]:
         """Serialize to named parts of the side information."""
@@ -71,8 +74,8 @@ class TransformCoder(Coder):
     def compact(self, labels: Labels, context: BatchContext | None = None) -> TransformLabels:
         """Quantise labels to coefficients and peaks.
 
-        Labels that this coder decoded are returned without a second quantisation, unless the
-        context now predicts other coefficients.
+        Labels that this coder decoded or was fitted to are returned without a second
+        quantisation, unless the context now predicts other coefficients.
 
         Args:
             labels: labels of a batch, dense or compact.
@@ -85,6 +88,9 @@ class TransformCoder(Coder):
             and (context is None or np.array_equal(cast(Any, own.predicted), cast(Any, predicted)))
         ):
             return own
+        known = self.known.get(fingerprint(labels)) if self.known and own is None else None
+        if known is not None and np.array_equal(cast(Any, known.predicted), cast(Any, predicted)):
+            return known
         analysis = self.analyser(labels.dense(), predicted)
         return analysis.compact(analysis.peaks(self.price))
 

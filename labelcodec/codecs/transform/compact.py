@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from labelcodec.batch import Labels
 from labelcodec.codecs.transform.backend import kernels
 from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.format import FINE
@@ -90,6 +92,11 @@ class TransformLabels:
             basis.tail, basis.shift, 2.0**-basis.point,
         )  # fmt: skip
         return logits
+
+
+def fingerprint(labels: Labels) -> bytes:
+    """SHA-256 of a batch's dense logits, by which the encoder knows them again."""
+    return hashlib.sha256(np.ascontiguousarray(labels.value).data).digest()
 
 
 def joined(parts: Sequence[TransformLabels]) -> TransformLabels:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from labelcodec.batch import Labels
 from labelcodec.codecs.batch_context import BatchContext
+from labelcodec.codecs.transform.compact import TransformLabels, fingerprint
 from labelcodec.codecs.transform.fit.analysis import centre
 from labelcodec.codecs.transform.format import MAX_SIDE
 from labelcodec.codecs.transform.image_mixture import ImageMixture, concatenate, image_mixture
@@ -28,11 +29,14 @@ class Sample:
         centred: (N, C) float32 labels less their own mean.
         shown: mixtures of the N inputs; None if they are unknown.
         size: (height, width) of the network input in pixels, as far as mix boxes tell.
+        batches: fingerprint and number of labels of each batch, if these are all their labels in
+            order; else nothing.
     """
 
     centred: NDArray[np.float32]
     shown: ImageMixture | None = None
     size: tuple[int, int] = (1, 1)
+    batches: tuple[tuple[bytes, int], ...] = ()
 
     def __len__(self) -> int:
         """N, the number of labels."""
@@ -43,6 +47,22 @@ class Sample:
         return Sample(
             self.centred[rows], None if self.shown is None else self.shown[rows], self.size
         )
+
+    def blocks(self, most: int) -> Iterator[Sample]:
+        """The labels in order, at most `most` at once and never of two batches."""
+        first = 0
+        for length in [length for _, length in self.batches] or [len(self)]:
+            for start in range(first, first + length, most):
+                yield self[start : min(start + most, first + length)]
+            first += length
+
+    def by_batch(self, labels: TransformLabels) -> dict[bytes, TransformLabels]:
+        """Compact labels of the sample by the fingerprint of their batch."""
+        ends = np.cumsum([length for _, length in self.batches], dtype=int).tolist()
+        return {
+            mark: labels[end - length : end]
+            for (mark, length), end in zip(self.batches, ends, strict=True)
+        }
 
     def spread(self, most: int) -> Sample:
         """At most `most` labels, evenly spread."""
@@ -86,7 +106,8 @@ def gather(
     count, batch = sum(map(len, parts)), max(map(len, parts))
     total = max(expected or 0, count)
     if total == count or count < HELD * LEAST_HELD:
-        sample = _joined(parts, contexts, np.arange(count))
+        marks = tuple((fingerprint(part), len(part)) for part in parts)
+        sample = replace(_joined(parts, contexts, np.arange(count)), batches=marks)
         return Samples(sample, sample, sample, total, batch)
     held = np.arange(count) % HELD == HELD - 1
     sample = _joined(parts, contexts, np.argsort(held, kind="stable"))  # held ones last: no copies

@@ -11,10 +11,10 @@ from labelcodec.codecs.transform.basis_tables import BasisTables
 from labelcodec.codecs.transform.coder import TransformCoder
 from labelcodec.codecs.transform.compact import TransformLabels, joined
 from labelcodec.codecs.transform.context_model import ContextModel, column_classes, zones_of
-from labelcodec.codecs.transform.fit.analysis import Analysis
+from labelcodec.codecs.transform.fit.analysis import AT_ONCE, Analysis
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.image_means_fit import ImageMeansFit, fit_image_means
-from labelcodec.codecs.transform.fit.sample import CELLS, Sample
+from labelcodec.codecs.transform.fit.sample import Sample
 from labelcodec.codecs.transform.fit.subspace import Subspace
 from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
@@ -36,7 +36,6 @@ PRICES = (-17.0, -2.0)  # log2 of the range searched
 NO_PEAKS = 1e9  # a price that no peak is worth
 PRICE_SAMPLE = 1024  # labels
 TAIL_SAMPLE = 1024  # labels
-BATCH = 128  # labels analysed at once: their arrays stay in the caches
 PRECISION = 12  # log2 of the units per standard deviation of the labels
 MORE_PRECISION = 8  # further bits for the scales of a very fine basis
 LEAST_SCALE = 16  # smallest scale, so that rounding it to an integer costs little
@@ -146,11 +145,12 @@ def fit_coder(
     peaks = analysis.peaks(price)
     column = column_classes(analysis.compact(peaks).coded)
     candidate = replace(candidate, basis=fit_tail(analysis, peaks), zones=zones_of(column))
-    size = max(1, min(BATCH, CELLS // sample.centred.shape[1]))
-    parts = (candidate.analyse(sample[i : i + size]) for i in range(0, len(sample), size))
+    # in the blocks that a batch is analysed in, so that it gives the same to the last bit
+    parts = (candidate.analyse(block) for block in sample.blocks(AT_ONCE))
     compact = joined([part.compact(part.peaks(price)) for part in parts])
-    model = ContextModel.fit([compact], column)
-    return Fitted(TransformCoder(candidate.basis, model, price, means=candidate.means), compact)
+    model, known = ContextModel.fit([compact], column), sample.by_batch(compact)
+    coder = TransformCoder(candidate.basis, model, price, means=candidate.means, known=known)
+    return Fitted(coder, compact)
 
 
 def price_of(candidate: Candidate, sample: Sample, peaks: float) -> float:
