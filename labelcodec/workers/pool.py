@@ -87,7 +87,7 @@ def _worthwhile(seconds: float, done: int, left: int) -> int:
 def _start(function: Callable[..., Any], count: int) -> _Pool | None:
     """Worker processes for a function; None if it cannot be sent, or the system refuses them."""
     message = _pickled(function)
-    with suppress(OSError):
+    with suppress(OSError, NotStartedError):
         return None if message is None else _Pool(message, count)
     return None
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from labelcodec.errors import DataError
-from labelcodec.workers import ordered_map, pool, shared_buffers
+from labelcodec.workers import ordered_map, pool, process, shared_buffers
 
 
 @pytest.fixture
@@ -72,16 +72,16 @@ def test_results_come_in_order(at_once, count):
     results = list(ordered_map(slowly, range(100), count))
     assert [i for i, _ in results] == list(range(100))
     assert results[0][1] == results[1][1] == os.getpid()
-    processes = {process for _, process in results[2:]}
+    processes = {pid for _, pid in results[2:]}
     assert os.getpid() in processes and 2 <= len(processes) <= count
 
 
 def test_one_process_is_the_callers_own(at_once):
-    assert {process for _, process in ordered_map(process_of, range(30), 1)} == {os.getpid()}
+    assert {pid for _, pid in ordered_map(process_of, range(30), 1)} == {os.getpid()}
 
 
 def test_little_work_starts_no_process():
-    assert {process for _, process in ordered_map(process_of, range(1000), 4)} == {os.getpid()}
+    assert {pid for _, pid in ordered_map(process_of, range(1000), 4)} == {os.getpid()}
 
 
 def test_the_caller_works_until_the_workers_are_ready(monkeypatch):
@@ -89,7 +89,7 @@ def test_the_caller_works_until_the_workers_are_ready(monkeypatch):
     monkeypatch.setattr(pool, "WORTHWHILE", 1e-9)
     polls = iter([False] * 5)
     monkeypatch.setattr(pool._Pool, "ready", lambda own: next(polls, True))
-    own = [process == os.getpid() for _, process in ordered_map(process_of, range(40), 2)]
+    own = [pid == os.getpid() for _, pid in ordered_map(process_of, range(40), 2)]
     assert own[:7] == [True] * 7 and not all(own[7:])
 
 
@@ -97,14 +97,20 @@ def test_work_that_cannot_be_sent_stays_here(at_once):
     assert set(ordered_map(lambda i: os.getpid(), range(30), 2)) == {os.getpid()}
 
 
-@pytest.mark.parametrize("refused", ["ftruncate", "fork"])
-def test_a_system_without_room_for_workers(at_once, monkeypatch, refused):
+@pytest.mark.parametrize(
+    ("refusing", "error"),
+    [
+        ((os, "ftruncate"), OSError),
+        ((subprocess, "Popen"), OSError),
+        ((process.WorkerProcess, "_send"), process.NotStartedError),  # it has ended already
+    ],
+)
+def test_a_system_without_room_for_workers(at_once, monkeypatch, refusing, error):
     def refuse(*arguments, **options):
-        raise OSError(refused)
+        raise error
 
-    refusing = (os, "ftruncate") if refused == "ftruncate" else (subprocess, "Popen")
     monkeypatch.setattr(*refusing, refuse)
-    assert {process for _, process in ordered_map(process_of, range(30), 2)} == {os.getpid()}
+    assert {pid for _, pid in ordered_map(process_of, range(30), 2)} == {os.getpid()}
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -167,7 +173,7 @@ def test_a_reply_that_cannot_be_loaded_is_an_error(at_once):
 
 
 def test_few_long_items_are_for_all_processes(at_once):
-    processes = {process for _, process in ordered_map(slowly, range(12), 3)}
+    processes = {pid for _, pid in ordered_map(slowly, range(12), 3)}
     assert len(processes) == 3
 
 
@@ -196,7 +202,7 @@ def test_what_a_worker_prints_is_not_a_reply(at_once, capfd):
 def test_a_function_that_no_worker_can_load(early, monkeypatch):
     monkeypatch.setattr(slowly, "__module__", "tests.no_such_module")
     monkeypatch.setitem(sys.modules, "tests.no_such_module", sys.modules[__name__])
-    assert {process for _, process in ordered_map(slowly, range(1000), 2)} == {os.getpid()}
+    assert {pid for _, pid in ordered_map(slowly, range(1000), 2)} == {os.getpid()}
 
 
 def end_unless(caller: int) -> EndsWorkers:
@@ -216,12 +222,12 @@ class EndsWorkers:
 
 
 def test_a_worker_that_dies_as_it_starts(early):
-    assert {process for _, process in ordered_map(EndsWorkers(), range(1000), 2)} == {os.getpid()}
+    assert {pid for _, pid in ordered_map(EndsWorkers(), range(1000), 2)} == {os.getpid()}
 
 
 def test_paths_that_are_none(at_once, monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [tmp_path, "", *sys.path])
-    assert len({process for _, process in ordered_map(slowly, range(40), 2)}) == 2
+    assert len({pid for _, pid in ordered_map(slowly, range(40), 2)}) == 2
 
 
 class PeculiarError(Exception):
