@@ -13,12 +13,12 @@ import zstandard
 from numpy.typing import NDArray
 
 from labelcodec.codecs import side_info as side_information
-from labelcodec.codecs.transform.compact import TransformLabels, joined
+from labelcodec.codecs.transform.compact import TransformLabels
 from labelcodec.codecs.transform.context_model import ContextModel, gap_integers, zones_of
 from labelcodec.codecs.transform.fit.candidate import Candidate
 from labelcodec.codecs.transform.fit.peak_choice import PeakChoice
 from labelcodec.codecs.transform.fit.sample import Sample, Samples
-from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, Fitted, with_price
+from labelcodec.codecs.transform.fit.table_fit import NO_PEAKS, Fitted, quantised, with_price
 from labelcodec.codecs.transform.fit.tail_fit import fit_tail
 from labelcodec.codecs.transform.format import (
     GAP_CONTEXTS,
@@ -31,8 +31,7 @@ from labelcodec.codecs.transform.rd_report import MEASURES, SIZE, RDReport
 from labelcodec.entropy import coding, tables
 from labelcodec.entropy.format import ALPHABET, SLOT_BITS
 
-AT_ONCE = 128  # labels analysed at once, about
-COMPARED = 64  # and labels compared, which takes more arrays: all stay in the caches
+COMPARED = 64  # labels compared at once, so that all their arrays stay in the caches
 SATURATED = 0.01  # share of labels at the limit that makes a step too fine
 SAMPLE = 512  # labels on which choices are made
 CHECK = 4096  # labels on which a choice is checked
@@ -244,11 +243,7 @@ class Measurement:
     def _coded(self) -> TransformLabels:
         zones = zones_of(self.coder.model.column)
         candidate = Candidate(self.coder.basis, self.coder.means, zones)
-        parts = (
-            candidate.analyse(self._sample[first : first + AT_ONCE])
-            for first in range(0, len(self._sample), AT_ONCE)
-        )
-        return joined([part.compact(part.peaks(self.coder.price)) for part in parts])
+        return quantised(candidate, self._sample, self.coder.price)
 
 
 def measure_rd(fitted: Fitted, samples: Samples) -> RDReport:

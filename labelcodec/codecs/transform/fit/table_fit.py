@@ -145,12 +145,19 @@ def fit_coder(
     peaks = analysis.peaks(price)
     column = column_classes(analysis.compact(peaks).coded)
     candidate = replace(candidate, basis=fit_tail(analysis, peaks), zones=zones_of(column))
-    # in the blocks that a batch is analysed in, so that it gives the same to the last bit
-    parts = (candidate.analyse(block) for block in sample.blocks(AT_ONCE))
-    compact = joined([part.compact(part.peaks(price)) for part in parts])
+    compact = quantised(candidate, sample, price)
     model, known = ContextModel.fit([compact], column), sample.by_batch(compact)
     coder = TransformCoder(candidate.basis, model, price, means=candidate.means, known=known)
     return Fitted(coder, compact)
+
+
+def quantised(candidate: Candidate, sample: Sample, price: float) -> TransformLabels:
+    """The labels as a coder with the candidate's tables has them, at a price in nats per bit.
+
+    In the blocks that a batch is analysed in, so that it gives the same to the last bit.
+    """
+    parts = (candidate.analyse(block) for block in sample.blocks(AT_ONCE))
+    return joined([part.compact(part.peaks(price)) for part in parts])
 
 
 def price_of(candidate: Candidate, sample: Sample, peaks: float) -> float:

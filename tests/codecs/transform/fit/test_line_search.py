@@ -48,8 +48,8 @@ def test_a_guess_that_is_right_costs_little():
 @given(root=st.floats(-12, -7), off=st.floats(-0.2, 0.2), slope=st.floats(0.2, 0.5))
 def test_a_guess_that_is_nearly_right_costs_little(root, off, slope):
     excess, calls = counted(lambda x: math.expm1(slope * (root - x)))
-    found = crossing(excess, -2, -17, root + off)
-    assert found is not None and -2 * TOLERANCE <= math.expm1(slope * (root - found)) <= 0
+    point = crossing(excess, -2, -17, root + off)
+    assert point is not None and -2 * TOLERANCE <= math.expm1(slope * (root - point)) <= 0
     assert len(calls) <= 5
 
 
